@@ -1,0 +1,1 @@
+//! app: the screens' state machine: synchronous and pure.

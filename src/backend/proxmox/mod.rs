@@ -1,0 +1,1 @@
+//! The Proxmox VE API over HTTPS, behind the cluster port.

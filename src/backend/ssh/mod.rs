@@ -1,0 +1,1 @@
+//! SSH by libssh2, behind the shell port.

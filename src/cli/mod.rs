@@ -1,0 +1,1 @@
+//! cli: headless commands: arguments in, text or JSON out.

@@ -1,0 +1,1 @@
+//! config: files, environment and flags become settings; secrets stay wrapped.

@@ -1,0 +1,1 @@
+//! deploy: the engine and its catalogues of steps; no UI.

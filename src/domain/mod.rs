@@ -1,0 +1,1 @@
+//! domain: plain data and pure rules; no I/O, no clock, no async.

@@ -1,0 +1,1 @@
+//! monitor: polling into immutable snapshots and short histories.

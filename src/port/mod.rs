@@ -1,0 +1,1 @@
+//! port: traits for what the core needs from outside.

@@ -1,0 +1,1 @@
+//! runtime: turns app effects into service calls and their results into actions.

@@ -1,0 +1,1 @@
+//! service: one file per use case, shared by dashboard and command line.

@@ -1,0 +1,1 @@
+//! sim: servers that speak the real protocols; shares no code with the backends.

@@ -1,0 +1,1 @@
+//! store: what must survive: definitions, machines, runs, events.

@@ -1,0 +1,1 @@
+//! telemetry: the log file, and what must never stand in it.

@@ -1,0 +1,1 @@
+//! wire: builds backends, stores and services from settings.

@@ -1,0 +1,1 @@
+//! The one integration-test binary: every module drives the program through its public doors.
