@@ -1,1 +1,27 @@
-//! domain: plain data and pure rules; no I/O, no clock, no async.
+//! Plain data and pure rules: labs, seats, machines, placement, plans, readiness.
+//!
+//! No I/O, no clock, no async: time and randomness come in as arguments.
+
+pub mod class;
+pub mod clean;
+pub mod cluster;
+pub mod definition;
+pub mod event;
+pub mod machine;
+pub mod mark;
+pub mod name;
+pub mod plan;
+pub mod progress;
+pub mod retry;
+pub mod size;
+pub mod step;
+pub mod workshop;
+
+pub use clean::Clean;
+pub use definition::Definition;
+pub use event::{Change, Event, Level, RunId};
+pub use machine::{MachineState, Role};
+pub use name::{LabName, NodeName, SeatName, SiteName, StoreId, Vmid};
+pub use plan::Plan;
+pub use progress::Progress;
+pub use step::{StepName, StepState};

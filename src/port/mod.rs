@@ -1,1 +1,14 @@
-//! port: traits for what the core needs from outside.
+//! Traits for what the core needs from outside. Implemented in `backend/` and `store/`; used by
+//! `deploy/`, `monitor/` and `service/`. No common trait is forced on unlike systems.
+
+pub mod agent;
+pub mod clock;
+pub mod cluster;
+pub mod shell;
+pub mod store;
+
+pub use agent::GuestAgent;
+pub use clock::Clock;
+pub use cluster::{Cluster, SiteError};
+pub use shell::RemoteShell;
+pub use store::{Store, StoreError};

@@ -1,0 +1,101 @@
+//! Text from outside, stripped of what could move a terminal.
+//!
+//! The only way foreign text gets in: the constructor removes control characters,
+//! escape sequences and bidirectional overrides, so that whoever prints it later need not think.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Text without control characters. Line breaks and tabs become single spaces.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Clean(String);
+
+impl Clean {
+    /// Longest text kept, in characters; what is cut is marked with an ellipsis.
+    pub const MAX: usize = 4_000;
+
+    /// Strips `raw` of escape sequences, control and bidirectional characters.
+    pub fn new(raw: impl AsRef<str>) -> Self {
+        let mut text = String::new();
+        let mut kept = 0;
+        for c in anstream::adapter::strip_str(raw.as_ref()).to_string().chars() {
+            if kept == Self::MAX {
+                text.push('…');
+                break;
+            }
+            match c {
+                '\n' | '\r' | '\t' if text.ends_with(' ') => continue,
+                '\n' | '\r' | '\t' => text.push(' '),
+                c if c.is_control() || is_bidi(c) => continue,
+                c => text.push(c),
+            }
+            kept += 1;
+        }
+        text.truncate(text.trim_end().len());
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Characters that reorder or hide what follows them.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+impl fmt::Display for Clean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Clean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl From<&str> for Clean {
+    fn from(raw: &str) -> Self {
+        Self::new(raw)
+    }
+}
+
+impl From<String> for Clean {
+    fn from(raw: String) -> Self {
+        Self::new(raw)
+    }
+}
+
+impl<'de> Deserialize<'de> for Clean {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(String::deserialize(deserializer)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_escape_sequences_do_not_get_in() {
+        assert_eq!(Clean::new("a\x1b[31mred\x1b[0m\x07b").as_str(), "aredb");
+        assert_eq!(Clean::new("one\r\ntwo\tthree\n").as_str(), "one two three");
+        assert_eq!(Clean::new("safe\u{202e}evil").as_str(), "safeevil");
+    }
+
+    #[test]
+    fn a_very_long_text_is_cut_and_says_so() {
+        let text = Clean::new("x".repeat(10_000));
+        assert_eq!(text.as_str().chars().count(), Clean::MAX + 1);
+        assert!(text.as_str().ends_with('…'));
+    }
+}

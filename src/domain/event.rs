@@ -1,0 +1,198 @@
+//! Events: the only source of progress.
+//!
+//! An event is written before an effect (its intent) and after it (its outcome). Dashboard, `status`,
+//! `logs --follow` and a resume all fold the same events (`progress::fold`).
+
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid};
+
+/// The number of a run, unique in its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub i64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// How loud a line is. `Success` ranks with `Info` but is coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Debug,
+    #[default]
+    Info,
+    Success,
+    Warning,
+    Error,
+}
+
+impl Level {
+    pub const ALL: [Level; 5] = [Self::Debug, Self::Info, Self::Success, Self::Warning, Self::Error];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Success => "success",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str() == text.to_ascii_lowercase())
+            .ok_or_else(|| format!("level {text:?} is none of debug, info, success, warning, error"))
+    }
+}
+
+/// What a run sets out to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunKind {
+    Deploy,
+    Destroy,
+    Check,
+}
+
+impl RunKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Destroy => "destroy",
+            Self::Check => "check",
+        }
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Under way, or broken off and resumable: who holds the lab's lock tells which.
+    Running,
+    /// Everything it set out to do was done.
+    Done,
+    /// It ended, and some machines failed.
+    Failed,
+    /// It was stopped on request; the next deploy goes on from here.
+    Interrupted,
+    /// It was given up on request; the next deploy plans anew.
+    Cancelled,
+}
+
+impl RunState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One line of what happened, as the recorder wrote it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    /// Position within the run, from 1, without gaps.
+    pub seq: u64,
+    pub run: RunId,
+    pub lab: LabName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<SeatName>,
+    /// Name of the seat's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Clean>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepName>,
+    pub level: Level,
+    pub message: Clean,
+    /// What it changes; `Note` for a mere line.
+    pub change: Change,
+}
+
+/// What an event changes. `progress::fold` is its only reader.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Change {
+    /// Nothing but the line itself.
+    Note,
+    /// The run began.
+    RunStarted {
+        kind: RunKind,
+        site: SiteName,
+        owner: Clean,
+    },
+    /// A seat takes part in the run, with the steps before it.
+    SeatPlanned {
+        role: Role,
+        site: SiteName,
+        steps: Vec<StepName>,
+    },
+    /// A node and VMID are set aside for the seat: from here on that VMID is ours to look for.
+    Reserved {
+        node: NodeName,
+        vmid: Vmid,
+    },
+    /// The intent: about to act. Committed before the effect.
+    StepStarted {
+        attempt: u32,
+    },
+    /// The site answered with a task to watch.
+    TaskStarted {
+        upid: Clean,
+    },
+    /// The attempt failed in a way worth repeating.
+    StepRetry {
+        wait: Duration,
+    },
+    StepDone {
+        took: Duration,
+    },
+    /// Nothing to do: already so, or not asked for.
+    StepSkipped,
+    StepFailed {
+        took: Duration,
+    },
+    /// The guest's address was seen.
+    AddressSeen {
+        ip: IpAddr,
+    },
+    /// The guest's SSH host keys, read through the agent, each `TYPE BASE64`.
+    HostKeysSeen {
+        keys: Vec<String>,
+    },
+    /// Every proof was seen.
+    SeatReady,
+    /// The seat will not become ready in this run; the message says why.
+    SeatFailed,
+    /// A machine that was ready is no longer proven; the message says why.
+    SeatStale,
+    /// The machine was seen stopped, as asked.
+    SeatStopped,
+    /// The machine is no longer on the site.
+    SeatGone,
+    RunEnded {
+        state: RunState,
+    },
+}

@@ -1,0 +1,160 @@
+//! Plans: what a deploy or destroy would do, seat by seat, and why. Made and shown before anything changes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid,
+    class::{Order, RollCall, SeatSpec},
+    event::RunKind,
+};
+
+/// Definition against reality.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub kind: RunKind,
+    pub lab: LabName,
+    pub site: SiteName,
+    /// Every seat of the definition, then what is to be removed.
+    pub seats: Vec<SeatPlan>,
+    /// Nodes that take no machine, with the reason ("offline", "not among placement.nodes").
+    pub skipped_nodes: Vec<(NodeName, String)>,
+    /// What each node's memory comes to afterwards: committed share, 0–1 and above.
+    pub memory_after: Vec<(NodeName, f64)>,
+    /// About how long it takes, from what is known.
+    pub estimate: Option<Duration>,
+    /// Room the new disks take at once, by storage, in bytes.
+    pub room: Vec<(String, u64)>,
+    pub rollcall: RollCall,
+    pub order: Order,
+    pub stagger: Duration,
+    pub pool: Option<String>,
+    /// What the reader should know before saying yes.
+    pub notes: Vec<String>,
+}
+
+/// What happens to one seat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeatPlan {
+    pub seat: SeatName,
+    pub role: Role,
+    /// The machine's name.
+    pub name: String,
+    pub verb: Verb,
+    pub node: NodeName,
+    pub vmid: Vmid,
+    /// What a clone is made of; absent where nothing is cloned.
+    pub source: Option<CloneSource>,
+    pub spec: SeatSpec,
+    /// Field by field, for updates: what it is, what it shall be.
+    pub changes: Vec<FieldChange>,
+    /// Steps in order; those of a kept seat are the proofs it still lacks.
+    pub steps: Vec<StepName>,
+    /// Why this node, why this verb.
+    pub why: String,
+}
+
+/// What a clone is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneSource {
+    pub template: Vmid,
+    pub template_name: Clean,
+    /// The node the template lies on; the clone is asked for there.
+    pub node: NodeName,
+    pub linked: bool,
+    /// Storage of the new disks, sent only for full clones.
+    pub storage: Option<String>,
+    pub format: Option<String>,
+    /// The storage whose lock and bandwidth the clone takes.
+    pub limit_storage: String,
+    pub storage_shared: bool,
+    /// Bytes a full copy moves; for a linked clone, what it takes at once.
+    pub bytes: u64,
+}
+
+/// What is done to a seat's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Not there: clone it.
+    Create,
+    /// A run made or began it: go on from what is there.
+    Resume,
+    /// There and proven: nothing to do.
+    Keep,
+    /// There, not proven: repeat the roll call (and start it if it never ran).
+    Prove,
+    /// Settings change that need no stop.
+    Update,
+    /// Settings change that need a stop; needs `--allow-restart`.
+    Restart,
+    /// Cannot be changed in place; needs `--allow-replace`.
+    Replace,
+    /// Not in the definition any more, or a destroy; in a deploy needs `--allow-remove`.
+    Remove,
+    /// On a node that does not answer: left alone.
+    Leave,
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Resume => "resume",
+            Self::Keep => "keep",
+            Self::Prove => "prove",
+            Self::Update => "update",
+            Self::Restart => "restart",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+            Self::Leave => "leave",
+        }
+    }
+
+    /// Whether it changes anything on the site.
+    pub fn acts(self) -> bool {
+        !matches!(self, Self::Keep | Self::Leave)
+    }
+}
+
+/// One setting that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    pub field: String,
+    pub from: String,
+    pub to: String,
+}
+
+/// What the person has agreed to beyond creating and updating.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    pub restart: bool,
+    pub replace: bool,
+    pub remove: bool,
+    pub fix_drift: bool,
+}
+
+impl Plan {
+    /// Whether a deploy would change or prove anything.
+    pub fn is_empty(&self) -> bool {
+        !self.seats.iter().any(|seat| seat.verb.acts())
+    }
+
+    pub fn count(&self, verb: Verb) -> usize {
+        self.seats.iter().filter(|seat| seat.verb == verb).count()
+    }
+
+    /// The seats that need a yes that was not given.
+    pub fn refused(&self, consent: Consent) -> Vec<&SeatPlan> {
+        self.seats
+            .iter()
+            .filter(|seat| match seat.verb {
+                Verb::Restart => !consent.restart,
+                Verb::Replace => !consent.replace,
+                Verb::Remove => self.kind == RunKind::Deploy && !consent.remove,
+                _ => false,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! Progress: what the events of a lab add up to. `fold` is the only writer.
+
+use std::{net::IpAddr, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Change, Clean, Event, LabName, MachineState, NodeName, Role, RunId, SeatName, SiteName, StepName, StepState, Vmid,
+    event::{RunKind, RunState},
+    machine::machine_name,
+};
+
+/// How a lab stands, seat by seat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub lab: LabName,
+    /// The newest run.
+    pub run: Option<RunProgress>,
+    /// In the order of the definition: the teacher first.
+    pub seats: Vec<SeatProgress>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunProgress {
+    pub id: RunId,
+    pub kind: RunKind,
+    pub state: RunState,
+    pub owner: Clean,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// The last event folded in.
+    pub seq: u64,
+}
+
+/// How a seat's machine stands. One row of `machines` in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeatProgress {
+    pub seat: SeatName,
+    pub role: Role,
+    /// Name of the machine.
+    pub name: String,
+    pub site: SiteName,
+    /// Set aside or used by this seat; with `vmid`, what we look for on the site.
+    pub node: Option<NodeName>,
+    pub vmid: Option<Vmid>,
+    pub state: MachineState,
+    pub ip: Option<IpAddr>,
+    /// SSH host keys of the guest, read through the agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+    pub reason: Option<Clean>,
+    pub proven_at: Option<Timestamp>,
+    /// The run that touched it last.
+    pub run: RunId,
+    pub steps: Vec<StepProgress>,
+}
+
+/// How one step of a seat stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepProgress {
+    pub step: StepName,
+    pub state: StepState,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// When the latest attempt began.
+    pub began_at: Option<Timestamp>,
+    /// When it last changed.
+    pub at: Option<Timestamp>,
+    /// Working time over all attempts, known once it ended.
+    pub took: Option<Duration>,
+    /// The site's task that carries it out.
+    pub upid: Option<Clean>,
+    /// The run whose intent this is.
+    pub run: RunId,
+}
+
+impl StepProgress {
+    fn waiting(step: StepName, run: RunId) -> Self {
+        Self { step, state: StepState::Waiting, attempts: 0, began_at: None, at: None, took: None, upid: None, run }
+    }
+}
+
+impl SeatProgress {
+    pub fn step(&self, step: StepName) -> Option<&StepProgress> {
+        self.steps.iter().find(|s| s.step == step)
+    }
+
+    /// The step under way, or the one that failed.
+    pub fn current(&self) -> Option<&StepProgress> {
+        self.steps
+            .iter()
+            .find(|s| s.state == StepState::Running)
+            .or_else(|| self.steps.iter().find(|s| s.state == StepState::Failed))
+    }
+}
+
+impl Progress {
+    pub fn new(lab: LabName) -> Self {
+        Self { lab, run: None, seats: Vec::new() }
+    }
+
+    pub fn seat(&self, seat: &SeatName) -> Option<&SeatProgress> {
+        self.seats.iter().find(|s| &s.seat == seat)
+    }
+}
+
+/// Adds one event. Events of an older run than the newest seen are ignored, and so is an event
+/// already folded in (`seq`), so that a reader may begin anywhere and overlap.
+pub fn fold(progress: &mut Progress, event: &Event) {
+    match (&event.change, &progress.run) {
+        (_, Some(run)) if event.run < run.id || (event.run == run.id && event.seq <= run.seq) => return,
+        (Change::RunStarted { kind, owner, .. }, _) => {
+            progress.run = Some(RunProgress {
+                id: event.run,
+                kind: *kind,
+                state: RunState::Running,
+                owner: owner.clone(),
+                started_at: event.at,
+                ended_at: None,
+                seq: event.seq,
+            });
+        }
+        _ => {}
+    }
+    if let Some(run) = progress.run.as_mut().filter(|run| run.id == event.run) {
+        run.seq = event.seq;
+        if let Change::RunEnded { state } = event.change {
+            run.state = state;
+            run.ended_at = Some(event.at);
+        }
+    }
+    let Some(seat) = &event.seat else { return };
+    if let Change::SeatPlanned { role, site, steps } = &event.change {
+        plan_seat(progress, event, seat, (*role, site), steps);
+        return;
+    }
+    if let Some(row) = progress.seats.iter_mut().find(|s| &s.seat == seat) {
+        row.run = event.run;
+        fold_seat(row, event);
+    }
+    progress.seats.retain(|s| s.state != MachineState::Gone);
+}
+
+/// Brings a seat into the run: what it owns stays, the steps before it wait.
+fn plan_seat(
+    progress: &mut Progress,
+    event: &Event,
+    seat: &SeatName,
+    (role, site): (Role, &SiteName),
+    steps: &[StepName],
+) {
+    let at = progress.seats.iter().position(|s| &s.seat == seat).unwrap_or_else(|| {
+        progress.seats.push(SeatProgress {
+            seat: seat.clone(),
+            role,
+            name: event.machine.as_ref().map_or_else(|| machine_name(&event.lab, seat), |name| name.to_string()),
+            site: site.clone(),
+            node: None,
+            vmid: None,
+            state: MachineState::Planned,
+            ip: None,
+            host_keys: Vec::new(),
+            reason: None,
+            proven_at: None,
+            run: event.run,
+            steps: Vec::new(),
+        });
+        progress.seats.len() - 1
+    });
+    let row = &mut progress.seats[at];
+    row.role = role;
+    row.run = event.run;
+    row.reason = None;
+    for step in steps {
+        match row.steps.iter_mut().find(|s| s.step == *step) {
+            Some(known) => *known = StepProgress { upid: known.upid.take(), ..StepProgress::waiting(*step, event.run) },
+            None => row.steps.push(StepProgress::waiting(*step, event.run)),
+        }
+    }
+    row.steps.sort_by_key(|s| s.step);
+    if steps.iter().any(|s| s.is_proof()) {
+        row.state = MachineState::Planned;
+    }
+}
+
+/// What an event says about one seat.
+fn fold_seat(row: &mut SeatProgress, event: &Event) {
+    match &event.change {
+        Change::Note | Change::RunStarted { .. } | Change::SeatPlanned { .. } | Change::RunEnded { .. } => {}
+        Change::Reserved { node, vmid } => {
+            row.node = Some(node.clone());
+            row.vmid = Some(*vmid);
+        }
+        Change::AddressSeen { ip } => row.ip = Some(*ip),
+        Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),
+        Change::SeatReady => settle(row, MachineState::Ready, None, event),
+        Change::SeatFailed => settle(row, MachineState::Failed, Some(event.message.clone()), event),
+        Change::SeatStale => settle(row, MachineState::Stale, Some(event.message.clone()), event),
+        Change::SeatStopped => settle(row, MachineState::Stopped, Some(event.message.clone()), event),
+        Change::SeatGone => settle(row, MachineState::Gone, None, event),
+        Change::StepStarted { .. }
+        | Change::TaskStarted { .. }
+        | Change::StepRetry { .. }
+        | Change::StepDone { .. }
+        | Change::StepSkipped
+        | Change::StepFailed { .. } => fold_step(row, event),
+    }
+}
+
+/// Ends a seat's part in the run. Only being ready is a proof, and only a proof has a time.
+fn settle(row: &mut SeatProgress, state: MachineState, reason: Option<Clean>, event: &Event) {
+    row.state = state;
+    row.reason = reason;
+    if state == MachineState::Ready {
+        row.proven_at = Some(event.at);
+    }
+}
+
+/// What an event says about one step of a seat.
+fn fold_step(row: &mut SeatProgress, event: &Event) {
+    let Some(name) = event.step else { return };
+    if !row.steps.iter().any(|s| s.step == name) {
+        row.steps.push(StepProgress::waiting(name, event.run));
+        row.steps.sort_by_key(|s| s.step);
+    }
+    let Some(step) = row.steps.iter_mut().find(|s| s.step == name) else { return };
+    step.at = Some(event.at);
+    step.run = event.run;
+    match &event.change {
+        Change::StepStarted { attempt } => {
+            step.state = StepState::Running;
+            step.attempts = *attempt;
+            step.began_at = Some(event.at);
+            row.state = MachineState::Working;
+            row.reason = None;
+        }
+        Change::TaskStarted { upid } => step.upid = Some(upid.clone()),
+        Change::StepRetry { .. } => row.reason = Some(event.message.clone()),
+        Change::StepDone { took } => {
+            step.state = StepState::Ok;
+            step.took = Some(*took);
+            row.reason = None;
+        }
+        Change::StepSkipped => step.state = StepState::Skipped,
+        Change::StepFailed { took } => {
+            step.state = StepState::Failed;
+            step.took = Some(*took);
+            row.reason = Some(event.message.clone());
+        }
+        _ => {}
+    }
+}

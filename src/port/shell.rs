@@ -1,0 +1,91 @@
+//! Logins by SSH: one command, or a terminal.
+
+use std::{path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use super::agent::ExecOutput;
+use crate::domain::Clean;
+
+/// Where to log in, and how to know it is the right machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellTarget {
+    /// Host name or address.
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    /// Private keys to offer, in OpenSSH's format, by file; then the agent of the user.
+    pub keys: Vec<PathBuf>,
+    pub host_key: HostKey,
+    /// Through this machine (`direct-tcpip`), if any.
+    pub via: Option<Box<ShellTarget>>,
+}
+
+/// How a host proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKey {
+    /// Must be one of these, each `TYPE BASE64`: read through the guest agent beforehand.
+    Exactly(Vec<String>),
+    /// Must stand in homeroom's own known_hosts file under host and port.
+    Known,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ShellError {
+    #[error("{host}: cannot connect: {why}")]
+    Unreachable { host: String, why: Clean },
+    /// Nobody has trusted this key yet.
+    #[error("{host} shows a host key nobody trusted yet: {fingerprint}")]
+    UnknownHost { host: String, fingerprint: String },
+    /// Another key than the one on record.
+    #[error("{host} shows {fingerprint}, another host key than the one on record; find out why before trusting it")]
+    WrongHost { host: String, fingerprint: String },
+    #[error("{host}: {user} is not let in: {why}")]
+    Denied { host: String, user: String, why: Clean },
+    #[error("{host}: {why}")]
+    Broken { host: String, why: Clean },
+    #[error("{host}: no answer within {} s", within.as_secs())]
+    TimedOut { host: String, within: Duration },
+}
+
+/// What goes into an open terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellInput {
+    Bytes(Vec<u8>),
+    /// Columns, rows.
+    Resize(u16, u16),
+    Eof,
+}
+
+/// What comes out of an open terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellOutput {
+    Bytes(Vec<u8>),
+    /// Ended, with its exit status.
+    Exit(i32),
+    /// The connection broke.
+    Lost(Clean),
+}
+
+/// An open terminal. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct ShellSession {
+    pub input: mpsc::Sender<ShellInput>,
+    pub output: mpsc::Receiver<ShellOutput>,
+}
+
+#[async_trait]
+pub trait RemoteShell: Send + Sync {
+    /// Logs in, runs one command and returns what it printed. `within` is wall time.
+    async fn run(&self, target: &ShellTarget, command: &str, within: Duration) -> Result<ExecOutput, ShellError>;
+
+    /// Opens a terminal of `size` columns and rows: the login shell, or `command`.
+    async fn open(
+        &self,
+        target: &ShellTarget,
+        size: (u16, u16),
+        command: Option<&str>,
+    ) -> Result<ShellSession, ShellError>;
+}

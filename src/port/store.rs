@@ -1,0 +1,120 @@
+//! What must survive: definitions, machines, runs and their events, and who works on which lab.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::domain::{
+    Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, StoreId,
+    event::{RunKind, RunState},
+    progress::SeatProgress,
+};
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file, folder or lock could not be used.
+    #[error("store {path}: {why}")]
+    Unusable { path: String, why: String },
+    /// A statement failed; in the database's words.
+    #[error("store: {doing}: {why}")]
+    Failed { doing: &'static str, why: String },
+    #[error("the store was opened read-only: {doing} is not possible")]
+    ReadOnly { doing: &'static str },
+    #[error("no lab is called {0}; `homeroom get` lists them")]
+    NoLab(String),
+    #[error("there is no run {0}; `homeroom runs` lists them")]
+    NoRun(RunId),
+    /// Another process works on the lab.
+    #[error("{lab} is held by {holder}")]
+    Held { lab: LabName, holder: String },
+}
+
+/// A stored definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDefinition {
+    pub definition: Definition,
+    pub applied_at: Timestamp,
+}
+
+/// A run as listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    pub id: RunId,
+    pub lab: LabName,
+    pub kind: RunKind,
+    pub state: RunState,
+    /// Who started it, on which host, as which process.
+    pub owner: String,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Which events to read; all conditions hold together.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub lab: Option<LabName>,
+    pub run: Option<RunId>,
+    pub seat: Option<SeatName>,
+    /// This loud or louder.
+    pub level: Option<Level>,
+    /// Behind this position in the store (see `StoredEvent::position`).
+    pub after: Option<i64>,
+    /// The newest so many, in order; all when absent.
+    pub last: Option<u32>,
+}
+
+/// An event with its position in the store, growing over all runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    pub position: i64,
+    pub event: Event,
+}
+
+/// The right to work on a lab; given up when dropped, or by the kernel when the process dies.
+pub trait LabLock: Send + Sync {
+    fn lab(&self) -> &LabName;
+}
+
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Identifies this store in marks.
+    fn id(&self) -> &StoreId;
+
+    async fn put_definition(&self, definition: &Definition, at: Timestamp) -> Result<(), StoreError>;
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError>;
+    async fn definition(&self, lab: &LabName) -> Result<StoredDefinition, StoreError>;
+    /// Forgets a definition; refused by the caller while machines of the lab exist.
+    async fn delete_definition(&self, lab: &LabName) -> Result<(), StoreError>;
+
+    /// Takes the lab's OS lock, or says who holds it. `owner` is written for others to read.
+    async fn lock_lab(&self, lab: &LabName, owner: &str) -> Result<Box<dyn LabLock>, StoreError>;
+    /// Who holds the lab's lock now, if anyone.
+    async fn lab_holder(&self, lab: &LabName) -> Result<Option<String>, StoreError>;
+
+    /// Writes down a new run with its plan; its number.
+    async fn begin_run(
+        &self,
+        lab: &LabName,
+        kind: RunKind,
+        owner: &str,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<RunId, StoreError>;
+    /// Commits events, and with them the changed seats and those gone, in one durable transaction.
+    /// A `RunEnded` among them ends the run's row too.
+    async fn append(&self, events: &[Event], changed: &[SeatProgress], gone: &[SeatName]) -> Result<(), StoreError>;
+    async fn runs(&self, lab: Option<&LabName>, last: u32) -> Result<Vec<RunRow>, StoreError>;
+    async fn run(&self, run: RunId) -> Result<(RunRow, Plan), StoreError>;
+    /// Asks the process that carries out a run to wind it down.
+    async fn request_cancel(&self, run: RunId) -> Result<(), StoreError>;
+    async fn cancel_requested(&self, run: RunId) -> Result<bool, StoreError>;
+
+    async fn events(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError>;
+    /// What the events of a lab have added up to, and the position of the last of them, read together.
+    async fn progress(&self, lab: &LabName) -> Result<(Progress, i64), StoreError>;
+    /// Every lab that has machines or a run.
+    async fn all_progress(&self) -> Result<(Vec<Progress>, i64), StoreError>;
+
+    /// A number that changes whenever another connection commits (`PRAGMA data_version`), or this one.
+    async fn version(&self) -> Result<i64, StoreError>;
+}
