@@ -1,0 +1,62 @@
+//! What SQLite and the file system say, in words that tell what to do next.
+
+use std::{borrow::Borrow, io, path::Path};
+
+use crate::port::StoreError;
+
+/// A step of opening the store that failed.
+pub(super) fn unusable(path: &Path, why: impl Into<String>) -> StoreError {
+    StoreError::Unusable { path: path.display().to_string(), why: why.into() }
+}
+
+/// A file or folder that could not be used; `doing` names the attempt.
+pub(super) fn io(path: &Path, doing: &str, error: &io::Error) -> StoreError {
+    let next = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; this user needs to read and write there, or set [store] path elsewhere",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room there and try again",
+        io::ErrorKind::ReadOnlyFilesystem => "; set [store] path to a place that can be written",
+        io::ErrorKind::NotADirectory => "; a file stands where a folder is needed",
+        _ => "",
+    };
+    unusable(path, format!("{doing}: {error}{next}"))
+}
+
+/// What SQLite said while the store was being opened.
+pub(super) fn opening(path: &Path, error: &sqlx::Error) -> StoreError {
+    unusable(path, words(error))
+}
+
+/// What SQLite said to a statement.
+pub(super) fn failed<E: Borrow<sqlx::Error>>(doing: &'static str) -> impl Fn(E) -> StoreError {
+    move |error| StoreError::Failed { doing, why: words(error.borrow()) }
+}
+
+/// A stored body that this program cannot read.
+pub(super) fn unreadable(doing: &'static str, what: &str, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Failed { doing, why: format!("{what} cannot be read: {error}") }
+}
+
+/// Primary result codes of SQLite (<https://sqlite.org/rescode.html>) that have a remedy.
+fn words(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
+    let said = match error {
+        sqlx::Error::Database(inner) => inner.message().to_owned(),
+        other => other.to_string(),
+    };
+    let next = match code.map(|code| code & 0xff) {
+        Some(5 | 6) => "another process has been writing for too long; try again when it is done",
+        Some(8) => "the file or its folder cannot be written by this user",
+        Some(10) => "the disk failed or was taken away; look at the kernel's log before going on",
+        Some(11) => "the file is damaged; keep a copy of it and put a backup in its place",
+        Some(13) => "make room on that disk and try again; nothing half-done was written",
+        Some(14) => "the file, or the -wal and -shm files beside it, cannot be opened or made by this user",
+        Some(26) => "this file is no homeroom store; set [store] path to another file",
+        _ => return said,
+    };
+    format!("{said}; {next}")
+}
+
+/// Whether a row was refused because another with the same key is there.
+pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}

@@ -1,0 +1,140 @@
+//! Where the store lies: its folder, its files and their modes.
+//!
+//! Alone: folder 0700, files 0600. Shared by a team of Unix users: folder setgid 2770, files 0660.
+//! Only what is made here gets a mode; a folder that was there is never changed.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::ErrorKind,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{error, network};
+use crate::port::StoreError;
+
+/// The places of one store.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// The database file.
+    pub file: PathBuf,
+    /// The folder of lab locks.
+    pub locks: PathBuf,
+    pub shared: bool,
+}
+
+impl Places {
+    /// Resolves `~` and finds the folder; touches nothing.
+    pub fn of(path: &Path, shared: bool) -> Result<Self, StoreError> {
+        let file = match path.strip_prefix("~") {
+            Ok(rest) => {
+                let home = etcetera::home_dir()
+                    .map_err(|e| error::unusable(path, format!("~ cannot be resolved: {e}; write the whole path")))?;
+                home.join(rest)
+            }
+            Err(_) => path.to_owned(),
+        };
+        if file.file_name().is_none() || file.is_dir() {
+            return Err(error::unusable(&file, "this is a folder; [store] path must name a file"));
+        }
+        let file = std::path::absolute(&file).map_err(|e| error::io(&file, "finding the folder", &e))?;
+        let locks = folder_of(&file).join("locks");
+        Ok(Self { file, locks, shared })
+    }
+
+    pub fn folder(&self) -> &Path {
+        folder_of(&self.file)
+    }
+
+    /// Refuses network file systems; asked of the nearest folder that exists.
+    pub fn refuse_network(&self) -> Result<(), StoreError> {
+        let Some(existing) = self.folder().ancestors().find(|folder| folder.exists()) else { return Ok(()) };
+        match network::refusal(existing) {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) => Err(error::unusable(&self.file, reason)),
+            Err(e) => Err(error::io(existing, "asking for its file system", &e)),
+        }
+    }
+
+    /// Makes what is missing, with its modes.
+    pub fn prepare(&self) -> Result<(), StoreError> {
+        self.folder_ready(self.folder())?;
+        self.folder_ready(&self.locks)?;
+        drop(self.open_file(&self.file)?);
+        if self.shared {
+            // A store that was one person's until now: what SQLite made beside it follows.
+            for suffix in ["", "-wal", "-shm"] {
+                let mut path = self.file.clone().into_os_string();
+                path.push(suffix);
+                share(Path::new(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a file of the store for reading and writing, made with the store's mode if missing.
+    /// It is not inherited by child processes (the standard library sets `O_CLOEXEC`).
+    pub fn open_file(&self, path: &Path) -> Result<File, StoreError> {
+        let mode = if self.shared { 0o660 } else { 0o600 };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(mode);
+        let made = match options.clone().create_new(true).open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(error::io(path, "creating it", &e)),
+        }?;
+        match made {
+            Some(file) => {
+                // The mode given above is cut by the umask; a team needs all of it.
+                file.set_permissions(Permissions::from_mode(mode))
+                    .map_err(|e| error::io(path, "setting its mode", &e))?;
+                Ok(file)
+            }
+            None => options.open(path).map_err(|e| error::io(path, "opening it", &e)),
+        }
+    }
+
+    fn folder_ready(&self, folder: &Path) -> Result<(), StoreError> {
+        if let Some(above) = folder.parent() {
+            fs::create_dir_all(above).map_err(|e| error::io(above, "creating the folder", &e))?;
+        }
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Ok(()) if self.shared => fs::set_permissions(folder, Permissions::from_mode(0o2770))
+                .map_err(|e| error::io(folder, "setting its mode", &e)),
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => self.folder_is_shared(folder),
+            Err(e) => Err(error::io(folder, "creating the folder", &e)),
+        }
+    }
+
+    /// A folder that was there must let the team in by itself.
+    fn folder_is_shared(&self, folder: &Path) -> Result<(), StoreError> {
+        let mode = fs::metadata(folder).map_err(|e| error::io(folder, "looking at it", &e))?.mode();
+        if self.shared && mode & 0o2070 != 0o2070 {
+            return Err(error::unusable(
+                folder,
+                format!(
+                    "[store] shared = true, but the folder's mode is {:o}; \
+                     run `chgrp GROUP {path} && chmod 2770 {path}`",
+                    mode & 0o7777,
+                    path = folder.display()
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file of our own to the group; one of somebody else's is left as it is.
+fn share(path: &Path) -> Result<(), StoreError> {
+    let Ok(meta) = fs::metadata(path) else { return Ok(()) };
+    if meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o777 != 0o660 {
+        fs::set_permissions(path, Permissions::from_mode(0o660))
+            .map_err(|e| error::io(path, "setting its mode", &e))?;
+    }
+    Ok(())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
+}

@@ -1,0 +1,112 @@
+//! One run per lab: an OS file lock per lab, given back by the kernel when its process dies.
+//!
+//! The text in the file only says who holds it. Files are never removed: a lock on a file that
+//! another process has replaced would hold nothing.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read, Seek, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+
+use super::{error, folder::Places};
+use crate::{
+    domain::{Clean, LabName},
+    port::{StoreError, store::LabLock},
+};
+
+/// How often a taken lock is tried again, and the wait between: somebody who merely looks
+/// (`holder`) holds it for some microseconds.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A held lock: the open file is the lock.
+struct Held {
+    lab: LabName,
+    file: File,
+}
+
+impl LabLock for Held {
+    fn lab(&self) -> &LabName {
+        &self.lab
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing the file frees the lock; the text is only tidied away.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// A lab's file. Lab names hold no dots or slashes.
+fn path_of(places: &Places, lab: &LabName) -> PathBuf {
+    places.locks.join(format!("{lab}.lock"))
+}
+
+/// Takes the lab's lock or says who holds it.
+pub(super) async fn take(places: &Places, lab: &LabName, owner: &str) -> Result<Box<dyn LabLock>, StoreError> {
+    let path = path_of(places, lab);
+    let mut file = places.open_file(&path)?;
+    let mut looks = 0;
+    while !try_lock(&path, &file, FlockOperation::NonBlockingLockExclusive)? {
+        looks += 1;
+        if looks == LOOKS {
+            return Err(StoreError::Held { lab: lab.clone(), holder: text_of(&path, &mut file)? });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.write_all(Clean::new(owner).as_str().as_bytes())
+    };
+    write(&mut file).map_err(|e| error::io(&path, "writing who holds it", &e))?;
+    Ok(Box::new(Held { lab: lab.clone(), file }))
+}
+
+/// Who holds the lab's lock, if anyone: tried, not believed.
+pub(super) fn holder(places: &Places, lab: &LabName) -> Result<Option<String>, StoreError> {
+    let path = path_of(places, lab);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(error::io(&path, "looking who holds it", &e)),
+    };
+    // Shared, so that two who look do not take each other for a holder.
+    if try_lock(&path, &file, FlockOperation::NonBlockingLockShared)? {
+        return Ok(None);
+    }
+    text_of(&path, &mut file).map(Some)
+}
+
+/// Waits for the lock that guards the making and migrating of the store itself. Its name is none
+/// a lab can have.
+pub(super) fn wait_for_store(places: &Places) -> Result<File, StoreError> {
+    let path = places.locks.join(".store");
+    let file = places.open_file(&path)?;
+    flock(&file, FlockOperation::LockExclusive).map_err(|e| error::io(&path, "locking it", &e.into()))?;
+    Ok(file)
+}
+
+fn try_lock(path: &Path, file: &File, how: FlockOperation) -> Result<bool, StoreError> {
+    match flock(file, how) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(e) => Err(error::io(path, "locking it", &e.into())),
+    }
+}
+
+fn text_of(path: &Path, file: &mut File) -> Result<String, StoreError> {
+    let mut bytes = Vec::new();
+    file.rewind()
+        .and_then(|()| file.take(4096).read_to_end(&mut bytes))
+        .map_err(|e| error::io(path, "reading who holds it", &e))?;
+    let text = Clean::new(String::from_utf8_lossy(&bytes));
+    Ok(if text.is_empty() { "another process".to_owned() } else { text.to_string() })
+}

@@ -1,0 +1,277 @@
+//! The one connection that writes: short transactions, committed in groups.
+//!
+//! Callers queue; one task takes what waits, applies each within one transaction (each behind its own
+//! savepoint, so that one refusal spoils nobody else's), commits, and only then answers. A caller that
+//! gives up waiting changes nothing: what was queued is written.
+
+use jiff::Timestamp;
+use sqlx::{SqliteConnection, raw_sql};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error;
+use crate::{
+    domain::{
+        Change, Definition, Event, LabName, Level, Plan, RunId, SeatName,
+        event::{RunKind, RunState},
+        progress::SeatProgress,
+    },
+    port::StoreError,
+};
+
+/// Writes that wait at most; further callers wait before they queue.
+const QUEUE: usize = 64;
+
+/// One thing to write.
+pub(super) enum Write {
+    PutDefinition { definition: Definition, at: Timestamp },
+    DeleteDefinition { lab: LabName },
+    BeginRun { lab: LabName, kind: RunKind, owner: String, plan: Plan, at: Timestamp },
+    Append { events: Vec<Event>, changed: Vec<SeatProgress>, gone: Vec<SeatName> },
+    RequestCancel { run: RunId },
+}
+
+impl Write {
+    /// What is being done, for errors.
+    pub fn doing(&self) -> &'static str {
+        match self {
+            Self::PutDefinition { .. } => "storing a definition",
+            Self::DeleteDefinition { .. } => "deleting a definition",
+            Self::BeginRun { .. } => "beginning a run",
+            Self::Append { .. } => "writing events",
+            Self::RequestCancel { .. } => "asking a run to stop",
+        }
+    }
+}
+
+/// The number of the run begun; 0 for everything else.
+type Answer = Result<i64, StoreError>;
+type Job = (Write, oneshot::Sender<Answer>);
+
+/// The queue in front of the writing connection. Its task ends when the last copy is gone.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Takes over the connection. Must be called inside a tokio runtime.
+    pub fn start(conn: SqliteConnection) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(work(conn, queue));
+        Self { jobs }
+    }
+
+    /// Queues a write and waits for its commit.
+    pub async fn write(&self, write: Write) -> Answer {
+        let doing = write.doing();
+        let ended = || StoreError::Failed { doing, why: "the store was closed".to_owned() };
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send((write, answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+}
+
+async fn work(mut conn: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+    let mut group = Vec::new();
+    while queue.recv_many(&mut group, QUEUE).await > 0 {
+        let (writes, callers): (Vec<_>, Vec<_>) = group.drain(..).unzip();
+        let answers = commit(&mut conn, &writes).await;
+        for (caller, answer) in callers.into_iter().zip(answers) {
+            // A caller that no longer waits loses only the answer.
+            let _ = caller.send(answer);
+        }
+    }
+}
+
+/// Writes a group in one transaction; an answer for each.
+async fn commit(conn: &mut SqliteConnection, writes: &[Write]) -> Vec<Answer> {
+    match attempt(conn, writes).await {
+        Ok(answers) => answers,
+        Err(e) => {
+            // After a full disk SQLite has rolled back by itself and refuses this one: as good.
+            let _ = raw_sql("ROLLBACK").execute(&mut *conn).await;
+            writes.iter().map(|write| Err(error::failed(write.doing())(&e))).collect()
+        }
+    }
+}
+
+async fn attempt(conn: &mut SqliteConnection, writes: &[Write]) -> sqlx::Result<Vec<Answer>> {
+    raw_sql("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+    let mut answers = Vec::with_capacity(writes.len());
+    for write in writes {
+        raw_sql("SAVEPOINT one").execute(&mut *conn).await?;
+        let answer = apply(conn, write).await;
+        if answer.is_err() {
+            raw_sql("ROLLBACK TO one").execute(&mut *conn).await?;
+        }
+        raw_sql("RELEASE one").execute(&mut *conn).await?;
+        answers.push(answer);
+    }
+    raw_sql("COMMIT").execute(&mut *conn).await?;
+    Ok(answers)
+}
+
+async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
+    let failed = error::failed(write.doing());
+    match write {
+        Write::PutDefinition { definition, at } => put_definition(conn, definition, *at).await.map(|()| 0),
+        Write::DeleteDefinition { lab } => {
+            let done = sqlx::query("DELETE FROM definitions WHERE name = $1")
+                .bind(lab.to_string())
+                .execute(conn)
+                .await
+                .map_err(failed)?;
+            if done.rows_affected() == 0 { Err(StoreError::NoLab(lab.to_string())) } else { Ok(0) }
+        }
+        Write::BeginRun { lab, kind, owner, plan, at } => sqlx::query_scalar(
+            "INSERT INTO runs (lab, kind, state, owner, plan, started_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        )
+        .bind(lab.to_string())
+        .bind(kind.as_str())
+        .bind(RunState::Running.as_str())
+        .bind(owner.clone())
+        .bind(json(write.doing(), plan)?)
+        .bind(at.as_millisecond())
+        .fetch_one(conn)
+        .await
+        .map_err(failed),
+        Write::Append { events, changed, gone } => append(conn, events, changed, gone).await.map(|()| 0),
+        Write::RequestCancel { run } => {
+            let done = sqlx::query("UPDATE runs SET cancel_requested = 1 WHERE id = $1")
+                .bind(run.0)
+                .execute(conn)
+                .await
+                .map_err(failed)?;
+            if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(0) }
+        }
+    }
+}
+
+async fn put_definition(conn: &mut SqliteConnection, definition: &Definition, at: Timestamp) -> Result<(), StoreError> {
+    const DOING: &str = "storing a definition";
+    sqlx::query(
+        "INSERT INTO definitions (name, kind, site, body, applied_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (name) DO UPDATE SET
+             kind = excluded.kind, site = excluded.site, body = excluded.body, applied_at = excluded.applied_at",
+    )
+    .bind(definition.name().to_string())
+    .bind(definition.kind())
+    .bind(definition.site().to_string())
+    .bind(json(DOING, definition)?)
+    .bind(at.as_millisecond())
+    .execute(conn)
+    .await
+    .map_err(error::failed(DOING))
+    .map(drop)
+}
+
+const APPENDING: &str = "writing events";
+
+async fn append(
+    conn: &mut SqliteConnection,
+    events: &[Event],
+    changed: &[SeatProgress],
+    gone: &[SeatName],
+) -> Result<(), StoreError> {
+    let Some(first) = events.first() else {
+        return Err(StoreError::Failed { doing: APPENDING, why: "seats cannot change without an event".to_owned() });
+    };
+    for event in events {
+        if event.lab != first.lab {
+            return Err(StoreError::Failed { doing: APPENDING, why: "events of two labs in one".to_owned() });
+        }
+        put_event(conn, event).await?;
+        if let Change::RunEnded { state } = event.change {
+            end_run(conn, event, state).await?;
+        }
+    }
+    for seat in gone {
+        sqlx::query("DELETE FROM machines WHERE lab = $1 AND seat = $2")
+            .bind(first.lab.to_string())
+            .bind(seat.to_string())
+            .execute(&mut *conn)
+            .await
+            .map_err(error::failed(APPENDING))?;
+    }
+    for seat in changed {
+        put_machine(conn, &first.lab, seat, first.at).await?;
+    }
+    Ok(())
+}
+
+async fn put_event(conn: &mut SqliteConnection, event: &Event) -> Result<(), StoreError> {
+    let done =
+        sqlx::query("INSERT INTO events (run, seq, lab, seat, level, at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+            .bind(event.run.0)
+            .bind(i64::try_from(event.seq).unwrap_or(i64::MAX))
+            .bind(event.lab.to_string())
+            .bind(event.seat.as_ref().map(ToString::to_string))
+            .bind(loudness(event.level))
+            .bind(event.at.as_millisecond())
+            .bind(json(APPENDING, event)?)
+            .execute(conn)
+            .await;
+    match done {
+        Ok(_) => Ok(()),
+        Err(e) if error::is_duplicate(&e) => Err(StoreError::Failed {
+            doing: APPENDING,
+            why: format!(
+                "event {} of run {} is already written: another process works on this run",
+                event.seq, event.run
+            ),
+        }),
+        Err(e) => Err(error::failed(APPENDING)(&e)),
+    }
+}
+
+async fn end_run(conn: &mut SqliteConnection, event: &Event, state: RunState) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET state = $2, ended_at = $3 WHERE id = $1")
+        .bind(event.run.0)
+        .bind(state.as_str())
+        .bind(event.at.as_millisecond())
+        .execute(conn)
+        .await
+        .map_err(error::failed(APPENDING))
+        .map(drop)
+}
+
+async fn put_machine(
+    conn: &mut SqliteConnection,
+    lab: &LabName,
+    seat: &SeatProgress,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO machines (lab, seat, site, node, vmid, state, body, changed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (lab, seat) DO UPDATE SET
+             site = excluded.site, node = excluded.node, vmid = excluded.vmid, state = excluded.state,
+             body = excluded.body, changed_at = excluded.changed_at",
+    )
+    .bind(lab.to_string())
+    .bind(seat.seat.to_string())
+    .bind(seat.site.to_string())
+    .bind(seat.node.as_ref().map(ToString::to_string))
+    .bind(seat.vmid.map(|vmid| i64::from(vmid.get())))
+    .bind(seat.state.as_str())
+    .bind(json(APPENDING, seat)?)
+    .bind(at.as_millisecond())
+    .execute(conn)
+    .await
+    .map_err(error::failed(APPENDING))
+    .map(drop)
+}
+
+/// A level as stored: louder is larger.
+pub(super) fn loudness(level: Level) -> i64 {
+    match level {
+        Level::Debug => 0,
+        Level::Info => 1,
+        Level::Success => 2,
+        Level::Warning => 3,
+        Level::Error => 4,
+    }
+}
+
+fn json<T: serde::Serialize>(doing: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Failed { doing, why: e.to_string() })
+}
