@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no async: time and randomness come in as arguments.
 
+pub mod address;
 pub mod class;
 pub mod clean;
 pub mod cluster;

@@ -101,13 +101,24 @@ pub struct CloneRequest {
     pub pool: Option<String>,
 }
 
-/// Settings to write, by Proxmox's own keys; an empty value in `unset` removes a key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Settings to write, by Proxmox's own keys; `sshkeys` is given plain, one key a line.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConfigChange {
     pub set: BTreeMap<String, String>,
+    /// Keys to remove.
     pub unset: Vec<String>,
     /// Sent as `digest`: the write fails if someone else wrote since it was read.
     pub digest: Option<String>,
+}
+
+impl fmt::Debug for ConfigChange {
+    /// Shows keys only: a value may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigChange")
+            .field("set", &self.set.keys().collect::<Vec<_>>())
+            .field("unset", &self.unset)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A guest's configuration as read.

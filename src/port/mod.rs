@@ -4,11 +4,13 @@
 pub mod agent;
 pub mod clock;
 pub mod cluster;
+pub mod keys;
 pub mod shell;
 pub mod store;
 
 pub use agent::GuestAgent;
 pub use clock::Clock;
 pub use cluster::{Cluster, SiteError};
+pub use keys::KeyRing;
 pub use shell::RemoteShell;
 pub use store::{Store, StoreError};

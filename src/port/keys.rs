@@ -1,0 +1,39 @@
+//! Keys: each lab's own SSH key pair, and the passwords made for its seats.
+//!
+//! Private halves are files beside the store and never go into it. Passwords are not kept at all:
+//! they are derived from a secret file of the lab, so that `roster` can print them again.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::domain::{LabName, SeatName};
+
+/// A key file could not be made or read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{doing} {}: {why}", .path.display())]
+pub struct KeyError {
+    /// Such as "cannot write the key".
+    pub doing: &'static str,
+    pub path: PathBuf,
+    pub why: String,
+}
+
+/// A lab's key pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabKey {
+    /// The file of the private half.
+    pub private: PathBuf,
+    /// The public half in OpenSSH's one-line form.
+    pub public: String,
+}
+
+pub trait KeyRing: Send + Sync {
+    /// The lab's key pair, made on first use.
+    fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
+    /// The password made for a seat: the same at every call as long as the lab's secret is kept.
+    fn password(&self, lab: &LabName, seat: &SeatName) -> Result<SecretString, KeyError>;
+    /// Forgets a lab's key and secret; no error if there is none.
+    fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
+}
