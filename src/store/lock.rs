@@ -40,8 +40,10 @@ impl LabLock for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Closing the file frees the lock; the text is only tidied away.
+        // Closing the file would free the lock too, but not while a program that is just being started
+        // (between fork and exec) still has a copy of it. The text is only tidied away.
         let _ = self.file.set_len(0);
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
