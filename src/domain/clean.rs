@@ -18,10 +18,15 @@ impl Clean {
 
     /// Strips `raw` of escape sequences, control and bidirectional characters.
     pub fn new(raw: impl AsRef<str>) -> Self {
+        Self::bounded(raw, Self::MAX)
+    }
+
+    /// As [`Clean::new`], keeping up to `max` characters: for values that are compared, such as a list of SSH keys.
+    pub fn bounded(raw: impl AsRef<str>, max: usize) -> Self {
         let mut text = String::new();
         let mut kept = 0;
         for c in anstream::adapter::strip_str(raw.as_ref()).to_string().chars() {
-            if kept == Self::MAX {
+            if kept == max {
                 text.push('…');
                 break;
             }

@@ -14,9 +14,12 @@ use crate::domain::{
 /// What a site answered instead of doing what was asked. Every variant names what was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SiteError {
-    /// Nothing was sent: no route, refused, wrong certificate. The effect did not happen.
+    /// Nothing was sent (no route, refused), or only a question got lost. No effect happened.
     #[error("{what}: cannot reach {site}: {why}")]
     Unreachable { what: String, site: String, why: Clean },
+    /// Somebody answered who could not prove to be the site: wrong fingerprint, unknown authority. Nothing was sent.
+    #[error("{what}: {site} is not trusted: {why}")]
+    Untrusted { what: String, site: String, why: Clean },
     /// Sent, and no whole answer came back: the effect may have happened. Reconcile, never repeat blindly.
     #[error("{what}: the answer was lost: {why}")]
     Lost { what: String, why: Clean },

@@ -1,0 +1,375 @@
+//! Requests over TLS to one of a site's addresses, and on to the next when that is safe.
+//!
+//! Safe is: nothing was sent yet, or the request only asks. A write whose answer is lost is reported as
+//! lost and never sent again.
+
+use std::{
+    cmp::Reverse,
+    error::Error as StdError,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use reqwest::{
+    Client, Method, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    redirect,
+};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{
+    Connection, ConnectionError, Limits,
+    encode::Form,
+    error::{Answer, Asked, Failed, read},
+    trust,
+};
+use crate::{
+    domain::{Clean, NodeName},
+    port::SiteError,
+};
+
+/// How long an address that could not be reached is asked last.
+const SHUN: Duration = Duration::from_secs(30);
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    /// What is being done, as errors say it: `clone 9000 to 9101 on pve1`.
+    pub what: String,
+    method: Method,
+    path: String,
+    form: Form,
+    node: Option<NodeName>,
+    /// Sending it twice does no harm.
+    repeatable: bool,
+}
+
+impl Ask {
+    fn new(method: Method, what: impl Into<String>, path: String) -> Self {
+        let repeatable = method == Method::GET;
+        Self { what: what.into(), method, path, form: Form::new(), node: None, repeatable }
+    }
+
+    pub fn get(what: impl Into<String>, path: String) -> Self {
+        Self::new(Method::GET, what, path)
+    }
+
+    pub fn post(what: impl Into<String>, path: String) -> Self {
+        Self::new(Method::POST, what, path)
+    }
+
+    pub fn put(what: impl Into<String>, path: String) -> Self {
+        Self::new(Method::PUT, what, path)
+    }
+
+    pub fn delete(what: impl Into<String>, path: String) -> Self {
+        Self::new(Method::DELETE, what, path)
+    }
+
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// The node it concerns, whose own address is the best to ask.
+    pub fn at(mut self, node: &NodeName) -> Self {
+        self.node = Some(node.clone());
+        self
+    }
+
+    /// Asking changes what the next one gets: never sent twice.
+    pub fn used_up(mut self) -> Self {
+        self.repeatable = false;
+        self
+    }
+
+    /// Sending it twice does no harm although it is no GET.
+    pub fn harmless(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+}
+
+/// An address, and how it did lately.
+#[derive(Debug)]
+struct Endpoint {
+    base: String,
+    node: Option<NodeName>,
+}
+
+#[derive(Debug)]
+struct Health {
+    /// The address that last worked.
+    preferred: usize,
+    /// When each could last not be reached.
+    down: Vec<Option<Instant>>,
+}
+
+pub(super) struct Transport {
+    site: String,
+    endpoints: Vec<Endpoint>,
+    health: Mutex<Health>,
+    /// Keeps connections: for what may be repeated.
+    reader: Client,
+    /// A new connection for every request, so that none is lost to a connection that just went stale.
+    writer: Client,
+    limits: Limits,
+}
+
+impl Transport {
+    pub fn new(connection: Connection) -> Result<Self, ConnectionError> {
+        let Connection { site, endpoints, node_api, trust, token_id, token_secret, limits } = connection;
+        if endpoints.is_empty() && node_api.is_empty() {
+            return Err(ConnectionError::NoEndpoint);
+        }
+        let own = node_api.into_iter().map(|(node, base)| (base, Some(node)));
+        let endpoints = endpoints
+            .into_iter()
+            .map(|base| (base, None))
+            .chain(own)
+            .map(|(base, node)| Ok(Endpoint { base: checked(base)?, node }))
+            .collect::<Result<Vec<_>, ConnectionError>>()?;
+
+        let headers = headers(&token_id, token_secret.expose_secret())?;
+        let tls = trust::tls(&trust)?;
+        let client = |kept: usize| {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .default_headers(headers.clone())
+                .user_agent(concat!("homeroom/", env!("CARGO_PKG_VERSION")))
+                .http1_only()
+                .no_proxy()
+                .retry(reqwest::retry::never())
+                .redirect(redirect::Policy::none())
+                .connect_timeout(limits.connect)
+                .timeout(limits.request)
+                .pool_idle_timeout(limits.idle)
+                .pool_max_idle_per_host(kept)
+                .build()
+                .map_err(|e| ConnectionError::Tls(e.to_string()))
+        };
+        let health = Mutex::new(Health { preferred: 0, down: vec![None; endpoints.len()] });
+        Ok(Self { site, endpoints, health, reader: client(16)?, writer: client(0)?, limits })
+    }
+
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// Sends to one address after the other until one answers, and gives the answer's `data`.
+    pub async fn send(&self, ask: Ask) -> Result<Value, SiteError> {
+        let mut failures: Vec<(usize, Failed)> = Vec::new();
+        for index in self.order(ask.node.as_ref()) {
+            match self.once(index, &ask).await {
+                Ok(data) => {
+                    self.mark(index, true);
+                    return Ok(data);
+                }
+                Err(failed @ (Failed::NotSent(_) | Failed::Untrusted(_))) => {
+                    self.mark(index, false);
+                    failures.push((index, failed));
+                }
+                Err(failed @ Failed::Lost(_)) if ask.repeatable => failures.push((index, failed)),
+                Err(Failed::Answered(error @ SiteError::Malformed { .. })) if ask.repeatable => {
+                    failures.push((index, Failed::Answered(error)));
+                }
+                Err(Failed::Lost(why)) => return Err(SiteError::Lost { what: ask.what, why }),
+                Err(Failed::Answered(error)) => {
+                    self.mark(index, true);
+                    return Err(error);
+                }
+            }
+        }
+        Err(self.sum_up(ask, failures))
+    }
+
+    /// The addresses, the most promising first.
+    fn order(&self, node: Option<&NodeName>) -> Vec<usize> {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut order: Vec<usize> = (0..self.endpoints.len()).collect();
+        order.sort_by_key(|&index| {
+            let down = health.down.get(index).copied().flatten().is_some_and(|at| at.elapsed() < SHUN);
+            let own = node.is_some() && self.endpoints.get(index).and_then(|e| e.node.as_ref()) == node;
+            (down, Reverse(own), Reverse(index == health.preferred))
+        });
+        order
+    }
+
+    fn mark(&self, index: usize, reached: bool) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(down) = health.down.get_mut(index) {
+            *down = (!reached).then(Instant::now);
+        }
+        // A node's own address is only the best for that node.
+        if reached && self.endpoints.get(index).is_some_and(|e| e.node.is_none()) {
+            health.preferred = index;
+        }
+    }
+
+    async fn once(&self, index: usize, ask: &Ask) -> Result<Value, Failed> {
+        let base = self.endpoints.get(index).map_or("", |e| e.base.as_str());
+        let mut url = format!("{base}/api2/json{}", ask.path);
+        let in_body = matches!(ask.method, Method::POST | Method::PUT);
+        if !in_body && !ask.form.is_empty() {
+            // A body on GET or DELETE is refused.
+            url = url + "?" + ask.form.as_str();
+        }
+        let client = if ask.repeatable { &self.reader } else { &self.writer };
+        let mut request = client.request(ask.method.clone(), url);
+        if in_body {
+            request = request
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+                .body(ask.form.as_str().to_owned());
+        }
+        let started = Instant::now();
+        let outcome = match request.send().await {
+            Ok(response) => self.answer(response).await,
+            Err(error) => Err(not_answered(error, self.limits)),
+        };
+        let outcome = outcome.and_then(|answer| {
+            tracing::debug!(
+                site = %self.site, base, method = %ask.method, path = %ask.path, status = answer.status,
+                ms = started.elapsed().as_millis(), "asked Proxmox"
+            );
+            read(Asked { what: &ask.what, site: &self.site, writes: !ask.repeatable }, &answer)
+        });
+        if let Err(failed) = &outcome {
+            tracing::debug!(site = %self.site, base, what = %ask.what, ?failed, "Proxmox gave no data");
+        }
+        outcome
+    }
+
+    /// Takes the whole answer in, up to the limit.
+    async fn answer(&self, mut response: reqwest::Response) -> Result<Answer, Failed> {
+        let status = response.status();
+        let reason = match response.extensions().get::<hyper::ext::ReasonPhrase>() {
+            Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+            None => status.canonical_reason().unwrap_or_default().to_owned(),
+        };
+        let status = status.as_u16();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body => {
+                    return Err(Failed::Lost(Clean::new(format!(
+                        "the answer is longer than {} MiB",
+                        self.limits.body >> 20
+                    ))));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // The status line alone says that and why it was refused.
+                Err(_) if status >= 400 => break,
+                Err(error) => {
+                    let why = format!("it broke off after {} bytes: {}", body.len(), words(&error, self.limits));
+                    return Err(Failed::Lost(Clean::new(why)));
+                }
+            }
+        }
+        Ok(Answer { status, reason, body })
+    }
+
+    /// One error for all addresses tried.
+    fn sum_up(&self, ask: Ask, mut failures: Vec<(usize, Failed)>) -> SiteError {
+        let site = self.site.clone();
+        let untrusted = failures.iter().any(|(_, failed)| matches!(failed, Failed::Untrusted(_)));
+        // An answer, though senseless, says more than addresses that gave none.
+        let senseless = failures.iter().position(|(_, failed)| matches!(failed, Failed::Answered(_)));
+        if let Some(Failed::Answered(error)) = senseless.map(|at| failures.swap_remove(at).1) {
+            return error;
+        }
+        let why: Vec<String> = failures
+            .iter()
+            .map(|(index, failed)| {
+                let base = self.endpoints.get(*index).map_or("", |e| e.base.as_str());
+                match failed {
+                    Failed::NotSent(why) | Failed::Untrusted(why) => format!("{base}: {why}"),
+                    Failed::Lost(why) => format!("{base} gave no answer: {why}"),
+                    Failed::Answered(error) => format!("{base}: {error}"),
+                }
+            })
+            .collect();
+        let why = Clean::new(why.join("; "));
+        if untrusted {
+            SiteError::Untrusted { what: ask.what, site, why }
+        } else {
+            SiteError::Unreachable { what: ask.what, site, why }
+        }
+    }
+}
+
+/// A usable base address without its trailing slash.
+fn checked(address: String) -> Result<String, ConnectionError> {
+    let wrong = |why: String| ConnectionError::Endpoint { address: address.clone(), why };
+    let url = Url::parse(&address).map_err(|e| wrong(format!("is no address ({e})")))?;
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) if url.query().is_none() && url.fragment().is_none() && url.username().is_empty() => {
+            Ok(url.as_str().trim_end_matches('/').to_owned())
+        }
+        ("https", Some(_)) => Err(wrong("has more than a host, a port and a path".to_owned())),
+        ("http", _) => Err(wrong("would send the token in clear".to_owned())),
+        _ => Err(wrong("is no https address".to_owned())),
+    }
+}
+
+fn headers(token_id: &str, secret: &str) -> Result<HeaderMap, ConnectionError> {
+    let shaped = token_id.split_once('!').is_some_and(|(user, name)| user.contains('@') && !name.is_empty());
+    // Proxmox percent-decodes the value.
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic()).then(|| text.replace('%', "%25"));
+    let id = plain(token_id).filter(|_| shaped).ok_or_else(|| ConnectionError::TokenId(token_id.to_owned()))?;
+    let secret = plain(secret).filter(|s| !s.is_empty()).ok_or(ConnectionError::TokenSecret)?;
+    let mut token =
+        HeaderValue::from_str(&format!("PVEAPIToken={id}={secret}")).map_err(|_| ConnectionError::TokenSecret)?;
+    token.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, token), (ACCEPT, HeaderValue::from_static("application/json"))]))
+}
+
+/// What a request without an answer came to.
+fn not_answered(error: reqwest::Error, limits: Limits) -> Failed {
+    if let Some(words) = trust::refusal(&error) {
+        return Failed::Untrusted(Clean::new(words));
+    }
+    let why = Clean::new(words(&error, limits));
+    if error.is_connect() || error.is_builder() { Failed::NotSent(why) } else { Failed::Lost(why) }
+}
+
+/// The innermost cause, which is the one that says something.
+fn words(error: &reqwest::Error, limits: Limits) -> String {
+    if error.is_timeout() {
+        return if error.is_connect() {
+            format!("no connection within {} s", limits.connect.as_secs_f32())
+        } else {
+            format!("no whole answer within {} s", limits.request.as_secs_f32())
+        };
+    }
+    let mut cause: &dyn StdError = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let words = cause.to_string();
+    words.split(" (os error").next().unwrap_or(&words).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_address_that_would_send_the_token_in_clear_is_refused() {
+        assert!(checked("http://pve1:8006".to_owned()).is_err());
+        assert!(checked("pve1:8006".to_owned()).is_err());
+        assert_eq!(checked("https://pve1:8006/".to_owned()).unwrap(), "https://pve1:8006");
+    }
+
+    #[test]
+    fn the_token_is_sent_as_proxmox_decodes_it_and_never_shown() {
+        let headers = headers("homeroom@pve!lab", "50%-off").unwrap();
+        let token = headers.get(AUTHORIZATION).unwrap();
+        assert_eq!(token.to_str().unwrap(), "PVEAPIToken=homeroom@pve!lab=50%25-off");
+        assert!(!format!("{headers:?}").contains("off"));
+        assert_eq!(super::headers("root@pam", "x").unwrap_err(), ConnectionError::TokenId("root@pam".to_owned()));
+        assert_eq!(super::headers("a@pve!b", "x\n").unwrap_err(), ConnectionError::TokenSecret);
+    }
+}
