@@ -6,9 +6,7 @@ use std::net::IpAddr;
 pub fn is_usable(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_multicast()),
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast())
-        }
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
     }
 }
 
@@ -33,7 +31,8 @@ pub fn is_in(ip: IpAddr, network: &str) -> bool {
 pub fn mac_of(net: &str) -> Option<String> {
     net.split(',').find_map(|part| {
         let value = part.split_once('=').map_or(part, |(_, value)| value);
-        let is_mac = value.len() == 17 && value.split(':').filter(|byte| u8::from_str_radix(byte, 16).is_ok()).count() == 6;
+        let is_mac =
+            value.len() == 17 && value.split(':').filter(|byte| u8::from_str_radix(byte, 16).is_ok()).count() == 6;
         is_mac.then(|| value.to_ascii_lowercase())
     })
 }
@@ -45,9 +44,14 @@ mod tests {
 
     #[test]
     fn loopback_and_link_local_do_not_count() {
-        for (ip, usable) in
-            [("127.0.0.1", false), ("169.254.3.4", false), ("fe80::1", false), ("::1", false), ("10.1.2.3", true), ("fd00::5", true)]
-        {
+        for (ip, usable) in [
+            ("127.0.0.1", false),
+            ("169.254.3.4", false),
+            ("fe80::1", false),
+            ("::1", false),
+            ("10.1.2.3", true),
+            ("fd00::5", true),
+        ] {
             assert_eq!(is_usable(ip.parse().unwrap()), usable, "{ip}");
         }
     }
@@ -56,7 +60,12 @@ mod tests {
     fn an_address_lies_in_its_network_only() {
         let ip: IpAddr = "10.1.0.77".parse().unwrap();
         assert!(is_in(ip, "10.1.0.0/24") && is_in(ip, "0.0.0.0/0") && is_in(ip, "10.1.0.77"));
-        assert!(!is_in(ip, "10.1.1.0/24") && !is_in(ip, "10.1.0.0/33") && !is_in(ip, "nonsense/8") && !is_in(ip, "fd00::/8"));
+        assert!(
+            !is_in(ip, "10.1.1.0/24")
+                && !is_in(ip, "10.1.0.0/33")
+                && !is_in(ip, "nonsense/8")
+                && !is_in(ip, "fd00::/8")
+        );
         assert!(is_in("fd00::5".parse().unwrap(), "fd00::/8"));
     }
 

@@ -37,7 +37,7 @@ pub(super) fn unreadable(doing: &'static str, what: &str, error: impl std::fmt::
 }
 
 /// Primary result codes of SQLite (<https://sqlite.org/rescode.html>) that have a remedy.
-fn words(error: &sqlx::Error) -> String {
+pub(super) fn words(error: &sqlx::Error) -> String {
     let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
     let said = match error {
         sqlx::Error::Database(inner) => inner.message().to_owned(),

@@ -86,28 +86,38 @@ async fn work(mut conn: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
 async fn commit(conn: &mut SqliteConnection, writes: &[Write]) -> Vec<Answer> {
     match attempt(conn, writes).await {
         Ok(answers) => answers,
-        Err(e) => {
+        Err(why) => {
             // After a full disk SQLite has rolled back by itself and refuses this one: as good.
             let _ = raw_sql("ROLLBACK").execute(&mut *conn).await;
-            writes.iter().map(|write| Err(error::failed(write.doing())(&e))).collect()
+            let failed = |write: &Write| Err(StoreError::Failed { doing: write.doing(), why: why.clone() });
+            writes.iter().map(failed).collect()
         }
     }
 }
 
-async fn attempt(conn: &mut SqliteConnection, writes: &[Write]) -> sqlx::Result<Vec<Answer>> {
-    raw_sql("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+/// The same, or why nothing of the group is written.
+async fn attempt(conn: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<Answer>, String> {
+    statement(conn, "BEGIN IMMEDIATE").await?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
-        raw_sql("SAVEPOINT one").execute(&mut *conn).await?;
+        statement(conn, "SAVEPOINT one").await?;
         let answer = apply(conn, write).await;
-        if answer.is_err() {
-            raw_sql("ROLLBACK TO one").execute(&mut *conn).await?;
+        if let Err(error) = &answer {
+            // Where SQLite has already rolled back everything, this error is the reason.
+            statement(conn, "ROLLBACK TO one").await.map_err(|_| match error {
+                StoreError::Failed { why, .. } => why.clone(),
+                other => other.to_string(),
+            })?;
         }
-        raw_sql("RELEASE one").execute(&mut *conn).await?;
+        statement(conn, "RELEASE one").await?;
         answers.push(answer);
     }
-    raw_sql("COMMIT").execute(&mut *conn).await?;
+    statement(conn, "COMMIT").await?;
     Ok(answers)
+}
+
+async fn statement(conn: &mut SqliteConnection, sql: &'static str) -> Result<(), String> {
+    raw_sql(sql).execute(conn).await.map(drop).map_err(|e| error::words(&e))
 }
 
 async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
@@ -274,4 +284,86 @@ pub(super) fn loudness(level: Level) -> i64 {
 
 fn json<T: serde::Serialize>(doing: &'static str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| StoreError::Failed { doing, why: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sqlx::Connection;
+
+    use super::*;
+    use crate::domain::{Clean, Plan, SiteName, class};
+
+    fn note(run: RunId, seq: u64) -> Write {
+        let event = Event {
+            at: Timestamp::UNIX_EPOCH,
+            seq,
+            run,
+            lab: LabName::new("cs101").unwrap(),
+            seat: None,
+            machine: None,
+            step: None,
+            level: Level::Info,
+            message: Clean::new("x".repeat(2000)),
+            change: Change::Note,
+        };
+        Write::Append { events: vec![event], changed: Vec::new(), gone: Vec::new() }
+    }
+
+    async fn kept(conn: &mut SqliteConnection) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(conn).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_in_words_loses_nothing_committed_and_ends_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("homeroom.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+        super::super::schema::migrate(&mut conn, &path).await.unwrap();
+        let lab = LabName::new("cs101").unwrap();
+        let plan = Plan {
+            kind: RunKind::Deploy,
+            lab: lab.clone(),
+            site: SiteName::new("sim").unwrap(),
+            seats: Vec::new(),
+            skipped_nodes: Vec::new(),
+            memory_after: Vec::new(),
+            estimate: None,
+            room: Vec::new(),
+            rollcall: class::RollCall::default(),
+            order: class::Order::Parallel,
+            stagger: std::time::Duration::ZERO,
+            pool: None,
+            notes: Vec::new(),
+        };
+        let begin =
+            Write::BeginRun { lab, kind: RunKind::Deploy, owner: "ada".into(), plan, at: Timestamp::UNIX_EPOCH };
+        let run = RunId(commit(&mut conn, &[begin]).await.remove(0).unwrap());
+        raw_sql("PRAGMA max_page_count = 40").execute(&mut conn).await.unwrap();
+
+        let mut seq = 0;
+        let error = loop {
+            seq += 1;
+            match commit(&mut conn, &[note(run, 2 * seq), note(run, 2 * seq + 1)]).await.remove(0) {
+                Ok(_) => assert!(seq < 1000, "the disk never fills"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("full") && error.contains("make room"), "{error}");
+        let before = kept(&mut conn).await;
+        assert!(before > 2, "{before}");
+
+        raw_sql("PRAGMA max_page_count = 4000").execute(&mut conn).await.unwrap();
+        for answer in commit(&mut conn, &[note(run, 9001), note(run, 9002)]).await {
+            answer.unwrap();
+        }
+        assert_eq!(kept(&mut conn).await, before + 2);
+    }
+
+    #[test]
+    fn louder_levels_are_stored_as_larger_numbers() {
+        let stored: Vec<i64> = Level::ALL.into_iter().map(loudness).collect();
+        assert_eq!(stored, [0, 1, 2, 3, 4]);
+    }
 }
