@@ -7,6 +7,7 @@ use super::{LabName, SiteName, class::ClassDefinition, workshop::WorkshopDefinit
 /// What a lab should be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "there are few, and most are classes")]
 pub enum Definition {
     Class(ClassDefinition),
     Workshop(WorkshopDefinition),

@@ -26,6 +26,15 @@ pub(super) fn opening(path: &Path, error: &sqlx::Error) -> StoreError {
     unusable(path, words(error))
 }
 
+/// The same, for one who only reads: SQLite's shared memory beside the file must be written even then.
+pub(super) fn opening_to_read(path: &Path, error: &sqlx::Error) -> StoreError {
+    let mut why = words(error);
+    if code(error) == Some(14) {
+        why.push_str("; a reader too needs to write the folder, so let its user into the group of a shared store");
+    }
+    unusable(path, why)
+}
+
 /// What SQLite said to a statement.
 pub(super) fn failed<E: Borrow<sqlx::Error>>(doing: &'static str) -> impl Fn(E) -> StoreError {
     move |error| StoreError::Failed { doing, why: words(error.borrow()) }
@@ -38,12 +47,11 @@ pub(super) fn unreadable(doing: &'static str, what: &str, error: impl std::fmt::
 
 /// Primary result codes of SQLite (<https://sqlite.org/rescode.html>) that have a remedy.
 pub(super) fn words(error: &sqlx::Error) -> String {
-    let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
     let said = match error {
         sqlx::Error::Database(inner) => inner.message().to_owned(),
         other => other.to_string(),
     };
-    let next = match code.map(|code| code & 0xff) {
+    let next = match code(error) {
         Some(5 | 6) => "another process has been writing for too long; try again when it is done",
         Some(8) => "the file or its folder cannot be written by this user",
         Some(10) => "the disk failed or was taken away; look at the kernel's log before going on",
@@ -54,6 +62,12 @@ pub(super) fn words(error: &sqlx::Error) -> String {
         _ => return said,
     };
     format!("{said}; {next}")
+}
+
+/// SQLite's primary result code.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
 }
 
 /// Whether a row was refused because another with the same key is there.

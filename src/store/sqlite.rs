@@ -100,7 +100,7 @@ impl SqliteStore {
             Err(e) => return Err(error::io(&file, "looking for it", &e)),
         }
         let reading = connect(&file).read_only(true);
-        let mut watcher = reading.connect().await.map_err(|e| error::opening(&file, &e))?;
+        let mut watcher = reading.connect().await.map_err(|e| error::opening_to_read(&file, &e))?;
         let id = schema::inspect(&mut watcher, &file).await?;
         Ok(Self::new(id, places, None, reading, watcher))
     }
@@ -158,7 +158,7 @@ impl Store for SqliteStore {
     }
 
     async fn put_definition(&self, definition: &Definition, at: Timestamp) -> Result<(), StoreError> {
-        self.write(Write::PutDefinition { definition: definition.clone(), at }).await.map(drop)
+        self.write(Write::PutDefinition { definition: Box::new(definition.clone()), at }).await.map(drop)
     }
 
     async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
@@ -193,7 +193,8 @@ impl Store for SqliteStore {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<RunId, StoreError> {
-        let write = Write::BeginRun { lab: lab.clone(), kind, owner: owner.to_owned(), plan: plan.clone(), at };
+        let write =
+            Write::BeginRun { lab: lab.clone(), kind, owner: owner.to_owned(), plan: Box::new(plan.clone()), at };
         self.write(write).await.map(RunId)
     }
 

@@ -23,9 +23,9 @@ const QUEUE: usize = 64;
 
 /// One thing to write.
 pub(super) enum Write {
-    PutDefinition { definition: Definition, at: Timestamp },
+    PutDefinition { definition: Box<Definition>, at: Timestamp },
     DeleteDefinition { lab: LabName },
-    BeginRun { lab: LabName, kind: RunKind, owner: String, plan: Plan, at: Timestamp },
+    BeginRun { lab: LabName, kind: RunKind, owner: String, plan: Box<Plan>, at: Timestamp },
     Append { events: Vec<Event>, changed: Vec<SeatProgress>, gone: Vec<SeatName> },
     RequestCancel { run: RunId },
 }
@@ -337,8 +337,13 @@ mod tests {
             pool: None,
             notes: Vec::new(),
         };
-        let begin =
-            Write::BeginRun { lab, kind: RunKind::Deploy, owner: "ada".into(), plan, at: Timestamp::UNIX_EPOCH };
+        let begin = Write::BeginRun {
+            lab,
+            kind: RunKind::Deploy,
+            owner: "ada".into(),
+            plan: Box::new(plan),
+            at: Timestamp::UNIX_EPOCH,
+        };
         let run = RunId(commit(&mut conn, &[begin]).await.remove(0).unwrap());
         raw_sql("PRAGMA max_page_count = 40").execute(&mut conn).await.unwrap();
 
