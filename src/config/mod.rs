@@ -1,1 +1,26 @@
-//! config: files, environment and flags become settings; secrets stay wrapped.
+//! config: files, environment and flags become settings and definitions; secrets stay wrapped.
+//!
+//! Reads, never writes: the user's files are the user's. Every complaint names file, line and key,
+//! says what was given and what is allowed, and never shows a secret.
+
+pub mod definition;
+mod duration;
+mod engine;
+mod error;
+mod files;
+mod proxmox;
+mod reader;
+mod secret;
+mod settings;
+mod sites;
+
+pub use engine::EngineSettings;
+pub use error::{ConfigError, Warning};
+pub use files::Folders;
+pub use proxmox::{Fingerprint, GuestVia, HostPort, JumpHost, NodeSettings, ProxmoxSite, SshSettings, Token};
+pub use secret::Secret;
+pub use settings::{Clock, Settings, StoreSettings, load, parse};
+pub use sites::{DockerSite, DockerTls, Environment, GceSite, Site, SiteKind};
+
+/// The complete commented sample; a test proves that it says exactly the defaults.
+pub const SAMPLE: &str = include_str!("../../config/homeroom.toml");

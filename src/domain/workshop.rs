@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LabName, SiteName};
+use super::{LabName, SiteName, size::Size};
 
 /// What a workshop should be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,99 @@ pub struct WorkshopDefinition {
     pub seats: u32,
     /// The container image of a seat.
     pub image: String,
-    /// Ends by itself after this long.
+    #[serde(default)]
+    pub ports: SeatPorts,
+    /// A second container per seat that carries a web browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ends_after: Option<Duration>,
+    pub browser: Option<Browser>,
+    /// What one seat may use.
+    #[serde(default)]
+    pub seat: SeatLimits,
+    #[serde(default)]
+    pub seats_on: SeatsOn,
+    /// Ends by itself after this long; may be extended up to `max_life`.
+    #[serde(default = "default_ends_after")]
+    pub ends_after: Duration,
+    /// No extension passes this.
+    #[serde(default = "default_max_life")]
+    pub max_life: Duration,
+    /// What only a Compute Engine site needs.
+    #[serde(default)]
+    pub gce: GceSpec,
+}
+
+/// Four hours: a course's half day.
+pub const fn default_ends_after() -> Duration {
+    Duration::from_secs(4 * 3600)
+}
+
+/// Twelve hours.
+pub const fn default_max_life() -> Duration {
+    Duration::from_secs(12 * 3600)
+}
+
+/// What the seat's container listens on, inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SeatPorts {
+    pub terminal: u16,
+    pub files: u16,
+}
+
+impl Default for SeatPorts {
+    fn default() -> Self {
+        Self { terminal: 3001, files: 3002 }
+    }
+}
+
+/// The browser container of a seat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Browser {
+    pub image: String,
+    /// What it listens on, inside.
+    pub port: u16,
+}
+
+/// Limits of one seat's container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SeatLimits {
+    pub memory: Size,
+    pub cpus: f64,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+impl Default for SeatLimits {
+    fn default() -> Self {
+        Self { memory: Size::gib(1), cpus: 1.0, pids: 256 }
+    }
+}
+
+/// When the containers of the seats start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeatsOn {
+    /// With the workshop.
+    #[default]
+    Start,
+    /// When somebody joins.
+    Join,
+}
+
+/// `[gce]`: the instance that carries the seats.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GceSpec {
+    /// By the number of seats when absent.
+    pub machine_type: Option<String>,
+    /// The site's choice when absent.
+    pub spot: Option<bool>,
+    pub disk: Option<Size>,
+    /// Keep the disk when the workshop ends.
+    pub keep_disk: bool,
+    /// A name to publish; `{code}` stands for the join code.
+    pub dns: Option<String>,
+    /// Who may connect, as networks (`203.0.113.0/24`); everybody when empty.
+    pub source_ranges: Vec<String>,
 }

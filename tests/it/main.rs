@@ -1,5 +1,6 @@
 //! The one integration-test binary: every module drives the program through its public doors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod config;
 mod store;
 mod support;

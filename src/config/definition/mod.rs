@@ -1,0 +1,115 @@
+//! Definitions as TOML: how they come in, checked to the last key, and how they go out.
+//!
+//! The store keeps the domain's own form; this one is for people.
+
+mod class;
+mod cloud_init;
+mod machine;
+mod print;
+mod ssh_keys;
+mod workshop;
+
+use std::path::Path;
+
+pub use print::to_toml;
+
+use super::{
+    ConfigError, Folders, Settings, Site,
+    files::read_text,
+    reader::{Document, Node, Table},
+};
+use crate::domain::{Definition, LabName, SiteName};
+
+/// No definition is larger.
+const LONGEST: u64 = 1 << 20;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Class,
+    Workshop,
+}
+
+/// What a definition is read against.
+struct Context<'c> {
+    folders: Folders,
+    /// Where relative paths begin.
+    folder: &'c Path,
+    /// The definition's site, when the configuration is known.
+    site: Option<&'c Site>,
+}
+
+/// Reads and checks the definition in `file`.
+pub fn read(file: &Path, settings: Option<&Settings>) -> Result<Definition, ConfigError> {
+    let text = read_text(file, LONGEST)?;
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let shown = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
+    parse(&text, &shown, file.parent().unwrap_or(Path::new("/")), settings)
+}
+
+/// Reads and checks a definition. `origin` is what complaints call it; relative paths begin at `base_dir`;
+/// with `settings`, it must also fit its site. SSH public keys are read from their files here and now.
+pub fn parse(
+    text: &str,
+    origin: &str,
+    base_dir: &Path,
+    settings: Option<&Settings>,
+) -> Result<Definition, ConfigError> {
+    let mut document = Document::parse(text, origin, class::SCHEMA)?;
+    let kind = read_kind(&document.root())?;
+    if let Kind::Workshop = kind {
+        document.set_schema(workshop::SCHEMA);
+    }
+    let root = document.root().table()?;
+    let name: LabName = named(&root, "name", "\"cs101\"")?.parsed()?;
+    let site: SiteName = named(&root, "site", "\"campus\"")?.parsed()?;
+    let context =
+        Context { folders: Folders::of_user()?, folder: base_dir, site: on_site(&root, &site, kind, settings)? };
+    Ok(match kind {
+        Kind::Class => Definition::Class(class::read(&root, name, site, &context)?),
+        Kind::Workshop => Definition::Workshop(workshop::read(&root, name, site, &context)?),
+    })
+}
+
+fn read_kind(root: &Node<'_>) -> Result<Kind, ConfigError> {
+    let kind = root.entries()?.into_iter().find(|(_, key)| *key == "kind");
+    let (kind, _) =
+        kind.ok_or_else(|| root.complain("kind is missing; write kind = \"class\" or kind = \"workshop\""))?;
+    kind.choice(&[("class", Kind::Class), ("workshop", Kind::Workshop)])
+}
+
+fn named<'a>(root: &Table<'a>, key: &str, example: &str) -> Result<Node<'a>, ConfigError> {
+    root.need(key, example)
+}
+
+/// The configured site, if the configuration is known; it must be of the right kind.
+fn on_site<'s>(
+    root: &Table<'_>,
+    name: &SiteName,
+    kind: Kind,
+    settings: Option<&'s Settings>,
+) -> Result<Option<&'s Site>, ConfigError> {
+    let (Some(settings), Some(node)) = (settings, root.get("site")) else { return Ok(None) };
+    let site = settings.site(name.as_str()).map_err(|e| node.complain(e))?;
+    let (fits, needs) = match kind {
+        Kind::Class => (site.proxmox().is_some(), "a class needs a proxmox site"),
+        Kind::Workshop => (site.proxmox().is_none(), "a workshop needs a docker or gce site"),
+    };
+    if !fits {
+        return Err(node.complain(format!("site {name} is a {} site; {needs}", site.kind_name())));
+    }
+    Ok(Some(site))
+}
+
+/// `seats` of something that may be 1 to the site's most.
+fn check_seats(node: &Node<'_>, seats: u64, what: &str, context: &Context<'_>) -> Result<u32, ConfigError> {
+    if !(1..=50).contains(&seats) {
+        return Err(node.complain(format!("{} makes {seats} {what}; a lab has 1 to 50", node.path())));
+    }
+    if let Some(site) = context.site.filter(|site| seats > u64::from(site.max_seats)) {
+        let (name, most) = (&site.name, site.max_seats);
+        return Err(
+            node.complain(format!("{} makes {seats} {what}; site {name} takes {most} (max_seats)", node.path()))
+        );
+    }
+    u32::try_from(seats).map_err(|_| node.complain("too many seats"))
+}

@@ -1,0 +1,155 @@
+//! A workshop: its seats, their image and limits, and its end.
+
+use std::time::Duration;
+
+use super::{Context, check_seats, cloud_init::network, machine::size};
+use crate::{
+    config::{
+        ConfigError, SiteKind, duration,
+        reader::{Node, Schema, Table},
+    },
+    domain::{
+        LabName, SiteName,
+        size::Size,
+        workshop::{
+            Browser, GceSpec, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after, default_max_life,
+        },
+    },
+};
+
+pub(super) const SCHEMA: Schema = &[
+    (
+        "",
+        &[
+            "kind",
+            "name",
+            "site",
+            "seats",
+            "image",
+            "ports",
+            "browser",
+            "seat",
+            "seats_on",
+            "ends_after",
+            "max_life",
+            "gce",
+        ],
+    ),
+    ("ports", &["terminal", "files"]),
+    ("browser", &["image", "port"]),
+    ("seat", &["memory", "cpus", "pids"]),
+    ("gce", &["machine_type", "spot", "disk", "keep_disk", "dns", "source_ranges"]),
+];
+
+pub(super) fn read(
+    root: &Table<'_>,
+    name: LabName,
+    site: SiteName,
+    context: &Context<'_>,
+) -> Result<WorkshopDefinition, ConfigError> {
+    let seats = root.need("seats", "10")?;
+    if !seats.is_integer() {
+        return Err(seats.refuse("a whole number from 1 to 50"));
+    }
+    let count = seats.integer(0..=u64::MAX).map_err(|_| seats.refuse("a whole number from 1 to 50"))?;
+    let (minute, month) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+    let ends = root.get("ends_after");
+    let ends_after = ends.as_ref().map_or(Ok(default_ends_after()), |n| duration::read(n, minute, month))?;
+    let max_life = match root.get("max_life") {
+        Some(node) => duration::read(&node, minute, month)?,
+        None => default_max_life().max(ends_after),
+    };
+    if ends_after > max_life {
+        let node = ends.unwrap_or_else(|| root.node().clone());
+        return Err(node.complain(format!(
+            "ends_after is {}, later than max_life ({}), which nothing passes",
+            duration::print(ends_after),
+            duration::print(max_life)
+        )));
+    }
+    let ports = root.or("ports", SeatPorts::default(), |n| read_ports(&n))?;
+    Ok(WorkshopDefinition {
+        seats: check_seats(&seats, count, "seats", context)?,
+        image: image(&root.need("image", "\"workspace:latest\"")?)?,
+        browser: root.optional("browser", |n| read_browser(&n, ports))?,
+        seat: root.or("seat", SeatLimits::default(), |n| read_limits(&n))?,
+        seats_on: root
+            .or("seats_on", SeatsOn::Start, |n| n.choice(&[("start", SeatsOn::Start), ("join", SeatsOn::Join)]))?,
+        ends_after,
+        max_life,
+        gce: root.or("gce", GceSpec::default(), |n| read_gce(&n, context))?,
+        ports,
+        name,
+        site,
+    })
+}
+
+fn image(node: &Node<'_>) -> Result<String, ConfigError> {
+    let shaped = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+    node.word(shaped, "a container image, such as \"workspace:latest\"")
+}
+
+fn read_ports(node: &Node<'_>) -> Result<SeatPorts, ConfigError> {
+    let table = node.table()?;
+    let default = SeatPorts::default();
+    let terminal = table.or("terminal", default.terminal, |n| n.integer(1..=65535))?;
+    let files = table.or("files", default.files, |n| n.integer(1..=65535))?;
+    if terminal == files {
+        return Err(node.complain(format!("ports.terminal and ports.files are both {files}; they must differ")));
+    }
+    Ok(SeatPorts { terminal, files })
+}
+
+fn read_browser(node: &Node<'_>, ports: SeatPorts) -> Result<Browser, ConfigError> {
+    let table = node.table()?;
+    let port = table.or("port", 3003, |n| n.integer(1..=65535))?;
+    if port == ports.terminal || port == ports.files {
+        return Err(node.complain(format!("browser.port is {port}, which ports has already; they must differ")));
+    }
+    Ok(Browser { image: image(&table.need("image", "\"neko:latest\"")?)?, port })
+}
+
+fn read_limits(node: &Node<'_>) -> Result<SeatLimits, ConfigError> {
+    let table = node.table()?;
+    let default = SeatLimits::default();
+    Ok(SeatLimits {
+        memory: table.or("memory", default.memory, |n| size(&n, Size::mib(16)))?,
+        cpus: table.or("cpus", default.cpus, |n| n.number(0.05..=256.0))?,
+        pids: table.or("pids", default.pids, |n| n.integer(16..=1_000_000))?,
+    })
+}
+
+fn read_gce(node: &Node<'_>, context: &Context<'_>) -> Result<GceSpec, ConfigError> {
+    if let Some(site) = context.site.filter(|site| !matches!(site.kind, SiteKind::Gce(_))) {
+        return Err(node.complain(format!("[gce] needs a gce site; {} is a {} site", site.name, site.kind_name())));
+    }
+    let table = node.table()?;
+    let machine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    Ok(GceSpec {
+        machine_type: table
+            .optional("machine_type", |n| n.word(machine, "a machine type, such as \"e2-standard-4\""))?,
+        spot: table.optional("spot", |n| n.boolean())?,
+        disk: table.optional("disk", |n| size(&n, Size::gib(10)))?,
+        keep_disk: table.or("keep_disk", false, |n| n.boolean())?,
+        dns: table.optional("dns", |n| dns(&n))?,
+        source_ranges: table.or("source_ranges", Vec::new(), |n| n.list()?.iter().map(network).collect())?,
+    })
+}
+
+/// A host name in which `{code}` may stand for the join code.
+fn dns(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    let plain = text.replace("{code}", "abc234");
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    if plain.contains('.') && plain.len() <= 253 && plain.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err(node.refuse("a host name, such as \"ws-{code}.lab.example.com\""))
+    }
+}

@@ -1,0 +1,193 @@
+//! The settings: from the configuration file to typed values.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    ConfigError, EngineSettings, Folders, Site, Warning, engine,
+    files::read_text,
+    proxmox::{self, Context},
+    reader::{Document, Node, Schema, nearest},
+    sites,
+};
+use crate::domain::SiteName;
+
+/// The environment variable that names the configuration file.
+const FILE_VAR: &str = "HOMEROOM_CONFIG";
+/// No configuration is larger.
+const LONGEST: u64 = 1 << 20;
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The file they came from, or would come from if there were one.
+    pub file: PathBuf,
+    pub sites: BTreeMap<SiteName, Site>,
+    pub store: StoreSettings,
+    pub clock: Clock,
+    pub engine: EngineSettings,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    pub path: PathBuf,
+    /// For a team of Unix users: a setgid 2770 folder, 0660 files.
+    pub shared: bool,
+}
+
+/// `[clock]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    /// How many modelled seconds pass in one: above 1 only where every site is this very host.
+    pub speed: f64,
+}
+
+const SCHEMA: Schema = &[
+    ("", &["sites", "store", "clock", "engine"]),
+    ("store", &["path", "shared"]),
+    ("clock", &["speed"]),
+    ("engine", engine::KEYS),
+    ("sites.*", proxmox::KEYS),
+    ("sites.*.token", proxmox::TOKEN_KEYS),
+    ("sites.*.monitor_token", proxmox::TOKEN_KEYS),
+    ("sites.*.ssh", proxmox::SSH_KEYS),
+    ("sites.*.nodes.*", proxmox::NODE_KEYS),
+];
+
+impl StoreSettings {
+    /// The folder of the store, its keys and its known hosts.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// SSH host keys homeroom was told to trust.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.folder().join("known_hosts")
+    }
+
+    /// The folder of the labs' private keys.
+    pub fn keys(&self) -> PathBuf {
+        self.folder().join("keys")
+    }
+}
+
+impl Settings {
+    /// What holds when nothing is configured.
+    pub fn defaults(folders: &Folders) -> Self {
+        Self {
+            file: folders.config_file(),
+            sites: BTreeMap::new(),
+            store: StoreSettings { path: folders.data.join("homeroom/homeroom.db"), shared: false },
+            clock: Clock { speed: 1.0 },
+            engine: EngineSettings::default(),
+        }
+    }
+
+    /// The site of that name.
+    pub fn site(&self, name: &str) -> Result<&Site, ConfigError> {
+        let found = self.sites.iter().find(|(site, _)| site.as_str() == name);
+        found.map(|(_, site)| site).ok_or_else(|| ConfigError::NoSite(self.no_site(name)))
+    }
+
+    /// The site meant when none is named: the only one.
+    pub fn only_site(&self) -> Result<&Site, ConfigError> {
+        let mut sites = self.sites.values();
+        match (sites.next(), sites.next()) {
+            (Some(site), None) => Ok(site),
+            (None, _) => Err(ConfigError::NoSite(self.none_configured())),
+            _ => Err(ConfigError::NoSite(format!("there are several sites; name one by --site: {}", self.names()))),
+        }
+    }
+
+    pub(super) fn no_site(&self, name: &str) -> String {
+        if self.sites.is_empty() {
+            return self.none_configured();
+        }
+        let name_quoted = super::reader::shorten(name);
+        match nearest(name, self.sites.keys().map(SiteName::as_str)) {
+            Some(near) => format!("no site is called {name_quoted}; did you mean {near:?}?"),
+            None => format!("no site is called {name_quoted}; configured are {}", self.names()),
+        }
+    }
+
+    fn none_configured(&self) -> String {
+        format!("no site is configured yet; write one into {}, or try `homeroom demo`", self.file.display())
+    }
+
+    fn names(&self) -> String {
+        self.sites.keys().map(SiteName::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Reads the configuration of this process: `file` (from `--config`), else `HOMEROOM_CONFIG`, else the
+/// user's own, which may be absent. The second value is what should be looked at, for standard error.
+pub fn load(file: Option<&Path>) -> Result<(Settings, Vec<Warning>), ConfigError> {
+    let folders = Folders::of_user()?;
+    let named =
+        file.map(Path::to_owned).or_else(|| std::env::var_os(FILE_VAR).filter(|v| !v.is_empty()).map(Into::into));
+    let path = match named {
+        Some(path) => path,
+        None => {
+            let path = folders.config_file();
+            if !path.exists() {
+                return Ok((Settings::defaults(&folders), Vec::new()));
+            }
+            path
+        }
+    };
+    let text = read_text(&path, LONGEST)?;
+    parse(&text, &path, &folders, &|name| std::env::var(name).ok())
+}
+
+/// Reads a configuration from text. `file` names it in complaints, and its folder is where relative paths begin;
+/// `env` gives the environment's variables that fill a Compute Engine site.
+pub fn parse(
+    text: &str,
+    file: &Path,
+    folders: &Folders,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Settings, Vec<Warning>), ConfigError> {
+    let document = Document::parse(text, &file.display().to_string(), SCHEMA)?;
+    let root = document.root().table()?;
+    let mut settings = Settings::defaults(folders);
+    settings.file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let folder = settings.file.parent().unwrap_or(Path::new("/")).to_owned();
+    let mut warnings = Vec::new();
+    let mut context = Context { folders, folder: &folder, warnings: &mut warnings };
+    if let Some(node) = root.get("sites") {
+        for (site, name) in node.entries()? {
+            let site = sites::read(&site, name, env, &mut context)?;
+            settings.sites.insert(site.name.clone(), site);
+        }
+    }
+    if let Some(node) = root.get("store") {
+        let table = node.table()?;
+        let path = |n: Node<'_>| Ok(folders.locate(n.text()?, &folder));
+        settings.store.path = table.or("path", settings.store.path.clone(), path)?;
+        settings.store.shared = table.or("shared", false, |n| n.boolean())?;
+    }
+    let clock = root.optional("clock", |n| n.table())?;
+    if let Some(node) = clock.and_then(|table| table.get("speed")) {
+        settings.clock.speed = node.number(0.01..=10_000.0)?;
+        check_speed(&node, &settings)?;
+    }
+    if let Some(node) = root.get("engine") {
+        settings.engine = engine::read(&node)?;
+    }
+    Ok((settings, warnings))
+}
+
+/// Real machines keep real time.
+fn check_speed(node: &Node<'_>, settings: &Settings) -> Result<(), ConfigError> {
+    match settings.sites.values().find(|site| !site.is_loopback()) {
+        Some(site) if settings.clock.speed != 1.0 => Err(node.complain(format!(
+            "clock.speed is {}, but site {} is not a simulated cluster on this host; leave the key out",
+            node.given(),
+            site.name
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,200 @@
+//! `[sites.NAME]`: places machines live.
+
+use std::path::PathBuf;
+
+use super::{
+    ConfigError,
+    proxmox::{self, Context, ProxmoxSite},
+    reader::{Node, Table},
+};
+use crate::domain::SiteName;
+
+/// One place machines live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    pub name: SiteName,
+    pub environment: Environment,
+    /// The most students or workshop seats a lab here may have; the teacher is not counted.
+    pub max_seats: u32,
+    pub kind: SiteKind,
+}
+
+/// What is at stake: on `prod`, destroying asks for the lab's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    Dev,
+    Staging,
+    Prod,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a handful exist, for as long as the process")]
+pub enum SiteKind {
+    Proxmox(ProxmoxSite),
+    Docker(DockerSite),
+    Gce(GceSite),
+}
+
+/// `kind = "docker"`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerSite {
+    /// `unix://…`, `ssh://user@host` or `tcp://host:port`
+    pub host: String,
+    /// For `tcp://`, which is always TLS.
+    pub tls: Option<DockerTls>,
+}
+
+/// How a remote engine and homeroom prove themselves to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerTls {
+    pub ca_file: PathBuf,
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// `kind = "gce"`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GceSite {
+    pub project: String,
+    /// In order of preference.
+    pub zones: Vec<String>,
+    /// Where images come from, such as `europe-west3-docker.pkg.dev/lab/images`.
+    pub registry: Option<String>,
+    /// What the instances run as; the project's default when absent.
+    pub service_account: Option<String>,
+    /// Unless a workshop says otherwise.
+    pub spot: bool,
+}
+
+const DOCKER_KEYS: &[&str] = &["kind", "environment", "max_seats", "host", "ca_file", "cert_file", "key_file"];
+const GCE_KEYS: &[&str] =
+    &["kind", "environment", "max_seats", "project", "zones", "registry", "service_account", "spot"];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Proxmox,
+    Docker,
+    Gce,
+}
+
+impl Environment {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Prod => "prod",
+        }
+    }
+}
+
+impl Site {
+    pub fn proxmox(&self) -> Option<&ProxmoxSite> {
+        match &self.kind {
+            SiteKind::Proxmox(site) => Some(site),
+            _ => None,
+        }
+    }
+
+    /// `proxmox`, `docker` or `gce`.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            SiteKind::Proxmox(_) => "proxmox",
+            SiteKind::Docker(_) => "docker",
+            SiteKind::Gce(_) => "gce",
+        }
+    }
+
+    /// Whether all there is of the site answers on this very host by TCP, as simulated ones do.
+    pub fn is_loopback(&self) -> bool {
+        self.proxmox().is_some_and(ProxmoxSite::is_loopback)
+    }
+}
+
+/// Reads one site. `env` gives the environment's variables.
+pub(super) fn read(
+    node: &Node<'_>,
+    name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    context: &mut Context<'_>,
+) -> Result<Site, ConfigError> {
+    let name = SiteName::new(name).map_err(|e| node.complain(e))?;
+    let kind = node
+        .entries()?
+        .into_iter()
+        .find(|(_, key)| *key == "kind")
+        .ok_or_else(|| node.complain(format!("{}.kind is missing; write kind = \"proxmox\"", node.path())))?
+        .0
+        .choice(&[("proxmox", Kind::Proxmox), ("docker", Kind::Docker), ("gce", Kind::Gce)])?;
+    let table = node.table_of(match kind {
+        Kind::Proxmox => proxmox::KEYS,
+        Kind::Docker => DOCKER_KEYS,
+        Kind::Gce => GCE_KEYS,
+    })?;
+    let environments = [("dev", Environment::Dev), ("staging", Environment::Staging), ("prod", Environment::Prod)];
+    Ok(Site {
+        name,
+        environment: table.or("environment", Environment::Prod, |n| n.choice(&environments))?,
+        max_seats: table.or("max_seats", 50, |n| n.integer(1..=50))?,
+        kind: match kind {
+            Kind::Proxmox => SiteKind::Proxmox(proxmox::read(&table, context)?),
+            Kind::Docker => SiteKind::Docker(read_docker(&table, context)?),
+            Kind::Gce => SiteKind::Gce(read_gce(&table, env)?),
+        },
+    })
+}
+
+fn read_docker(table: &Table<'_>, context: &Context<'_>) -> Result<DockerSite, ConfigError> {
+    let host = table.or("host", "unix:///var/run/docker.sock".to_owned(), |n| {
+        let text = n.text()?;
+        match text.split_once("://") {
+            Some(("unix" | "ssh" | "tcp", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+            _ => Err(n.refuse("unix:///PATH, ssh://user@host or tcp://host:port")),
+        }
+    })?;
+    let file = |key| table.optional(key, |n: Node<'_>| Ok(context.folders.locate(n.text()?, context.folder)));
+    let tls = match (file("ca_file")?, file("cert_file")?, file("key_file")?) {
+        (Some(ca_file), Some(cert_file), Some(key_file)) => Some(DockerTls { ca_file, cert_file, key_file }),
+        (None, None, None) => None,
+        _ => {
+            let node = table.node();
+            return Err(node.complain(format!("{}: ca_file, cert_file and key_file go together", node.path())));
+        }
+    };
+    if host.starts_with("tcp://") && tls.is_none() {
+        let node = table.get("host").unwrap_or_else(|| table.node().clone());
+        return Err(node.complain(format!(
+            "{} is reached by TCP, which needs TLS: give ca_file, cert_file and key_file, or use ssh://",
+            node.path()
+        )));
+    }
+    Ok(DockerSite { host, tls })
+}
+
+fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<GceSite, ConfigError> {
+    let text = |key, var| match table.get(key) {
+        Some(node) => node.text().map(|text| Some(text.to_owned())),
+        None => Ok(env(var)),
+    };
+    let absent = |key: &str, example: &str, var: &str| {
+        let node = table.node();
+        node.complain(format!("{}.{key} is missing; write {key} = {example}, or set {var}", node.path()))
+    };
+    let zones = match table.get("zones") {
+        Some(node) => node.texts()?,
+        None => env("GCP_ZONE").into_iter().collect(),
+    };
+    if zones.is_empty() {
+        return Err(absent("zones", "[\"europe-west3-a\"]", "GCP_ZONE"));
+    }
+    let spot = match table.get("spot") {
+        Some(node) => node.boolean()?,
+        None => env("GCP_USE_SPOT").is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes")),
+    };
+    Ok(GceSite {
+        project: text("project", "GCP_PROJECT")?.ok_or_else(|| absent("project", "\"my-project\"", "GCP_PROJECT"))?,
+        zones,
+        registry: text("registry", "GCP_REGISTRY")?,
+        service_account: table.optional("service_account", |n| n.text().map(str::to_owned))?,
+        spot,
+    })
+}
