@@ -36,6 +36,25 @@ pub struct WorkshopDefinition {
     pub gce: GceSpec,
 }
 
+impl WorkshopDefinition {
+    /// A workshop with everything else as it is when not said.
+    pub fn new(name: LabName, site: SiteName, seats: u32, image: impl Into<String>) -> Self {
+        Self {
+            name,
+            site,
+            seats,
+            image: image.into(),
+            ports: SeatPorts::default(),
+            browser: None,
+            seat: SeatLimits::default(),
+            seats_on: SeatsOn::default(),
+            ends_after: default_ends_after(),
+            max_life: default_max_life(),
+            gce: GceSpec::default(),
+        }
+    }
+}
+
 /// Four hours: a course's half day.
 pub const fn default_ends_after() -> Duration {
     Duration::from_secs(4 * 3600)

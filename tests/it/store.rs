@@ -148,11 +148,8 @@ async fn definitions_come_back_as_they_were_put_in() {
     let store = SqliteStore::open(file(&folder), ALONE).await.unwrap();
     let first = class("cs101", &["ada", "grace"]);
     let second = Definition::Workshop(WorkshopDefinition {
-        name: lab("py"),
-        site: SiteName::new("cloud").unwrap(),
-        seats: 20,
-        image: "jupyter".into(),
-        ends_after: Some(Duration::from_secs(3600)),
+        ends_after: Duration::from_secs(3600),
+        ..WorkshopDefinition::new(lab("py"), SiteName::new("cloud").unwrap(), 20, "jupyter")
     });
     store.put_definition(&second, at(1)).await.unwrap();
     store.put_definition(&first, at(2)).await.unwrap();
