@@ -11,11 +11,15 @@ pub mod event;
 pub mod machine;
 pub mod mark;
 pub mod name;
+pub mod placement;
 pub mod plan;
+pub mod planning;
 pub mod progress;
+pub mod readiness;
 pub mod retry;
 pub mod size;
 pub mod step;
+pub mod verify;
 pub mod workshop;
 
 pub use clean::Clean;

@@ -47,9 +47,10 @@ pub struct SeatPlan {
     /// What a clone is made of; absent where nothing is cloned.
     pub source: Option<CloneSource>,
     pub spec: SeatSpec,
-    /// Field by field, for updates: what it is, what it shall be.
+    /// Field by field, for updates: what it is, what it shall be. On a kept or proven machine: what
+    /// somebody else changed, left as it is unless drift is to be put right.
     pub changes: Vec<FieldChange>,
-    /// Steps in order; those of a kept seat are the proofs it still lacks.
+    /// Steps in the order they are done (a restart begins with `stop`); none for a kept seat.
     pub steps: Vec<StepName>,
     /// Why this node, why this verb.
     pub why: String,
@@ -83,7 +84,7 @@ pub enum Verb {
     Resume,
     /// There and proven: nothing to do.
     Keep,
-    /// There, not proven: repeat the roll call (and start it if it never ran).
+    /// There, not proven: repeat the roll call (and start it if it is off).
     Prove,
     /// Settings change that need no stop.
     Update,
@@ -91,9 +92,10 @@ pub enum Verb {
     Restart,
     /// Cannot be changed in place; needs `--allow-replace`.
     Replace,
-    /// Not in the definition any more, or a destroy; in a deploy needs `--allow-remove`.
+    /// Not in the definition any more, or a destroy; in a deploy needs `--allow-remove`. Without steps
+    /// nothing of ours is left on the site: the seat is only forgotten, and nobody need agree to it.
     Remove,
-    /// On a node that does not answer: left alone.
+    /// Left alone: its node does not answer, it is protected, or whose it is cannot be told.
     Leave,
 }
 
@@ -152,7 +154,7 @@ impl Plan {
             .filter(|seat| match seat.verb {
                 Verb::Restart => !consent.restart,
                 Verb::Replace => !consent.replace,
-                Verb::Remove => self.kind == RunKind::Deploy && !consent.remove,
+                Verb::Remove => self.kind == RunKind::Deploy && !consent.remove && !seat.steps.is_empty(),
                 _ => false,
             })
             .collect()

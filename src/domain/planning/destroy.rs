@@ -1,0 +1,145 @@
+//! The plan of a removal: a lab, or some of its seats. Only machines in the store's rows with our mark, or
+//! half-made under a journalled number; what is protected or not ours is named and left alone.
+
+use super::{
+    PlanInput, Problem,
+    estimate::estimate,
+    standing::{is_half_cloned, is_ours, stranger},
+};
+use crate::domain::{
+    NodeName, Plan, SeatName, StepName, Vmid,
+    class::{CloudInit, MachineSpec, Profile, RollCall, SeatSpec},
+    cluster::Power,
+    event::RunKind,
+    plan::{SeatPlan, Verb},
+    progress::SeatProgress,
+    readiness::was_made,
+    verify::is_on,
+};
+
+/// What a destroy would remove; `seats` empty means the whole lab.
+pub fn plan_destroy(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<Plan, Vec<Problem>> {
+    unknown_seats(input, seats)?;
+    let mut notes = Vec::new();
+    let chosen = |row: &&SeatProgress| seats.is_empty() || seats.contains(&row.seat);
+    let seats: Vec<SeatPlan> =
+        input.progress.seats.iter().filter(chosen).filter_map(|row| removal(input, row, &mut notes)).collect();
+    // Nothing is proven on the way out.
+    let rollcall = RollCall { profile: Profile::Off, ..input.class.rollcall.clone() };
+    Ok(Plan {
+        kind: RunKind::Destroy,
+        lab: input.progress.lab.clone(),
+        site: input.class.site.clone(),
+        skipped_nodes: Vec::new(),
+        memory_after: Vec::new(),
+        estimate: estimate(&seats, &rollcall, &Default::default()),
+        room: Vec::new(),
+        rollcall,
+        order: crate::domain::class::Order::Parallel,
+        stagger: std::time::Duration::ZERO,
+        pool: input.class.pool.clone(),
+        notes,
+        seats,
+    })
+}
+
+/// Every seat asked for must be in the definition or in the store.
+pub(super) fn unknown_seats(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<(), Vec<Problem>> {
+    let defined = input.class.seats();
+    let known = |seat: &SeatName| input.progress.seat(seat).is_some() || defined.iter().any(|(name, _)| name == seat);
+    let problems: Vec<Problem> = seats
+        .iter()
+        .filter(|seat| !known(seat))
+        .map(|seat| {
+            let lab = &input.class.name;
+            Problem::new(format!("{lab} has no seat {seat}"), format!("`homeroom status {lab}` lists its seats"))
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Machines whose seat is no longer in the definition.
+pub(super) fn removals(input: &PlanInput<'_>, notes: &mut Vec<String>) -> Vec<SeatPlan> {
+    let defined = input.class.seats();
+    let dropped = |row: &&SeatProgress| !defined.iter().any(|(seat, _)| *seat == row.seat);
+    input.progress.seats.iter().filter(dropped).filter_map(|row| removal(input, row, notes)).collect()
+}
+
+/// What becomes of one machine that is not wanted any more; `None` where the seat never had one.
+fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -> Option<SeatPlan> {
+    let vmid = row.vmid?;
+    let guest = input.view.guest(vmid);
+    let node = guest.map(|g| g.node.clone()).or_else(|| row.node.clone())?;
+    let plan = |verb, steps: &[StepName], why: String| Some(seat_plan(row, &node, vmid, verb, steps, why));
+    if !input.online(&node) {
+        notes.push(format!("{} ({vmid}) stays: {node} is offline", row.name));
+        return plan(Verb::Leave, &[], format!("left alone: {node} is offline, nothing is known of {vmid}"));
+    }
+    let Some(guest) = guest else {
+        if input.view.quorate == Some(false) {
+            return plan(Verb::Leave, &[], format!("left alone: without quorum {vmid} may exist unseen"));
+        }
+        return if was_made(row) {
+            plan(Verb::Remove, &[], format!("{vmid} is no longer on the site: the seat is forgotten"))
+        } else {
+            plan(Verb::Remove, &[StepName::Destroy], format!("run {} set {vmid} aside", row.run))
+        };
+    };
+    let facts = input.observed.get(&vmid);
+    if is_half_cloned(row, guest) {
+        return plan(Verb::Remove, &[StepName::Destroy], format!("run {} began to clone it", row.run));
+    }
+    let Some(facts) = facts else {
+        notes.push(format!("{} ({vmid}) stays: its settings on {node} could not be read", row.name));
+        return plan(Verb::Leave, &[], "left alone: whether it is ours could not be read".to_owned());
+    };
+    if !is_ours(input, row, facts) {
+        let whose = stranger(guest, Some(facts));
+        notes.push(format!("{whose} and is never removed; {} is forgotten", row.seat));
+        return plan(Verb::Remove, &[], format!("{whose}: it stays, the seat is forgotten"));
+    }
+    if is_on(facts.config.get("protection").map(String::as_str)) {
+        notes.push(format!(
+            "{} ({vmid}) is protected and refused: set protection = false and deploy, or `qm set {vmid} --protection 0`",
+            row.name
+        ));
+        return plan(Verb::Leave, &[], "left alone: protected".to_owned());
+    }
+    let stop = guest.power != Power::Stopped;
+    let steps: &[StepName] = if stop { &[StepName::Stop, StepName::Destroy] } else { &[StepName::Destroy] };
+    let why = if input.class.seats().iter().any(|(seat, _)| *seat == row.seat) {
+        "with all that is on it"
+    } else {
+        "no longer in the definition"
+    };
+    plan(Verb::Remove, steps, why.to_owned())
+}
+
+pub(super) fn seat_plan(
+    row: &SeatProgress,
+    node: &NodeName,
+    vmid: Vmid,
+    verb: Verb,
+    steps: &[StepName],
+    why: String,
+) -> SeatPlan {
+    SeatPlan {
+        seat: row.seat.clone(),
+        role: row.role,
+        name: row.name.clone(),
+        verb,
+        node: node.clone(),
+        vmid,
+        source: None,
+        spec: SeatSpec {
+            seat: row.seat.clone(),
+            role: row.role,
+            machine: MachineSpec::default(),
+            cloud_init: CloudInit::default(),
+            address: None,
+        },
+        changes: Vec::new(),
+        steps: steps.to_vec(),
+        why,
+    }
+}

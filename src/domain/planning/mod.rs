@@ -1,0 +1,141 @@
+//! Plans: a definition against what is there. Pure: the same input gives the same plan.
+//!
+//! `deploy`, `destroy` and `check` each turn one [`PlanInput`] into a [`Plan`](super::Plan), or say in words
+//! what stands in the way. Nothing here changes a site, reads a clock or decides what was agreed to.
+
+mod addresses;
+mod check;
+mod deploy;
+mod destroy;
+mod estimate;
+#[cfg(test)]
+pub(in crate::domain) mod fixture;
+mod standing;
+mod steps;
+mod templates;
+mod vmids;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+pub use check::plan_check;
+pub use deploy::plan_deploy;
+pub use destroy::plan_destroy;
+pub use steps::{Target, roll_call};
+
+use super::{
+    NodeName, Plan, Progress, SeatName, Vmid,
+    class::{ClassDefinition, SeatSpec},
+    cluster::{ClusterView, TemplateView},
+    mark::Ownership,
+    name::VmidRange,
+    placement::Want,
+    plan::Verb,
+};
+
+/// Everything a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInput<'a> {
+    pub class: &'a ClassDefinition,
+    pub view: &'a ClusterView,
+    /// Details of the templates the class's reference stands for; one that could not be read is absent.
+    pub templates: &'a [TemplateView],
+    /// The lab's machines as the store knows them.
+    pub progress: &'a Progress,
+    /// The lab's machines as read from the site, by VMID; one that could not be read is absent.
+    pub observed: &'a BTreeMap<Vmid, GuestFacts>,
+    /// What was last deployed, by seat ([`applied`]); tells a changed definition from a changed machine.
+    pub applied: &'a BTreeMap<SeatName, Applied>,
+    /// VMIDs that other labs of the store have set aside.
+    pub reserved: &'a BTreeSet<Vmid>,
+    /// Memory promised on a node beyond what runs there: stopped machines of other labs.
+    pub commitments: &'a [(NodeName, Want)],
+    pub site: &'a SiteRules,
+    pub now: Timestamp,
+    /// The public half of the lab's key, one line, given to the guests by cloud-init.
+    pub lab_key: Option<&'a str>,
+    /// Settings changed by someone else are put right.
+    pub fix_drift: bool,
+}
+
+/// What a site's configuration says about plans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteRules {
+    pub vmids: VmidRange,
+    pub max_seats: u32,
+    pub memory_overcommit: f64,
+    /// A proof counts for this long.
+    pub proof_max_age: Duration,
+}
+
+/// A machine of the lab as it was read from the site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuestFacts {
+    pub node: NodeName,
+    /// Its configuration by Proxmox's keys.
+    pub config: BTreeMap<String, String>,
+    /// What its mark proves.
+    pub ownership: Ownership,
+}
+
+/// What was last deployed to a seat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    pub spec: SeatSpec,
+    /// Number and name of the template it was cloned from, if known.
+    pub template: Option<(Vmid, String)>,
+}
+
+/// Something that stands in the way of a plan: what, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what}; {next}")]
+pub struct Problem {
+    pub what: String,
+    pub next: String,
+}
+
+impl Problem {
+    pub fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { what: what.into(), next: next.into() }
+    }
+}
+
+/// What the deploys so far have put in place, from their plans, oldest first.
+pub fn applied<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> BTreeMap<SeatName, Applied> {
+    let mut out: BTreeMap<SeatName, Applied> = BTreeMap::new();
+    for seat in plans.into_iter().flat_map(|plan| &plan.seats) {
+        if !matches!(seat.verb, Verb::Create | Verb::Resume | Verb::Update | Verb::Restart | Verb::Replace) {
+            continue;
+        }
+        let cloned = seat.source.as_ref().map(|source| (source.template, source.template_name.to_string()));
+        let known = out.remove(&seat.seat).and_then(|earlier| earlier.template);
+        out.insert(seat.seat.clone(), Applied { spec: seat.spec.clone(), template: cloned.or(known) });
+    }
+    out
+}
+
+impl PlanInput<'_> {
+    fn online(&self, node: &NodeName) -> bool {
+        self.view.node(node).is_some_and(|node| node.online)
+    }
+}
+
+/// `ada`, `ada and bob`, `ada and 3 more`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [one, two] => format!("{one} and {two}"),
+        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
+    }
+}
+
+/// `1 machine`, `3 machines`.
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

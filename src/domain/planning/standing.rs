@@ -1,0 +1,228 @@
+//! What becomes of a seat that already has a number: kept, gone on with, proven, changed, or left alone.
+
+use super::{GuestFacts, PlanInput, steps::Target, steps::roll_call};
+use crate::domain::{
+    MachineState, NodeName, StepName, StepState, Vmid,
+    class::{Profile, SeatSpec, TemplateRef},
+    cluster::{GuestView, Power},
+    machine::machine_name,
+    mark::Ownership,
+    plan::{FieldChange, Verb},
+    progress::SeatProgress,
+    readiness::{Look, current_state, was_made},
+    size::Size,
+    verify::{Wanted, boot_disk, config_changes, config_unwanted, config_wanted, needs_stop},
+};
+
+/// What is to happen, before places and numbers are given out.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// A new number and a new place; the reason where the seat had one before.
+    New { because: Option<String> },
+    /// Cloned under the number and on the node it already has.
+    Again { home: Home, verb: Verb, why: String },
+    /// Removed and cloned anew under its number.
+    Replace { home: Home, stop: bool, changes: Vec<FieldChange>, why: String },
+    /// Nothing is cloned.
+    Settled { home: Home, verb: Verb, changes: Vec<FieldChange>, steps: Vec<StepName>, why: String },
+}
+
+/// Where a seat's machine is, or is to be.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub node: NodeName,
+    pub vmid: Vmid,
+}
+
+/// Whether the machine read under a seat's number carries the seat's mark.
+pub(super) fn is_ours(input: &PlanInput<'_>, row: &SeatProgress, facts: &GuestFacts) -> bool {
+    matches!(&facts.ownership, Ownership::Ours(mark) if mark.lab == input.progress.lab && mark.seat == row.seat)
+}
+
+/// A clone of ours that Proxmox still writes, or that died: no mark can be seen yet.
+pub(super) fn is_half_cloned(row: &SeatProgress, guest: &GuestView) -> bool {
+    guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "clone") && !was_made(row)
+}
+
+/// Whose a machine is that is not ours, for people.
+pub(super) fn stranger(guest: &GuestView, facts: Option<&GuestFacts>) -> String {
+    let name = guest.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let whose = match facts.map(|facts| &facts.ownership) {
+        Some(Ownership::OtherStore(mark)) => format!("made by another homeroom store for {}/{}", mark.lab, mark.seat),
+        Some(Ownership::Ours(mark)) => format!("the machine of {}/{}", mark.lab, mark.seat),
+        _ => "not ours".to_owned(),
+    };
+    format!("{}{name} on {} is {whose}", guest.vmid, guest.node)
+}
+
+/// What becomes of a seat of the definition.
+pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<String>) -> Fate {
+    let Some((row, vmid)) = input.progress.seat(&spec.seat).and_then(|row| Some((row, row.vmid?))) else {
+        return Fate::New { because: None };
+    };
+    let guest = input.view.guest(vmid);
+    let Some(node) = guest.map(|g| g.node.clone()).or_else(|| row.node.clone()) else {
+        return Fate::New { because: None };
+    };
+    let home = Home { node: node.clone(), vmid };
+    let leave =
+        |why: String| Fate::Settled { home: home.clone(), verb: Verb::Leave, changes: vec![], steps: vec![], why };
+    if !input.online(&node) {
+        return leave(format!("left alone: {node} is offline, nothing is known of {vmid}"));
+    }
+    let Some(guest) = guest else {
+        if input.view.quorate == Some(false) {
+            return leave(format!("left alone: without quorum {vmid} may exist unseen"));
+        }
+        return if was_made(row) {
+            Fate::Again {
+                home,
+                verb: Verb::Create,
+                why: format!("{vmid} is no longer on the site; made anew on {node}"),
+            }
+        } else {
+            Fate::Again { home, verb: Verb::Resume, why: format!("run {} set aside {vmid} on {node}", row.run) }
+        };
+    };
+    let facts = input.observed.get(&vmid);
+    if is_half_cloned(row, guest) {
+        let why = format!("run {} began to clone {vmid} on {node}", row.run);
+        return Fate::Again { home, verb: Verb::Resume, why };
+    }
+    let Some(facts) = facts else {
+        return leave(format!("left alone: the settings of {vmid} on {node} could not be read"));
+    };
+    if !is_ours(input, row, facts) {
+        let named = guest.name.as_ref().is_some_and(|name| name.as_str() == row.name);
+        if named && guest.is_tagged() && facts.ownership == Ownership::Foreign {
+            notes.push(format!(
+                "{vmid} on {node} has the name and tag of {} but its mark is gone from the description: it is neither \
+                 used nor replaced; put the mark back or rename the machine",
+                spec.seat
+            ));
+            return leave(format!("left alone: the mark of {vmid} is gone"));
+        }
+        let whose = stranger(guest, Some(facts));
+        notes.push(format!("{whose}; {} gets a new number and that machine is left alone", spec.seat));
+        return Fate::New { because: Some(whose) };
+    }
+    of_ours(input, spec, row, guest, facts, home)
+}
+
+/// The fate of a machine that is there and ours.
+fn of_ours(
+    input: &PlanInput<'_>,
+    spec: &SeatSpec,
+    row: &SeatProgress,
+    guest: &GuestView,
+    facts: &GuestFacts,
+    home: Home,
+) -> Fate {
+    let rollcall = &input.class.rollcall;
+    let Difference { changes, grow, replace } = difference(input, spec, facts);
+    let running = guest.power == Power::Running;
+    let done = |step| row.step(step).is_some_and(|s| matches!(s.state, StepState::Ok | StepState::Skipped));
+    let settled = |verb, changes, target: Target, why| Fate::Settled {
+        home: home.clone(),
+        verb,
+        changes,
+        steps: target.steps(rollcall),
+        why,
+    };
+    let written = done(StepName::Configure);
+    if row.proven_at.is_none() && !(written && done(StepName::Start)) {
+        let configure = !written || changes.iter().any(|change| change.field != "disk");
+        let start = !running || !done(StepName::Start);
+        let target = Target { configure, resize: grow, start, proofs: true, ..Target::default() };
+        return settled(Verb::Resume, changes, target, format!("run {} cloned it and went no further", row.run));
+    }
+    // What was deployed is what is defined: then somebody else changed the machine.
+    let drift = written && input.applied.get(&spec.seat).is_some_and(|applied| applied.spec == *spec);
+    let act = !changes.is_empty() && (!drift || input.fix_drift);
+    if act && replace {
+        let why = format!("{} cannot be changed in place", fields(&changes));
+        return Fate::Replace { home, stop: guest.power != Power::Stopped, changes, why };
+    }
+    if act {
+        let configure = changes.iter().any(|change| change.field != "disk");
+        let stop = running && changes.iter().any(|change| needs_stop(&change.field));
+        let why = format!("{}{}", if drift { "changed by someone else: " } else { "" }, fields(&changes));
+        let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
+        if !stop {
+            return settled(Verb::Update, changes, target, why);
+        }
+        let mut steps = vec![StepName::Stop];
+        steps.extend(target.steps(rollcall));
+        return Fate::Settled { home, verb: Verb::Restart, changes, steps, why: format!("{why}; needs a stop") };
+    }
+    let drifted = if changes.is_empty() {
+        String::new()
+    } else {
+        format!("; changed by someone else: {}, --fix-drift puts it right", fields(&changes))
+    };
+    let (state, reason) = current_state(row, Look::of(input.view, row), false, input.now, input.site.proof_max_age);
+    if state == MachineState::Ready {
+        return settled(Verb::Keep, changes, Target::default(), format!("ready{drifted}"));
+    }
+    // With the roll call off, a look at its power is all the proof there is.
+    let start = !running || rollcall.profile == Profile::Off;
+    let reason = reason.map_or_else(|| "not proven yet".to_owned(), |reason| reason.to_string());
+    settled(Verb::Prove, changes, Target { start, proofs: true, ..Target::default() }, format!("{reason}{drifted}"))
+}
+
+/// How a machine differs from its definition.
+struct Difference {
+    changes: Vec<FieldChange>,
+    /// Its disk is to grow.
+    grow: bool,
+    /// Something in it cannot be changed in place.
+    replace: bool,
+}
+
+fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
+    let name = machine_name(&input.class.name, &spec.seat);
+    let agent = !roll_call(&input.class.rollcall).is_empty();
+    let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent };
+    let mut changes =
+        config_changes(&config_wanted(&wanted, &facts.config), &config_unwanted(spec, &facts.config), &facts.config);
+    let mut replace = changes.iter().any(|change| change.field == "bios");
+    let mut grow = false;
+    let mut differs = |field: &str, from: String, to: String| {
+        changes.push(FieldChange { field: field.to_owned(), from, to });
+    };
+    let applied = input.applied.get(&spec.seat);
+    let disk = boot_disk(&facts.config);
+    if let (Some(to), Some(from)) = (spec.machine.disk, disk.as_ref().and_then(|disk| disk.size)) {
+        // A disk that grew under somebody's hands is never a reason to do anything.
+        let asked = applied.is_some_and(|applied| applied.spec.machine.disk != spec.machine.disk);
+        if to.bytes() > from || (to.bytes() < from && asked) {
+            grow = to.bytes() > from;
+            replace |= !grow;
+            differs("disk", Size(from).human(), to.human());
+        }
+    }
+    if let (Some(to), Some(disk)) = (&spec.machine.storage, &disk) {
+        // Disks moved by hand stay where they are.
+        let asked = applied.is_some_and(|applied| applied.spec.machine.storage != spec.machine.storage);
+        if *to != disk.storage && asked {
+            replace = true;
+            differs("storage", disk.storage.clone(), to.clone());
+        }
+    }
+    if let Some((vmid, name)) = applied.and_then(|applied| applied.template.as_ref()) {
+        let same = match &input.class.template {
+            TemplateRef::Name(wanted) => wanted == name,
+            TemplateRef::Vmid(wanted) => wanted == vmid,
+        };
+        if !same {
+            replace = true;
+            differs("template", format!("{name} ({vmid})"), input.class.template.to_string());
+        }
+    }
+    Difference { changes, grow, replace }
+}
+
+fn fields(changes: &[FieldChange]) -> String {
+    let names: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+    names.join(", ")
+}
