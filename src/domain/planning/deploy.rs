@@ -207,16 +207,19 @@ fn template_notes(
     }
 }
 
+/// Why each node cannot take a machine.
+type Reasons = Vec<(NodeName, String)>;
+
 /// Seats that no node can take, with each node's reason; the same reasons are told once.
-fn unplaced_problems(unplaced: &[(SeatName, Vec<(NodeName, String)>)]) -> Vec<Problem> {
-    let mut groups: Vec<(&Vec<(NodeName, String)>, Vec<String>)> = Vec::new();
+fn unplaced_problems(unplaced: &[(SeatName, Reasons)]) -> Vec<Problem> {
+    let mut groups: Vec<(&Reasons, Vec<String>)> = Vec::new();
     for (seat, reasons) in unplaced {
         match groups.iter_mut().find(|(known, _)| *known == reasons) {
             Some((_, seats)) => seats.push(seat.to_string()),
             None => groups.push((reasons, vec![seat.to_string()])),
         }
     }
-    let problem = |(reasons, seats): (&Vec<(NodeName, String)>, Vec<String>)| {
+    let problem = |(reasons, seats): (&Reasons, Vec<String>)| {
         let why = match reasons.as_slice() {
             [] => "the site shows no nodes".to_owned(),
             // A full shared storage is one fact, not one per node.
@@ -237,7 +240,7 @@ struct Work<'a> {
     templates: Vec<&'a TemplateView>,
     board: Board,
     room: Room,
-    unplaced: Vec<(SeatName, Vec<(NodeName, String)>)>,
+    unplaced: Vec<(SeatName, Reasons)>,
     problems: Vec<Problem>,
 }
 

@@ -59,11 +59,11 @@ fn guest_mismatches(wanted: &Wanted<'_>, config: &BTreeMap<String, String>, gues
     if let Some(seen) = guest.cpus.filter(|seen| *seen != cpus) {
         out.push(format!("the guest sees {seen} CPUs, {cpus} are configured"));
     }
-    if let (Some(seen), Some((low, high, configured))) = (guest.memory, memory_bounds(config)) {
-        if !(low..=high).contains(&seen) {
-            let (seen, configured) = (Size(seen).human(), Size(configured).human());
-            out.push(format!("the guest sees {seen} of memory, {configured} are configured"));
-        }
+    if let (Some(seen), Some((low, high, configured))) = (guest.memory, memory_bounds(config))
+        && !(low..=high).contains(&seen)
+    {
+        let (seen, configured) = (Size(seen).human(), Size(configured).human());
+        out.push(format!("the guest sees {seen} of memory, {configured} are configured"));
     }
     // Without a cloud-init drive nobody tells the guest its name.
     if let Some(seen) = guest.hostname.as_deref().filter(|_| has_cloud_init(config)) {
@@ -72,10 +72,10 @@ fn guest_mismatches(wanted: &Wanted<'_>, config: &BTreeMap<String, String>, gues
             out.push(format!("the guest calls itself {seen}, not {}", wanted.name));
         }
     }
-    if let (Some(address), Some(seen)) = (&wanted.spec.address, guest.ip) {
-        if address.ip != seen {
-            out.push(format!("the guest has the address {seen}, {} is configured", address.ip));
-        }
+    if let (Some(address), Some(seen)) = (&wanted.spec.address, guest.ip)
+        && address.ip != seen
+    {
+        out.push(format!("the guest has the address {seen}, {} is configured", address.ip));
     }
     out
 }
