@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::{
     Proxmox,
+    ask::Ask,
     cluster::qemu,
-    decode::{Fields, lines, rows},
     encode::Form,
-    http::Ask,
+    fields::{Fields, lines, rows},
 };
 use crate::{
     domain::{Clean, NodeName, Vmid},

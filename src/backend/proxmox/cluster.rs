@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Proxmox, decode,
+    Proxmox,
+    ask::Ask,
+    decode,
     encode::{Form, path, percent},
-    http::Ask,
+    guest, view,
 };
 use crate::{
     domain::{
@@ -86,7 +88,7 @@ impl Cluster for Proxmox {
             Err(SiteError::Forbidden { .. }) => None,
             Err(error) => return Err(error),
         };
-        decode::cluster_view(Timestamp::now(), version, &resources?, status.as_ref())
+        view::cluster_view(Timestamp::now(), version, &resources?, status.as_ref())
             .map_err(|why| SiteError::Malformed { what, why: Clean::new(why) })
     }
 
@@ -95,22 +97,22 @@ impl Cluster for Proxmox {
             .form(Form::new().with("feature", "clone"))
             .at(node);
         let (config, linked) = tokio::join!(self.config(node, vmid), self.read(feature, decode::has_feature));
-        Ok(decode::template(vmid, node, &config?, linked?))
+        Ok(guest::template(vmid, node, &config?, linked?))
     }
 
     async fn config(&self, node: &NodeName, vmid: Vmid) -> Result<GuestConfig, SiteError> {
         let ask = Ask::get(format!("read the configuration of {vmid} on {node}"), qemu(node, vmid, &["config"]));
-        self.read(ask.at(node), decode::config).await
+        self.read(ask.at(node), guest::config).await
     }
 
     async fn pending(&self, node: &NodeName, vmid: Vmid) -> Result<Vec<PendingItem>, SiteError> {
         let ask = Ask::get(format!("read the pending changes of {vmid} on {node}"), qemu(node, vmid, &["pending"]));
-        self.read(ask.at(node), decode::pending).await
+        self.read(ask.at(node), guest::pending).await
     }
 
     async fn status(&self, node: &NodeName, vmid: Vmid) -> Result<GuestStatus, SiteError> {
         let ask = Ask::get(format!("read the status of {vmid} on {node}"), qemu(node, vmid, &["status", "current"]));
-        self.read(ask.at(node), decode::status).await
+        self.read(ask.at(node), guest::status).await
     }
 
     async fn clone_guest(&self, request: &CloneRequest) -> Result<Upid, SiteError> {

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::{
     Connection, ConnectionError, Limits,
-    encode::Form,
+    ask::Ask,
     error::{Answer, Asked, Failed, read},
     trust,
 };
@@ -31,65 +31,6 @@ use crate::{
 
 /// How long an address that could not be reached is asked last.
 const SHUN: Duration = Duration::from_secs(30);
-
-/// One request.
-#[derive(Debug, Clone)]
-pub(super) struct Ask {
-    /// What is being done, as errors say it: `clone 9000 to 9101 on pve1`.
-    pub what: String,
-    method: Method,
-    path: String,
-    form: Form,
-    node: Option<NodeName>,
-    /// Sending it twice does no harm.
-    repeatable: bool,
-}
-
-impl Ask {
-    fn new(method: Method, what: impl Into<String>, path: String) -> Self {
-        let repeatable = method == Method::GET;
-        Self { what: what.into(), method, path, form: Form::new(), node: None, repeatable }
-    }
-
-    pub fn get(what: impl Into<String>, path: String) -> Self {
-        Self::new(Method::GET, what, path)
-    }
-
-    pub fn post(what: impl Into<String>, path: String) -> Self {
-        Self::new(Method::POST, what, path)
-    }
-
-    pub fn put(what: impl Into<String>, path: String) -> Self {
-        Self::new(Method::PUT, what, path)
-    }
-
-    pub fn delete(what: impl Into<String>, path: String) -> Self {
-        Self::new(Method::DELETE, what, path)
-    }
-
-    pub fn form(mut self, form: Form) -> Self {
-        self.form = form;
-        self
-    }
-
-    /// The node it concerns, whose own address is the best to ask.
-    pub fn at(mut self, node: &NodeName) -> Self {
-        self.node = Some(node.clone());
-        self
-    }
-
-    /// Asking changes what the next one gets: never sent twice.
-    pub fn used_up(mut self) -> Self {
-        self.repeatable = false;
-        self
-    }
-
-    /// Sending it twice does no harm although it is no GET.
-    pub fn harmless(mut self) -> Self {
-        self.repeatable = true;
-        self
-    }
-}
 
 /// An address, and how it did lately.
 #[derive(Debug)]
@@ -188,7 +129,8 @@ impl Transport {
     fn order(&self, node: Option<&NodeName>) -> Vec<usize> {
         let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let mut order: Vec<usize> = (0..self.endpoints.len()).collect();
-        order.sort_by_key(|&index| {
+        // Cached, as the time passing must not change a key while sorting.
+        order.sort_by_cached_key(|&index| {
             let down = health.down.get(index).copied().flatten().is_some_and(|at| at.elapsed() < SHUN);
             let own = node.is_some() && self.endpoints.get(index).and_then(|e| e.node.as_ref()) == node;
             (down, Reverse(own), Reverse(index == health.preferred))

@@ -4,14 +4,18 @@
 //! elsewhere. It never repeats a request that may have changed something, and never skips a certificate check.
 
 mod agent;
+mod ask;
 mod cluster;
 mod decode;
 mod encode;
 mod error;
+mod fields;
+mod guest;
 mod http;
 #[cfg(test)]
 mod recordings;
 mod trust;
+mod view;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -21,10 +25,7 @@ use thiserror::Error;
 use tokio::sync::OnceCell;
 
 pub use self::trust::{Trust, parse_fingerprint, show_fingerprint};
-use self::{
-    encode::path,
-    http::{Ask, Transport},
-};
+use self::{ask::Ask, encode::path, http::Transport};
 use crate::{
     domain::{Clean, NodeName},
     port::{Clock, SiteError},

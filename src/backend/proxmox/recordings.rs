@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     agent, decode,
     error::{Answer, Asked, Failed, read},
+    guest, view,
 };
 use crate::{
     domain::{Clean, NodeName, Vmid},
@@ -77,9 +78,9 @@ fn data(name: &str) -> Value {
     recording(name).data()
 }
 
-fn view(name: &str, status: Option<&str>) -> crate::domain::cluster::ClusterView {
+fn look(name: &str, status: Option<&str>) -> crate::domain::cluster::ClusterView {
     let status = status.map(data);
-    decode::cluster_view(Timestamp::UNIX_EPOCH, Clean::new("9.2.11"), &data(name), status.as_ref()).unwrap()
+    view::cluster_view(Timestamp::UNIX_EPOCH, Clean::new("9.2.11"), &data(name), status.as_ref()).unwrap()
 }
 
 /// Reads a success as the client would; `None` for what the client never asks.
@@ -90,14 +91,14 @@ fn read_success(recording: &Recording) -> Option<Result<(), String>> {
     let vm = path.contains("/qemu/");
     Some(match (recording.method.as_str(), last) {
         ("GET", "version") => decode::version(&data).map(drop),
-        ("GET", "resources") => decode::cluster_view(Timestamp::UNIX_EPOCH, Clean::default(), &data, None).map(drop),
+        ("GET", "resources") => view::cluster_view(Timestamp::UNIX_EPOCH, Clean::default(), &data, None).map(drop),
         ("GET", "status") if path == "/cluster/status" => decode::node_addresses(&data).map(drop),
         ("GET", "status") if path.contains("/tasks/") => decode::task(&data).map(drop),
         ("GET", "log") if path.contains("/tasks/") => decode::task_log(&data).map(drop),
         ("GET", "tasks") => decode::active_tasks(&data).map(drop),
-        ("GET", "config") if vm => decode::config(&data).map(drop),
-        ("GET", "pending") if vm => decode::pending(&data).map(drop),
-        ("GET", "current") if vm => decode::status(&data).map(drop),
+        ("GET", "config") if vm => guest::config(&data).map(drop),
+        ("GET", "pending") if vm => guest::pending(&data).map(drop),
+        ("GET", "current") if vm => guest::status(&data).map(drop),
         ("GET", "feature") if vm => decode::has_feature(&data).map(drop),
         ("GET", "pools") => decode::pools(&data).map(drop),
         ("GET", "content") => decode::volumes(Vmid::new(100).unwrap(), &data).map(drop),
@@ -176,7 +177,7 @@ fn the_words_of_a_500_decide() {
 #[test]
 fn a_look_at_the_cluster_loses_nothing_that_is_used() {
     for name in ["get_cluster_resources", "cluster2_get_cluster_resources_one_offline", "get_cluster_resources_vm"] {
-        let view = view(name, None);
+        let view = look(name, None);
         let data = data(name);
         let rows = data.as_array().unwrap();
         let number = |row: &Value, name: &str| row.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -194,7 +195,7 @@ fn a_look_at_the_cluster_loses_nothing_that_is_used() {
             assert_eq!(tags.join(";"), text(row, "tags").unwrap_or_default());
         }
     }
-    let view = view("cluster2_get_cluster_resources_one_offline", Some("noquorum_get_cluster_status"));
+    let view = look("cluster2_get_cluster_resources_one_offline", Some("noquorum_get_cluster_status"));
     assert_eq!(view.quorate, Some(false));
     let storage = view.storages.iter().find(|s| s.storage.as_str() == "local").unwrap();
     assert!(storage.images && storage.available && storage.kind.as_str() == "dir");
@@ -202,16 +203,16 @@ fn a_look_at_the_cluster_loses_nothing_that_is_used() {
 
 #[test]
 fn a_node_alone_needs_no_quorum_and_tells_its_address() {
-    assert_eq!(view("get_cluster_resources", Some("get_cluster_status")).quorate, Some(true));
+    assert_eq!(look("get_cluster_resources", Some("get_cluster_status")).quorate, Some(true));
     let addresses = decode::node_addresses(&data("noquorum_get_cluster_status")).unwrap();
     assert_eq!(addresses, [(NodeName::new("pve1"), Some("192.0.2.2".parse().unwrap())), (NodeName::new("pve2"), None)]);
 }
 
 #[test]
 fn a_template_is_known_by_its_configuration() {
-    let config = decode::config(&data("get_config_of_template")).unwrap();
+    let config = guest::config(&data("get_config_of_template")).unwrap();
     let linked = decode::has_feature(&data("get_feature_clone_template")).unwrap();
-    let view = decode::template(Vmid::new(9000).unwrap(), &NodeName::new("pve1"), &config, linked);
+    let view = guest::template(Vmid::new(9000).unwrap(), &NodeName::new("pve1"), &config, linked);
     assert!(view.agent && view.cloud_init && view.linked);
     assert_eq!((view.cores, view.sockets, view.memory_mib), (1, 1, 512));
     let [disk] = view.disks.as_slice() else { panic!("{:?}", view.disks) };
@@ -223,7 +224,7 @@ fn a_template_is_known_by_its_configuration() {
 #[test]
 fn a_configuration_keeps_every_value_and_the_lines_of_its_description() {
     let raw = data("get_config_after_put");
-    let config = decode::config(&raw).unwrap();
+    let config = guest::config(&raw).unwrap();
     assert_eq!(config.description, "hello\nworld");
     assert_eq!(config.digest.as_deref(), Some("3ed6ddbc3622687ab4451e4154abe0c853478ac5"));
     assert_eq!(config.values.len() + 1, raw.as_object().unwrap().len());
@@ -231,7 +232,7 @@ fn a_configuration_keeps_every_value_and_the_lines_of_its_description() {
         (config.get("memory"), config.get("cores"), config.get("tags")),
         (Some("768"), Some("2"), Some("ci;glad"))
     );
-    let pending = decode::pending(&data("get_qemu_pending_with_pending")).unwrap();
+    let pending = guest::pending(&data("get_qemu_pending_with_pending")).unwrap();
     let waiting: Vec<_> = pending.iter().filter(|item| item.pending.is_some()).collect();
     let [memory, agent] = waiting.as_slice() else { panic!("{waiting:?}") };
     assert_eq!((agent.key.as_str(), agent.value.as_ref()), ("agent", None));

@@ -91,9 +91,9 @@ pub(super) fn refusal(error: &(dyn StdError + 'static)) -> Option<String> {
             return words(tls);
         }
         // An io::Error hides what it wraps from `source`.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(words) = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()).and_then(words) {
-            return Some(words);
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            next = Some(inner);
+            continue;
         }
         next = error.source();
     }
@@ -169,7 +169,11 @@ impl ServerCertVerifier for Verifier {
 /// The common verdicts in words people know.
 fn plain(verdict: &CertificateError) -> String {
     match verdict {
-        CertificateError::UnknownIssuer => "no trusted authority signed it".to_owned(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => "no trusted authority signed it".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is made out to other names than this address".to_owned()
+        }
         other => other.to_string(),
     }
 }
