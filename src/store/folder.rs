@@ -4,7 +4,7 @@
 //! Only what is made here gets a mode; a folder that was there is never changed.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, Permissions},
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -56,11 +56,18 @@ impl Places {
         }
     }
 
-    /// Makes what is missing, with its modes.
-    pub fn prepare(&self) -> Result<(), StoreError> {
+    /// Makes the folders that are missing, with their modes.
+    pub fn prepare_folders(&self) -> Result<(), StoreError> {
         self.folder_ready(self.folder())?;
-        self.folder_ready(&self.locks)?;
-        drop(self.open_file(&self.file)?);
+        self.folder_ready(&self.locks)
+    }
+
+    /// Makes the database file if it is missing; to be called under the store's own lock.
+    ///
+    /// A file that is there is not opened: SQLite's locks belong to the process, and closing any
+    /// handle on the file would take them from a store that this process has open already.
+    pub fn prepare_file(&self) -> Result<(), StoreError> {
+        drop(self.make_file(&self.file)?);
         if self.shared {
             // A store that was one person's until now: what SQLite made beside it follows.
             for suffix in ["", "-wal", "-shm"] {
@@ -72,25 +79,26 @@ impl Places {
         Ok(())
     }
 
-    /// Opens a file of the store for reading and writing, made with the store's mode if missing.
+    /// Opens a lock file for reading and writing, made with the store's mode if missing.
     /// It is not inherited by child processes (the standard library sets `O_CLOEXEC`).
-    pub fn open_file(&self, path: &Path) -> Result<File, StoreError> {
+    pub fn open_lock(&self, path: &Path) -> Result<File, StoreError> {
+        match self.make_file(path)? {
+            Some(file) => Ok(file),
+            None => File::options().read(true).write(true).open(path).map_err(|e| error::io(path, "opening it", &e)),
+        }
+    }
+
+    /// Makes a file with the store's mode; `None` where it is there already.
+    fn make_file(&self, path: &Path) -> Result<Option<File>, StoreError> {
         let mode = if self.shared { 0o660 } else { 0o600 };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(mode);
-        let made = match options.clone().create_new(true).open(path) {
-            Ok(file) => Ok(Some(file)),
+        match File::options().read(true).write(true).create_new(true).mode(mode).open(path) {
+            Ok(file) => {
+                // The mode given above is cut by the umask; a team needs all of it.
+                let set = file.set_permissions(Permissions::from_mode(mode));
+                set.map_err(|e| error::io(path, "setting its mode", &e)).map(|()| Some(file))
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(None),
             Err(e) => Err(error::io(path, "creating it", &e)),
-        }?;
-        match made {
-            Some(file) => {
-                // The mode given above is cut by the umask; a team needs all of it.
-                file.set_permissions(Permissions::from_mode(mode))
-                    .map_err(|e| error::io(path, "setting its mode", &e))?;
-                Ok(file)
-            }
-            None => options.open(path).map_err(|e| error::io(path, "opening it", &e)),
         }
     }
 

@@ -55,7 +55,7 @@ fn path_of(places: &Places, lab: &LabName) -> PathBuf {
 /// Takes the lab's lock or says who holds it.
 pub(super) async fn take(places: &Places, lab: &LabName, owner: &str) -> Result<Box<dyn LabLock>, StoreError> {
     let path = path_of(places, lab);
-    let mut file = places.open_file(&path)?;
+    let mut file = places.open_lock(&path)?;
     let mut looks = 0;
     while !try_lock(&path, &file, FlockOperation::NonBlockingLockExclusive)? {
         looks += 1;
@@ -91,7 +91,7 @@ pub(super) fn holder(places: &Places, lab: &LabName) -> Result<Option<String>, S
 /// a lab can have.
 pub(super) fn wait_for_store(places: &Places) -> Result<File, StoreError> {
     let path = places.locks.join(".store");
-    let file = places.open_file(&path)?;
+    let file = places.open_lock(&path)?;
     flock(&file, FlockOperation::LockExclusive).map_err(|e| error::io(&path, "locking it", &e.into()))?;
     Ok(file)
 }

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// The columns of a run as listed, without its plan.
+const LISTED: &str = "SELECT id, lab, kind, state, owner, started_at, ended_at FROM runs";
+
 const DEFINITIONS: &str = "reading definitions";
 const RUNS: &str = "reading runs";
 const EVENTS: &str = "reading events";
@@ -50,7 +53,7 @@ pub(super) async fn runs(
     lab: Option<&LabName>,
     last: u32,
 ) -> Result<Vec<RunRow>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM runs");
+    let mut query = QueryBuilder::<Sqlite>::new(LISTED);
     if let Some(lab) = lab {
         query.push(" WHERE lab = ").push_bind(lab.to_string());
     }
@@ -134,16 +137,17 @@ pub(super) async fn progress(
         .fetch_all(&mut *conn)
         .await
         .map_err(failed())?;
-    let newest = selected(lab, "SELECT max(id) FROM runs", " GROUP BY lab");
-    let runs = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT runs.*, (SELECT max(seq) FROM events WHERE events.run = runs.id) AS seq FROM runs WHERE id IN ({})",
-        newest.sql().as_str()
-    )));
-    let runs = match lab {
-        Some(lab) => runs.bind(lab.to_string()),
-        None => runs,
-    };
-    let runs = runs.fetch_all(&mut *conn).await.map_err(failed())?;
+    let runs = selected(
+        lab,
+        "SELECT id, lab, kind, state, owner, started_at, ended_at,
+                (SELECT max(seq) FROM events WHERE events.run = runs.id) AS seq
+         FROM runs WHERE id IN (SELECT max(id) FROM runs",
+        " GROUP BY lab)",
+    )
+    .build()
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(failed())?;
 
     let mut labs: Vec<Progress> = lab.map(|lab| Progress::new(lab.clone())).into_iter().collect();
     for row in &runs {

@@ -70,8 +70,9 @@ impl SqliteStore {
         let opening = |e: sqlx::Error| error::opening(&file, &e);
         // Two that open a new store at once would meet in making it; flock may block for long.
         let (places, guard) = tokio::task::spawn_blocking(move || {
-            places.prepare()?;
+            places.prepare_folders()?;
             let guard = lock::wait_for_store(&places)?;
+            places.prepare_file()?;
             Ok::<_, StoreError>((places, guard))
         })
         .await

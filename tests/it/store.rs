@@ -539,3 +539,24 @@ async fn a_folder_that_was_there_is_not_opened_to_the_group_behind_its_owners_ba
     assert!(error.contains("chmod 2770"), "{error}");
     assert_eq!(mode(&folder.path().join("state")), 0o700);
 }
+
+#[tokio::test]
+async fn opening_a_store_again_in_one_process_leaves_sqlites_locks_alone() {
+    use std::os::unix::fs::MetadataExt;
+    // SQLite's locks belong to the process and are lost when it closes any handle on the file; the next
+    // process to leave would then take the write-ahead log from under us.
+    let folder = folder();
+    let path = file(&folder);
+    let one = SqliteStore::open(&path, ALONE).await.unwrap();
+    let inode = format!(":{} ", std::fs::metadata(&path).unwrap().ino());
+    let locked = || {
+        let table = std::fs::read_to_string("/proc/locks").unwrap();
+        table.lines().any(|lock| lock.contains("POSIX") && lock.contains(&inode))
+    };
+    assert!(locked());
+    let two = SqliteStore::open(&path, ALONE).await.unwrap();
+    assert!(locked());
+    let kiosk = SqliteStore::open(&path, READ_ONLY).await.unwrap();
+    assert!(locked());
+    drop((one, two, kiosk));
+}
