@@ -36,9 +36,10 @@ pub enum HostKey {
 pub enum ShellError {
     #[error("{host}: cannot connect: {why}")]
     Unreachable { host: String, why: Clean },
-    /// Nobody has trusted this key yet.
+    /// Nobody has trusted this key yet. `host` is spelt as known_hosts spells it (`[host]:port` off
+    /// port 22), `key` is the key shown, `TYPE BASE64`: together what trusting it takes.
     #[error("{host} shows a host key nobody trusted yet: {fingerprint}")]
-    UnknownHost { host: String, fingerprint: String },
+    UnknownHost { host: String, fingerprint: String, key: String },
     /// Another key than the one on record.
     #[error("{host} shows {fingerprint}, another host key than the one on record; find out why before trusting it")]
     WrongHost { host: String, fingerprint: String },

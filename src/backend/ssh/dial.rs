@@ -1,0 +1,113 @@
+//! From a target to a logged-in connection: reads keys and record, connects directly or through
+//! another machine.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use tokio::sync::Semaphore;
+
+use super::{
+    SshSettings,
+    keys,
+    link::{Habits, Link},
+    login::Login,
+    name_of,
+    node::Nodes,
+    trust::{HostKeyBlob, Record},
+};
+use crate::{
+    domain::Clean,
+    port::shell::{HostKey, ShellError, ShellTarget},
+};
+
+/// Makes connections. Holds the ones to nodes.
+#[derive(Debug)]
+pub(super) struct Dialler {
+    settings: SshSettings,
+    permits: Arc<Semaphore>,
+    pub(super) nodes: Nodes,
+}
+
+impl Dialler {
+    pub(super) fn new(settings: SshSettings) -> Self {
+        let permits = Arc::new(Semaphore::new(settings.connections));
+        Self { settings, permits, nodes: Nodes::default() }
+    }
+
+    /// A connection of its own to `target`.
+    pub(super) async fn dial(&self, target: &ShellTarget) -> Result<Link, ShellError> {
+        let login = self.login(target).await?;
+        let socket = match &target.via {
+            // Boxed: the way there may lead through a third machine.
+            Some(via) => Box::pin(self.forward(via, &target.host, target.port)).await?.into(),
+            None => self.connect(target).await?,
+        };
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|e| ShellError::Broken {
+            host: login.host.clone(),
+            why: Clean::new(e.to_string()),
+        })?;
+        let SshSettings { keepalive, silence, idle, .. } = self.settings;
+        Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await
+    }
+
+    async fn connect(&self, target: &ShellTarget) -> Result<OwnedFd, ShellError> {
+        let host = name_of(&target.host, target.port);
+        let within = self.settings.connect;
+        let unreachable = |e: io::Error| ShellError::Unreachable { host: host.clone(), why: Clean::new(plain(&e)) };
+        let connecting = tokio::net::TcpStream::connect((target.host.as_str(), target.port));
+        let stream = tokio::time::timeout(within, connecting)
+            .await
+            .map_err(|_| ShellError::TimedOut { host: host.clone(), within })?
+            .map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        // Stays non-blocking.
+        Ok(stream.into_std().map_err(unreachable)?.into())
+    }
+
+    async fn login(&self, target: &ShellTarget) -> Result<Login, ShellError> {
+        let host = name_of(&target.host, target.port);
+        let record = match &target.host_key {
+            HostKey::Exactly(lines) => Record {
+                trusted: lines.iter().filter_map(|line| HostKeyBlob::from_line(line)).collect(),
+                ..Record::default()
+            },
+            HostKey::Known => match tokio::fs::read_to_string(&self.settings.known_hosts).await {
+                Ok(text) => Record::read(&text, &target.host, target.port),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Record::default(),
+                Err(e) => {
+                    let why = Clean::new(format!("{}: {}", self.settings.known_hosts.display(), plain(&e)));
+                    return Err(ShellError::Broken { host, why });
+                }
+            },
+        };
+        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+        for path in &target.keys {
+            match keys::identity(path) {
+                Ok(key) => usable.push(key),
+                Err(e) => unusable.push(Clean::new(e.to_string())),
+            }
+        }
+        Ok(Login {
+            host,
+            user: target.user.clone(),
+            record,
+            keys: usable,
+            unusable,
+            agent: self.settings.agent.clone(),
+            handshake: self.settings.handshake,
+            auth: self.settings.auth,
+        })
+    }
+}
+
+/// An error without the number the operating system adds.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_lowercase(),
+        None => text,
+    }
+}

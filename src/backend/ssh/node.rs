@@ -1,0 +1,142 @@
+//! Connections kept to nodes: one for commands, with four channels at most, and as many as needed
+//! (four opening at once) that carry connections to guests.
+//!
+//! They differ because opening a connection to a silent guest can take a minute, and nothing else
+//! can be opened on the same SSH connection meanwhile.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+
+use super::{
+    dial::Dialler,
+    failed,
+    link::{Link, Mishap, Printed},
+    name_of,
+};
+use crate::{
+    domain::Clean,
+    port::shell::{ShellError, ShellTarget},
+};
+
+/// Commands at once on one node.
+const CHANNELS: usize = 4;
+/// Connections to guests being opened at once through one machine.
+const OPENING: usize = 4;
+
+/// The connections kept, by where they lead and how.
+#[derive(Debug, Default)]
+pub(super) struct Nodes(Mutex<HashMap<String, Arc<Node>>>);
+
+struct Node {
+    commands: AsyncMutex<Option<Link>>,
+    channels: Semaphore,
+    /// Connections on which a way to a guest can be opened now.
+    spare: Mutex<Vec<Link>>,
+    opening: Semaphore,
+    /// The last login that failed: who waited for it shares its answer.
+    failure: Mutex<Option<(Instant, ShellError)>>,
+}
+
+impl Nodes {
+    fn get(&self, target: &ShellTarget) -> Arc<Node> {
+        // A target has no short name: host, user, keys and the way there all matter.
+        let key = format!("{target:?}");
+        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(nodes.entry(key).or_insert_with(|| {
+            Arc::new(Node {
+                commands: AsyncMutex::new(None),
+                channels: Semaphore::new(CHANNELS),
+                spare: Mutex::default(),
+                opening: Semaphore::new(OPENING),
+                failure: Mutex::default(),
+            })
+        }))
+    }
+}
+
+impl Dialler {
+    /// Runs a command over the connection kept to `target`.
+    pub(super) async fn exec_shared(&self, target: &ShellTarget, command: &str) -> Result<Printed, ShellError> {
+        let host = name_of(&target.host, target.port);
+        let node = self.nodes.get(target);
+        let asked = Instant::now();
+        let closed = |e: tokio::sync::AcquireError| ShellError::Broken { host: host.clone(), why: Clean::new(e.to_string()) };
+        let _turn = node.channels.acquire().await.map_err(closed)?;
+        let mut again = true;
+        loop {
+            let link = self.commands(&node, target, asked).await?;
+            match link.exec(command).await {
+                Ok(printed) => return Ok(printed),
+                Err(Mishap::Unsent(_)) if again => again = false,
+                Err(mishap) => return Err(failed(&host, mishap)),
+            }
+        }
+    }
+
+    /// The connection for commands, made if there is none. One login at a time; those who waited
+    /// for one that failed get its answer instead of trying one after another.
+    async fn commands(&self, node: &Node, target: &ShellTarget, asked: Instant) -> Result<Link, ShellError> {
+        let mut kept = node.commands.lock().await;
+        if let Some(link) = kept.as_ref().filter(|link| !link.is_closed()) {
+            return Ok(link.clone());
+        }
+        let recent = node.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, error)) = recent
+            && at >= asked
+        {
+            return Err(error);
+        }
+        match self.dial(target).await {
+            Ok(link) => Ok(kept.insert(link).clone()),
+            Err(error) => {
+                *node.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection from `via` to `host`:`port`.
+    pub(super) async fn forward(&self, via: &ShellTarget, host: &str, port: u16) -> Result<UnixStream, ShellError> {
+        let (target, through) = (name_of(host, port), name_of(&via.host, via.port));
+        let unreachable =
+            |why: Clean| ShellError::Unreachable { host: target.clone(), why: Clean::new(format!("through {through}: {why}")) };
+        let node = self.nodes.get(via);
+        let _turn = node.opening.acquire().await.map_err(|e| unreachable(Clean::new(e.to_string())))?;
+        let mut fresh = false;
+        loop {
+            let spare = node.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let link = match spare {
+                Some(link) if link.is_closed() => continue,
+                Some(link) => link,
+                None => {
+                    fresh = true;
+                    self.dial(via).await?
+                }
+            };
+            // A connection on which an opening was given up is not put back.
+            let outcome = link.forward(host, port).await;
+            if !matches!(outcome, Err(Mishap::Unsent(_) | Mishap::Lost(_))) {
+                node.spare.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+            }
+            match outcome {
+                Ok(stream) => return Ok(stream),
+                Err(Mishap::Unsent(_)) if !fresh => {}
+                Err(Mishap::Unsent(why) | Mishap::Refused(why) | Mishap::Lost(why)) => return Err(unreachable(why)),
+                Err(Mishap::TooMuch) => return Err(unreachable(Clean::new("called off"))),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
