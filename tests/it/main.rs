@@ -3,5 +3,6 @@
 
 mod config;
 mod proxmox;
+mod ssh;
 mod store;
 mod support;

@@ -1,17 +1,12 @@
 //! From a target to a logged-in connection: reads keys and record, connects directly or through
 //! another machine.
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::Arc,
-};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use tokio::sync::Semaphore;
 
 use super::{
-    SshSettings,
-    keys,
+    SshSettings, keys,
     link::{Habits, Link},
     login::Login,
     name_of,
@@ -45,10 +40,10 @@ impl Dialler {
             Some(via) => Box::pin(self.forward(via, &target.host, target.port)).await?.into(),
             None => self.connect(target).await?,
         };
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|e| ShellError::Broken {
-            host: login.host.clone(),
-            why: Clean::new(e.to_string()),
-        })?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|e| ShellError::Broken { host: login.host.clone(), why: Clean::new(e.to_string()) })?;
         let SshSettings { keepalive, silence, idle, .. } = self.settings;
         Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await
     }

@@ -75,12 +75,14 @@ pub(super) struct Exec {
     reply: Option<oneshot::Sender<Result<Printed, Mishap>>>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// Its input was ended: a command that reads it finds nothing.
+    ended: bool,
     closing: Option<Instant>,
 }
 
 impl Exec {
     pub(super) fn new(channel: Channel, reply: oneshot::Sender<Result<Printed, Mishap>>) -> Self {
-        Self { channel, reply: Some(reply), stdout: Vec::new(), stderr: Vec::new(), closing: None }
+        Self { channel, reply: Some(reply), stdout: Vec::new(), stderr: Vec::new(), ended: false, closing: None }
     }
 
     fn answer(&mut self, answer: Result<Printed, Mishap>) {
@@ -112,6 +114,9 @@ impl Exec {
         if self.reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
             self.answer(Err(Mishap::TooMuch));
             return Ok(Step::Moved);
+        }
+        if !self.ended {
+            self.ended = !self.channel.send_eof().is_err_and(|e| would_block(&e));
         }
         let moved = self.gather()?;
         if self.stdout.len() + self.stderr.len() > MOST_OUTPUT {
@@ -204,11 +209,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(
-        channel: Channel,
-        input: mpsc::Receiver<ShellInput>,
-        output: mpsc::Sender<ShellOutput>,
-    ) -> Self {
+    pub(super) fn new(channel: Channel, input: mpsc::Receiver<ShellInput>, output: mpsc::Sender<ShellOutput>) -> Self {
         Self { channel, input, output, sending: None, showing: None, closing: None }
     }
 
@@ -282,7 +283,9 @@ impl Shell {
         if self.showing.is_none() && self.channel.eof() {
             match self.channel.wait_close() {
                 Ok(()) => {
-                    if let Err(TrySendError::Full(exit)) = self.output.try_send(ShellOutput::Exit(shell_code(&self.channel))) {
+                    if let Err(TrySendError::Full(exit)) =
+                        self.output.try_send(ShellOutput::Exit(shell_code(&self.channel)))
+                    {
                         self.showing = Some(exit);
                         return Ok(Step::Idle);
                     }

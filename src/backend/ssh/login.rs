@@ -91,9 +91,11 @@ pub(super) fn log_in(
 /// The algorithms on record come first, so that a host with several keys shows the one we know.
 fn host_key_order(record: &Record) -> String {
     let known = |algorithm: &str| {
-        record.trusted.iter().filter_map(HostKeyBlob::kind).any(|kind| {
-            kind == algorithm || (kind == "ssh-rsa" && algorithm.starts_with("rsa-sha2-"))
-        })
+        record
+            .trusted
+            .iter()
+            .filter_map(HostKeyBlob::kind)
+            .any(|kind| kind == algorithm || (kind == "ssh-rsa" && algorithm.starts_with("rsa-sha2-")))
     };
     let (mut order, rest): (Vec<_>, Vec<_>) = HOST_KEYS.iter().copied().partition(|a| known(a));
     order.extend(rest);
@@ -138,11 +140,7 @@ fn authenticate(session: &Session, login: &Login, patience: &Patience<'_>) -> Re
     if tried.is_empty() {
         tried.push("there is no key to offer; name one in the config, or start ssh-agent".to_owned());
     }
-    Err(ShellError::Denied {
-        host: login.host.clone(),
-        user: login.user.clone(),
-        why: Clean::new(tried.join("; ")),
-    })
+    Err(ShellError::Denied { host: login.host.clone(), user: login.user.clone(), why: Clean::new(tried.join("; ")) })
 }
 
 /// The outer error is fatal, the inner one says why the agent did not help.
@@ -158,7 +156,8 @@ fn by_agent(
         Ok(agent) => agent,
         Err(e) => return unusable(e),
     };
-    if let Err(e) = agent.set_identity_path(path).and_then(|()| agent.connect()).and_then(|()| agent.list_identities()) {
+    if let Err(e) = agent.set_identity_path(path).and_then(|()| agent.connect()).and_then(|()| agent.list_identities())
+    {
         return unusable(e);
     }
     let identities = match agent.identities() {

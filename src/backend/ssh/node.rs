@@ -67,7 +67,8 @@ impl Dialler {
         let host = name_of(&target.host, target.port);
         let node = self.nodes.get(target);
         let asked = Instant::now();
-        let closed = |e: tokio::sync::AcquireError| ShellError::Broken { host: host.clone(), why: Clean::new(e.to_string()) };
+        let closed =
+            |e: tokio::sync::AcquireError| ShellError::Broken { host: host.clone(), why: Clean::new(e.to_string()) };
         let _turn = node.channels.acquire().await.map_err(closed)?;
         let mut again = true;
         loop {
@@ -105,8 +106,10 @@ impl Dialler {
     /// A connection from `via` to `host`:`port`.
     pub(super) async fn forward(&self, via: &ShellTarget, host: &str, port: u16) -> Result<UnixStream, ShellError> {
         let (target, through) = (name_of(host, port), name_of(&via.host, via.port));
-        let unreachable =
-            |why: Clean| ShellError::Unreachable { host: target.clone(), why: Clean::new(format!("through {through}: {why}")) };
+        let unreachable = |why: Clean| ShellError::Unreachable {
+            host: target.clone(),
+            why: Clean::new(format!("through {through}: {why}")),
+        };
         let node = self.nodes.get(via);
         let _turn = node.opening.acquire().await.map_err(|e| unreachable(Clean::new(e.to_string())))?;
         let mut fresh = false;

@@ -24,6 +24,9 @@ use crate::domain::Clean;
 /// What the far side calls the terminal.
 const TERMINAL: &str = "xterm-256color";
 
+/// How long a new connection waits for its first use.
+const FIRST_USE: Duration = Duration::from_secs(10);
+
 pub(super) struct Pump {
     // Lanes hold channels and go before the session.
     lanes: Vec<Box<dyn Lane>>,
@@ -33,6 +36,8 @@ pub(super) struct Pump {
     sleeper: Sleeper,
     inbox: mpsc::Receiver<Request>,
     habits: Habits,
+    /// Whether anything was asked of it yet.
+    used: bool,
     /// When something was last open.
     busy: Instant,
     /// When something last came from the far side, or was not listened for.
@@ -58,6 +63,7 @@ impl Pump {
             sleeper,
             inbox,
             habits,
+            used: false,
             busy: now,
             heard: now,
             next_keepalive: now + habits.keepalive,
@@ -90,6 +96,7 @@ impl Pump {
             && !request.abandoned()
         {
             self.opening = Some(Opening::new(request));
+            self.used = true;
         }
         if let Some(opening) = self.opening.take() {
             match opening.step(&self.session)? {
@@ -132,7 +139,12 @@ impl Pump {
             Some(_) => return false,
             None => {}
         }
-        self.lanes.is_empty() && (unattended || self.busy.elapsed() >= self.habits.idle)
+        self.lanes.is_empty() && (unattended || self.busy.elapsed() >= self.idle_limit())
+    }
+
+    /// Whoever opened it is about to ask something: it is not closed in between.
+    fn idle_limit(&self) -> Duration {
+        if self.used { self.habits.idle } else { self.habits.idle.max(FIRST_USE) }
     }
 
     fn sleep(&mut self) -> Result<(), Clean> {
@@ -157,7 +169,7 @@ impl Pump {
             return Err(Clean::new(format!("nothing was heard for {} s", self.habits.silence.as_secs())));
         }
         let until = match (idle, listening) {
-            (true, _) => self.busy + self.habits.idle,
+            (true, _) => self.busy + self.idle_limit(),
             (false, true) => self.next_keepalive.min(self.heard + self.habits.silence),
             (false, false) => self.next_keepalive,
         };
@@ -165,7 +177,9 @@ impl Pump {
         let timeout = until.saturating_duration_since(now).max(Duration::from_millis(1));
 
         let mut fds = vec![PollFd::from_borrowed_fd(self.sleeper.as_fd(), PollFlags::IN)];
-        fds.extend(self.lanes.iter().filter_map(|lane| lane.side()).map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
+        fds.extend(
+            self.lanes.iter().filter_map(|lane| lane.side()).map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
+        );
         // A hung-up socket always polls ready: left out when nobody is about to read it.
         if !interest.is_empty() {
             fds.push(PollFd::new(&self.socket, interest));
@@ -174,7 +188,11 @@ impl Pump {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(Clean::new(e.to_string())),
         }
-        let seen = if interest.is_empty() { PollFlags::empty() } else { fds.last().map_or(PollFlags::empty(), PollFd::revents) };
+        let seen = if interest.is_empty() {
+            PollFlags::empty()
+        } else {
+            fds.last().map_or(PollFlags::empty(), PollFd::revents)
+        };
         drop(fds);
         self.sleeper.drain();
         if idle && seen.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
@@ -303,4 +321,3 @@ impl Request {
         Err(words(error))
     }
 }
-

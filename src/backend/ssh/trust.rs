@@ -185,7 +185,7 @@ pub fn trust(known_hosts: &Path, name: &str, key: &str) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".known_hosts").tempfile_in(folder)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
     let gap = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
-    write!(file, "{old}{gap}{name} {}\n", key.line())?;
+    writeln!(file, "{old}{gap}{name} {}", key.line())?;
     file.as_file().sync_all()?;
     file.persist(known_hosts).map_err(|e| e.error)?;
     Ok(())
@@ -214,9 +214,7 @@ mod tests {
     #[test]
     fn names_are_found_plain_in_lists_by_pattern_and_with_their_port() {
         let text = format!("# mine\npve1,10.0.0.1 {KEY}\n[lab.example]:2222 {KEY}\n*.lab,!bad.lab {KEY} note\n");
-        for (host, port) in
-            [("pve1", 22), ("PVE1", 22), ("10.0.0.1", 22), ("lab.example", 2222), ("a.lab", 22)]
-        {
+        for (host, port) in [("pve1", 22), ("PVE1", 22), ("10.0.0.1", 22), ("lab.example", 2222), ("a.lab", 22)] {
             assert_eq!(Record::read(&text, host, port).judge(&key(KEY)), Verdict::Trusted, "{host}:{port}");
             assert_eq!(Record::read(&text, host, port).judge(&key(OTHER)), Verdict::Wrong, "{host}:{port}");
         }

@@ -1,0 +1,192 @@
+//! The SSH face of the simulated cluster: a server per node, and behind `direct-tcpip` a server per
+//! running guest. Speaks the real protocol; what commands do is asked of a [`Behind`].
+//!
+//! It has its own accept loop, so that connections can stall and break off.
+
+mod channel;
+mod guest;
+mod keys;
+mod line;
+mod node;
+mod programs;
+mod terminal;
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+pub use keys::{Pair, pair};
+
+/// What a command said and how it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    pub out: Vec<u8>,
+    pub err: Vec<u8>,
+    pub exit: Exit,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Code(u32),
+    /// By a signal's number.
+    Signal(u32),
+}
+
+impl Default for Exit {
+    fn default() -> Self {
+        Self::Code(0)
+    }
+}
+
+impl Exit {
+    /// As `$?` shows it.
+    pub fn status(self) -> u32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl Said {
+    /// Words on standard output, and success.
+    pub fn out(text: impl Into<Vec<u8>>) -> Self {
+        Self { out: text.into(), ..Self::default() }
+    }
+
+    /// Words on standard error, and a code.
+    pub fn err(code: u32, text: impl Into<Vec<u8>>) -> Self {
+        Self { err: text.into(), exit: Exit::Code(code), ..Self::default() }
+    }
+}
+
+/// Where somebody is logged in: a shell of one user on one machine.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// What is shown at an interactive login.
+    fn greeting(&self) -> String;
+    fn prompt(&self) -> String;
+    /// Runs a line as the login shell does; takes as long as it takes. Dropped when interrupted.
+    async fn run(&mut self, line: &str, stdin: &[u8]) -> Said;
+    /// The code given to `exit`, once it was.
+    fn left(&self) -> Option<u32>;
+    /// Lets modelled time pass.
+    async fn pause(&self, modelled: Duration);
+}
+
+/// A guest as seen from the network.
+#[derive(Debug, Clone)]
+pub struct Door {
+    pub vmid: u32,
+    /// Which of the guest's runs: another start is another door.
+    pub run: u64,
+    /// Is anything listening on port 22?
+    pub listening: bool,
+    /// The seed of its Ed25519 host key.
+    pub host_key: [u8; 32],
+    /// Who may log in, with the lines of `authorized_keys`.
+    pub users: Vec<(String, Vec<String>)>,
+}
+
+/// How a new connection to a node is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Welcome {
+    Serve,
+    /// Accepted, and then nothing.
+    Stall,
+    /// Closed after this many bytes of the server's own.
+    CutAfter(usize),
+    /// Closed at once.
+    Refuse,
+}
+
+/// The cluster behind the servers.
+#[async_trait]
+pub trait Behind: Send + Sync + 'static {
+    fn welcome(&self, _node: &str) -> Welcome {
+        Welcome::Serve
+    }
+    /// Root's shell on a node.
+    fn on_node(self: Arc<Self>, node: &str) -> Box<dyn Place>;
+    /// The running guest with this address, if it has one yet.
+    fn guest_at(&self, address: Ipv4Addr) -> Option<Door>;
+    /// A user's shell in a guest.
+    fn in_guest(self: Arc<Self>, door: &Door, user: &str) -> Box<dyn Place>;
+    /// Waits until this run of the guest has ended.
+    async fn gone(&self, door: &Door);
+    /// Lets modelled time pass.
+    async fn pause(&self, modelled: Duration);
+}
+
+/// The keys of one node's server.
+#[derive(Debug, Clone)]
+pub struct NodeKeys {
+    /// The seed of the host key.
+    pub host: [u8; 32],
+    /// Lines of root's `authorized_keys`.
+    pub root: Vec<String>,
+}
+
+/// Serves a node's SSH on `listener` until the task is dropped or aborted.
+pub async fn serve<B: Behind>(listener: TcpListener, node: String, keys: NodeKeys, behind: Arc<B>) {
+    let config = keys::config(&keys.host);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely; others have to finish first.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let handler = node::Handler::new(node.clone(), keys.root.clone(), Arc::clone(&behind));
+        let (config, welcome) = (Arc::clone(&config), behind.welcome(&node));
+        tokio::spawn(async move {
+            match welcome {
+                Welcome::Serve => session(config, stream, handler).await,
+                Welcome::Refuse => drop(stream),
+                Welcome::Stall => stall(stream).await,
+                Welcome::CutAfter(bytes) => {
+                    let (near, far) = tokio::io::duplex(64 * 1024);
+                    let cut = tokio::spawn(cut_after(stream, near, bytes));
+                    session(config, far, handler).await;
+                    cut.abort();
+                }
+            }
+        });
+    }
+}
+
+async fn session<S, H>(config: Arc<russh::server::Config>, stream: S, handler: H)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    H: russh::server::Handler + Send + 'static,
+{
+    if let Ok(running) = russh::server::run_stream(config, stream, handler).await {
+        let _ = running.await;
+    }
+}
+
+async fn stall(mut stream: TcpStream) {
+    let mut ignored = [0; 1024];
+    while matches!(stream.read(&mut ignored).await, Ok(n) if n > 0) {}
+}
+
+async fn cut_after(stream: TcpStream, server: tokio::io::DuplexStream, mut left: usize) {
+    let (mut from_client, mut to_client) = stream.into_split();
+    let (mut from_server, mut to_server) = tokio::io::split(server);
+    let up = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let mut buffer = [0; 4096];
+    while left > 0 {
+        let Ok(n) = from_server.read(&mut buffer).await else { break };
+        let n = n.min(left);
+        if n == 0 || to_client.write_all(&buffer[..n]).await.is_err() {
+            break;
+        }
+        left -= n;
+    }
+    up.abort();
+}
