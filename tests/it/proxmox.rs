@@ -181,6 +181,14 @@ async fn a_write_that_a_node_could_not_pass_on_is_lost() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_down_is_named_rather_than_its_site() {
+    let server = Server::start(|_| answer("595 No route to host", "")).await;
+    let error = client(connection(&[&server])).status(&NodeName::new("pve2"), vmid(800)).await.unwrap_err();
+    assert!(matches!(error, SiteError::Unreachable { .. }) && error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("cannot reach node pve2 of campus"), "{error}");
+}
+
+#[tokio::test]
 async fn a_question_moves_on_when_its_answer_is_lost_cut_or_not_passed_on() {
     let replies: [fn() -> Reply; 4] = [
         || Reply::Send(String::new()),

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::{
     Proxmox,
@@ -88,7 +87,7 @@ impl Cluster for Proxmox {
             Err(SiteError::Forbidden { .. }) => None,
             Err(error) => return Err(error),
         };
-        view::cluster_view(Timestamp::now(), version, &resources?, status.as_ref())
+        view::cluster_view(self.clock.now(), version, &resources?, status.as_ref())
             .map_err(|why| SiteError::Malformed { what, why: Clean::new(why) })
     }
 

@@ -3,7 +3,7 @@
 //! Its form decoder splits at `;` and at every raw `=` too, so everything but the unreserved characters
 //! is percent-encoded. Booleans are `1` and `0`; words are refused.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 
 /// Percent-encodes everything but `A-Za-z0-9-_.~`.
 pub(super) fn percent(text: &str) -> String {
@@ -40,8 +40,15 @@ pub(super) fn path(segments: &[&str]) -> String {
 }
 
 /// Parameters, in the order given.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Form(String);
+
+impl fmt::Debug for Form {
+    /// The keys alone: a value may be a guest's password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.split('&').filter_map(|pair| pair.split('=').next())).finish()
+    }
+}
 
 impl Form {
     pub fn new() -> Self {
@@ -87,6 +94,12 @@ mod tests {
         let form = Form::new().with("tags", "a;b").with("net0", "virtio,bridge=vmbr0").with_flag("full", true);
         assert_eq!(form.as_str(), "tags=a%3Bb&net0=virtio%2Cbridge%3Dvmbr0&full=1");
         assert_eq!(path(&["nodes", "pve/1", "qemu"]), "/nodes/pve%2F1/qemu");
+    }
+
+    #[test]
+    fn a_form_shows_its_keys_only() {
+        let form = Form::new().with("ciuser", "ada").with("cipassword", "hunter2");
+        assert_eq!(format!("{form:?}"), r#"["ciuser", "cipassword"]"#);
     }
 
     #[test]

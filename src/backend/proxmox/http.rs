@@ -214,7 +214,14 @@ impl Transport {
 
     /// One error for all addresses tried.
     fn sum_up(&self, ask: Ask, mut failures: Vec<(usize, Failed)>) -> SiteError {
-        let site = self.site.clone();
+        // The site answered, and said that the node meant did not.
+        let node_down = |failed: &Failed| matches!(failed, Failed::Lost(why) if why.as_str().starts_with("595"));
+        let site = match &ask.node {
+            Some(node) if failures.iter().all(|(_, failed)| node_down(failed)) => {
+                format!("node {node} of {}", self.site)
+            }
+            _ => self.site.clone(),
+        };
         let untrusted = failures.iter().any(|(_, failed)| matches!(failed, Failed::Untrusted(_)));
         // An answer, though senseless, says more than addresses that gave none.
         let senseless = failures.iter().position(|(_, failed)| matches!(failed, Failed::Answered(_)));

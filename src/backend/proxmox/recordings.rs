@@ -125,6 +125,17 @@ fn every_recorded_success_is_read() {
 }
 
 #[test]
+fn data_of_any_other_shape_is_passed_over_or_refused_but_never_a_panic() {
+    let odd = [r#"null"#, "0", "-1.5", r#""x""#, "[]", "{}", "[null,7]", "[[{}]]", r#"[{"type":"qemu","vmid":"x"}]"#];
+    for mut recording in folder().into_iter().filter(|r| r.answer.status == 200) {
+        for data in odd {
+            recording.answer.body = format!("{{\"data\":{data}}}").into_bytes();
+            let _ = read_success(&recording);
+        }
+    }
+}
+
+#[test]
 fn every_recorded_refusal_is_sorted_by_its_status_and_keeps_its_words() {
     let mut seen = 0;
     for recording in folder().iter().filter(|r| r.answer.status >= 400) {
