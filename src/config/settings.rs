@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -126,20 +127,19 @@ impl Settings {
 /// user's own, which may be absent. The second value is what should be looked at, for standard error.
 pub fn load(file: Option<&Path>) -> Result<(Settings, Vec<Warning>), ConfigError> {
     let folders = Folders::of_user()?;
-    let named =
-        file.map(Path::to_owned).or_else(|| std::env::var_os(FILE_VAR).filter(|v| !v.is_empty()).map(Into::into));
-    let path = match named {
-        Some(path) => path,
-        None => {
-            let path = folders.config_file();
-            if !path.exists() {
-                return Ok((Settings::defaults(&folders), Vec::new()));
-            }
-            path
-        }
+    let Some(path) = choose(file, std::env::var_os(FILE_VAR), &folders) else {
+        return Ok((Settings::defaults(&folders), Vec::new()));
     };
     let text = read_text(&path, LONGEST)?;
     parse(&text, &path, &folders, &|name| std::env::var(name).ok())
+}
+
+/// The file to read: the flag's, else the environment's, else the user's own if there is one.
+fn choose(flag: Option<&Path>, env: Option<OsString>, folders: &Folders) -> Option<PathBuf> {
+    let env = env.filter(|value| !value.is_empty()).map(PathBuf::from);
+    // One that exists but cannot be looked at is for the reader to complain about.
+    let own = || Some(folders.config_file()).filter(|path| path.try_exists().unwrap_or(true));
+    flag.map(Path::to_owned).or(env).or_else(own)
 }
 
 /// Reads a configuration from text. `file` names it in complaints, and its folder is where relative paths begin;
@@ -189,5 +189,24 @@ fn check_speed(node: &Node<'_>, settings: &Settings) -> Result<(), ConfigError> 
             site.name
         ))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_goes_before_the_environment_and_that_before_the_own_file() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folders = Folders::under(home.path());
+        let env = || Some(OsString::from("/env.toml"));
+        assert_eq!(choose(Some(Path::new("/flag.toml")), env(), &folders), Some("/flag.toml".into()));
+        assert_eq!(choose(None, env(), &folders), Some("/env.toml".into()));
+        assert_eq!(choose(None, Some(OsString::new()), &folders), None, "there is no file yet");
+        let own = home.path().join(".config/homeroom/config.toml");
+        std::fs::create_dir_all(own.parent().expect("a folder")).expect("made");
+        std::fs::write(&own, "").expect("written");
+        assert_eq!(choose(None, None, &folders), Some(own));
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod config;
+mod definition;
+mod definition_printing;
 mod proxmox;
 mod ssh;
 mod store;

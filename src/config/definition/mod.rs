@@ -41,9 +41,8 @@ struct Context<'c> {
 /// Reads and checks the definition in `file`.
 pub fn read(file: &Path, settings: Option<&Settings>) -> Result<Definition, ConfigError> {
     let text = read_text(file, LONGEST)?;
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let shown = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
-    parse(&text, &shown, file.parent().unwrap_or(Path::new("/")), settings)
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    parse(&text, &file.display().to_string(), absolute.parent().unwrap_or(Path::new("/")), settings)
 }
 
 /// Reads and checks a definition. `origin` is what complaints call it; relative paths begin at `base_dir`;
@@ -60,8 +59,8 @@ pub fn parse(
         document.set_schema(workshop::SCHEMA);
     }
     let root = document.root().table()?;
-    let name: LabName = named(&root, "name", "\"cs101\"")?.parsed()?;
-    let site: SiteName = named(&root, "site", "\"campus\"")?.parsed()?;
+    let name: LabName = root.need("name", "\"cs101\"")?.parsed()?;
+    let site: SiteName = root.need("site", "\"campus\"")?.parsed()?;
     let context =
         Context { folders: Folders::of_user()?, folder: base_dir, site: on_site(&root, &site, kind, settings)? };
     Ok(match kind {
@@ -75,10 +74,6 @@ fn read_kind(root: &Node<'_>) -> Result<Kind, ConfigError> {
     let (kind, _) =
         kind.ok_or_else(|| root.complain("kind is missing; write kind = \"class\" or kind = \"workshop\""))?;
     kind.choice(&[("class", Kind::Class), ("workshop", Kind::Workshop)])
-}
-
-fn named<'a>(root: &Table<'a>, key: &str, example: &str) -> Result<Node<'a>, ConfigError> {
-    root.need(key, example)
 }
 
 /// The configured site, if the configuration is known; it must be of the right kind.
