@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::SiteError;
+use super::{SiteError, shell::ShellError};
 use crate::domain::{Clean, NodeName, Vmid};
 
 /// Why the agent gave no answer.
@@ -25,9 +25,12 @@ pub enum AgentError {
     /// The way to the agent failed (API or node SSH).
     #[error(transparent)]
     Site(#[from] SiteError),
-    /// The node's SSH failed: what was tried, and what came back.
+    /// `qm` on the node failed for a reason that is not the guest's: what was tried, and what came back.
     #[error("node SSH: {0}")]
     Node(Clean),
+    /// The node did not let us in, or broke off.
+    #[error("node SSH: {0}")]
+    Shell(#[from] ShellError),
 }
 
 /// One network card as the guest sees it.

@@ -5,15 +5,22 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Digest as _;
 use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
 use thiserror::Error;
 
-use crate::domain::Clean;
+use crate::{
+    domain::{Clean, LabName, SeatName},
+    port::{
+        KeyRing,
+        keys::{self as port, LabKey},
+    },
+};
 
 #[derive(Debug, Error)]
 pub enum KeyError {
@@ -25,6 +32,18 @@ pub enum KeyError {
     Encrypted { path: PathBuf },
     #[error("a key pair could not be made: {0}")]
     Make(Clean),
+}
+
+impl KeyError {
+    /// Without the file's name.
+    fn reason(&self) -> String {
+        match self {
+            Self::File { source, .. } => source.to_string(),
+            Self::Format { why, .. } => format!("it is no private key in OpenSSH's format: {why}"),
+            Self::Encrypted { .. } => "it is encrypted with a passphrase".to_owned(),
+            Self::Make(why) => why.to_string(),
+        }
+    }
 }
 
 /// The lab's key pair at `private`, made if it is not there, and never overwritten. The private
@@ -40,22 +59,92 @@ pub fn lab_key(private: &Path, comment: &str, mode: u32) -> Result<String, KeyEr
     pair.set_comment(comment);
     let text = pair.to_openssh(LineEnding::LF).map_err(made)?;
 
-    // Written aside and linked into place: a kill leaves either no key or a whole one, and of two
-    // processes the second finds the first one's key.
-    let folder = private.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(file)?;
-    let aside = tempfile::Builder::new()
-        .prefix(".key")
-        .make_in(folder, |path| fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path))
-        .map_err(file)?;
-    aside.as_file().write_all(text.as_bytes()).map_err(file)?;
-    aside.as_file().sync_all().map_err(file)?;
-    match aside.persist_noclobber(private) {
-        Ok(_) => {}
-        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(file(e.error)),
-    }
+    write_once(private, text.as_bytes(), mode).map_err(file)?;
     public_line(private)
+}
+
+/// Writes a file nobody wrote before. Written aside and linked into place: a kill leaves either
+/// nothing or all of it, and of two processes the second leaves the first one's file alone.
+fn write_once(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let aside = tempfile::Builder::new().prefix(".key").make_in(folder, |path| {
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // Not at the umask's mercy: a shared store wants the group's bit.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        Ok(file)
+    })?;
+    aside.as_file().write_all(bytes)?;
+    aside.as_file().sync_all()?;
+    match aside.persist_noclobber(path) {
+        Err(e) if e.error.kind() != io::ErrorKind::AlreadyExists => Err(e.error),
+        _ => Ok(()),
+    }
+}
+
+/// The key files of all labs, in one folder beside the store: `LAB` and `LAB.secret`.
+#[derive(Debug, Clone)]
+pub struct KeyFiles {
+    folder: PathBuf,
+    mode: u32,
+}
+
+/// Letters and digits nobody mistakes for one another when reading a password aloud.
+const READABLE: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789X";
+
+impl KeyFiles {
+    /// `mode` is that of the files: 0600, or 0640 in a shared store.
+    pub fn new(folder: impl Into<PathBuf>, mode: u32) -> Self {
+        Self { folder: folder.into(), mode }
+    }
+
+    fn private(&self, lab: &LabName) -> PathBuf {
+        self.folder.join(lab.as_str())
+    }
+
+    fn secret(&self, lab: &LabName) -> PathBuf {
+        self.folder.join(format!("{lab}.secret"))
+    }
+}
+
+impl KeyRing for KeyFiles {
+    fn lab_key(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+        let private = self.private(lab);
+        match lab_key(&private, &format!("homeroom {lab}"), self.mode) {
+            Ok(public) => Ok(LabKey { private, public }),
+            Err(e) => Err(port::KeyError { doing: "cannot make or read the key", path: private, why: e.reason() }),
+        }
+    }
+
+    fn password(&self, lab: &LabName, seat: &SeatName) -> Result<SecretString, port::KeyError> {
+        let path = self.secret(lab);
+        let failed = |why: String| port::KeyError { doing: "cannot make or read the secret", path: path.clone(), why };
+        let mut fresh = [0; 32];
+        getrandom::fill(&mut fresh).map_err(|e| failed(e.to_string()))?;
+        if !path.exists() {
+            write_once(&path, &fresh, self.mode).map_err(|e| failed(e.to_string()))?;
+        }
+        let secret = fs::read(&path).map_err(|e| failed(e.to_string()))?;
+        if secret.len() != fresh.len() {
+            return Err(failed(format!("it holds {} bytes instead of {}", secret.len(), fresh.len())));
+        }
+        // The secret comes first and has a fixed length: nobody can guess one seat's from another's.
+        let digest = sha2::Sha256::new().chain_update(&secret).chain_update(seat.as_str()).finalize();
+        let letters = digest.iter().take(12).map(|byte| char::from(READABLE[usize::from(byte % 32)]));
+        Ok(SecretString::from(letters.collect::<String>()))
+    }
+
+    fn forget(&self, lab: &LabName) -> Result<(), port::KeyError> {
+        for path in [self.private(lab), self.secret(lab)] {
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(port::KeyError { doing: "cannot remove", path, why: e.to_string() });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The public half of a private key file, as one line.
@@ -105,8 +194,6 @@ fn expand(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -120,6 +207,25 @@ mod tests {
         let before = fs::read(&path).unwrap();
         assert_eq!(lab_key(&path, "another comment", 0o600).unwrap(), public);
         assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_seats_password_stays_the_same_until_the_lab_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = KeyFiles::new(folder.path().join("keys"), 0o640);
+        let (lab, ada, grace) =
+            (LabName::new("cs101").unwrap(), SeatName::new("ada").unwrap(), SeatName::new("grace").unwrap());
+        let password = |seat| files.password(&lab, seat).unwrap().expose_secret().to_owned();
+        let first = password(&ada);
+        assert_eq!(first.len(), 12);
+        assert_eq!(first, password(&ada));
+        assert_ne!(first, password(&grace));
+        let key = files.lab_key(&lab).unwrap();
+        assert_eq!(fs::metadata(&key.private).unwrap().permissions().mode() & 0o777, 0o640);
+        files.forget(&lab).unwrap();
+        files.forget(&lab).unwrap();
+        assert_ne!(first, password(&ada));
+        assert_ne!(key.public, files.lab_key(&lab).unwrap().public);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod link;
 mod login;
 mod node;
 mod pump;
+mod qm;
 mod terminal;
 mod trust;
 mod wake;
@@ -21,6 +22,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub use qm::{Qm, quote};
 pub use trust::{HostKeyBlob, name_of, trust};
 
 use self::{
