@@ -1,1 +1,297 @@
-//! wire: builds backends, stores and services from settings.
+//! wire: builds backends, stores and services from settings. The only room that knows them all.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    backend::{
+        proxmox::{Connection, Limits, Proxmox, Trust},
+        ssh::{Ssh, SshSettings, keys},
+    },
+    config::{ConfigError, HostPort, ProxmoxSite, Secret, Settings, Token},
+    deploy::Tuning,
+    domain::{LabName, SeatName, SiteName, class::Password},
+    port::{
+        Clock, KeyRing, Store,
+        keys::{KeyError, LabKey},
+        shell::{HostKey, ShellTarget},
+    },
+    service::{
+        GuestVia, Homeroom, ServiceError, Site, SiteRules,
+        site::{NodeLogins, NodeTable},
+    },
+    store::{Options, SqliteStore},
+};
+
+/// What is to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Full,
+    /// Only looking: the monitor token, no keys, a read-only store.
+    Monitor,
+}
+
+/// Why the program could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("site {site}: {why}")]
+    Site { site: SiteName, why: String },
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// Builds everything the use cases work with. Sites that this version cannot work on are left out.
+pub async fn homeroom(settings: &Settings, access: Access) -> Result<Homeroom, WireError> {
+    let options = Options { shared: settings.store.shared, read_only: access == Access::Monitor };
+    let store = SqliteStore::open(&settings.store.path, options).await.map_err(ServiceError::from)?;
+    let clock: Arc<dyn Clock> = Arc::new(WallClock::new(settings.clock.speed));
+    let mut ssh_settings = SshSettings::new(settings.store.known_hosts());
+    ssh_settings.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+    let ssh = Arc::new(Ssh::new(ssh_settings));
+    let mut sites = BTreeMap::new();
+    for (name, site) in &settings.sites {
+        let Some(proxmox) = site.proxmox() else { continue };
+        let rules = SiteRules {
+            environment: site.environment.as_str().to_owned(),
+            vmids: proxmox.vmids,
+            max_seats: site.max_seats,
+            memory_overcommit: proxmox.memory_overcommit,
+            user: proxmox.ssh.user.clone(),
+            key: Some(proxmox.ssh.key.clone()),
+            port: GUEST_SSH_PORT,
+            guest_via: guest_via(proxmox),
+        };
+        let cluster = Arc::new(cluster(name, proxmox, access, clock.clone())?);
+        let nodes: Arc<dyn NodeLogins> = Arc::new(node_table(proxmox));
+        let site = Site {
+            name: name.clone(),
+            rules,
+            agent_by_api: cluster.clone(),
+            agent_by_node: cluster.clone(),
+            cluster,
+            shell: ssh.clone(),
+            nodes,
+        };
+        sites.insert(name.clone(), Arc::new(site));
+    }
+    Ok(Homeroom {
+        store: Arc::new(store) as Arc<dyn Store>,
+        sites,
+        clock,
+        keys: Arc::new(KeyFiles {
+            folder: settings.store.keys(),
+            mode: if settings.store.shared { 0o640 } else { 0o600 },
+        }),
+        tuning: tuning(settings),
+        proof_max_age: settings.engine.proof_max_age,
+        owner: owner(),
+    })
+}
+
+/// Guests answer on the usual port.
+const GUEST_SSH_PORT: u16 = 22;
+
+fn cluster(name: &SiteName, site: &ProxmoxSite, access: Access, clock: Arc<dyn Clock>) -> Result<Proxmox, WireError> {
+    let wrong = |why: String| WireError::Site { site: name.clone(), why };
+    let token: &Token = match access {
+        Access::Full => &site.token,
+        Access::Monitor => site
+            .monitor_token
+            .as_ref()
+            .ok_or_else(|| wrong("has no monitor_token, and a read-only dashboard loads no other".to_owned()))?,
+    };
+    let trust = if !site.fingerprints.is_empty() {
+        Trust::Fingerprints(site.fingerprints.iter().map(|print| print.0).collect())
+    } else if let Some(file) = &site.ca_file {
+        Trust::CaFile(std::fs::read(file).map_err(|e| wrong(format!("cannot read ca_file {}: {e}", file.display())))?)
+    } else {
+        Trust::SystemRoots
+    };
+    let connection = Connection {
+        site: name.to_string(),
+        endpoints: site.api.clone(),
+        node_api: BTreeMap::new(),
+        trust,
+        token_id: token.id.clone(),
+        token_secret: token.secret.resolve()?,
+        limits: Limits::default(),
+    };
+    Proxmox::new(connection, clock).map_err(|e| wrong(e.to_string()))
+}
+
+fn guest_via(site: &ProxmoxSite) -> GuestVia {
+    match &site.guest_via {
+        crate::config::GuestVia::Direct => GuestVia::Direct,
+        crate::config::GuestVia::Node => GuestVia::Node,
+        crate::config::GuestVia::Teacher => GuestVia::Teacher,
+        crate::config::GuestVia::Jump(jump) => {
+            let user = jump.user.clone().unwrap_or_else(|| site.ssh.user.clone());
+            GuestVia::Jump(ShellTarget { user, ..known_host(site, &jump.at) })
+        }
+    }
+}
+
+fn node_table(site: &ProxmoxSite) -> NodeTable {
+    let known = site
+        .nodes
+        .iter()
+        .filter_map(|(node, settings)| Some((node.clone(), known_host(site, settings.ssh.as_ref()?))))
+        .collect();
+    let otherwise = known_host(site, &HostPort { host: String::new(), port: None });
+    NodeTable { known, otherwise }
+}
+
+/// A login with the site's user and key on a host whose key stands in homeroom's known_hosts.
+fn known_host(site: &ProxmoxSite, at: &HostPort) -> ShellTarget {
+    ShellTarget {
+        host: at.host.clone(),
+        port: at.port.unwrap_or(site.ssh.port),
+        user: site.ssh.user.clone(),
+        keys: vec![site.ssh.key.clone()],
+        host_key: HostKey::Known,
+        via: None,
+    }
+}
+
+fn tuning(settings: &Settings) -> Tuning {
+    let engine = &settings.engine;
+    Tuning {
+        clones_per_shared_storage: engine.clones_per_shared_storage as usize,
+        clones_per_local_storage: engine.clones_per_local_storage as usize,
+        boots_per_node: engine.boots_per_node as usize,
+        settle_after_clone: engine.settle_after_clone,
+        locked: engine.retry.clone(),
+        task_poll: engine.task_poll,
+        task_stall: engine.task_stall,
+        ..Tuning::default()
+    }
+}
+
+/// `mara@jump (process 4711)`
+fn owner() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
+        let uid = rustix::process::getuid();
+        if uid.is_root() { "root".to_owned() } else { format!("uid {}", uid.as_raw()) }
+    });
+    let host = rustix::system::uname();
+    format!("{user}@{} (process {})", host.nodename().to_string_lossy(), std::process::id())
+}
+
+/// The computer's clock; modelled time passes `speed` times as fast.
+pub struct WallClock {
+    speed: f64,
+    began: Instant,
+}
+
+impl WallClock {
+    pub fn new(speed: f64) -> Self {
+        Self { speed, began: Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.began.elapsed().mul_f64(self.speed)
+    }
+
+    async fn sleep(&self, modelled: Duration) {
+        tokio::time::sleep(modelled.div_f64(self.speed)).await;
+    }
+}
+
+/// Lab keys and secrets as files beside the store.
+struct KeyFiles {
+    folder: PathBuf,
+    mode: u32,
+}
+
+impl KeyFiles {
+    fn secret_file(&self, lab: &LabName) -> PathBuf {
+        self.folder.join(format!("{lab}.secret"))
+    }
+
+    /// The lab's secret, made on first use: 32 random bytes in a file of its own.
+    fn secret(&self, lab: &LabName) -> Result<Vec<u8>, KeyError> {
+        use std::{io::Write, os::unix::fs::OpenOptionsExt};
+        let path = self.secret_file(lab);
+        let failed = |doing, why: String| KeyError { doing, path: path.clone(), why };
+        match std::fs::read(&path) {
+            Ok(secret) if secret.len() == SECRET_LENGTH => return Ok(secret),
+            Ok(_) => return Err(failed("cannot use", "it is not a lab's secret; restore it from a backup".to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("cannot read", error.to_string())),
+        }
+        let mut secret = vec![0; SECRET_LENGTH];
+        getrandom::fill(&mut secret).map_err(|e| failed("cannot make", e.to_string()))?;
+        std::fs::create_dir_all(&self.folder).map_err(|e| failed("cannot make the folder of", e.to_string()))?;
+        let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(self.mode).open(&path);
+        match opened.and_then(|mut file| file.write_all(&secret).and_then(|()| file.sync_all())) {
+            Ok(()) => Ok(secret),
+            Err(error) => Err(failed("cannot write", error.to_string())),
+        }
+    }
+}
+
+const SECRET_LENGTH: usize = 32;
+/// Easily read aloud and typed: no 0 and o, no 1, l and i.
+const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+const PASSWORD_LENGTH: usize = 12;
+
+impl KeyRing for KeyFiles {
+    fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError> {
+        let private = self.folder.join(lab.as_str());
+        let failed =
+            |e: keys::KeyError| KeyError { doing: "cannot use the key", path: private.clone(), why: e.to_string() };
+        let public = keys::lab_key(&private, &format!("homeroom {lab}"), self.mode).map_err(failed)?;
+        Ok(LabKey { private, public })
+    }
+
+    fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError> {
+        if let Some(secret) = Secret::of_password(lab.as_str(), from) {
+            let failed = |e: ConfigError| KeyError {
+                doing: "cannot get a password for",
+                path: seat.as_str().into(),
+                why: e.to_string(),
+            };
+            return secret.resolve().map_err(failed);
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.secret(lab)?);
+        hash.update(format!("{lab}/{seat}"));
+        let digits = hash
+            .finalize()
+            .iter()
+            .take(PASSWORD_LENGTH)
+            .map(|byte| char::from(ALPHABET[*byte as usize % ALPHABET.len()]))
+            .collect::<String>();
+        Ok(SecretString::from(digits))
+    }
+
+    fn forget(&self, lab: &LabName) -> Result<(), KeyError> {
+        for path in [self.folder.join(lab.as_str()), self.folder.join(format!("{lab}.pub")), self.secret_file(lab)] {
+            match std::fs::remove_file(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(KeyError { doing: "cannot remove", path, why: error.to_string() }),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,1 +1,92 @@
-//! cli: headless commands: arguments in, text or JSON out.
+//! Headless commands: arguments in, text or JSON out. No screen is needed, and none is drawn.
+
+pub mod args;
+pub mod commands;
+pub mod exit;
+pub mod output;
+mod signals;
+
+use std::sync::Arc;
+
+pub use args::{Args, Command, Global, SimArgs};
+pub use exit::{CliError, Exit};
+
+use self::{
+    args::RunsCommand,
+    commands::{Context, check, definitions, deploy, destroy, inventory, logs, plan, roster, runs, ssh, status},
+    output::Output,
+};
+use crate::{
+    config::{self, Settings},
+    service::Homeroom,
+    wire::{self, Access, WireError},
+};
+
+impl From<WireError> for CliError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Config(error) => Self::Config(error),
+            WireError::Service(error) => Self::Service(error),
+            WireError::Site { .. } => Self::Usage(error.to_string()),
+        }
+    }
+}
+
+/// Reads the configuration; warnings go to standard error.
+pub fn settings(global: &Global) -> Result<Settings, CliError> {
+    let (settings, warnings) = config::load(global.config.as_deref())?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    if let Some(site) = &global.site {
+        settings.site(site.as_str())?;
+    }
+    Ok(settings)
+}
+
+/// Carries out a headless command. Those that need more than the services (`sim`, `demo`) are `main`'s.
+pub async fn run(global: &Global, command: Command) -> Result<Exit, CliError> {
+    let settings = settings(global)?;
+    let home = Arc::new(wire::homeroom(&settings, Access::Full).await?);
+    let out = Output::new(global.json);
+    let context = Context { home, out, verbose: global.verbose, site: global.site.clone() };
+    dispatch(&context, &settings, command).await
+}
+
+async fn dispatch(context: &Context, settings: &Settings, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Apply { files } => definitions::apply(context, settings, &files).await,
+        Command::Get { lab, output } => definitions::get(context, lab.as_deref(), &output).await,
+        Command::Edit { lab } => definitions::edit(context, settings, &lab).await,
+        Command::Delete { lab } => definitions::delete(context, &lab).await,
+        Command::Plan { lab, detailed_exitcode } => plan::plan(context, &lab, detailed_exitcode).await,
+        Command::Deploy { lab, yes, allow } => deploy::deploy(context, &lab, yes, allow).await,
+        Command::Destroy { what, yes, confirm } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
+        Command::Cancel { run } => runs::cancel(context, run).await,
+        Command::Status { lab } => status::status(context, lab.as_deref()).await,
+        Command::Check { what } => check::check(context, &what).await,
+        Command::Nodes => inventory::nodes(context).await,
+        Command::Machines => status::machines(context).await,
+        Command::Runs { command: None } => runs::list(context).await,
+        Command::Runs { command: Some(RunsCommand::Show { run }) } => runs::show(context, run).await,
+        Command::Logs { lab, run, seat, follow, level, last } => {
+            let wanted = logs::Wanted { lab: lab.as_deref(), run, seat: seat.as_deref(), level, last, follow };
+            logs::logs(context, &wanted).await
+        }
+        Command::Roster { lab, csv } => roster::roster(context, &lab, csv).await,
+        Command::Ssh { what, command } => ssh::run(context, &what, &command).await,
+        Command::Sim(_) | Command::Demo { .. } => {
+            Err(CliError::Usage("this command is not one of the headless ones".to_owned()))
+        }
+    }
+}
+
+/// Applies definitions without a command line: for worlds that bring their own.
+pub async fn apply_texts(home: &Homeroom, settings: &Settings, texts: &[(String, String)]) -> Result<(), CliError> {
+    for (origin, text) in texts {
+        let here = settings.store.folder();
+        let definition = config::definition::parse(text, origin, here, Some(settings))?;
+        crate::service::definitions::apply(home, &definition).await?;
+    }
+    Ok(())
+}

@@ -1,1 +1,87 @@
-//! monitor: polling into immutable snapshots and short histories.
+//! Watching sites: one poll per site, never one per machine. Reads only.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    domain::{SiteName, cluster::ClusterView},
+    port::{Clock, Cluster},
+};
+
+/// How often sites are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// When nothing is being done; Proxmox itself refreshes no faster.
+    pub idle: Duration,
+    /// While a run is in hand.
+    pub busy: Duration,
+    /// After a look that failed, at first; doubled up to a minute.
+    pub lost: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(10), busy: Duration::from_secs(2), lost: Duration::from_secs(5) }
+    }
+}
+
+/// The longest wait between looks at a site that does not answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What a look came to.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    View { site: SiteName, view: Arc<ClusterView> },
+    Lost { site: SiteName, why: String },
+}
+
+/// One watched site.
+pub struct Watch {
+    pub site: SiteName,
+    pub cluster: Arc<dyn Cluster>,
+    pub clock: Arc<dyn Clock>,
+    pub pace: Pace,
+    /// Whether a run is in hand.
+    pub busy: watch::Receiver<bool>,
+    /// Rung by whoever wants to see the site now.
+    pub now: Arc<Notify>,
+    pub tell: mpsc::Sender<Seen>,
+}
+
+/// Looks at the site for ever; ends when nobody listens.
+pub fn watch_site(watch: Watch) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Watch { site, cluster, clock, pace, mut busy, now, tell } = watch;
+        let mut failures = 0;
+        loop {
+            let seen = match cluster.view().await {
+                Ok(view) => {
+                    failures = 0;
+                    Seen::View { site: site.clone(), view: Arc::new(view) }
+                }
+                Err(error) => {
+                    failures += 1;
+                    Seen::Lost { site: site.clone(), why: error.to_string() }
+                }
+            };
+            if tell.send(seen).await.is_err() {
+                return;
+            }
+            let wait = match failures {
+                0 if *busy.borrow_and_update() => pace.busy,
+                0 => pace.idle,
+                n => pace.lost.saturating_mul(1 << u32::min(n - 1, 6)).min(LONGEST_WAIT),
+            };
+            tokio::select! {
+                () = tell.closed() => return,
+                () = clock.sleep(wait) => {}
+                () = now.notified() => {}
+                Ok(()) = busy.changed() => {}
+            }
+        }
+    })
+}

@@ -138,6 +138,11 @@ impl GuestConfig {
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(Clean::as_str)
     }
+
+    /// Keys and values as plain text, for the rules of the domain.
+    pub fn plain(&self) -> BTreeMap<String, String> {
+        self.values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect()
+    }
 }
 
 /// One entry of a guest's pending changes.

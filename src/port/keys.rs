@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::domain::{LabName, SeatName};
+use crate::domain::{LabName, SeatName, class::Password};
 
 /// A key file could not be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -32,8 +32,9 @@ pub struct LabKey {
 pub trait KeyRing: Send + Sync {
     /// The lab's key pair, made on first use.
     fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
-    /// The password made for a seat: the same at every call as long as the lab's secret is kept.
-    fn password(&self, lab: &LabName, seat: &SeatName) -> Result<SecretString, KeyError>;
+    /// A seat's password: fetched from where the definition says, or made for the seat, and then the
+    /// same at every call as long as the lab's secret is kept.
+    fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
     /// Forgets a lab's key and secret; no error if there is none.
     fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
 }

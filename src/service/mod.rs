@@ -1,1 +1,59 @@
-//! service: one file per use case, shared by dashboard and command line.
+//! One file per use case, shared by dashboard and command line. Knows no screen, file format or backend.
+
+pub mod check;
+pub mod definitions;
+pub mod deploy;
+pub mod destroy;
+pub mod error;
+pub mod follow;
+mod logins;
+pub mod plan;
+pub mod roster;
+pub mod run;
+pub mod shell;
+pub mod site;
+pub mod status;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+pub use error::ServiceError;
+pub use run::RunHandle;
+pub use site::{GuestVia, Site, SiteRules};
+
+use crate::{
+    deploy::Tuning,
+    domain::{Definition, LabName, SiteName},
+    port::{Clock, KeyRing, Store, store::StoredDefinition},
+};
+
+/// Everything the use cases work with.
+pub struct Homeroom {
+    pub store: Arc<dyn Store>,
+    pub sites: BTreeMap<SiteName, Arc<Site>>,
+    pub clock: Arc<dyn Clock>,
+    pub keys: Arc<dyn KeyRing>,
+    pub tuning: Tuning,
+    /// A proof older than this no longer makes a seat ready.
+    pub proof_max_age: Duration,
+    /// Who acts, for others to read: `mara@jump (process 4711)`.
+    pub owner: String,
+}
+
+impl Homeroom {
+    /// The definition of a lab by name.
+    pub async fn definition(&self, lab: &LabName) -> Result<StoredDefinition, ServiceError> {
+        Ok(self.store.definition(lab).await?)
+    }
+
+    /// The site a definition names.
+    pub fn site_of(&self, definition: &Definition) -> Result<&Arc<Site>, ServiceError> {
+        self.site(definition.site())
+    }
+
+    pub fn site(&self, name: &SiteName) -> Result<&Arc<Site>, ServiceError> {
+        self.sites.get(name).ok_or_else(|| ServiceError::NoSite {
+            site: name.clone(),
+            known: self.sites.keys().map(ToString::to_string).collect(),
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::domain::{Level, SiteName};
+
+/// Deploys and watches the machines of a training lab.
+///
+/// Without a command: the dashboard.
+#[derive(Debug, Parser)]
+#[command(name = "homeroom", version, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Global {
+    /// Configuration file [default: ~/.config/homeroom/config.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "HOMEROOM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Only this site
+    #[arg(long, global = true, value_name = "SITE")]
+    pub site: Option<SiteName>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Tell more (deploy and logs: debug lines too)
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// What to say yes to beyond creating and updating.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Allow {
+    /// Stop and start machines where a change needs it
+    #[arg(long)]
+    pub allow_restart: bool,
+    /// Remove and clone anew where a change needs it: what is on the machine is lost
+    #[arg(long)]
+    pub allow_replace: bool,
+    /// Remove machines that are no longer defined
+    #[arg(long)]
+    pub allow_remove: bool,
+    /// Put right what somebody else changed
+    #[arg(long)]
+    pub fix_drift: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Store definitions from TOML files
+    Apply {
+        /// A definition file; `-` reads standard input
+        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// List definitions, or print one
+    Get {
+        lab: Option<String>,
+        /// `toml` prints the definition as it can be applied again
+        #[arg(short, long, value_name = "FORMAT", value_parser = ["toml", "table"], default_value = "table")]
+        output: String,
+    },
+    /// Edit a definition in $EDITOR
+    Edit { lab: String },
+    /// Forget a definition; its machines must be gone
+    Delete { lab: String },
+    /// Show what deploy would do, and why each machine goes where it goes
+    Plan {
+        lab: String,
+        /// Exit 2 where something would change, 0 where nothing would
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Make a lab what its definition says: creates, and updates what needs no stop
+    Deploy {
+        lab: String,
+        /// Do it; without, the plan is shown
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        allow: Allow,
+    },
+    /// Remove a lab's machines, or some seats'
+    Destroy {
+        /// LAB, or LAB/SEAT
+        #[arg(required = true, value_name = "LAB[/SEAT]")]
+        what: Vec<String>,
+        /// Do it; without, what would go is shown
+        #[arg(long)]
+        yes: bool,
+        /// On a production site: the lab's name again
+        #[arg(long, value_name = "LAB")]
+        confirm: Option<String>,
+    },
+    /// Wind a run down; the next deploy goes on from there
+    Cancel { run: i64 },
+    /// Machines, proofs and their age
+    Status { lab: Option<String> },
+    /// Repeat the roll call
+    Check {
+        #[arg(required = true, value_name = "LAB[/SEAT]")]
+        what: Vec<String>,
+    },
+    /// Nodes and storages
+    Nodes,
+    /// Every machine of every lab
+    Machines,
+    /// Runs, newest first
+    Runs {
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
+    /// What happened, line by line
+    Logs {
+        lab: Option<String>,
+        /// Only this run
+        #[arg(long, value_name = "N")]
+        run: Option<i64>,
+        /// Only this seat
+        #[arg(long, value_name = "SEAT")]
+        seat: Option<String>,
+        /// Go on as lines come in
+        #[arg(short, long)]
+        follow: bool,
+        /// This loud or louder: debug, info, success, warning, error
+        #[arg(long, value_name = "LEVEL")]
+        level: Option<Level>,
+        /// The newest so many
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        last: u32,
+    },
+    /// What students need: machine, address, user, password
+    Roster {
+        lab: String,
+        /// Comma-separated, with a heading
+        #[arg(long)]
+        csv: bool,
+    },
+    /// A shell on a seat's machine, or one command
+    Ssh {
+        #[arg(value_name = "LAB/SEAT")]
+        what: String,
+        /// The command, after `--`
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// A simulated cluster that other programs can use
+    Sim(SimArgs),
+    /// The dashboard on a simulated cluster; leaves nothing behind
+    Demo {
+        /// How many times faster than real the cluster runs
+        #[arg(long, default_value_t = 4.0, value_name = "N")]
+        speed: f64,
+        /// The world, as a scenario file
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// One run: its plan, and how long each step took
+    Show { run: i64 },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct SimArgs {
+    /// Address of the first node's API; the others take the next free ports
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub listen: std::net::SocketAddr,
+    /// The world, as a scenario file [default: three nodes, two templates, a standing class]
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// How many times faster than real
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    pub speed: f64,
+    /// Write a complete homeroom configuration for it into this folder
+    #[arg(long, value_name = "DIR")]
+    pub write_config: Option<PathBuf>,
+}

@@ -1,0 +1,155 @@
+//! `apply`, `get`, `edit`, `delete`: definitions in and out.
+
+use std::{io::Read, path::Path, process::Command};
+
+use serde_json::json;
+
+use super::{Context, lab};
+use crate::{
+    cli::{
+        exit::{CliError, Exit},
+        output::time,
+    },
+    config::{Settings, definition},
+    domain::Definition,
+    service::definitions::{Applied, apply as put, delete as remove},
+};
+
+/// `apply -f FILE…`: every file is read and checked before the first is stored.
+pub async fn apply(context: &Context, settings: &Settings, files: &[std::path::PathBuf]) -> Result<Exit, CliError> {
+    let mut definitions = Vec::new();
+    for file in files {
+        definitions.push(read(file, settings)?);
+    }
+    let mut applied = Vec::new();
+    for definition in &definitions {
+        let outcome = put(&context.home, definition).await?;
+        if !context.out.json {
+            context.out.line(format!("{} {} {}", definition.kind(), definition.name(), outcome.as_str()));
+        }
+        applied.push(json!({"lab": definition.name(), "kind": definition.kind(), "result": outcome.as_str()}));
+    }
+    if context.out.json {
+        context.out.object(json!({ "applied": applied }));
+    }
+    Ok(Exit::Done)
+}
+
+fn read(file: &Path, settings: &Settings) -> Result<Definition, CliError> {
+    let io = |source| CliError::Io { doing: format!("cannot read {}", file.display()), source };
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(io)?;
+        let here = std::env::current_dir().map_err(io)?;
+        return Ok(definition::parse(&text, "standard input", &here, Some(settings))?);
+    }
+    let text = std::fs::read_to_string(file).map_err(io)?;
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(definition::parse(&text, &file.display().to_string(), folder, Some(settings))?)
+}
+
+/// `get [LAB] [-o toml]`.
+pub async fn get(context: &Context, name: Option<&str>, format: &str) -> Result<Exit, CliError> {
+    let mut stored = match name {
+        Some(name) => vec![context.home.definition(&lab(name)?).await?],
+        None => context.home.store.definitions().await?,
+    };
+    stored.retain(|stored| context.wants(stored.definition.site()));
+    if context.out.json {
+        let definitions: Vec<_> = stored
+            .iter()
+            .map(|s| {
+                let d = &s.definition;
+                json!({"lab": d.name(), "kind": d.kind(), "site": d.site(), "seats": seats(d),
+                       "applied_at": time(s.applied_at), "toml": definition::to_toml(d)})
+            })
+            .collect();
+        context.out.object(json!({ "definitions": definitions }));
+    } else if format == "toml" {
+        let texts: Vec<_> = stored.iter().map(|s| definition::to_toml(&s.definition)).collect();
+        context.out.line(texts.join("\n").trim_end());
+    } else {
+        let rows: Vec<_> = stored
+            .iter()
+            .map(|s| {
+                let d = &s.definition;
+                [d.name().to_string(), d.kind().to_owned(), d.site().to_string(), seats(d).to_string(), source(d)]
+            })
+            .collect();
+        context.out.table(["LAB", "KIND", "SITE", "SEATS", "FROM"], &rows);
+    }
+    Ok(Exit::Done)
+}
+
+fn seats(definition: &Definition) -> usize {
+    match definition {
+        Definition::Class(class) => class.seats().len(),
+        Definition::Workshop(workshop) => workshop.seats as usize,
+    }
+}
+
+fn source(definition: &Definition) -> String {
+    match definition {
+        Definition::Class(class) => class.template.to_string(),
+        Definition::Workshop(workshop) => workshop.image.clone(),
+    }
+}
+
+/// `edit LAB`: the definition in `$EDITOR`; what was typed is kept when it cannot be taken.
+pub async fn edit(context: &Context, settings: &Settings, name: &str) -> Result<Exit, CliError> {
+    let lab = lab(name)?;
+    let before = context.home.definition(&lab).await?.definition;
+    let io = |doing: &str| {
+        let doing = doing.to_owned();
+        move |source| CliError::Io { doing, source }
+    };
+    let file = tempfile::Builder::new()
+        .prefix(&format!("{lab}-"))
+        .suffix(".toml")
+        .tempfile()
+        .map_err(io("cannot make a file to edit"))?;
+    std::fs::write(file.path(), definition::to_toml(&before)).map_err(io("cannot write the file to edit"))?;
+    let editor =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "vi".to_owned());
+    let mut words = editor.split_whitespace();
+    let program = words.next().unwrap_or("vi");
+    let status = Command::new(program)
+        .args(words)
+        .arg(file.path())
+        .status()
+        .map_err(io(&format!("cannot start the editor {program:?}; set EDITOR")))?;
+    if !status.success() {
+        return Err(CliError::Usage(format!("the editor ended with {status}; {lab} is unchanged")));
+    }
+    let text = std::fs::read_to_string(file.path()).map_err(io("cannot read the edited file"))?;
+    let here = std::env::current_dir().map_err(io("cannot tell the current folder"))?;
+    let outcome = match definition::parse(&text, "the edited definition", &here, Some(settings)) {
+        Ok(after) if after.name() != &lab => Err(CliError::Usage(format!(
+            "the edited definition is called {}; a lab keeps its name, so nothing was changed",
+            after.name()
+        ))),
+        Ok(after) => put(&context.home, &after).await.map_err(CliError::from),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(Applied::Unchanged) => context.out.line(format!("{lab} unchanged")),
+        Ok(_) => context.out.line(format!("{lab} changed; `homeroom plan {lab}` shows what that means")),
+        Err(error) => {
+            let (_, kept) = file.keep().map_err(|e| io("cannot keep the edited file")(e.error))?;
+            return Err(CliError::Usage(format!("{error}\nyour text is kept in {}", kept.display())));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// `delete LAB`.
+pub async fn delete(context: &Context, name: &str) -> Result<Exit, CliError> {
+    let lab = lab(name)?;
+    remove(&context.home, &lab).await?;
+    if context.out.json {
+        context.out.object(json!({ "deleted": lab }));
+    } else {
+        context.out.line(format!("{lab} deleted"));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,125 @@
+//! `deploy`: the plan, then the run, line by line, then what came of it.
+
+use serde_json::json;
+
+use super::{Context, lab, logs, plan};
+use crate::{
+    cli::{
+        args::Allow,
+        exit::{CliError, Exit},
+        signals::Stopper,
+    },
+    domain::{MachineState, RunId, event::RunState, plan::Consent},
+    port::store::EventFilter,
+    service::{
+        RunHandle,
+        deploy::{Outcome, deploy as begin},
+        follow::follow,
+    },
+};
+
+pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> Result<Exit, CliError> {
+    let lab = lab(name)?;
+    if !yes {
+        let planned = crate::service::plan::plan_deploy(&context.home, &lab).await?;
+        plan::show(context.out, &planned.plan);
+        if planned.plan.is_empty() {
+            return Ok(Exit::Done);
+        }
+        eprintln!("not done: `homeroom deploy {lab} --yes` does it");
+        return Ok(Exit::Refused);
+    }
+    let consent = Consent {
+        restart: allow.allow_restart,
+        replace: allow.allow_replace,
+        remove: allow.allow_remove,
+        fix_drift: allow.fix_drift,
+    };
+    match begin(&context.home, &lab, consent).await? {
+        Outcome::NothingToDo(plan) => {
+            if context.out.json {
+                let ready = plan.seats.len();
+                context.out.object(
+                    json!({"summary": {"run": null, "state": "done", "ready": ready, "failed": 0, "seconds": 0}}),
+                );
+            } else {
+                plan::show(context.out, &plan);
+            }
+            Ok(Exit::Done)
+        }
+        Outcome::Begun(run) => watch(context, run).await,
+    }
+}
+
+/// Prints a run's lines until it has ended. The first interrupt winds it down, the second ends the program.
+pub async fn watch(context: &Context, handle: RunHandle) -> Result<Exit, CliError> {
+    let RunHandle { run, lab, stop, mut ended } = handle;
+    let began = context.home.clock.monotonic();
+    let filter = EventFilter { run: Some(run), ..EventFilter::default() };
+    let mut events = follow(context.home.store.clone(), filter);
+    let mut stopper = Stopper::new()?;
+    let mut state = None;
+    while state.is_none() {
+        tokio::select! {
+            Some(event) = events.recv() => match event {
+                Ok(event) => {
+                    if let crate::domain::Change::RunEnded { state: end } = event.event.change {
+                        state = Some(end);
+                    }
+                    logs::show(context, &event.event);
+                }
+                Err(error) => eprintln!("the log cannot be read for now: {error}"),
+            },
+            () = stopper.pressed() => {
+                if stop.is_cancelled() {
+                    eprintln!("stopped at once; `homeroom deploy {lab} --yes` goes on from here");
+                    return Ok(Exit::Interrupted);
+                }
+                eprintln!("finishing what is in flight, then stopping; once more stops now");
+                stop.cancel();
+            }
+            result = &mut ended => {
+                // The journal's last line may still be on its way to us; without a journal there is none.
+                state = Some(match result {
+                    Ok(Ok(end)) => { drain(context, &mut events, run).await; end }
+                    Ok(Err(lost)) => {
+                        eprintln!("{lost}");
+                        return Ok(Exit::Failed);
+                    }
+                    Err(_) => return Ok(Exit::Failed),
+                });
+            }
+        }
+    }
+    let state = state.unwrap_or(RunState::Failed);
+    let seconds = context.home.clock.monotonic().saturating_sub(began).as_secs_f64();
+    let (progress, _) = context.home.store.progress(&lab).await?;
+    let of_run = |wanted| progress.seats.iter().filter(|seat| seat.run == run && seat.state == wanted).count();
+    let (ready, failed) = (of_run(MachineState::Ready), of_run(MachineState::Failed));
+    if context.out.json {
+        let seconds = (seconds * 10.0).round() / 10.0;
+        context.out.object(json!({"summary": {"run": run, "state": state.as_str(), "ready": ready, "failed": failed, "seconds": seconds}}));
+    } else {
+        context.out.line(format!("run {run} {}: {ready} ready, {failed} failed, {seconds:.0} s", state.as_str()));
+        if failed > 0 {
+            context
+                .out
+                .line(format!("`homeroom status {lab}` shows the reasons; `homeroom deploy {lab} --yes` tries again"));
+        }
+    }
+    Ok(state.into())
+}
+
+/// Prints what is already in the journal, up to the end of the run.
+async fn drain(
+    context: &Context,
+    events: &mut tokio::sync::mpsc::Receiver<Result<crate::port::store::StoredEvent, crate::service::ServiceError>>,
+    run: RunId,
+) {
+    while let Some(Ok(event)) = events.recv().await {
+        logs::show(context, &event.event);
+        if event.event.run == run && matches!(event.event.change, crate::domain::Change::RunEnded { .. }) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `plan`: what deploy would do, as people read it and as programs do.
+
+use serde_json::{Value, json};
+
+use super::{Context, lab};
+use crate::{
+    cli::{
+        exit::{CliError, Exit},
+        output::Output,
+    },
+    domain::{
+        Plan,
+        event::RunKind,
+        plan::{SeatPlan, Verb},
+        size::Size,
+    },
+    service::plan::plan_deploy,
+};
+
+/// What `--detailed-exitcode` ends with where something would change, as Terraform's does.
+const WOULD_CHANGE: u8 = 2;
+
+pub async fn plan(context: &Context, name: &str, detailed: bool) -> Result<Exit, CliError> {
+    let planned = plan_deploy(&context.home, &lab(name)?).await?;
+    show(context.out, &planned.plan);
+    Ok(if detailed && !planned.plan.is_empty() { Exit::Command(WOULD_CHANGE) } else { Exit::Done })
+}
+
+/// Prints a plan.
+pub fn show(out: Output, plan: &Plan) {
+    if out.json {
+        out.object(to_json(plan));
+        return;
+    }
+    let counts = [Verb::Create, Verb::Resume, Verb::Prove, Verb::Update, Verb::Restart, Verb::Replace, Verb::Remove]
+        .into_iter()
+        .filter(|verb| plan.count(*verb) > 0)
+        .map(|verb| format!("{} {}", plan.count(verb), verb.as_str()))
+        .collect::<Vec<_>>();
+    if plan.is_empty() {
+        out.line(format!("{}: nothing to do, {} machines stand as defined", plan.lab, plan.seats.len()));
+    } else {
+        out.line(format!("{} {} on {}: {}", plan.kind.as_str(), plan.lab, plan.site, counts.join(", ")));
+    }
+    let shown: Vec<_> = plan.seats.iter().filter(|seat| seat.verb.acts() || seat.verb == Verb::Leave).collect();
+    if !shown.is_empty() {
+        let rows: Vec<_> = shown.iter().map(|seat| row(seat)).collect();
+        out.table(["  SEAT", "DO", "NODE", "VMID", "FROM", "WHY"], &rows);
+    }
+    for seat in &shown {
+        for change in &seat.changes {
+            out.line(format!("    {} {}: {} -> {}", seat.seat, change.field, change.from, change.to));
+        }
+    }
+    for (node, why) in &plan.skipped_nodes {
+        out.line(format!("  {node} skipped: {why}"));
+    }
+    for note in &plan.notes {
+        out.line(format!("  note: {note}"));
+    }
+    if plan.kind == RunKind::Deploy && !plan.is_empty() {
+        out.line(format!("  {}", cost(plan)));
+    }
+}
+
+fn sign(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "+",
+        Verb::Remove => "-",
+        Verb::Replace => "±",
+        Verb::Update | Verb::Restart => "~",
+        Verb::Resume | Verb::Prove => ">",
+        Verb::Keep => "=",
+        Verb::Leave => "?",
+    }
+}
+
+fn row(seat: &SeatPlan) -> [String; 6] {
+    let from = seat.source.as_ref().map_or_else(String::new, |source| {
+        format!(
+            "{} {} on {}",
+            if source.linked { "linked" } else { "full" },
+            source.template_name,
+            source.limit_storage
+        )
+    });
+    [
+        format!("{} {}", sign(seat.verb), seat.seat),
+        seat.verb.as_str().to_owned(),
+        seat.node.to_string(),
+        seat.vmid.to_string(),
+        from,
+        seat.why.clone(),
+    ]
+}
+
+/// Time, room and memory: `about 25 s, 0.4 GiB on fast; memory after: pve1 79 %`.
+fn cost(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    if let Some(estimate) = plan.estimate {
+        parts.push(format!("about {} s", estimate.as_secs()));
+    }
+    parts.extend(plan.room.iter().map(|(storage, bytes)| format!("{} on {storage}", Size(*bytes).human())));
+    let memory: Vec<_> =
+        plan.memory_after.iter().map(|(node, share)| format!("{node} {:.0} %", share * 100.0)).collect();
+    if memory.is_empty() {
+        parts.join(", ")
+    } else {
+        format!("{}; memory after: {}", parts.join(", "), memory.join(", "))
+    }
+}
+
+pub fn to_json(plan: &Plan) -> Value {
+    let seats: Vec<_> = plan
+        .seats
+        .iter()
+        .map(|seat| {
+            json!({
+                "seat": seat.seat, "role": seat.role, "verb": seat.verb, "name": seat.name,
+                "node": seat.node, "vmid": seat.vmid, "why": seat.why,
+                "clone": seat.source.as_ref().map(|s| if s.linked { "linked" } else { "full" }),
+                "template": seat.source.as_ref().map(|s| s.template),
+                "storage": seat.source.as_ref().map(|s| s.limit_storage.clone()),
+                "changes": seat.changes, "steps": seat.steps,
+            })
+        })
+        .collect();
+    let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
+    json!({
+        "lab": plan.lab, "site": plan.site, "kind": plan.kind,
+        "create": count(&[Verb::Create, Verb::Resume]),
+        "change": count(&[Verb::Update, Verb::Restart, Verb::Replace]),
+        "remove": count(&[Verb::Remove]),
+        "prove": count(&[Verb::Prove]),
+        "seats": seats,
+        "skipped_nodes": plan.skipped_nodes.iter().map(|(node, why)| json!({"node": node, "why": why})).collect::<Vec<_>>(),
+        "notes": plan.notes,
+        "estimate_seconds": plan.estimate.map(|e| e.as_secs()),
+        "room": plan.room.iter().map(|(storage, bytes)| json!({"storage": storage, "bytes": bytes})).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,131 @@
+//! `runs` and `cancel`: what was done, by whom, and how long it took.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Context, plan, status::step_json};
+use crate::{
+    cli::{
+        exit::{CliError, Exit},
+        output::time,
+    },
+    domain::{Progress, RunId, event::RunState, progress::fold},
+    port::store::{EventFilter, RunRow},
+    service::ServiceError,
+};
+
+/// Runs listed at most.
+const LISTED: u32 = 200;
+
+pub async fn list(context: &Context) -> Result<Exit, CliError> {
+    let runs = context.home.store.runs(None, LISTED).await?;
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for run in &runs {
+        let state = state_of(context, run).await?;
+        values.push(run_json(run, &state));
+        rows.push([
+            run.id.to_string(),
+            run.lab.to_string(),
+            run.kind.as_str().to_owned(),
+            state,
+            time(run.started_at),
+            took(run).map(|t| format!("{} s", t.as_secs())).unwrap_or_default(),
+            run.owner.clone(),
+        ]);
+    }
+    if context.out.json {
+        context.out.object(json!({ "runs": values }));
+    } else {
+        context.out.table(["RUN", "LAB", "WHAT", "STATE", "STARTED", "TOOK", "BY"], &rows);
+    }
+    Ok(Exit::Done)
+}
+
+/// `running` is said only of a run whose process is alive; one that was broken off goes on with the next deploy.
+async fn state_of(context: &Context, run: &RunRow) -> Result<String, CliError> {
+    if run.state != RunState::Running || context.home.store.lab_holder(&run.lab).await?.is_some() {
+        return Ok(run.state.as_str().to_owned());
+    }
+    Ok("interrupted".to_owned())
+}
+
+fn took(run: &RunRow) -> Option<Duration> {
+    Duration::try_from(run.ended_at?.duration_since(run.started_at)).ok()
+}
+
+fn run_json(run: &RunRow, state: &str) -> serde_json::Value {
+    json!({
+        "run": run.id, "lab": run.lab, "kind": run.kind.as_str(), "state": state, "owner": run.owner,
+        "started_at": time(run.started_at), "ended_at": run.ended_at.map(time),
+        "seconds": took(run).map(|t| t.as_secs_f64()),
+    })
+}
+
+/// `runs show N`: the plan as it was, and each seat's steps with their times.
+pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
+    let run = RunId(run);
+    let (row, planned) = context.home.store.run(run).await?;
+    let mut progress = Progress::new(row.lab.clone());
+    let filter = EventFilter { run: Some(run), ..EventFilter::default() };
+    for stored in context.home.store.events(&filter).await? {
+        fold(&mut progress, &stored.event);
+    }
+    let state = state_of(context, &row).await?;
+    if context.out.json {
+        let mut value = run_json(&row, &state);
+        value["plan"] = plan::to_json(&planned);
+        value["machines"] = progress
+            .seats
+            .iter()
+            .map(|seat| {
+                json!({"seat": seat.seat, "role": seat.role, "state": seat.state, "reason": seat.reason,
+                       "steps": seat.steps.iter().map(step_json).collect::<Vec<_>>()})
+            })
+            .collect();
+        context.out.object(value);
+        return Ok(Exit::Done);
+    }
+    context.out.line(format!("run {run}  {} of {}  {state}  by {}", row.kind.as_str(), row.lab, row.owner));
+    let rows: Vec<_> = progress
+        .seats
+        .iter()
+        .map(|seat| {
+            let steps: Vec<_> = seat
+                .steps
+                .iter()
+                .filter_map(|step| Some(format!("{} {:.1}s", step.step, step.took?.as_secs_f64())))
+                .collect();
+            [
+                seat.seat.to_string(),
+                seat.state.to_string(),
+                steps.join("  "),
+                seat.reason.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    context.out.table(["SEAT", "STATE", "STEPS", "REASON"], &rows);
+    Ok(Exit::Done)
+}
+
+/// `cancel RUN`: whichever process carries it out winds it down.
+pub async fn cancel(context: &Context, run: i64) -> Result<Exit, CliError> {
+    let run = RunId(run);
+    let (row, _) = context.home.store.run(run).await?;
+    let holder = context.home.store.lab_holder(&row.lab).await?;
+    if row.state != RunState::Running || holder.is_none() {
+        return Err(
+            ServiceError::Refused(format!("run {run} is not under way ({})", state_of(context, &row).await?)).into()
+        );
+    }
+    context.home.store.request_cancel(run).await?;
+    if context.out.json {
+        context.out.object(json!({ "cancelling": run }));
+    } else {
+        context.out.line(format!(
+            "run {run} finishes what is in flight and stops; `homeroom logs --run {run} --follow` shows it"
+        ));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,40 @@
+//! `ssh`: one command on a seat, or a terminal there.
+
+use std::{io::Write, time::Duration};
+
+use super::{Context, lab_and_seats};
+use crate::{
+    cli::exit::{CliError, Exit},
+    service::shell::target,
+};
+
+/// How long one command may take: wall time.
+const COMMAND_WITHIN: Duration = Duration::from_secs(3600);
+
+/// `ssh LAB/SEAT -- CMD`: what the command prints, and its exit code.
+pub async fn run(context: &Context, what: &str, command: &[String]) -> Result<Exit, CliError> {
+    let (lab, seats) = lab_and_seats(&[what.to_owned()])?;
+    let [seat] = seats.as_slice() else {
+        return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
+    };
+    let (site, target) = target(&context.home, &lab, seat).await?;
+    let line = command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let output = site.shell.run(&target, &line, COMMAND_WITHIN).await.map_err(crate::service::ServiceError::from)?;
+    // Whoever reads may have gone; the command's own end is still the answer.
+    let _ = std::io::stdout().write_all(output.stdout.as_bytes());
+    let _ = std::io::stderr().write_all(output.stderr.as_bytes());
+    Ok(match output.code {
+        Some(code) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+        None => Exit::Failed,
+    })
+}
+
+/// A word as one POSIX shell word; plain ones stay as they are.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,151 @@
+//! `status` and `machines`: what stands, what is proven, and since when.
+
+use serde_json::{Value, json};
+
+use super::{Context, lab};
+use crate::{
+    cli::{
+        exit::{CliError, Exit},
+        output::{age, time},
+    },
+    domain::{MachineState, progress::StepProgress, readiness::LabState},
+    service::status::{LabStatus, MachineStatus, all_status, lab_status},
+};
+
+/// `status [LAB]`. A lab that is not ready ends in exit code 3.
+pub async fn status(context: &Context, name: Option<&str>) -> Result<Exit, CliError> {
+    let Some(name) = name else { return overview(context).await };
+    let status = lab_status(&context.home, &lab(name)?).await?;
+    if context.out.json {
+        context.out.object(lab_json(&status));
+    } else {
+        show(context, &status);
+    }
+    Ok(if status.state == LabState::Ready { Exit::Done } else { Exit::NotReady })
+}
+
+fn show(context: &Context, status: &LabStatus) {
+    let out = context.out;
+    let ready = status.machines.iter().filter(|m| m.state == MachineState::Ready).count();
+    out.line(format!(
+        "{}  {} on {}  {}  {ready} of {} ready",
+        status.lab,
+        status.kind,
+        status.site,
+        status.state,
+        status.machines.len()
+    ));
+    if let Some(holder) = &status.held_by {
+        out.line(format!("at work: {holder}"));
+    }
+    if let Some(why) = &status.blind {
+        out.line(format!("the site cannot be seen, so these are the last known states: {why}"));
+    }
+    let now = context.home.clock.now();
+    let rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
+    out.table(["SEAT", "STATE", "NODE", "VMID", "ADDRESS", "PROVEN", "REASON"], &rows);
+}
+
+fn row(machine: &MachineStatus, now: jiff::Timestamp) -> [String; 7] {
+    [
+        machine.seat.to_string(),
+        machine.state.to_string(),
+        machine.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        machine.vmid.map(|id| id.to_string()).unwrap_or_default(),
+        machine.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        machine.proven_at.map(|at| format!("{} ago", age(at, now))).unwrap_or_default(),
+        machine.reason.as_ref().map(ToString::to_string).unwrap_or_default(),
+    ]
+}
+
+async fn overview(context: &Context) -> Result<Exit, CliError> {
+    let labs = all_status(&context.home, context.site.as_ref()).await?;
+    if context.out.json {
+        context.out.object(json!({ "labs": labs.iter().map(lab_json).collect::<Vec<_>>() }));
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<_> = labs
+        .iter()
+        .map(|status| {
+            let ready = status.machines.iter().filter(|m| m.state == MachineState::Ready).count();
+            let worst = status.machines.iter().find(|m| m.state == MachineState::Failed);
+            [
+                status.lab.to_string(),
+                status.kind.to_owned(),
+                status.site.to_string(),
+                status.state.to_string(),
+                format!("{ready}/{}", status.machines.len()),
+                worst
+                    .map(|m| format!("{}: {}", m.seat, m.reason.as_ref().map(ToString::to_string).unwrap_or_default()))
+                    .or_else(|| status.blind.clone())
+                    .unwrap_or_default(),
+            ]
+        })
+        .collect();
+    context.out.table(["LAB", "KIND", "SITE", "STATE", "READY", "WORST"], &rows);
+    Ok(Exit::Done)
+}
+
+/// `machines`: every machine of every lab, one a line.
+pub async fn machines(context: &Context) -> Result<Exit, CliError> {
+    let labs = all_status(&context.home, context.site.as_ref()).await?;
+    let made = |machine: &&MachineStatus| machine.vmid.is_some();
+    if context.out.json {
+        let machines: Vec<_> = labs
+            .iter()
+            .flat_map(|status| {
+                status.machines.iter().filter(made).map(|machine| {
+                    let mut value = machine_json(machine);
+                    value["lab"] = json!(status.lab);
+                    value
+                })
+            })
+            .collect();
+        context.out.object(json!({ "machines": machines }));
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<_> = labs
+        .iter()
+        .flat_map(|status| {
+            status.machines.iter().filter(made).map(|m| {
+                [
+                    status.lab.to_string(),
+                    m.seat.to_string(),
+                    m.name.clone(),
+                    m.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+                    m.vmid.map(|id| id.to_string()).unwrap_or_default(),
+                    m.state.to_string(),
+                    m.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+                    m.reason.as_ref().map(ToString::to_string).unwrap_or_default(),
+                ]
+            })
+        })
+        .collect();
+    context.out.table(["LAB", "SEAT", "NAME", "NODE", "VMID", "STATE", "ADDRESS", "REASON"], &rows);
+    Ok(Exit::Done)
+}
+
+fn lab_json(status: &LabStatus) -> Value {
+    json!({
+        "lab": status.lab, "kind": status.kind, "site": status.site, "state": status.state,
+        "held_by": status.held_by, "blind": status.blind,
+        "machines": status.machines.iter().map(machine_json).collect::<Vec<_>>(),
+    })
+}
+
+fn machine_json(machine: &MachineStatus) -> Value {
+    json!({
+        "seat": machine.seat, "role": machine.role, "name": machine.name, "site": machine.site,
+        "node": machine.node, "vmid": machine.vmid, "state": machine.state, "ip": machine.ip,
+        "reason": machine.reason, "proven_at": machine.proven_at.map(time),
+        "steps": machine.steps.iter().map(step_json).collect::<Vec<_>>(),
+    })
+}
+
+pub fn step_json(step: &StepProgress) -> Value {
+    json!({
+        "step": step.step, "state": step.state, "attempts": step.attempts,
+        "seconds": step.took.map(|took| (took.as_secs_f64() * 100.0).round() / 100.0),
+        "at": step.at.map(time),
+    })
+}

@@ -1,0 +1,89 @@
+//! Exit codes, and which error ends in which.
+
+use std::process::ExitCode;
+
+use crate::{
+    config::ConfigError,
+    domain::event::RunState,
+    port::{StoreError, shell::ShellError},
+    service::ServiceError,
+};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    Failed,
+    /// Usage or configuration; also an unknown lab, and a host key nobody trusted yet.
+    Usage,
+    /// Some machines failed, or the lab is not ready.
+    NotReady,
+    /// Not confirmed, held by another run, read-only, or it would remove or restart.
+    Refused,
+    Interrupted,
+    /// What a command on a seat ended with.
+    Command(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotReady => 3,
+            Exit::Refused => 4,
+            Exit::Interrupted => 130,
+            Exit::Command(code) => code,
+        })
+    }
+}
+
+impl From<RunState> for Exit {
+    fn from(state: RunState) -> Self {
+        match state {
+            RunState::Done => Self::Done,
+            RunState::Failed => Self::NotReady,
+            RunState::Interrupted | RunState::Cancelled => Self::Interrupted,
+            RunState::Running => Self::Failed,
+        }
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error("{doing}: {source}")]
+    Io { doing: String, source: std::io::Error },
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl CliError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::Io { .. } => Exit::Failed,
+            Self::Service(error) => match error {
+                ServiceError::NoSite { .. } | ServiceError::NoSeat { .. } | ServiceError::Problems { .. } => {
+                    Exit::Usage
+                }
+                ServiceError::Store(StoreError::NoLab(_) | StoreError::NoRun(_)) => Exit::Usage,
+                ServiceError::Refused(_)
+                | ServiceError::Store(StoreError::Held { .. } | StoreError::ReadOnly { .. }) => Exit::Refused,
+                ServiceError::Shell(ShellError::UnknownHost { .. }) => Exit::Usage,
+                _ => Exit::Failed,
+            },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `address`: the guest's address, as its agent reports it for net0's MAC.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    seat::Seat,
+    site::{Identity, Site},
+};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{Change, Level, address},
+    port::agent::{AgentError, Interface},
+};
+
+pub struct Address {
+    pub site: Arc<Site>,
+    pub seat: Arc<Seat>,
+    pub within: Duration,
+    pub cidr: Vec<String>,
+}
+
+#[async_trait]
+impl Action for Address {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        Ok(Check::Needed)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let facts = self.seat.facts();
+        let mac = self.mac().await?;
+        let began = self.site.clock.monotonic();
+        // A machine just started will not answer at once: ask when an answer is likely.
+        if let Some(started) = facts.started_at {
+            let due = started + self.site.first_ask();
+            context.sleep(due.saturating_sub(self.site.clock.monotonic())).await?;
+        }
+        loop {
+            let last = match self.site.agent.interfaces(&facts.node, facts.vmid).await {
+                Ok(interfaces) => {
+                    self.note_boot();
+                    match self.pick(&interfaces, mac.as_deref()) {
+                        Ok(ip) => return self.found(context, ip).await,
+                        Err(why) => why,
+                    }
+                }
+                Err(AgentError::Silent(words)) => words.to_string(),
+                Err(AgentError::Node(words)) => format!("node SSH: {words}"),
+                Err(AgentError::Site(error)) if error.is_retryable() || error.effect_unknown() => error.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            if self.site.clock.monotonic().saturating_sub(began) > self.within {
+                return Err(StepError::fatal(format!(
+                    "no address within {} s; the last answer: {last}; is the guest agent installed and the bridge served by DHCP?",
+                    self.within.as_secs()
+                )));
+            }
+            context.sleep(self.site.tuning.agent_poll).await?;
+        }
+    }
+}
+
+impl Address {
+    /// The MAC of the machine's first card, lower case.
+    async fn mac(&self) -> Result<Option<String>, StepError> {
+        let facts = self.seat.facts();
+        let config = self.site.cluster.config(&facts.node, facts.vmid).await?;
+        Ok(config.get("net0").and_then(address::mac_of))
+    }
+
+    fn note_boot(&self) {
+        if let Some(started) = self.seat.facts().started_at {
+            self.site.booted_in(self.site.clock.monotonic().saturating_sub(started));
+        }
+    }
+
+    fn pick(&self, interfaces: &[Interface], mac: Option<&str>) -> Result<IpAddr, String> {
+        let cards = interfaces.iter().filter(|card| match mac {
+            Some(mac) => card.mac.as_deref() == Some(mac),
+            None => card.name.as_str() != "lo",
+        });
+        let seen: Vec<IpAddr> = cards.flat_map(|card| card.addresses.iter().copied()).collect();
+        let usable: Vec<IpAddr> = seen.iter().copied().filter(|ip| address::is_usable(*ip)).collect();
+        match usable.iter().find(|ip| self.cidr.is_empty() || self.cidr.iter().any(|net| address::is_in(**ip, net))) {
+            Some(ip) => Ok(*ip),
+            None if usable.is_empty() => Err("the agent answers, but the card has no address yet".to_owned()),
+            None => Err(format!(
+                "{} lies in none of {}",
+                usable.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                self.cidr.join(", ")
+            )),
+        }
+    }
+
+    async fn found(&self, context: &StepContext, ip: IpAddr) -> Result<String, StepError> {
+        self.seat.learn(|facts| facts.ip = Some(ip));
+        context.record(Level::Info, ip.to_string(), Change::AddressSeen { ip }).await?;
+        if let Some(wanted) = self.seat.plan.spec.address.as_ref().filter(|wanted| wanted.ip != ip) {
+            return Err(StepError::fatal(format!(
+                "has {ip}, but {} was set aside for it; is cloud-init at work in the template?",
+                wanted.ip
+            )));
+        }
+        super::verify::claim(&self.site, &self.seat, context, Identity::Address(ip)).await?;
+        Ok(ip.to_string())
+    }
+}

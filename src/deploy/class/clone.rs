@@ -1,0 +1,198 @@
+//! `clone`: the machine comes into being, marked as ours by the very call that makes it.
+//!
+//! A lost answer is never taken for a failure and "already exists" never for success: the mark on the
+//! machine with our VMID decides. Asking twice with one VMID cannot make two machines.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{seat::Seat, site::Site};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{
+        Change, Clean, Level,
+        mark::{Mark, Ownership, ownership},
+        plan::CloneSource,
+    },
+    port::{
+        SiteError,
+        cluster::{CloneRequest, TaskState},
+    },
+};
+
+pub struct CloneMachine {
+    pub site: Arc<Site>,
+    pub seat: Arc<Seat>,
+    pub source: CloneSource,
+    /// Sent with the clone, for tokens that may only clone into their pool.
+    pub pool: Option<String>,
+}
+
+/// What stands at the seat's VMID.
+enum Found {
+    Nothing,
+    /// Ours and whole.
+    Ours,
+    /// Being cloned right now.
+    Cloning,
+    /// Left locked by a clone whose task is gone.
+    Dead,
+    /// Somebody else's.
+    Foreign,
+}
+
+#[async_trait]
+impl Action for CloneMachine {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        if self.seat.facts().fresh && context.attempt == 1 {
+            return Ok(Check::Needed);
+        }
+        let mut told = false;
+        loop {
+            match self.find().await? {
+                Found::Nothing => return Ok(Check::Needed),
+                Found::Ours => return Ok(Check::Done("already there, with our mark".to_owned())),
+                Found::Foreign => {
+                    self.take_another_vmid(context).await?;
+                    return Ok(Check::Needed);
+                }
+                Found::Dead => {
+                    let facts = self.seat.facts();
+                    return Err(StepError::fatal(format!(
+                        "VM {id} on {node} is locked by a clone that died; run `qm unlock {id} && qm destroy {id}` on {node}, then deploy again",
+                        id = facts.vmid,
+                        node = facts.node
+                    )));
+                }
+                Found::Cloning => {
+                    if !told {
+                        context
+                            .note(Level::Info, "an earlier clone of this machine is still at work; waiting for it")
+                            .await?;
+                        told = true;
+                    }
+                    context.sleep(self.site.tuning.task_poll).await?;
+                }
+            }
+        }
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let began = self.site.clock.monotonic();
+        let facts = self.seat.facts();
+        let mark = Mark {
+            store: self.site.store.clone(),
+            lab: self.site.lab.clone(),
+            seat: self.seat.name().clone(),
+            run: context.recorder.run(),
+            vmid: facts.vmid,
+        };
+        let request = CloneRequest {
+            template: self.source.template,
+            node: self.source.node.clone(),
+            vmid: facts.vmid,
+            target: (facts.node != self.source.node).then(|| facts.node.clone()),
+            name: self.seat.plan.name.clone(),
+            description: mark.text(),
+            full: !self.source.linked,
+            storage: self.source.storage.clone(),
+            format: self.source.format.clone(),
+            pool: self.pool.clone(),
+        };
+        self.seat.learn(|facts| facts.fresh = false);
+        let upid = match self.site.cluster.clone_guest(&request).await {
+            Ok(upid) => upid,
+            Err(SiteError::Refused { words, .. }) if says_taken(&words) => {
+                return Err(StepError::Locked(Clean::new(format!("VMID {} is taken: {words}", facts.vmid))));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        context.record(Level::Debug, format!("task {}", upid.0), Change::TaskStarted { upid: upid.0.clone() }).await?;
+        match self.site.tasks.wait(context, &upid).await? {
+            TaskState::Ok { .. } => {
+                self.seat.learn(|facts| facts.cloned_at = Some(self.site.clock.monotonic()));
+                let took = self.site.clock.monotonic().saturating_sub(began).as_secs_f64();
+                let kind = if self.source.linked { "linked" } else { "full" };
+                Ok(format!("{kind} clone of {} in {took:.1} s", self.source.template_name))
+            }
+            TaskState::Failed(words) if says_taken(&words) || is_lock_timeout(&words) => Err(StepError::Locked(words)),
+            TaskState::Failed(words) => Err(StepError::Fatal(words)),
+            TaskState::Died(words) => {
+                Err(StepError::Unreachable(Clean::new(format!("the clone's worker ended without a word: {words}"))))
+            }
+            TaskState::Running => Err(StepError::Interrupted),
+        }
+    }
+}
+
+impl CloneMachine {
+    async fn find(&self) -> Result<Found, StepError> {
+        let facts = self.seat.facts();
+        let view = self.site.look().await?;
+        let Some(guest) = view.guest(facts.vmid) else { return Ok(Found::Nothing) };
+        let config = match self.site.cluster.config(&guest.node, guest.vmid).await {
+            Ok(config) => config,
+            // It went, or moved to its target node, between the two reads: look again.
+            Err(SiteError::Missing { .. }) => return Ok(Found::Cloning),
+            Err(error) => return Err(error.into()),
+        };
+        let owner = ownership(&self.site.store, guest.vmid, guest.template, &config.description);
+        let ours = matches!(&owner, Ownership::Ours(mark) if self.seat.is_marked_by(mark, &self.site.lab));
+        if config.get("lock") == Some("clone") {
+            // Whose it is shows when the clone ends; a mark is not there yet.
+            let running = self.site.tasks.running(&self.source.node, self.site.clock.monotonic()).await?;
+            let copying = running.iter().any(|task| task.kind.as_str() == "qmclone");
+            return Ok(match (copying, ours) {
+                (true, _) => Found::Cloning,
+                (false, _) if self.still_locked().await? => Found::Dead,
+                (false, _) => Found::Cloning,
+            });
+        }
+        if ours {
+            self.seat.learn(|facts| facts.node = guest.node.clone());
+            return Ok(Found::Ours);
+        }
+        Ok(Found::Foreign)
+    }
+
+    /// Reads the lock again, after the list of tasks: a clone that ended in between is not dead.
+    async fn still_locked(&self) -> Result<bool, StepError> {
+        let view = self.site.look().await?;
+        let lock = view.guest(self.seat.facts().vmid).and_then(|guest| guest.lock.clone());
+        Ok(lock.is_some_and(|lock| lock.as_str() == "clone"))
+    }
+
+    /// Gives the seat a VMID nobody has; the old one belongs to somebody else.
+    async fn take_another_vmid(&self, context: &StepContext) -> Result<(), StepError> {
+        let taken = self.seat.facts().vmid;
+        let Some(vmid) = self.site.spare_vmid().await? else {
+            return Err(StepError::fatal(format!(
+                "VMID {taken} was taken by somebody else and the range has no other free; widen placement.vmids or the site's vmids"
+            )));
+        };
+        let node = self.seat.plan.node.clone();
+        context
+            .record(
+                Level::Warning,
+                format!("VMID {taken} was taken by somebody else; using {vmid}"),
+                Change::Reserved { node: node.clone(), vmid },
+            )
+            .await?;
+        self.seat.learn(|facts| {
+            facts.vmid = vmid;
+            facts.node = node;
+        });
+        Ok(())
+    }
+}
+
+/// Proxmox's words for an id that exists: in the answer, or in the task (facts: races on the new id).
+fn says_taken(words: &Clean) -> bool {
+    ["already exists", "File exists"].iter().any(|text| words.as_str().contains(text))
+}
+
+/// Proxmox's words for a lock that was not had in time.
+pub fn is_lock_timeout(words: &Clean) -> bool {
+    ["got timeout", "got lock request timeout", "VM is locked"].iter().any(|text| words.as_str().contains(text))
+}

@@ -1,0 +1,67 @@
+//! `configure`: writes what the definition asks, in one request, and only what differs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+
+use super::{seat::Seat, site::Site};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{
+        mark::Mark,
+        verify::{config_unwanted, config_wanted, keep_only_changes},
+    },
+    port::cluster::{ConfigChange, GuestConfig},
+};
+
+pub struct Configure {
+    pub site: Arc<Site>,
+    pub seat: Arc<Seat>,
+}
+
+#[async_trait]
+impl Action for Configure {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        // Proxmox is still putting a fresh clone's configuration away: give it the time it is known to take.
+        if let Some(cloned_at) = self.seat.facts().cloned_at {
+            let due = cloned_at + self.site.tuning.settle_after_clone;
+            context.sleep(due.saturating_sub(self.site.clock.monotonic())).await?;
+        }
+        Ok(Check::Needed)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let facts = self.seat.facts();
+        let config = self.site.cluster.config(&facts.node, facts.vmid).await?;
+        if Mark::parse(&config.description).is_none_or(|mark| !self.seat.is_marked_by(&mark, &self.site.lab)) {
+            return Err(StepError::fatal(format!(
+                "VM {} on {} does not carry this seat's mark: it is not ours and is left alone",
+                facts.vmid, facts.node
+            )));
+        }
+        let change = self.change(&config);
+        if change.set.is_empty() && change.unset.is_empty() {
+            return Ok("as wanted already".to_owned());
+        }
+        context.go_on()?;
+        self.site.cluster.configure(&facts.node, facts.vmid, &change).await?;
+        Ok(change.set.keys().chain(&change.unset).cloned().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Configure {
+    /// What differs from the definition, plus the password, which cannot be read back to compare.
+    fn change(&self, config: &GuestConfig) -> ConfigChange {
+        let current = config.plain();
+        let wanted = self.seat.wanted(self.site.logins.public_key());
+        let mut set = keep_only_changes(config_wanted(&wanted, &current), &current);
+        let spec = &self.seat.plan.spec;
+        if let Some(password) = self.site.logins.password(spec)
+            && self.seat.facts().cloned_at.is_some()
+        {
+            set.insert("cipassword".to_owned(), password.expose_secret().to_owned());
+        }
+        ConfigChange { set, unset: config_unwanted(spec, &current), digest: config.digest.clone() }
+    }
+}

@@ -1,0 +1,119 @@
+//! `destroy`: the machine goes. Its mark is read again right before; without it nothing is touched.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{clone::is_lock_timeout, seat::Seat, site::Site};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{
+        Change, Clean, Level,
+        mark::{Ownership, ownership},
+    },
+    port::{SiteError, cluster::TaskState},
+};
+
+pub struct Destroy {
+    pub site: Arc<Site>,
+    pub seat: Arc<Seat>,
+}
+
+/// Whose the machine at the seat's VMID is, and where it lies now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    Nothing,
+    Ours,
+    /// In the middle of a clone of ours: no mark yet, and not to be touched until it ends.
+    Cloning,
+}
+
+/// Reads the mark of the seat's machine; an error unless the machine is ours or not there.
+pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
+    let facts = seat.facts();
+    let view = site.look().await?;
+    let Some(guest) = view.guest(facts.vmid) else {
+        return match view.node(&facts.node) {
+            Some(node) if !node.online => Err(StepError::fatal(format!(
+                "{} is offline: whether VM {} is still there cannot be seen; bring the node back, then destroy again",
+                facts.node, facts.vmid
+            ))),
+            _ => Ok(Standing::Nothing),
+        };
+    };
+    let config = match site.cluster.config(&guest.node, guest.vmid).await {
+        Ok(config) => config,
+        Err(SiteError::Missing { .. }) => return Ok(Standing::Nothing),
+        Err(error) => return Err(error.into()),
+    };
+    match ownership(&site.store, guest.vmid, guest.template, &config.description) {
+        Ownership::Ours(mark) if seat.is_marked_by(&mark, &site.lab) => {
+            seat.learn(|facts| facts.node = guest.node.clone());
+            Ok(Standing::Ours)
+        }
+        _ if config.get("lock") == Some("clone") => Ok(Standing::Cloning),
+        _ => Err(StepError::fatal(format!(
+            "VM {} on {} does not carry the mark of {}/{}: it is not ours and is left alone",
+            guest.vmid,
+            guest.node,
+            site.lab,
+            seat.name()
+        ))),
+    }
+}
+
+/// An error unless the machine carries this seat's mark now.
+pub async fn prove_ours(site: &Site, seat: &Seat) -> Result<(), StepError> {
+    match standing(site, seat).await? {
+        Standing::Ours => Ok(()),
+        Standing::Nothing => Err(StepError::fatal("the machine is no longer there")),
+        Standing::Cloning => Err(StepError::Locked(Clean::new("the machine is still being cloned"))),
+    }
+}
+
+#[async_trait]
+impl Action for Destroy {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        let waiting_since = self.site.clock.monotonic();
+        loop {
+            match standing(&self.site, &self.seat).await? {
+                Standing::Nothing => return Ok(Check::Done("already gone".to_owned())),
+                Standing::Ours => return Ok(Check::Needed),
+                Standing::Cloning => {
+                    if self.site.clock.monotonic().saturating_sub(waiting_since) > self.site.tuning.task_stall {
+                        let facts = self.seat.facts();
+                        return Err(StepError::fatal(format!(
+                            "VM {id} on {node} is still locked by a clone; if no such task runs, run `qm unlock {id} && qm destroy {id}` on {node}",
+                            id = facts.vmid,
+                            node = facts.node
+                        )));
+                    }
+                    context.sleep(self.site.tuning.task_poll).await?;
+                }
+            }
+        }
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let facts = self.seat.facts();
+        let upid = self.site.cluster.remove(&facts.node, facts.vmid).await?;
+        context.record(Level::Debug, format!("task {}", upid.0), Change::TaskStarted { upid: upid.0.clone() }).await?;
+        match self.site.tasks.wait(context, &upid).await? {
+            TaskState::Ok { .. } => {
+                // A disk that could not be removed does not fail the task: only its log tells.
+                if let Ok(lines) = self.site.cluster.task_log(&upid, 0).await {
+                    for line in lines.iter().filter(|line| line.as_str().contains("Could not remove disk")) {
+                        context.note(Level::Warning, format!("left behind: {line}")).await?;
+                    }
+                }
+                Ok(format!("VM {} removed from {}", facts.vmid, facts.node))
+            }
+            TaskState::Failed(words) if is_lock_timeout(&words) => Err(StepError::Locked(words)),
+            TaskState::Failed(words) => Err(StepError::Fatal(words)),
+            TaskState::Died(words) => {
+                Err(StepError::Unreachable(Clean::new(format!("the removal's worker ended without a word: {words}"))))
+            }
+            TaskState::Running => Err(StepError::Interrupted),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The catalogue of steps for a class, and how a plan becomes a graph of them.
+//!
+//! One file per step. A seat's steps share a `Seat`; all seats share a `Site`.
+
+mod address;
+mod agent;
+mod clone;
+mod configure;
+mod destroy;
+mod exec;
+mod graph;
+mod pool;
+mod power;
+mod reserve;
+mod resize;
+mod seat;
+mod site;
+mod ssh;
+mod verify;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+
+pub use site::{Logins, Site, SiteParts};
+
+use self::{graph::build, seat::Seat};
+use super::{
+    Recorder,
+    recorder::{Entry, JournalLost},
+    schedule::{Ended, Shared, carry_out},
+};
+use crate::domain::{
+    Change, Clean, Level, MachineState, Plan, SeatName,
+    event::RunState,
+    plan::{SeatPlan, Verb},
+};
+
+/// Carries out a plan for a class and says how the run ended. Everything on the way is in the journal.
+///
+/// `stop` winds it down: effects in flight are finished, nothing new is begun, and the next deploy goes on.
+///
+/// # Errors
+/// When the journal cannot be written: nothing more is done then.
+pub async fn carry_out_plan(
+    plan: &Plan,
+    site: Arc<Site>,
+    recorder: Recorder,
+    stop: CancellationToken,
+) -> Result<RunState, JournalLost> {
+    announce(plan, &recorder).await?;
+    let known = recorder.progress();
+    let seats: Vec<Arc<Seat>> = plan
+        .seats
+        .iter()
+        .map(|seat| {
+            let row = known.seat(&seat.seat);
+            let ip = row.and_then(|row| row.ip);
+            Arc::new(Seat::new(seat.clone(), ip, row.map(|row| row.host_keys.clone()).unwrap_or_default()))
+        })
+        .collect();
+    let (graph, subjects) = build(plan, &site, &seats);
+    let shared = Shared {
+        recorder: recorder.clone(),
+        clock: site.clock.clone(),
+        limits: site.limits.clone(),
+        stop: stop.clone(),
+    };
+    let tally = Arc::new(Tally::new(plan, &subjects));
+    let writer = recorder.clone();
+    let ends = carry_out(graph, shared, move |index, ended| {
+        let (tally, writer, seat) = (tally.clone(), writer.clone(), subjects.get(index).cloned().flatten());
+        async move {
+            if let Some(seat) = seat
+                && let Some(entry) = tally.ended(&seat, ended)
+                && let Err(lost) = writer.write(entry).await
+            {
+                tracing::error!(%lost, "the end of a seat is not written down");
+            }
+        }
+    })
+    .await;
+    let state = run_state(plan, &ends, &recorder, stop.is_cancelled());
+    let (level, words) = closing_words(plan, &recorder, state);
+    recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;
+    Ok(state)
+}
+
+/// Writes down which seats take part and what is before them.
+async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
+    for seat in plan.seats.iter().filter(|seat| seat.verb.acts()) {
+        let change = Change::SeatPlanned { role: seat.role, site: plan.site.clone(), steps: seat.steps.clone() };
+        let words = format!("{}: {}", seat.verb.as_str(), seat.why);
+        recorder.write(Entry::seat(&seat.seat, Level::Debug, words, change)).await?;
+    }
+    Ok(())
+}
+
+/// How the run as a whole ended.
+fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: bool) -> RunState {
+    let progress = recorder.progress();
+    let a_seat_failed =
+        plan.seats.iter().any(|seat| progress.seat(&seat.seat).is_some_and(|row| row.state == MachineState::Failed));
+    if ends.iter().any(|end| *end == Ended::Interrupted) && stopped {
+        RunState::Interrupted
+    } else if a_seat_failed || ends.iter().any(|end| *end != Ended::Well) {
+        RunState::Failed
+    } else {
+        RunState::Done
+    }
+}
+
+fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, String) {
+    let progress = recorder.progress();
+    let of = |wanted: MachineState| {
+        plan.seats.iter().filter(|s| progress.seat(&s.seat).is_some_and(|row| row.state == wanted)).count()
+    };
+    let removed = plan.seats.iter().filter(|s| s.verb == Verb::Remove && progress.seat(&s.seat).is_none()).count();
+    let mut parts = Vec::new();
+    for (count, what) in
+        [(of(MachineState::Ready), "ready"), (removed, "removed"), (of(MachineState::Failed), "failed")]
+    {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let words = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+    match state {
+        RunState::Done => (Level::Success, words),
+        RunState::Interrupted => (Level::Warning, format!("stopped on request; deploy again to go on ({words})")),
+        _ => (Level::Error, words),
+    }
+}
+
+/// Counts a seat's steps down and says what the seat has come to when the last has ended.
+struct Tally {
+    seats: Mutex<HashMap<SeatName, Open>>,
+}
+
+struct Open {
+    plan: SeatPlan,
+    left: usize,
+    failed: Option<Clean>,
+    interrupted: bool,
+}
+
+impl Tally {
+    fn new(plan: &Plan, subjects: &[Option<SeatName>]) -> Self {
+        let seats = plan.seats.iter().map(|seat| {
+            let left = subjects.iter().flatten().filter(|name| **name == seat.seat).count();
+            (seat.seat.clone(), Open { plan: seat.clone(), left, failed: None, interrupted: false })
+        });
+        Self { seats: Mutex::new(seats.collect()) }
+    }
+
+    /// Takes in the end of one step; the seat's own end if it was the last.
+    fn ended(&self, seat: &SeatName, ended: Ended) -> Option<Entry> {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = seats.get_mut(seat)?;
+        open.left = open.left.saturating_sub(1);
+        match ended {
+            Ended::Well | Ended::Blocked => {}
+            Ended::Failed(words) => {
+                open.failed.get_or_insert(words);
+            }
+            Ended::Interrupted => open.interrupted = true,
+        }
+        if open.left > 0 || open.interrupted {
+            return None;
+        }
+        Some(match &open.failed {
+            Some(words) => Entry::seat(seat, Level::Error, words.as_str(), Change::SeatFailed),
+            None if open.plan.verb == Verb::Remove => Entry::seat(seat, Level::Success, "removed", Change::SeatGone),
+            None if open.plan.steps.iter().any(|step| step.is_proof()) => {
+                Entry::seat(seat, Level::Success, "ready", Change::SeatReady)
+            }
+            None => {
+                Entry::seat(seat, Level::Info, "started; the roll call is off, so nothing is proven", Change::SeatStale)
+            }
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! Pool membership, for the whole class in one call: each call takes a cluster-wide lock.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::{seat::Seat, site::Site};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::Vmid,
+};
+
+pub struct JoinPool {
+    pub site: Arc<Site>,
+    pub seats: Vec<Arc<Seat>>,
+    pub pool: String,
+}
+
+#[async_trait]
+impl Action for JoinPool {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        Ok(if self.outside().await?.is_empty() {
+            Check::Done(format!("all in pool {}", self.pool))
+        } else {
+            Check::Needed
+        })
+    }
+
+    async fn act(&self, _: &StepContext) -> Result<String, StepError> {
+        let outside = self.outside().await?;
+        if !self.site.cluster.pools().await?.iter().any(|pool| pool.as_str() == self.pool) {
+            self.site.cluster.create_pool(&self.pool).await?;
+        }
+        self.site.cluster.add_to_pool(&self.pool, &outside).await?;
+        Ok(format!("{} machines put into pool {}", outside.len(), self.pool))
+    }
+}
+
+impl JoinPool {
+    /// Machines of the class that exist and are not in the pool: adding a member again is an error.
+    async fn outside(&self) -> Result<Vec<Vmid>, StepError> {
+        let ours: BTreeSet<Vmid> = self.seats.iter().map(|seat| seat.facts().vmid).collect();
+        let view = self.site.look().await?;
+        let out = |pool: Option<&str>| pool != Some(self.pool.as_str());
+        Ok(view
+            .guests
+            .iter()
+            .filter(|guest| ours.contains(&guest.vmid) && out(guest.pool.as_ref().map(|p| p.as_str())))
+            .map(|guest| guest.vmid)
+            .collect())
+    }
+}

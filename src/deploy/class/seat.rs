@@ -1,0 +1,77 @@
+//! One seat during a run: its plan, and what its steps have found out so far.
+
+use std::{
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::domain::{
+    LabName, NodeName, SeatName, Vmid,
+    mark::Mark,
+    plan::{SeatPlan, Verb},
+    verify::Wanted,
+};
+
+/// A seat's part in a run. Its steps share it.
+pub struct Seat {
+    pub plan: SeatPlan,
+    facts: Mutex<Facts>,
+}
+
+/// What is known of the machine by now.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub node: NodeName,
+    pub vmid: Vmid,
+    pub ip: Option<IpAddr>,
+    pub host_keys: Vec<String>,
+    /// When this run started it, on the modelled clock.
+    pub started_at: Option<Duration>,
+    /// When this run cloned it.
+    pub cloned_at: Option<Duration>,
+    /// No earlier run has ever asked for this clone: nothing to look for.
+    pub fresh: bool,
+}
+
+impl Seat {
+    pub fn new(plan: SeatPlan, ip: Option<IpAddr>, host_keys: Vec<String>) -> Self {
+        let facts = Facts {
+            node: plan.node.clone(),
+            vmid: plan.vmid,
+            ip,
+            host_keys,
+            started_at: None,
+            cloned_at: None,
+            fresh: matches!(plan.verb, Verb::Create),
+        };
+        Self { plan, facts: Mutex::new(facts) }
+    }
+
+    pub fn name(&self) -> &SeatName {
+        &self.plan.seat
+    }
+
+    pub fn facts(&self) -> Facts {
+        self.lock().clone()
+    }
+
+    pub fn learn(&self, change: impl FnOnce(&mut Facts)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its machine's configuration should say.
+    pub fn wanted<'a>(&'a self, lab_key: &'a str) -> Wanted<'a> {
+        let agent = self.plan.steps.iter().any(|step| step.is_proof());
+        Wanted { spec: &self.plan.spec, name: &self.plan.name, lab_key: Some(lab_key), mark: None, agent }
+    }
+
+    /// Whether a mark is this seat's own.
+    pub fn is_marked_by(&self, mark: &Mark, lab: &LabName) -> bool {
+        &mark.lab == lab && &mark.seat == self.name()
+    }
+}

@@ -1,0 +1,188 @@
+//! What the steps of a class reach: the cluster, its guests' agents, their logins.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+
+use crate::{
+    deploy::{
+        Tuning,
+        limits::{LimitKey, Limits},
+        tasks::Tasks,
+    },
+    domain::{LabName, NodeName, SeatName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
+    port::{
+        Clock, Cluster, GuestAgent, RemoteShell, SiteError,
+        agent::{AgentError, ExecOutput, Interface},
+        shell::ShellTarget,
+    },
+};
+
+/// How people and proofs log in to the seats of a lab.
+pub trait Logins: Send + Sync {
+    /// The lab's own public key, one line, given to every seat by cloud-init.
+    fn public_key(&self) -> &str;
+    /// The seat's password, where the definition asks for one.
+    fn password(&self, spec: &SeatSpec) -> Option<SecretString>;
+    /// Where to log in to a seat's machine; its host key must be one of `host_keys`. An error says
+    /// what is still missing on the way there.
+    fn target(&self, spec: &SeatSpec, node: &NodeName, ip: IpAddr, host_keys: &[String])
+    -> Result<ShellTarget, String>;
+    /// A login worked: this machine may be the way to others.
+    fn proven(&self, spec: &SeatSpec, target: &ShellTarget);
+}
+
+/// The outside of a class's run, shared by its steps.
+pub struct Site {
+    pub cluster: Arc<dyn Cluster>,
+    pub agent: Arc<dyn GuestAgent>,
+    pub shell: Arc<dyn RemoteShell>,
+    pub clock: Arc<dyn Clock>,
+    pub logins: Arc<dyn Logins>,
+    pub store: StoreId,
+    pub lab: LabName,
+    pub tuning: Tuning,
+    pub tasks: Tasks,
+    pub limits: Arc<Limits>,
+    look: Mutex<Option<(Duration, Arc<ClusterView>)>>,
+    /// VMIDs of the plan's block nobody has taken, for machines whose own was taken by others.
+    spares: StdMutex<Vec<Vmid>>,
+    /// How soon after its start a machine of this run first answered.
+    boot: StdMutex<Option<Duration>>,
+    identities: StdMutex<Vec<(Identity, SeatName)>>,
+}
+
+/// What two machines of a lab must not share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    Address(IpAddr),
+    MachineId(String),
+    HostKey(String),
+}
+
+impl Identity {
+    pub fn what(&self) -> String {
+        match self {
+            Self::Address(ip) => format!("address {ip}"),
+            Self::MachineId(_) => "machine-id (empty /etc/machine-id in the template)".to_owned(),
+            Self::HostKey(_) => "SSH host key (remove the host keys from the template)".to_owned(),
+        }
+    }
+}
+
+/// What a site is built from.
+pub struct SiteParts {
+    pub cluster: Arc<dyn Cluster>,
+    pub agent: Arc<dyn GuestAgent>,
+    pub shell: Arc<dyn RemoteShell>,
+    pub clock: Arc<dyn Clock>,
+    pub logins: Arc<dyn Logins>,
+    pub store: StoreId,
+    pub lab: LabName,
+    pub tuning: Tuning,
+    pub spares: Vec<Vmid>,
+}
+
+impl Site {
+    pub fn new(parts: SiteParts) -> Self {
+        let limits = Arc::new(Limits::new(parts.tuning.clone()));
+        let agent = Arc::new(Asks { agent: parts.agent, limits: limits.clone() });
+        Self {
+            tasks: Tasks::new(parts.cluster.clone(), parts.clock.clone(), parts.tuning.clone()),
+            cluster: parts.cluster,
+            agent,
+            shell: parts.shell,
+            clock: parts.clock,
+            logins: parts.logins,
+            store: parts.store,
+            lab: parts.lab,
+            tuning: parts.tuning,
+            limits,
+            look: Mutex::new(None),
+            spares: StdMutex::new(parts.spares),
+            boot: StdMutex::new(None),
+            identities: StdMutex::default(),
+        }
+    }
+
+    /// The cluster as it is now: seats that ask at the same time share one look.
+    pub async fn look(&self) -> Result<Arc<ClusterView>, SiteError> {
+        let asked = self.clock.monotonic();
+        let mut look = self.look.lock().await;
+        if let Some((seen_at, view)) = look.as_ref()
+            && *seen_at >= asked
+        {
+            return Ok(view.clone());
+        }
+        let seen_at = self.clock.monotonic();
+        let view = Arc::new(self.cluster.view().await?);
+        *look = Some((seen_at, view.clone()));
+        Ok(view)
+    }
+
+    /// A VMID for a machine whose own was taken: free on the cluster now.
+    pub async fn spare_vmid(&self) -> Result<Option<Vmid>, SiteError> {
+        let view = self.look().await?;
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::iter::from_fn(|| spares.pop()).find(|id| view.guest(*id).is_none()))
+    }
+
+    /// Remembers how long a boot took until the first answer.
+    pub fn booted_in(&self, time: Duration) {
+        let mut boot = self.boot.lock().unwrap_or_else(PoisonError::into_inner);
+        *boot = Some(boot.map_or(time, |known| known.min(time)));
+    }
+
+    /// How long after a start an answer is likely: from what this run has seen, else as configured.
+    pub fn first_ask(&self) -> Duration {
+        let boot = self.boot.lock().unwrap_or_else(PoisonError::into_inner);
+        boot.map_or(self.tuning.first_ask, |seen| seen.mul_f64(0.9))
+    }
+
+    /// Claims an identity for a seat; the seat that has it already, if another.
+    pub fn claim(&self, identity: Identity, seat: &SeatName) -> Option<SeatName> {
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = identities.iter().find(|(known, owner)| *known == identity && owner != seat);
+        if let Some((_, owner)) = other {
+            return Some(owner.clone());
+        }
+        identities.push((identity, seat.clone()));
+        None
+    }
+}
+
+/// An agent that is asked only so many questions at once through one node.
+struct Asks {
+    agent: Arc<dyn GuestAgent>,
+    limits: Arc<Limits>,
+}
+
+#[async_trait]
+impl GuestAgent for Asks {
+    async fn ping(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
+        let _permit = self.limits.acquire(&[LimitKey::Asks(node.clone())]).await;
+        self.agent.ping(node, vmid).await
+    }
+
+    async fn interfaces(&self, node: &NodeName, vmid: Vmid) -> Result<Vec<Interface>, AgentError> {
+        let _permit = self.limits.acquire(&[LimitKey::Asks(node.clone())]).await;
+        self.agent.interfaces(node, vmid).await
+    }
+
+    async fn exec(
+        &self,
+        node: &NodeName,
+        vmid: Vmid,
+        command: &[String],
+        within: Duration,
+    ) -> Result<ExecOutput, AgentError> {
+        let _permit = self.limits.acquire(&[LimitKey::Asks(node.clone())]).await;
+        self.agent.exec(node, vmid, command, within).await
+    }
+}

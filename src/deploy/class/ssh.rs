@@ -1,0 +1,105 @@
+//! `ssh`: a login with the lab's key works, and the machine shows the host key its agent told.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    seat::Seat,
+    site::{Identity, Site},
+};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{Change, Level},
+    port::shell::ShellError,
+};
+
+pub struct Ssh {
+    pub site: Arc<Site>,
+    pub seat: Arc<Seat>,
+}
+
+/// Reads every host key of the guest, one a line.
+const HOST_KEYS: [&str; 3] = ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"];
+
+#[async_trait]
+impl Action for Ssh {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        Ok(Check::Needed)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let keys = self.host_keys(context).await?;
+        let facts = self.seat.facts();
+        let Some(ip) = facts.ip else {
+            return Err(StepError::fatal("no address is known to log in to"));
+        };
+        let began = self.site.clock.monotonic();
+        loop {
+            let error = match self.login(ip, &keys).await {
+                Ok(words) => return Ok(words),
+                Err(error) => error,
+            };
+            let worth_waiting = matches!(
+                error,
+                ShellError::Unreachable { .. }
+                    | ShellError::Denied { .. }
+                    | ShellError::TimedOut { .. }
+                    | ShellError::Broken { .. }
+            );
+            let waited = self.site.clock.monotonic().saturating_sub(began);
+            if !worth_waiting || waited > self.site.tuning.ssh_within {
+                return Err(StepError::fatal(error.to_string()));
+            }
+            context.sleep(self.site.tuning.agent_poll).await?;
+        }
+    }
+}
+
+impl Ssh {
+    async fn login(&self, ip: IpAddr, keys: &[String]) -> Result<String, ShellError> {
+        let spec = &self.seat.plan.spec;
+        let missing = |why: String| ShellError::Unreachable { host: ip.to_string(), why: why.into() };
+        let target = self.site.logins.target(spec, &self.seat.facts().node, ip, keys).map_err(missing)?;
+        let output = self.site.shell.run(&target, "hostname", self.site.tuning.login_within).await?;
+        if output.code != Some(0) {
+            let why = format!("`hostname` ended with {:?}: {}", output.code, output.stderr).into();
+            return Err(ShellError::Broken { host: target.host, why });
+        }
+        self.site.logins.proven(spec, &target);
+        Ok(format!("{} logged in at {ip}", target.user))
+    }
+
+    /// The guest's host keys, through its agent: known before the first connection, so a machine in
+    /// between cannot pass for the guest.
+    async fn host_keys(&self, context: &StepContext) -> Result<Vec<String>, StepError> {
+        let facts = self.seat.facts();
+        let command = HOST_KEYS.map(str::to_owned);
+        let output = self.site.agent.exec(&facts.node, facts.vmid, &command, Duration::from_secs(30)).await?;
+        let keys: Vec<String> = output.stdout.lines().filter_map(key_of).collect();
+        if keys.is_empty() {
+            return Err(StepError::fatal(format!(
+                "the guest shows no SSH host key ({}); is an SSH server installed in the template?",
+                output.stderr.trim().lines().next().unwrap_or("no output")
+            )));
+        }
+        for key in &keys {
+            super::verify::claim(&self.site, &self.seat, context, Identity::HostKey(key.clone())).await?;
+        }
+        if keys != facts.host_keys {
+            self.seat.learn(|facts| facts.host_keys.clone_from(&keys));
+            context
+                .record(Level::Debug, "host keys read through the agent", Change::HostKeysSeen { keys: keys.clone() })
+                .await?;
+        }
+        Ok(keys)
+    }
+}
+
+/// `TYPE BASE64` of a public key line, without its comment.
+fn key_of(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let (kind, key) = (words.next()?, words.next()?);
+    let is_key = (kind.starts_with("ssh-") || kind.starts_with("ecdsa-")) && key.len() > 32;
+    is_key.then(|| format!("{kind} {key}"))
+}

@@ -1,0 +1,212 @@
+//! Carries out a graph of steps: each as soon as what it needs is done and its limits allow.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Recorder,
+    limits::Limits,
+    recorder::{Entry, JournalLost},
+    step::{Check, Step, StepContext, StepError, StepIndex},
+};
+use crate::{
+    domain::{Change, Clean, Level, retry::Retry},
+    port::Clock,
+};
+
+/// Steps with their order.
+#[derive(Default)]
+pub struct Graph {
+    steps: Vec<Step>,
+}
+
+impl Graph {
+    /// Adds a step; it may only refer to steps added before, so a graph has no cycles.
+    pub fn add(&mut self, step: Step) -> StepIndex {
+        let index = self.steps.len();
+        debug_assert!(step.needs.iter().chain(&step.after).all(|earlier| *earlier < index));
+        self.steps.push(step);
+        index
+    }
+
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    Well,
+    Failed(Clean),
+    /// Not begun: something it needs did not end well.
+    Blocked,
+    /// Stopped on request, or the journal was lost; resumable.
+    Interrupted,
+}
+
+/// What the steps share.
+#[derive(Clone)]
+pub struct Shared {
+    pub recorder: Recorder,
+    pub clock: Arc<dyn Clock>,
+    pub limits: Arc<Limits>,
+    /// Wind down: begin nothing new.
+    pub stop: CancellationToken,
+}
+
+/// Carries out the graph and tells how each step ended, in the graph's order.
+/// Calls `on_end` as each ends, before its dependents hear of it.
+pub async fn carry_out<F, G>(graph: Graph, shared: Shared, on_end: F) -> Vec<Ended>
+where
+    F: Fn(StepIndex, Ended) -> G + Clone + Send + Sync + 'static,
+    G: Future<Output = ()> + Send + 'static,
+{
+    let began = shared.clock.monotonic();
+    let (tell, hear): (Vec<_>, Vec<_>) = graph.steps.iter().map(|_| watch::channel(None::<Ended>)).unzip();
+    let mut workers = JoinSet::new();
+    for ((index, step), tell) in graph.steps.into_iter().enumerate().zip(tell) {
+        let needs: Vec<_> = step.needs.iter().map(|i| hear[*i].clone()).collect();
+        let after: Vec<_> = step.after.iter().map(|i| hear[*i].clone()).collect();
+        let shared = shared.clone();
+        let on_end = on_end.clone();
+        workers.spawn(async move {
+            let ended = work(step, needs, after, &shared, began).await;
+            on_end(index, ended.clone()).await;
+            // Nobody may be waiting for this one.
+            let _ = tell.send(Some(ended));
+        });
+    }
+    while let Some(joined) = workers.join_next().await {
+        if let Err(fault) = joined {
+            // A step that panicked: its watch closes, and its dependents are blocked.
+            tracing::error!(%fault, "a step ended abnormally");
+        }
+    }
+    hear.into_iter().map(|end| end.borrow().clone().unwrap_or(Ended::Interrupted)).collect()
+}
+
+/// Waits for another step's end; one that vanished counts as interrupted.
+async fn end_of(mut step: watch::Receiver<Option<Ended>>) -> Ended {
+    match step.wait_for(Option::is_some).await {
+        Ok(end) => end.clone().unwrap_or(Ended::Interrupted),
+        Err(_) => Ended::Interrupted,
+    }
+}
+
+async fn work(
+    step: Step,
+    needs: Vec<watch::Receiver<Option<Ended>>>,
+    after: Vec<watch::Receiver<Option<Ended>>>,
+    shared: &Shared,
+    began: Duration,
+) -> Ended {
+    let mut blocked = false;
+    for need in needs {
+        match end_of(need).await {
+            Ended::Well => {}
+            Ended::Interrupted => return Ended::Interrupted,
+            Ended::Failed(_) | Ended::Blocked => blocked = true,
+        }
+    }
+    if blocked {
+        return Ended::Blocked;
+    }
+    for earlier in after {
+        end_of(earlier).await;
+    }
+    let mut context = StepContext {
+        subject: step.subject.clone(),
+        step: step.name,
+        attempt: 0,
+        recorder: shared.recorder.clone(),
+        clock: shared.clock.clone(),
+        stop: shared.stop.clone(),
+    };
+    let wait = (began + step.not_before).saturating_sub(shared.clock.monotonic());
+    if !wait.is_zero() && context.sleep(wait).await.is_err() {
+        return Ended::Interrupted;
+    }
+    let _permits = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => return Ended::Interrupted,
+        permits = shared.limits.acquire(&step.limits) => permits,
+    };
+    match attempts(&step, &mut context).await {
+        Ok(ended) => ended,
+        Err(lost) => {
+            tracing::error!(%lost, "stopping");
+            shared.stop.cancel();
+            Ended::Interrupted
+        }
+    }
+}
+
+/// Looks, writes the intent, acts, and tries again as the policy allows.
+async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, JournalLost> {
+    let seat = step.subject.seat();
+    let entry = |level, message: &str, change| Entry::step(seat, step.name, level, message, change);
+    let first = context.clock.monotonic();
+    loop {
+        if context.go_on().is_err() {
+            return Ok(Ended::Interrupted);
+        }
+        context.attempt += 1;
+        let outcome = match step.action.check(context).await {
+            Ok(Check::Done(words)) => {
+                let took = context.clock.monotonic().saturating_sub(first);
+                context.recorder.write(entry(Level::Info, &words, Change::StepDone { took })).await?;
+                return Ok(Ended::Well);
+            }
+            Ok(Check::Skip(words)) => {
+                context.recorder.write(entry(Level::Debug, &words, Change::StepSkipped)).await?;
+                return Ok(Ended::Well);
+            }
+            Ok(Check::Needed) => {
+                let attempt = context.attempt;
+                let words = if attempt == 1 { "begins".to_owned() } else { format!("attempt {attempt}") };
+                context.recorder.write(entry(Level::Debug, &words, Change::StepStarted { attempt })).await?;
+                step.action.act(context).await
+            }
+            Err(error) => Err(error),
+        };
+        let took = context.clock.monotonic().saturating_sub(first);
+        let (words, retry) = match outcome {
+            Ok(words) => {
+                context.recorder.write(entry(Level::Success, &words, Change::StepDone { took })).await?;
+                return Ok(Ended::Well);
+            }
+            Err(StepError::Interrupted) => return Ok(Ended::Interrupted),
+            Err(StepError::Journal(lost)) => return Err(lost),
+            Err(StepError::Locked(words)) => (words, step.policy.locked.clone()),
+            Err(StepError::Unreachable(words)) => (words, step.policy.unreachable.clone()),
+            Err(StepError::Fatal(words)) => (words, Retry::never()),
+        };
+        let Some(wait) = retry.delay(context.attempt, seed(step)) else {
+            context.recorder.write(entry(Level::Error, words.as_str(), Change::StepFailed { took })).await?;
+            return Ok(Ended::Failed(words));
+        };
+        let line = format!(
+            "{words} (try {} of {}), again in {:.0} s",
+            context.attempt,
+            retry.waits.len() + 1,
+            wait.as_secs_f64()
+        );
+        context.recorder.write(entry(Level::Warning, &line, Change::StepRetry { wait })).await?;
+        if context.sleep(wait).await.is_err() {
+            return Ok(Ended::Interrupted);
+        }
+    }
+}
+
+/// Spreads the waits of seats that failed together.
+fn seed(step: &Step) -> u64 {
+    let text = step.subject.seat().map_or("", |seat| seat.as_str());
+    text.bytes().fold(step.name as u64 + 1, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

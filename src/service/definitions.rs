@@ -1,0 +1,66 @@
+//! Definitions: put in, listed, taken out. Nothing here touches a machine.
+
+use super::{Homeroom, ServiceError};
+use crate::domain::{Definition, LabName, MachineState};
+
+/// What putting a definition in came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    Created,
+    Changed,
+    Unchanged,
+}
+
+impl Applied {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// Stores a definition. A lab with machines keeps its kind and its site.
+pub async fn apply(home: &Homeroom, definition: &Definition) -> Result<Applied, ServiceError> {
+    home.site_of(definition)?;
+    let known = home.store.definitions().await?;
+    let known = known.into_iter().find(|stored| stored.definition.name() == definition.name());
+    let outcome = match &known {
+        None => Applied::Created,
+        Some(stored) if stored.definition == *definition => return Ok(Applied::Unchanged),
+        Some(_) => Applied::Changed,
+    };
+    if let Some(stored) = known {
+        let moves = stored.definition.site() != definition.site() || stored.definition.kind() != definition.kind();
+        if moves && has_machines(home, definition.name()).await? {
+            return Err(ServiceError::Refused(format!(
+                "{} has machines as a {} on {}; destroy it before it moves to another site or kind",
+                definition.name(),
+                stored.definition.kind(),
+                stored.definition.site()
+            )));
+        }
+    }
+    home.store.put_definition(definition, home.clock.now()).await?;
+    Ok(outcome)
+}
+
+/// Forgets a definition and the lab's keys. Refused while the lab has machines.
+pub async fn delete(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> {
+    home.definition(lab).await?;
+    if has_machines(home, lab).await? {
+        return Err(ServiceError::Refused(format!(
+            "{lab} still has machines; `homeroom destroy {lab} --yes` removes them first"
+        )));
+    }
+    home.store.delete_definition(lab).await?;
+    home.keys.forget(lab)?;
+    Ok(())
+}
+
+/// Whether the store knows of machines of the lab, or of VMIDs set aside for it.
+async fn has_machines(home: &Homeroom, lab: &LabName) -> Result<bool, ServiceError> {
+    let (progress, _) = home.store.progress(lab).await?;
+    Ok(progress.seats.iter().any(|seat| seat.vmid.is_some() && seat.state != MachineState::Gone))
+}

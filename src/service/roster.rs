@@ -1,0 +1,47 @@
+//! The roster: what students need to get to their machines.
+
+use std::net::IpAddr;
+
+use secrecy::SecretString;
+
+use super::{Homeroom, ServiceError};
+use crate::domain::{Definition, LabName, MachineState, Role, SeatName};
+
+/// One line of the roster.
+pub struct RosterRow {
+    pub seat: SeatName,
+    pub role: Role,
+    pub machine: String,
+    pub ip: Option<IpAddr>,
+    pub user: String,
+    /// Where the definition gives one. Printed on request only.
+    pub password: Option<SecretString>,
+    pub state: MachineState,
+}
+
+/// Everybody's machine, address and login.
+pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, ServiceError> {
+    let stored = home.definition(lab).await?;
+    let Definition::Class(class) = &stored.definition else {
+        return Err(ServiceError::NotNow(format!("{lab} is a workshop; this version cannot run workshops yet")));
+    };
+    let site = home.site_of(&stored.definition)?;
+    let status = super::status::lab_status(home, lab).await?;
+    class
+        .resolve()
+        .into_iter()
+        .map(|spec| {
+            let row = status.machines.iter().find(|machine| machine.seat == spec.seat);
+            let password = spec.cloud_init.password.as_ref();
+            Ok(RosterRow {
+                machine: crate::domain::machine::machine_name(lab, &spec.seat),
+                ip: row.and_then(|row| row.ip),
+                user: spec.cloud_init.user.clone().unwrap_or_else(|| site.rules.user.clone()),
+                password: password.map(|from| home.keys.password(lab, &spec.seat, from)).transpose()?,
+                state: row.map_or(MachineState::Planned, |row| row.state),
+                seat: spec.seat,
+                role: spec.role,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! A run in this process: begun under the lab's lock, carried out in the background, stoppable.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Homeroom, ServiceError, Site, logins::LabLogins};
+use crate::{
+    deploy::{
+        Recorder,
+        class::{self, SiteParts, carry_out_plan},
+        recorder::{Entry, JournalLost},
+    },
+    domain::{
+        Change, Clean, LabName, Level, Plan, RunId, Vmid,
+        class::{SeatSpec, Via},
+        event::{RunKind, RunState},
+    },
+    port::{GuestAgent, Store, store::LabLock},
+};
+
+/// A run under way. Dropping the handle does not stop it.
+pub struct RunHandle {
+    pub run: RunId,
+    pub lab: LabName,
+    /// Winds the run down between effects; it stays resumable.
+    pub stop: CancellationToken,
+    pub ended: JoinHandle<Result<RunState, JournalLost>>,
+}
+
+/// How often a run looks whether another process asked it to stop: wall time.
+const CANCEL_POLL: Duration = Duration::from_millis(250);
+
+/// Writes a run down and sets it going. The lab's lock is held until it has ended.
+///
+/// `spares` are VMIDs of the plan's range nobody has, for machines whose own is taken in between.
+pub async fn begin(
+    home: &Arc<Homeroom>,
+    site: &Arc<Site>,
+    plan: Plan,
+    lock: Box<dyn LabLock>,
+    spares: Vec<Vmid>,
+) -> Result<RunHandle, ServiceError> {
+    let specs: Vec<SeatSpec> = plan.seats.iter().map(|seat| seat.spec.clone()).collect();
+    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, &specs)?);
+    let agent = agent_for(site, plan.rollcall.via);
+    let run = home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?;
+    let (progress, _) = home.store.progress(&plan.lab).await?;
+    let (recorder, writer) = Recorder::start(home.store.clone(), home.clock.clone(), run, progress);
+    let started = Change::RunStarted { kind: plan.kind, site: plan.site.clone(), owner: Clean::new(&home.owner) };
+    let words = format!("{} of {} begins", plan.kind.as_str(), plan.lab);
+    recorder
+        .write(Entry::run(Level::Info, words, started))
+        .await
+        .map_err(|lost| ServiceError::NotNow(lost.to_string()))?;
+    let stop = CancellationToken::new();
+    let parts = SiteParts {
+        cluster: site.cluster.clone(),
+        agent,
+        shell: site.shell.clone(),
+        clock: home.clock.clone(),
+        logins,
+        store: home.store.id().clone(),
+        lab: plan.lab.clone(),
+        tuning: home.tuning.clone(),
+        spares,
+    };
+    let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
+    let lab = work.plan.lab.clone();
+    let ended = tokio::spawn(work.carry_out(parts));
+    Ok(RunHandle { run, lab, stop, ended })
+}
+
+/// The agent as the definition wants it reached.
+pub fn agent_for(site: &Site, via: Via) -> Arc<dyn GuestAgent> {
+    match via {
+        Via::Api => site.agent_by_api.clone(),
+        Via::Ssh => site.agent_by_node.clone(),
+    }
+}
+
+struct Work {
+    store: Arc<dyn Store>,
+    /// Given up when the run has ended.
+    lock: Box<dyn LabLock>,
+    plan: Plan,
+    recorder: Recorder,
+    stop: CancellationToken,
+    writer: JoinHandle<()>,
+}
+
+impl Work {
+    async fn carry_out(self, parts: SiteParts) -> Result<RunState, JournalLost> {
+        let Self { store, lock, plan, recorder, stop, writer } = self;
+        let run = recorder.run();
+        let watch = tokio::spawn(watch_for_cancel(store, run, stop.clone()));
+        let site = Arc::new(class::Site::new(parts));
+        let state = carry_out_plan(&plan, site, recorder, stop).await;
+        watch.abort();
+        if writer.await.is_err() {
+            tracing::error!(%run, "the journal's writer ended abnormally");
+        }
+        drop(lock);
+        state
+    }
+}
+
+/// Another process cancels a run through the store.
+async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, stop: CancellationToken) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(CANCEL_POLL).await;
+        let version = store.version().await.ok();
+        if version.is_some() && version == seen {
+            continue;
+        }
+        seen = version;
+        if store.cancel_requested(run).await.unwrap_or(false) {
+            stop.cancel();
+            return;
+        }
+    }
+}
+
+/// Who is told that the lab is busy, with what to do about it.
+pub fn held(lab: &LabName, kind: RunKind, holder: &str) -> ServiceError {
+    ServiceError::Refused(format!(
+        "{lab} is being worked on by {holder}, so this {} was not begun; `homeroom logs {lab} --follow` shows it",
+        kind.as_str()
+    ))
+}
+
+/// Takes the lab's lock or says who has it.
+pub async fn lock(home: &Homeroom, lab: &LabName, kind: RunKind) -> Result<Box<dyn LabLock>, ServiceError> {
+    match home.store.lock_lab(lab, &format!("{}, {}", home.owner, kind.as_str())).await {
+        Ok(lock) => Ok(lock),
+        Err(crate::port::StoreError::Held { holder, .. }) => Err(held(lab, kind, &holder)),
+        Err(error) => Err(error.into()),
+    }
+}

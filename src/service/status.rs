@@ -1,0 +1,159 @@
+//! Status: what the journal has proven, held against what the site shows now.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::{Homeroom, ServiceError};
+use crate::domain::{
+    Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
+    cluster::ClusterView,
+    machine::machine_name,
+    progress::{SeatProgress, StepProgress},
+    readiness::{LabState, Look, current_state, lab_state as judge},
+};
+
+/// A lab with its machines.
+#[derive(Debug, Clone)]
+pub struct LabStatus {
+    pub lab: LabName,
+    pub kind: &'static str,
+    pub site: SiteName,
+    pub state: LabState,
+    /// Who works on it now, if anyone.
+    pub held_by: Option<String>,
+    /// The site could not be seen: the states are the last known ones.
+    pub blind: Option<String>,
+    pub machines: Vec<MachineStatus>,
+}
+
+/// A seat's machine.
+#[derive(Debug, Clone)]
+pub struct MachineStatus {
+    pub seat: SeatName,
+    pub role: Role,
+    pub name: String,
+    pub site: SiteName,
+    pub node: Option<NodeName>,
+    pub vmid: Option<Vmid>,
+    pub state: MachineState,
+    pub ip: Option<IpAddr>,
+    pub reason: Option<Clean>,
+    pub proven_at: Option<Timestamp>,
+    pub steps: Vec<StepProgress>,
+}
+
+/// One lab.
+pub async fn lab_status(home: &Homeroom, lab: &LabName) -> Result<LabStatus, ServiceError> {
+    let stored = home.definition(lab).await?;
+    let view = look(home, &stored.definition).await;
+    let (progress, _) = home.store.progress(lab).await?;
+    compose(home, &stored.definition, progress, view.as_ref()).await
+}
+
+/// Every lab, one look per site.
+pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<LabStatus>, ServiceError> {
+    let mut views: std::collections::BTreeMap<SiteName, Result<ClusterView, String>> = Default::default();
+    let mut out = Vec::new();
+    for stored in home.store.definitions().await? {
+        let definition = stored.definition;
+        if only.is_some_and(|site| site != definition.site()) {
+            continue;
+        }
+        if !views.contains_key(definition.site()) {
+            views.insert(definition.site().clone(), look(home, &definition).await);
+        }
+        let (progress, _) = home.store.progress(definition.name()).await?;
+        let unseen = Err(String::new());
+        let view = views.get(definition.site()).unwrap_or(&unseen);
+        out.push(compose(home, &definition, progress, view.as_ref()).await?);
+    }
+    Ok(out)
+}
+
+/// One look at a definition's site; why not, in words.
+async fn look(home: &Homeroom, definition: &Definition) -> Result<ClusterView, String> {
+    if let Definition::Workshop(_) = definition {
+        return Err("workshops cannot be started by this version".to_owned());
+    }
+    let site = home.site_of(definition).map_err(|e| e.to_string())?;
+    site.cluster.view().await.map_err(|e| e.to_string())
+}
+
+async fn compose(
+    home: &Homeroom,
+    definition: &Definition,
+    progress: Progress,
+    view: Result<&ClusterView, &String>,
+) -> Result<LabStatus, ServiceError> {
+    let lab = definition.name();
+    let held_by = home.store.lab_holder(lab).await?;
+    let alive = held_by.is_some();
+    let now = home.clock.now();
+    let state = judge(definition, &progress, view.ok(), alive, now, home.proof_max_age);
+    let stand = |row: &SeatProgress| {
+        let seen = view.ok().and_then(|view| Look::of(view, row));
+        let (state, reason) = current_state(row, seen, alive, now, home.proof_max_age);
+        match view {
+            Err(why) if state == MachineState::Ready => (MachineState::Unknown, Some(Clean::new(why))),
+            _ => (state, reason),
+        }
+    };
+    let mut machines: Vec<MachineStatus> = match definition {
+        Definition::Workshop(_) => Vec::new(),
+        Definition::Class(class) => class
+            .seats()
+            .into_iter()
+            .map(|(seat, role)| match progress.seat(&seat) {
+                Some(row) => machine(row, stand(row)),
+                None => planned(lab, definition.site(), seat, role),
+            })
+            .collect(),
+    };
+    for row in
+        progress.seats.iter().filter(|row| !machines.iter().any(|known| known.seat == row.seat)).collect::<Vec<_>>()
+    {
+        machines.push(machine(row, stand(row)));
+    }
+    Ok(LabStatus {
+        lab: lab.clone(),
+        kind: definition.kind(),
+        site: definition.site().clone(),
+        state,
+        held_by,
+        blind: view.err().cloned(),
+        machines,
+    })
+}
+
+fn machine(row: &SeatProgress, (state, reason): (MachineState, Option<Clean>)) -> MachineStatus {
+    MachineStatus {
+        seat: row.seat.clone(),
+        role: row.role,
+        name: row.name.clone(),
+        site: row.site.clone(),
+        node: row.node.clone(),
+        vmid: row.vmid,
+        state,
+        ip: row.ip,
+        reason,
+        proven_at: row.proven_at,
+        steps: row.steps.clone(),
+    }
+}
+
+fn planned(lab: &LabName, site: &SiteName, seat: SeatName, role: Role) -> MachineStatus {
+    MachineStatus {
+        name: machine_name(lab, &seat),
+        seat,
+        role,
+        site: site.clone(),
+        node: None,
+        vmid: None,
+        state: MachineState::Planned,
+        ip: None,
+        reason: None,
+        proven_at: None,
+        steps: Vec::new(),
+    }
+}
