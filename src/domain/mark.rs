@@ -31,7 +31,8 @@ pub enum Ownership {
     Foreign,
 }
 
-const HEAD: &str = "homeroom/1";
+/// How a mark begins.
+pub(super) const HEAD: &str = "homeroom/1";
 
 impl Mark {
     /// The line for the description.

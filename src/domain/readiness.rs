@@ -97,25 +97,22 @@ pub fn current_state(
     now: Timestamp,
     max_age: Duration,
 ) -> (MachineState, Option<Clean>) {
-    let stored = (row.state, row.reason.clone());
-    match row.state {
-        MachineState::Working if !alive => return (MachineState::Failed, Some(broken_off(row))),
-        MachineState::Planned | MachineState::Working => return stored,
-        _ => {}
-    }
-    let seen = match look {
-        Some(look) => contradiction(row, look),
-        None => None,
+    let stored = match row.state {
+        MachineState::Planned | MachineState::Working if !alive => without_run(row),
+        _ => (row.state, row.reason.clone()),
     };
-    if let Some((state, reason)) = seen {
+    if matches!(stored.0, MachineState::Planned | MachineState::Working) {
+        return stored;
+    }
+    if let Some((state, reason)) = look.and_then(|look| contradiction(row, stored.0, look)) {
         // What failed stays failed with its own reason, unless the machine is out of sight.
         let hidden = matches!(state, MachineState::Unknown | MachineState::Gone);
-        if row.state == MachineState::Failed && !(hidden && was_made(row)) {
+        if stored.0 == MachineState::Failed && !(hidden && was_made(row)) {
             return stored;
         }
         return (state, Some(reason.into()));
     }
-    match row.state {
+    match stored.0 {
         MachineState::Ready => match row.proven_at {
             Some(proven) if elapsed(proven, now) > max_age => {
                 let (age, limit) = (hours(elapsed(proven, now)), hours(max_age));
@@ -131,8 +128,20 @@ pub fn current_state(
     }
 }
 
+/// A machine that a run had in hand when it ended without a word.
+fn without_run(row: &SeatProgress) -> (MachineState, Option<Clean>) {
+    let at = row.current().map(|step| format!(" at {}", step.step)).unwrap_or_default();
+    if row.proven_at.is_some() {
+        (MachineState::Stale, Some(format!("its roll call was broken off{at}").into()))
+    } else if row.state == MachineState::Working || was_made(row) {
+        (MachineState::Failed, Some(format!("the run was broken off{at}; deploy goes on from there").into()))
+    } else {
+        (row.state, row.reason.clone())
+    }
+}
+
 /// What a look says against a machine that was once made.
-fn contradiction(row: &SeatProgress, look: Look<'_>) -> Option<(MachineState, String)> {
+fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Option<(MachineState, String)> {
     let node = look.guest.map(|g| &g.node).or(row.node.as_ref());
     let node = node.map_or_else(|| "its node".to_owned(), ToString::to_string);
     if !look.node_online {
@@ -160,7 +169,7 @@ fn contradiction(row: &SeatProgress, look: Look<'_>) -> Option<(MachineState, St
         }
         _ => {}
     }
-    if row.state != MachineState::Ready {
+    if state != MachineState::Ready {
         return None;
     }
     if row.node.as_ref().is_some_and(|home| *home != guest.node) {
@@ -182,11 +191,6 @@ pub(super) fn was_made(row: &SeatProgress) -> bool {
 /// Whether its settings were written at some time.
 pub(super) fn was_configured(row: &SeatProgress) -> bool {
     row.proven_at.is_some() || row.step(StepName::Configure).is_some_and(|step| step.state == StepState::Ok)
-}
-
-fn broken_off(row: &SeatProgress) -> Clean {
-    let at = row.current().map(|step| format!(" at {}", step.step)).unwrap_or_default();
-    format!("the run was broken off{at}; deploy goes on from there").into()
 }
 
 /// Time from `from` to `to`, nothing if it lies the other way round.
@@ -413,12 +417,21 @@ mod tests {
     fn work_without_a_living_run_was_broken_off() {
         let mut world = world();
         let row = world.row("ada");
-        row.state = MachineState::Working;
+        (row.state, row.proven_at) = (MachineState::Working, None);
         row.steps.iter_mut().find(|s| s.step == StepName::Agent).unwrap().state = StepState::Running;
         let reason = "the run was broken off at agent; deploy goes on from there";
         assert_eq!(ada(&world), (MachineState::Failed, reason.into()));
         let row = world.row("ada").clone();
         assert_eq!(current_state(&row, None, true, now(), DAY).0, MachineState::Working);
+    }
+
+    #[test]
+    fn a_proven_machine_whose_check_was_broken_off_is_stale_and_no_failure() {
+        let mut world = world();
+        world.row("ada").state = MachineState::Planned;
+        assert_eq!(ada(&world), (MachineState::Stale, "its roll call was broken off".into()));
+        world.guest_of("ada").power = Power::Stopped;
+        assert_eq!(ada(&world).0, MachineState::Stopped);
     }
 
     #[test]

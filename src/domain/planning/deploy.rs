@@ -1,5 +1,7 @@
 //! The plan of a deploy: every seat of the definition, then what is no longer in it.
 
+use std::collections::BTreeMap;
+
 use super::{
     PlanInput, Problem, addresses, count, destroy,
     estimate::estimate,
@@ -42,6 +44,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
     });
     if clones && !templates.is_empty() {
         problems.extend(clone_problems(input, &fates, &templates));
+        problems.extend(room_problems(input, &fates, &templates));
         template_notes(input, &templates, &mut problems, &mut notes);
     }
     let fresh = fates.iter().filter(|(_, fate)| matches!(fate, Fate::New { .. })).count();
@@ -170,6 +173,34 @@ fn clone_problems(input: &PlanInput<'_>, fates: &[(SeatSpec, Fate)], templates: 
         }
     }
     out
+}
+
+/// Shared storages that cannot hold all the new machines together.
+fn room_problems(input: &PlanInput<'_>, fates: &[(SeatSpec, Fate)], templates: &[&TemplateView]) -> Vec<Problem> {
+    let room = Room::new(input.view);
+    let mut needs: BTreeMap<String, (u64, u64, usize)> = BTreeMap::new();
+    for (spec, _) in fates.iter().filter(|(_, fate)| !matches!(fate, Fate::Settled { .. })) {
+        let mut open = input.view.nodes.iter().filter(|node| node.online).map(|node| &node.node);
+        let source = open.find_map(|node| {
+            let source = templates::source_on(input.view, node, input.class.clone, &spec.machine, templates).ok()?;
+            Some((room.left(&source, node)?, source))
+        });
+        if let Some((left, source)) = source.filter(|(_, source)| source.storage_shared) {
+            let need = needs.entry(source.limit_storage.clone()).or_insert((left, 0, 0));
+            need.1 += room.need(&source, growth(templates, spec, &source));
+            need.2 += 1;
+        }
+    }
+    needs.retain(|_, (left, need, _)| need > left);
+    let problem = |(storage, (left, need, n)): (String, (u64, u64, usize))| {
+        let (left, need) = (Size(left).human(), Size(need).human());
+        let verb = if n == 1 { "needs" } else { "need" };
+        Problem::new(
+            format!("storage {storage} has {left} left and {} {verb} {need}", count(n, "new machine")),
+            format!("free space on {storage}, or set another storage, or clone = \"linked\" where the storage can"),
+        )
+    };
+    needs.into_iter().map(problem).collect()
 }
 
 /// What a template lacks for the roll call that is asked for.
@@ -352,7 +383,10 @@ impl<'a> Work<'a> {
             });
         match source {
             Ok(source) => {
-                self.board.commit(&home.node, want(spec, &self.templates));
+                let counted = view.guest(home.vmid).is_some_and(|guest| guest.power == Power::Running);
+                if !counted {
+                    self.board.commit(&home.node, want(spec, &self.templates));
+                }
                 self.take_room(spec, &source, &home.node);
                 Some(source)
             }

@@ -10,9 +10,12 @@ mod destroy;
 mod estimate;
 #[cfg(test)]
 pub(in crate::domain) mod fixture;
+mod gather;
 mod standing;
 mod steps;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod vmids;
 
 use std::{
@@ -26,6 +29,7 @@ use thiserror::Error;
 pub use check::plan_check;
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
+pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use steps::{Target, roll_call};
 
 use super::{

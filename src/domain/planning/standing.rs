@@ -106,7 +106,16 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         notes.push(format!("{whose}; {} gets a new number and that machine is left alone", spec.seat));
         return Fate::New { because: Some(whose) };
     }
-    of_ours(input, spec, row, guest, facts, home)
+    let fate = of_ours(input, spec, row, guest, facts, home);
+    if let Some(lock) = &guest.lock
+        && !matches!(&fate, Fate::Settled { verb: Verb::Keep, .. })
+    {
+        notes.push(format!(
+            "{} ({vmid}) is locked ({lock}) on {node}: what is to be done to it waits or fails",
+            row.name
+        ));
+    }
+    fate
 }
 
 /// The fate of a machine that is there and ours.
@@ -119,7 +128,7 @@ fn of_ours(
     home: Home,
 ) -> Fate {
     let rollcall = &input.class.rollcall;
-    let Difference { changes, grow, replace } = difference(input, spec, facts);
+    let Difference { changes, grow, replace, template } = difference(input, spec, facts);
     let running = guest.power == Power::Running;
     let done = |step| row.step(step).is_some_and(|s| matches!(s.state, StepState::Ok | StepState::Skipped));
     let settled = |verb, changes, target: Target, why| Fate::Settled {
@@ -137,7 +146,7 @@ fn of_ours(
         return settled(Verb::Resume, changes, target, format!("run {} cloned it and went no further", row.run));
     }
     // What was deployed is what is defined: then somebody else changed the machine.
-    let drift = written && input.applied.get(&spec.seat).is_some_and(|applied| applied.spec == *spec);
+    let drift = !template && written && input.applied.get(&spec.seat).is_some_and(|applied| applied.spec == *spec);
     let act = !changes.is_empty() && (!drift || input.fix_drift);
     if act && replace {
         let why = format!("{} cannot be changed in place", fields(&changes));
@@ -177,6 +186,8 @@ struct Difference {
     grow: bool,
     /// Something in it cannot be changed in place.
     replace: bool,
+    /// It was cloned from another template than the definition names: nobody but the definition did that.
+    template: bool,
 }
 
 fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
@@ -187,6 +198,7 @@ fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Dif
         config_changes(&config_wanted(&wanted, &facts.config), &config_unwanted(spec, &facts.config), &facts.config);
     let mut replace = changes.iter().any(|change| change.field == "bios");
     let mut grow = false;
+    let mut template = false;
     let mut differs = |field: &str, from: String, to: String| {
         changes.push(FieldChange { field: field.to_owned(), from, to });
     };
@@ -215,11 +227,11 @@ fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Dif
             TemplateRef::Vmid(wanted) => wanted == vmid,
         };
         if !same {
-            replace = true;
+            (replace, template) = (true, true);
             differs("template", format!("{name} ({vmid})"), input.class.template.to_string());
         }
     }
-    Difference { changes, grow, replace }
+    Difference { changes, grow, replace, template }
 }
 
 fn fields(changes: &[FieldChange]) -> String {

@@ -10,7 +10,7 @@ use super::{
     value::{has_cloud_init, percent_decoded, properties, property},
     wanted::{Wanted, config_unwanted},
 };
-use crate::domain::{plan::FieldChange, size::Size};
+use crate::domain::{address::is_in, plan::FieldChange, size::Size};
 
 /// A setting that is written and not in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,25 +211,10 @@ fn shown(key: &str, value: Option<&str>) -> String {
 /// Whether an address lies in one of the networks, if any are given; else a sentence. A network that
 /// cannot be read contains nothing.
 pub fn address_allowed(ip: IpAddr, networks: &[String]) -> Result<(), String> {
-    if networks.is_empty() || networks.iter().any(|network| contains(network, ip)) {
+    if networks.is_empty() || networks.iter().any(|network| is_in(ip, network)) {
         Ok(())
     } else {
         Err(format!("the address {ip} lies outside {}", networks.join(", ")))
-    }
-}
-
-fn contains(network: &str, ip: IpAddr) -> bool {
-    let (base, prefix) = network.split_once('/').unwrap_or((network, ""));
-    let bits = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => (u128::from(u32::from(ip)), 32),
-        IpAddr::V6(ip) => (u128::from(ip), 128),
-    };
-    let Ok(base) = base.trim().parse::<IpAddr>() else { return false };
-    let ((base, width), (ip, other)) = (bits(base), bits(ip));
-    let prefix = if prefix.is_empty() { Some(width) } else { prefix.trim().parse::<u32>().ok() };
-    match prefix.filter(|prefix| *prefix <= width && width == other) {
-        Some(prefix) => base.checked_shr(width - prefix).unwrap_or(0) == ip.checked_shr(width - prefix).unwrap_or(0),
-        None => false,
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::value::{boot_disk, is_on, properties};
 use crate::domain::{
     class::{Firmware, IpSource, Nic, SeatSpec},
-    mark::{Mark, TAG},
+    mark::{HEAD as MARK_HEAD, Mark, TAG},
 };
 
 /// Whose configuration is asked for.
@@ -19,7 +19,7 @@ pub struct Wanted<'a> {
     pub name: &'a str,
     /// The public half of the lab's key, one line.
     pub lab_key: Option<&'a str>,
-    /// Written as the description; `None` leaves the description alone (as a comparison must).
+    /// Written as the description where that does not say so already; `None` leaves it alone.
     pub mark: Option<&'a Mark>,
     /// The guest agent is needed: switched on where it is not.
     pub agent: bool,
@@ -38,7 +38,7 @@ pub fn config_wanted(wanted: &Wanted<'_>, current: &BTreeMap<String, String>) ->
     };
     let flag = |on: bool| if on { "1" } else { "0" }.to_owned();
     set("name", Some(name.to_owned()));
-    set("description", mark.map(Mark::text));
+    set("description", mark.filter(|mark| !is_marked(current, mark)).map(Mark::text));
     set("tags", Some(tags(machine.tags.as_deref().unwrap_or_default())));
     set("cores", machine.cores.map(|n| n.to_string()));
     set("sockets", machine.sockets.map(|n| n.to_string()));
@@ -82,6 +82,14 @@ pub fn keep_only_changes(
     current: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     wanted.into_iter().filter(|(key, value)| !super::compare::same(key, value, current.get(key))).collect()
+}
+
+/// Whether the description carries the mark, of whatever run: an admin's note beside it stays.
+fn is_marked(current: &BTreeMap<String, String>, mark: &Mark) -> bool {
+    // Line breaks may have become spaces on the way here.
+    let text = current.get("description").map(String::as_str).unwrap_or_default();
+    let found = text.find(MARK_HEAD).and_then(|at| Mark::parse(&text[at..]));
+    found.is_some_and(|found| Mark { run: mark.run, ..found } == *mark)
 }
 
 /// Our tag and the lab's own, as Proxmox stores them: lower case, sorted, once each.
@@ -277,7 +285,12 @@ mod tests {
         let wanted = Wanted { spec: &spec, name: "x", lab_key: None, mark: Some(&mark), agent: true };
         let config = config_wanted(&wanted, &BTreeMap::new());
         assert_eq!((config["description"].clone(), config["agent"].as_str()), (mark.text(), "1"));
-        let on = BTreeMap::from([("agent".to_owned(), "enabled=1,type=virtio".to_owned())]);
+        let noted = format!("ask mara before touching {}", Mark { run: RunId(1), ..mark.clone() }.text());
+        let on = BTreeMap::from([
+            ("agent".to_owned(), "enabled=1,type=virtio".to_owned()),
+            ("description".to_owned(), noted),
+        ]);
+        assert!(!config_wanted(&wanted, &on).contains_key("description"), "a note beside the mark must stay");
         assert!(!keep_only_changes(config_wanted(&wanted, &on), &on).contains_key("agent"));
     }
 }
