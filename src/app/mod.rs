@@ -1,1 +1,25 @@
-//! app: the screens' state machine: synchronous and pure.
+//! The screens' state machine: `update(&mut State, Action) -> Vec<Effect>`; synchronous and pure.
+//!
+//! Time enters only as `Action::Tick`, data only as actions, and what is to be done leaves as effects.
+//! May know nothing but the domain: no terminal, no backend, no clock.
+
+pub mod action;
+pub mod attach;
+pub mod commands;
+pub mod cursor;
+pub mod effect;
+pub mod key;
+pub mod labs;
+pub mod log;
+pub mod popup;
+pub mod seats;
+pub mod sites;
+pub mod state;
+pub mod update;
+
+pub use action::Action;
+pub use commands::{Command, Context, action_for};
+pub use effect::Effect;
+pub use key::Key;
+pub use state::{Pane, Screen, Settings, State};
+pub use update::update;

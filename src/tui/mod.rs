@@ -1,1 +1,19 @@
-//! tui: draws the state and turns keys into actions; never sees a backend.
+//! Draws the state and turns keys into actions. One file a pane or screen.
+//!
+//! May know the domain, the configuration and the app, and never sees a backend.
+
+mod board;
+mod draw;
+mod format;
+mod glyphs;
+mod header;
+pub mod input;
+mod overview;
+mod panes;
+mod pen;
+mod popups;
+mod theme;
+
+pub use draw::{Look, draw};
+pub use glyphs::Glyphs;
+pub use theme::{Depth, Theme};

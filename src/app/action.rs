@@ -1,0 +1,50 @@
+//! Everything that can happen to the screens.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tui_input::InputRequest;
+
+use super::{attach::ShellEnd, commands::Command};
+use crate::domain::{
+    Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, cluster::ClusterView,
+};
+
+/// Something that happened: time, a key, or data that came in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// The time of day; about once a second.
+    Tick(Timestamp),
+    /// The terminal has this many columns and rows.
+    Resized(u16, u16),
+    /// A command of the table was asked for.
+    Do(Command),
+    /// A key in a text field.
+    Edit(InputRequest),
+    /// Text pasted by the terminal.
+    Paste(Clean),
+
+    /// A site was looked at.
+    SiteSeen { site: SiteName, view: Arc<ClusterView> },
+    /// A site did not answer; what was last seen stays on the screen and ages.
+    SiteLost { site: SiteName, why: Clean },
+    /// Every definition there is.
+    DefinitionsLoaded(Vec<Definition>),
+    /// A lab as the store knows it. Replaces what was folded so far.
+    ProgressLoaded(Progress),
+    /// What happened since, in the order it was recorded. May overlap with what is known already.
+    EventsArrived(Vec<Event>),
+    /// A run that is recorded as running has nobody working on it: a deploy goes on from there.
+    RunOrphaned { lab: LabName, run: RunId },
+
+    /// A plan that was asked for, or why there is none.
+    PlanReady { lab: LabName, plan: Result<Arc<Plan>, Clean> },
+    /// A run that was asked for began in this program.
+    RunStarted { lab: LabName, run: RunId },
+    /// A run that was asked for was not begun, and why.
+    RunRefused { lab: LabName, why: Clean },
+    /// A terminal on a seat ended, or could not be opened.
+    ShellEnded { lab: LabName, seat: SeatName, end: ShellEnd },
+    /// A line for the person at the screen; it also stays in the log pane.
+    Notice { level: Level, text: Clean },
+}

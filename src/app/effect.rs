@@ -1,0 +1,29 @@
+//! What the screens ask the rest of the program to do. Each maps to one use case.
+
+use std::sync::Arc;
+
+use crate::domain::{LabName, Plan, RunId, SeatName, plan::Consent};
+
+/// A wish; whoever carries it out answers with actions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask every site now instead of at the next poll. Answers: `SiteSeen`, `SiteLost`.
+    Refresh,
+    /// Plan a deploy of the lab. Answer: `PlanReady`.
+    MakePlan { lab: LabName },
+    /// Carry out the plan that was shown. Answer: `RunStarted` or `RunRefused`, then `EventsArrived`.
+    Deploy { plan: Arc<Plan>, consent: Consent },
+    /// Remove every machine of the lab; its name was typed in. Answers as for `Deploy`.
+    Destroy { lab: LabName },
+    /// Repeat the roll call of these seats; of all when the list is empty. Answers as for `Deploy`.
+    Check { lab: LabName, seats: Vec<SeatName> },
+    /// Try again what failed on these seats, and nothing that would stop or remove a machine.
+    /// Answers as for `Deploy`.
+    RetryFailed { lab: LabName, seats: Vec<SeatName> },
+    /// Stop the run once what is in flight has ended. Answer: `EventsArrived` with its end.
+    CancelRun { lab: LabName, run: RunId },
+    /// Open a terminal on the seat: an `Attach` by its own channel, or `ShellEnded` with the reason.
+    OpenShell { lab: LabName, seat: SeatName },
+    /// Leave the program.
+    Quit,
+}

@@ -1,0 +1,102 @@
+//! Keys as the program names them, apart from any terminal library; and keys written as text.
+
+use std::fmt;
+
+/// One key press.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    Char(char),
+    Ctrl(char),
+    Enter,
+    Esc,
+    Tab,
+    BackTab,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+    Backspace,
+    Delete,
+    F(u8),
+}
+
+impl Key {
+    /// Keys written as text: `jd<enter>`, `/ada<esc>`, `<c-u>`. An unknown name in brackets is left out.
+    pub fn script(text: &str) -> Vec<Self> {
+        let mut keys = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let named = rest.strip_prefix('<').and_then(|tail| tail.split_once('>'));
+            if let Some((name, tail)) = named {
+                keys.extend(Self::named(name));
+                rest = tail;
+            } else {
+                keys.push(Self::Char(first));
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        keys
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "enter" => Self::Enter,
+            "esc" => Self::Esc,
+            "tab" => Self::Tab,
+            "backtab" => Self::BackTab,
+            "up" => Self::Up,
+            "down" => Self::Down,
+            "left" => Self::Left,
+            "right" => Self::Right,
+            "pgup" => Self::PageUp,
+            "pgdn" => Self::PageDown,
+            "home" => Self::Home,
+            "end" => Self::End,
+            "bs" => Self::Backspace,
+            "del" => Self::Delete,
+            "space" => Self::Char(' '),
+            "lt" => Self::Char('<'),
+            _ => return name.strip_prefix("c-").and_then(|c| c.chars().next()).map(Self::Ctrl),
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Char(' ') => f.write_str("space"),
+            Self::Char(c) => write!(f, "{c}"),
+            Self::Ctrl(c) => write!(f, "^{c}"),
+            Self::Enter => f.write_str("enter"),
+            Self::Esc => f.write_str("esc"),
+            Self::Tab => f.write_str("tab"),
+            Self::BackTab => f.write_str("shift-tab"),
+            Self::Up => f.write_str("up"),
+            Self::Down => f.write_str("down"),
+            Self::Left => f.write_str("left"),
+            Self::Right => f.write_str("right"),
+            Self::PageUp => f.write_str("pgup"),
+            Self::PageDown => f.write_str("pgdn"),
+            Self::Home => f.write_str("home"),
+            Self::End => f.write_str("end"),
+            Self::Backspace => f.write_str("backspace"),
+            Self::Delete => f.write_str("del"),
+            Self::F(n) => write!(f, "f{n}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_read_key_by_key() {
+        let keys = [Key::Char('j'), Key::Enter, Key::Ctrl('u'), Key::Char('é'), Key::Char('<')];
+        assert_eq!(Key::script("j<enter><c-u>é<lt>"), keys);
+    }
+}

@@ -1,0 +1,116 @@
+//! Popups: questions in front of a screen, and what has been answered so far.
+
+use std::sync::Arc;
+
+use tui_input::Input;
+
+use super::log::LogFilter;
+use crate::domain::{Clean, LabName, Level, Plan, RunId, plan::Consent};
+
+/// The popup in front.
+#[derive(Debug)]
+pub enum Popup {
+    Plan(PlanPopup),
+    Destroy(DestroyPopup),
+    /// Stop this run?
+    Cancel {
+        lab: LabName,
+        run: RunId,
+    },
+    /// Leave although runs of this program are under way?
+    Quit,
+    Help {
+        scroll: usize,
+    },
+    LogFilter(LogFilterPopup),
+}
+
+/// A plan, before anything happens.
+#[derive(Debug)]
+pub struct PlanPopup {
+    pub lab: LabName,
+    pub plan: Planned,
+    pub consent: Consent,
+    /// The first seat shown.
+    pub scroll: usize,
+}
+
+/// A plan on its way.
+#[derive(Debug)]
+pub enum Planned {
+    Asked,
+    Ready(Arc<Plan>),
+    Failed(Clean),
+}
+
+/// Remove every machine of a lab: its name has to be typed.
+#[derive(Debug)]
+pub struct DestroyPopup {
+    pub lab: LabName,
+    pub typed: Input,
+}
+
+impl DestroyPopup {
+    /// Whether what was typed is the lab's name.
+    pub fn confirmed(&self) -> bool {
+        self.typed.value().trim() == self.lab.as_str()
+    }
+}
+
+/// The log filter being edited.
+#[derive(Debug)]
+pub struct LogFilterPopup {
+    pub lab: Input,
+    pub seat: Input,
+    pub level: Level,
+    pub field: Field,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    Lab,
+    Seat,
+    Level,
+}
+
+impl LogFilterPopup {
+    pub fn new(filter: &LogFilter) -> Self {
+        Self {
+            lab: Input::new(filter.lab.clone()),
+            seat: Input::new(filter.seat.clone()),
+            level: filter.level,
+            field: Field::Lab,
+        }
+    }
+
+    pub fn filter(&self) -> LogFilter {
+        LogFilter {
+            lab: self.lab.value().trim().to_owned(),
+            seat: self.seat.value().trim().to_owned(),
+            level: self.level,
+        }
+    }
+
+    /// Moves to the field `by` further, round and round.
+    pub fn turn(&mut self, by: isize) {
+        let fields = [Field::Lab, Field::Seat, Field::Level];
+        let at = fields.iter().position(|f| *f == self.field).unwrap_or(0) as isize;
+        self.field = fields[(at + by).rem_euclid(3) as usize];
+    }
+
+    /// Louder (+1) or quieter (−1), to the ends.
+    pub fn shift(&mut self, by: isize) {
+        let at = Level::ALL.iter().position(|l| *l == self.level).unwrap_or(0);
+        let to = at.saturating_add_signed(by).min(Level::ALL.len() - 1);
+        self.level = Level::ALL[to];
+    }
+
+    /// The text field in front, if one is.
+    pub fn input(&mut self) -> Option<&mut Input> {
+        match self.field {
+            Field::Lab => Some(&mut self.lab),
+            Field::Seat => Some(&mut self.seat),
+            Field::Level => None,
+        }
+    }
+}

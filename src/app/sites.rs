@@ -1,0 +1,130 @@
+//! What is known of the sites: the latest look, how old it is, and a short history of each node.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    Clean, NodeName, SiteName,
+    cluster::{ClusterView, NodeView},
+};
+
+/// One site on the screen.
+#[derive(Debug, Default)]
+pub struct Site {
+    /// dev, staging or prod, as configured.
+    pub environment: Clean,
+    /// The latest look, and kept when the site no longer answers.
+    pub view: Option<Arc<ClusterView>>,
+    pub lost: Option<Lost>,
+    offline: BTreeMap<NodeName, Timestamp>,
+    history: BTreeMap<NodeName, VecDeque<f64>>,
+}
+
+/// Why a site is not seen.
+#[derive(Debug, Clone)]
+pub struct Lost {
+    pub why: Clean,
+    pub since: Timestamp,
+}
+
+/// A row of the nodes pane: a node, or a storage over all nodes that share it.
+#[derive(Debug)]
+pub enum NodeRow<'a> {
+    Node { site: &'a SiteName, node: &'a NodeView, machines: usize, offline_since: Option<Timestamp>, cpu: Vec<f64> },
+    Storage { site: &'a SiteName, name: &'a Clean, node: Option<&'a NodeName>, used: u64, total: u64, available: bool },
+}
+
+impl NodeRow<'_> {
+    /// What the cursor is kept by.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Node { site, node, .. } => format!("{site}/{}", node.node),
+            Self::Storage { site, name, node, .. } => {
+                format!("{site}:{name}@{}", node.map_or("", |n| n.as_str()))
+            }
+        }
+    }
+
+    /// The name a filter looks at.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Node { node, .. } => node.node.as_str(),
+            Self::Storage { name, .. } => name.as_str(),
+        }
+    }
+}
+
+impl Site {
+    /// Looks kept of each node: ten minutes at the idle poll.
+    const HISTORY: usize = 60;
+
+    pub fn new(environment: Clean) -> Self {
+        Self { environment, ..Self::default() }
+    }
+
+    /// Takes in a look.
+    pub fn seen(&mut self, view: Arc<ClusterView>) {
+        for node in &view.nodes {
+            if node.online {
+                self.offline.remove(&node.node);
+                let history = self.history.entry(node.node.clone()).or_default();
+                if history.len() == Self::HISTORY {
+                    history.pop_front();
+                }
+                history.push_back(node.cpu);
+            } else {
+                self.offline.entry(node.node.clone()).or_insert(view.at);
+            }
+        }
+        self.history.retain(|name, _| view.node(name).is_some());
+        self.offline.retain(|name, _| view.node(name).is_some());
+        self.lost = None;
+        self.view = Some(view);
+    }
+
+    /// Notes that it does not answer; the first time counts.
+    pub fn lost(&mut self, why: Clean, now: Timestamp) {
+        let since = self.lost.as_ref().map_or(now, |lost| lost.since);
+        self.lost = Some(Lost { why, since });
+    }
+
+    /// Whether a node is known to be offline.
+    pub fn is_offline(&self, node: &NodeName) -> bool {
+        self.offline.contains_key(node)
+    }
+
+    /// Nodes, then the storages that can hold disks: a shared one once, others per node.
+    pub fn rows<'a>(&'a self, site: &'a SiteName) -> Vec<NodeRow<'a>> {
+        let Some(view) = self.view.as_deref() else { return Vec::new() };
+        let mut nodes: Vec<_> = view.nodes.iter().collect();
+        nodes.sort_by(|a, b| a.node.cmp(&b.node));
+        let mut rows: Vec<_> = nodes
+            .into_iter()
+            .map(|node| NodeRow::Node {
+                site,
+                node,
+                machines: view.guests.iter().filter(|g| g.node == node.node && !g.template).count(),
+                offline_since: self.offline.get(&node.node).copied(),
+                cpu: self.history.get(&node.node).map(|h| h.iter().copied().collect()).unwrap_or_default(),
+            })
+            .collect();
+        let mut storages: Vec<_> = view.storages.iter().filter(|s| s.images).collect();
+        storages.sort_by(|a, b| (!a.shared, &a.storage, &a.node).cmp(&(!b.shared, &b.storage, &b.node)));
+        // A shared storage is listed by every node: the row of one that can reach it is the one to show.
+        storages.sort_by_key(|s| (!s.shared, s.storage.clone(), s.shared && !s.available));
+        storages.dedup_by(|b, a| a.shared && b.shared && a.storage == b.storage);
+        rows.extend(storages.into_iter().map(|s| NodeRow::Storage {
+            site,
+            name: &s.storage,
+            node: (!s.shared).then_some(&s.node),
+            used: s.used,
+            total: s.total,
+            available: s.available,
+        }));
+        rows
+    }
+}

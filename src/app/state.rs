@@ -1,0 +1,212 @@
+//! What the screens know: sites, labs, the log, and where the person at the screen is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use tui_input::Input;
+
+use super::{
+    commands::{Commands, Context},
+    cursor::Cursor,
+    log::Log,
+    popup::Popup,
+    sites::{NodeRow, Site},
+};
+use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, event::RunState};
+
+/// What is fixed for the life of the program.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Sites as configured, with their environment.
+    pub sites: Vec<(SiteName, Clean)>,
+    /// No command that changes anything exists.
+    pub read_only: bool,
+    /// For clock times on the screen.
+    pub zone: TimeZone,
+    /// How fast the modelled world runs; 1 for a real site.
+    pub speed: f64,
+    pub now: Timestamp,
+}
+
+/// A pane of the overview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Pane {
+    Nodes,
+    Classes,
+    Workshops,
+    Log,
+}
+
+impl Pane {
+    pub const ALL: [Pane; 4] = [Self::Nodes, Self::Classes, Self::Workshops, Self::Log];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Classes => "classes",
+            Self::Workshops => "workshops",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// A screen on the back stack.
+#[derive(Debug)]
+pub enum Screen {
+    Overview,
+    Board(Board),
+    Log,
+}
+
+/// The roll-call board of a class.
+#[derive(Debug)]
+pub struct Board {
+    pub lab: LabName,
+    pub cursor: Cursor,
+    pub filter: Input,
+}
+
+/// A line of news in the bottom line, for a while.
+#[derive(Debug, Clone)]
+pub struct Toast {
+    pub level: Level,
+    pub text: Clean,
+    pub(super) until: Timestamp,
+}
+
+/// A list of the overview: its cursor and its `/` filter.
+#[derive(Debug, Default)]
+pub struct List {
+    pub cursor: Cursor,
+    pub filter: Input,
+}
+
+/// Everything the screens are drawn from. Only `update` writes it.
+#[derive(Debug)]
+pub struct State {
+    pub settings: Settings,
+    pub now: Timestamp,
+    /// Columns, rows.
+    pub size: (u16, u16),
+    pub commands: Commands,
+    pub sites: BTreeMap<SiteName, Site>,
+    pub definitions: Vec<Definition>,
+    pub definitions_known: bool,
+    pub progress: BTreeMap<LabName, Progress>,
+    /// Estimates of the plans carried out here.
+    pub estimates: BTreeMap<LabName, std::time::Duration>,
+    pub orphaned: BTreeSet<RunId>,
+    /// Runs begun by this program, until they end.
+    pub own_runs: BTreeMap<RunId, LabName>,
+    pub log: Log,
+    /// The one in front last; never empty.
+    pub(super) screens: Vec<Screen>,
+    pub focus: Pane,
+    pub nodes: List,
+    pub classes: List,
+    pub workshops: List,
+    pub popup: Option<Popup>,
+    /// The `/` filter of the list in front is being typed.
+    pub typing: bool,
+    pub toast: Option<Toast>,
+    pub(super) revision: u64,
+}
+
+impl State {
+    pub fn new(settings: Settings) -> Self {
+        let sites = settings.sites.iter().map(|(name, env)| (name.clone(), Site::new(env.clone()))).collect();
+        Self {
+            now: settings.now,
+            size: (80, 24),
+            commands: Commands::new(settings.read_only),
+            sites,
+            definitions: Vec::new(),
+            definitions_known: false,
+            progress: BTreeMap::new(),
+            estimates: BTreeMap::new(),
+            orphaned: BTreeSet::new(),
+            own_runs: BTreeMap::new(),
+            log: Log::default(),
+            screens: vec![Screen::Overview],
+            focus: Pane::Classes,
+            nodes: List::default(),
+            classes: List::default(),
+            workshops: List::default(),
+            popup: None,
+            typing: false,
+            toast: None,
+            revision: 0,
+            settings,
+        }
+    }
+
+    /// Rises with every change worth drawing.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The screen in front.
+    pub fn screen(&self) -> &Screen {
+        self.screens.last().unwrap_or(&Screen::Overview)
+    }
+
+    /// Where keys go.
+    pub fn context(&self) -> Context {
+        match (&self.popup, self.screen()) {
+            (Some(Popup::Plan(_)), _) => Context::PlanPopup,
+            (Some(Popup::Destroy(_)), _) => Context::DestroyPopup,
+            (Some(Popup::Cancel { .. }), _) => Context::CancelPopup,
+            (Some(Popup::Quit), _) => Context::QuitPopup,
+            (Some(Popup::Help { .. }), _) => Context::HelpPopup,
+            (Some(Popup::LogFilter(_)), _) => Context::LogFilterPopup,
+            (None, _) if self.typing => Context::Filter,
+            (None, screen) => self.context_of(screen),
+        }
+    }
+
+    /// Where keys go once popups and filters are out of the way.
+    pub fn base_context(&self) -> Context {
+        self.context_of(self.screen())
+    }
+
+    fn context_of(&self, screen: &Screen) -> Context {
+        match (screen, self.focus) {
+            (Screen::Board(_), _) => Context::Board,
+            (Screen::Log, _) => Context::LogScreen,
+            (Screen::Overview, Pane::Nodes) => Context::Nodes,
+            (Screen::Overview, Pane::Classes) => Context::Classes,
+            (Screen::Overview, Pane::Workshops) => Context::Workshops,
+            (Screen::Overview, Pane::Log) => Context::Log,
+        }
+    }
+
+    /// The filter typed for a pane, in lower case.
+    pub fn filter_text(&self, pane: Pane) -> String {
+        let input = match pane {
+            Pane::Nodes => &self.nodes.filter,
+            Pane::Classes => &self.classes.filter,
+            Pane::Workshops => &self.workshops.filter,
+            Pane::Log => &self.log.text,
+        };
+        input.value().to_lowercase()
+    }
+
+    /// Rows of the nodes pane that the filter lets through.
+    pub fn shown_nodes(&self) -> Vec<NodeRow<'_>> {
+        let text = self.filter_text(Pane::Nodes);
+        let rows = self.sites.iter().flat_map(|(name, site)| site.rows(name));
+        rows.filter(|row| row.name().to_lowercase().contains(&text)).collect()
+    }
+
+    /// Runs under way, wherever they were begun.
+    pub fn running(&self) -> usize {
+        let runs = self.progress.values().filter_map(|p| p.run.as_ref());
+        runs.filter(|run| run.state == RunState::Running && !self.orphaned.contains(&run.id)).count()
+    }
+
+    /// Modelled time since an instant: what a live timer shows.
+    pub fn elapsed(&self, since: Timestamp) -> SignedDuration {
+        let wall = self.now.duration_since(since).max(SignedDuration::ZERO);
+        SignedDuration::try_from_secs_f64(wall.as_secs_f64() * self.settings.speed).unwrap_or(wall)
+    }
+}

@@ -1,0 +1,182 @@
+//! Commands that change something outside: each asks first, or says why it cannot.
+
+use tui_input::Input;
+
+use super::say;
+use crate::{
+    app::{
+        Context, Effect, State,
+        popup::{DestroyPopup, PlanPopup, Planned, Popup},
+    },
+    domain::{LabName, Level, MachineState, SeatName, plan::Consent},
+};
+
+/// Says why a command does nothing here.
+fn no(state: &mut State, why: impl Into<crate::domain::Clean>) -> Vec<Effect> {
+    say(state, Level::Warning, why);
+    Vec::new()
+}
+
+/// The class a command is about, or why there is none.
+fn lab(state: &State) -> Result<LabName, &'static str> {
+    if state.context() == Context::Workshops {
+        return Err("workshops cannot be started by this version; only classes can");
+    }
+    state.target_lab().ok_or("no class here; homeroom apply -f FILE brings one in")
+}
+
+/// `d`: asks for a plan and opens its popup.
+pub(super) fn plan(state: &mut State) -> Vec<Effect> {
+    let lab = match lab(state) {
+        Ok(lab) => lab,
+        Err(why) => return no(state, why),
+    };
+    if state.class(&lab).is_none_or(|row| row.definition.is_none()) {
+        return no(state, format!("{lab} has no definition any more; apply it again, or destroy what stands"));
+    }
+    let popup = PlanPopup { lab: lab.clone(), plan: Planned::Asked, consent: Consent::default(), scroll: 0 };
+    state.popup = Some(Popup::Plan(popup));
+    vec![Effect::MakePlan { lab }]
+}
+
+/// Enter on a plan.
+pub(super) fn deploy(state: &mut State) -> Vec<Effect> {
+    let Some(Popup::Plan(popup)) = &state.popup else { return Vec::new() };
+    let (lab, consent) = (popup.lab.clone(), popup.consent);
+    let plan = match &popup.plan {
+        Planned::Asked => return Vec::new(),
+        Planned::Failed(_) => {
+            state.popup = None;
+            return Vec::new();
+        }
+        Planned::Ready(plan) => plan.clone(),
+    };
+    if plan.is_empty() {
+        state.popup = None;
+        return Vec::new();
+    }
+    let refused = plan.refused(consent).len();
+    if refused > 0 {
+        return no(state, format!("{refused} of the machines need a yes of their own, or another definition"));
+    }
+    state.popup = None;
+    match plan.estimate {
+        Some(estimate) => state.estimates.insert(lab, estimate),
+        None => state.estimates.remove(&lab),
+    };
+    vec![Effect::Deploy { plan, consent }]
+}
+
+/// A yes to something more than creating and updating, or its withdrawal.
+pub(super) fn consent(state: &mut State, change: impl FnOnce(&mut Consent)) -> Vec<Effect> {
+    if let Some(Popup::Plan(popup)) = &mut state.popup {
+        change(&mut popup.consent);
+    }
+    Vec::new()
+}
+
+/// `x`: opens the popup that wants the name typed.
+pub(super) fn ask_destroy(state: &mut State) -> Vec<Effect> {
+    let lab = match lab(state) {
+        Ok(lab) => lab,
+        Err(why) => return no(state, why),
+    };
+    if state.class(&lab).is_none_or(|row| row.standing().count() == 0) {
+        return no(state, format!("{lab}: nothing stands, so there is nothing to destroy"));
+    }
+    state.popup = Some(Popup::Destroy(DestroyPopup { lab, typed: Input::default() }));
+    Vec::new()
+}
+
+/// Enter once the name stands there.
+pub(super) fn destroy(state: &mut State) -> Vec<Effect> {
+    let Some(Popup::Destroy(popup)) = &state.popup else { return Vec::new() };
+    if !popup.confirmed() {
+        let lab = popup.lab.clone();
+        return no(state, format!("type {lab} to destroy it"));
+    }
+    let lab = popup.lab.clone();
+    state.popup = None;
+    vec![Effect::Destroy { lab }]
+}
+
+/// `r`: the failed seats again; on a board, the one under the cursor when it failed, else all that did.
+pub(super) fn retry(state: &mut State) -> Vec<Effect> {
+    let lab = match lab(state) {
+        Ok(lab) => lab,
+        Err(why) => return no(state, why),
+    };
+    let failed: Vec<SeatName> = state
+        .class(&lab)
+        .map(|row| row.seats.into_iter().filter(|s| s.state == MachineState::Failed).map(|s| s.seat).collect())
+        .unwrap_or_default();
+    if failed.is_empty() {
+        return no(state, format!("{lab}: no seat failed, so there is nothing to retry"));
+    }
+    let seats = match state.target_seat() {
+        Some((_, seat)) if failed.contains(&seat) => vec![seat],
+        _ => failed,
+    };
+    say(state, Level::Info, format!("{lab}: trying {} again", count(&seats)));
+    vec![Effect::RetryFailed { lab, seats }]
+}
+
+/// `c`: the roll call again; on a board, of the seat under the cursor.
+pub(super) fn check(state: &mut State) -> Vec<Effect> {
+    let lab = match lab(state) {
+        Ok(lab) => lab,
+        Err(why) => return no(state, why),
+    };
+    let standing: Vec<SeatName> =
+        state.class(&lab).map(|row| row.standing().map(|s| s.seat.clone()).collect()).unwrap_or_default();
+    let seats = match state.target_seat() {
+        Some((_, seat)) if standing.contains(&seat) => vec![seat],
+        Some((_, seat)) => return no(state, format!("{lab}/{seat} is not made yet, so there is nothing to check")),
+        None if standing.is_empty() => {
+            return no(state, format!("{lab}: nothing stands, so there is nothing to check"));
+        }
+        None => Vec::new(),
+    };
+    let whom = if seats.is_empty() { "every seat".to_owned() } else { count(&seats) };
+    say(state, Level::Info, format!("{lab}: roll call of {whom}"));
+    vec![Effect::Check { lab, seats }]
+}
+
+/// `s`: a terminal on the seat under the cursor.
+pub(super) fn shell(state: &mut State) -> Vec<Effect> {
+    let Some((lab, seat)) = state.target_seat() else { return Vec::new() };
+    let addressed = state.progress.get(&lab).and_then(|p| p.seat(&seat)).is_some_and(|row| row.ip.is_some());
+    if !addressed {
+        return no(state, format!("{lab}/{seat} has no address yet, so there is nothing to log in to"));
+    }
+    say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
+    vec![Effect::OpenShell { lab, seat }]
+}
+
+/// `C`: asks whether the run under way shall stop.
+pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
+    let lab = match lab(state) {
+        Ok(lab) => lab,
+        Err(why) => return no(state, why),
+    };
+    let run = state.class(&lab).and_then(|row| row.running().map(|run| run.id));
+    match run {
+        Some(run) => state.popup = Some(Popup::Cancel { lab, run }),
+        None => return no(state, format!("{lab}: no run is under way")),
+    }
+    Vec::new()
+}
+
+pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
+    let Some(Popup::Cancel { lab, run }) = state.popup.take() else { return Vec::new() };
+    say(state, Level::Info, format!("{lab}: stopping run {run} once what is in flight has ended"));
+    vec![Effect::CancelRun { lab, run }]
+}
+
+/// One seat by name, several by number.
+fn count(seats: &[SeatName]) -> String {
+    match seats {
+        [seat] => seat.to_string(),
+        seats => format!("{} seats", seats.len()),
+    }
+}

@@ -1,0 +1,112 @@
+//! What comes in from outside: looks at sites, definitions, events, answers to effects.
+
+use super::say;
+use crate::{
+    app::{
+        Action, Effect, State,
+        attach::ShellEnd,
+        popup::{PlanPopup, Planned, Popup},
+        sites::Site,
+    },
+    domain::{
+        Change, Clean, Event, LabName, Level, Progress, SeatName,
+        event::RunState,
+        progress::{RunProgress, fold},
+    },
+};
+
+pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::SiteSeen { site, view } => {
+            state.sites.entry(site).or_insert_with(|| Site::new(Clean::default())).seen(view);
+        }
+        Action::SiteLost { site, why } => {
+            let now = state.now;
+            let entry = state.sites.entry(site.clone()).or_insert_with(|| Site::new(Clean::default()));
+            let news = entry.lost.as_ref().is_none_or(|lost| lost.why != why);
+            entry.lost(why.clone(), now);
+            if news {
+                notice(state, None, Level::Error, format!("{site}: {why}"));
+            }
+        }
+        Action::DefinitionsLoaded(mut definitions) => {
+            definitions.sort_by(|a, b| a.name().cmp(b.name()));
+            state.definitions = definitions;
+            state.definitions_known = true;
+        }
+        Action::ProgressLoaded(progress) => {
+            state.progress.insert(progress.lab.clone(), progress);
+        }
+        Action::EventsArrived(events) => events.iter().for_each(|event| happened(state, event)),
+        Action::RunOrphaned { lab, run } => {
+            if state.orphaned.insert(run) {
+                let text = format!("run {run} broke off and nobody is working on it; deploy goes on from there");
+                notice(state, Some(lab), Level::Warning, text);
+            }
+            state.own_runs.remove(&run);
+        }
+        Action::PlanReady { lab, plan } => planned(state, &lab, plan),
+        Action::RunStarted { lab, run } => {
+            let ended = state.progress.get(&lab).and_then(|p| p.run.as_ref()).is_some_and(|r| over(r, run));
+            if !ended {
+                state.own_runs.insert(run, lab);
+            }
+        }
+        Action::RunRefused { lab, why } => {
+            state.estimates.remove(&lab);
+            notice(state, Some(lab), Level::Error, why);
+        }
+        Action::ShellEnded { lab, seat, end } => shell_ended(state, lab, &seat, end),
+        Action::Notice { level, text } => notice(state, None, level, text),
+        Action::Tick(_) | Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) => {}
+    }
+    Vec::new()
+}
+
+fn over(known: &RunProgress, run: crate::domain::RunId) -> bool {
+    known.id == run && known.state != RunState::Running
+}
+
+/// Folds one event and shows its line.
+fn happened(state: &mut State, event: &Event) {
+    let progress = state.progress.entry(event.lab.clone()).or_insert_with(|| Progress::new(event.lab.clone()));
+    fold(progress, event);
+    state.log.event(event);
+    match event.change {
+        Change::RunEnded { .. } => {
+            state.own_runs.remove(&event.run);
+            state.orphaned.remove(&event.run);
+            state.estimates.remove(&event.lab);
+        }
+        // Somebody works on it again.
+        Change::StepStarted { .. } => {
+            state.orphaned.remove(&event.run);
+        }
+        _ => {}
+    }
+}
+
+/// A line at the bottom that also stays in the log.
+fn notice(state: &mut State, lab: Option<LabName>, level: Level, text: impl Into<Clean>) {
+    let text = text.into();
+    let told = lab.as_ref().map_or_else(|| text.clone(), |lab| Clean::from(format!("{lab}: {text}")));
+    state.log.notice(state.now, lab, level, text);
+    say(state, level, told);
+}
+
+/// Hands a plan to the popup that waits for it; one that nobody waits for any more is dropped.
+fn planned(state: &mut State, lab: &LabName, plan: Result<std::sync::Arc<crate::domain::Plan>, Clean>) {
+    if let Some(Popup::Plan(PlanPopup { lab: wanted, plan: slot, .. })) = &mut state.popup
+        && wanted == lab
+    {
+        *slot = plan.map_or_else(Planned::Failed, Planned::Ready);
+    }
+}
+
+fn shell_ended(state: &mut State, lab: LabName, seat: &SeatName, end: ShellEnd) {
+    match end {
+        Ok(0) => say(state, Level::Info, format!("{lab}/{seat}: shell ended")),
+        Ok(code) => say(state, Level::Info, format!("{lab}/{seat}: shell ended with exit status {code}")),
+        Err(why) => notice(state, Some(lab), Level::Error, format!("shell on {seat}: {why}")),
+    }
+}

@@ -1,0 +1,92 @@
+//! The one writer of the state.
+
+mod acts;
+mod data;
+mod moves;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Action, Command, Effect, State, popup::Popup, state::Toast};
+use crate::domain::{Clean, Level};
+
+/// How long news stands in the bottom line.
+const TOAST: SignedDuration = SignedDuration::from_secs(8);
+
+/// Takes in what happened and says what is to be done about it.
+pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Tick(now) => {
+            tick(state, now);
+            return Vec::new();
+        }
+        Action::EventsArrived(events) if events.is_empty() => return Vec::new(),
+        Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) => {}
+        data => {
+            state.revision += 1;
+            return data::take(state, data);
+        }
+    }
+    state.revision += 1;
+    match action {
+        Action::Resized(columns, rows) => state.size = (columns, rows),
+        Action::Edit(request) => {
+            if let Some(input) = moves::input(state) {
+                input.handle(request);
+            }
+        }
+        Action::Paste(text) => moves::paste(state, &text),
+        Action::Do(command) if state.commands.allows(state.context(), command) => return obey(state, command),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Ages step with the second; between seconds nothing on the screen changes.
+fn tick(state: &mut State, now: Timestamp) {
+    if now.as_second() != state.now.as_second() {
+        state.revision += 1;
+    }
+    state.now = now;
+    if state.toast.as_ref().is_some_and(|toast| toast.until <= now) {
+        state.toast = None;
+        state.revision += 1;
+    }
+}
+
+/// Says something in the bottom line.
+fn say(state: &mut State, level: Level, text: impl Into<Clean>) {
+    let until = state.now.checked_add(TOAST).unwrap_or(state.now);
+    state.toast = Some(Toast { level, text: text.into(), until });
+}
+
+/// Carries out a command that exists here.
+fn obey(state: &mut State, command: Command) -> Vec<Effect> {
+    state.toast = None;
+    match command {
+        Command::Deploy => acts::plan(state),
+        Command::Destroy => acts::ask_destroy(state),
+        Command::Retry => acts::retry(state),
+        Command::Check => acts::check(state),
+        Command::Shell => acts::shell(state),
+        Command::Cancel => acts::ask_cancel(state),
+        Command::ConfirmDeploy => acts::deploy(state),
+        Command::ConfirmDestroy => acts::destroy(state),
+        Command::ConfirmCancel => acts::cancel(state),
+        Command::AllowRestart => acts::consent(state, |consent| consent.restart = !consent.restart),
+        Command::AllowReplace => acts::consent(state, |consent| consent.replace = !consent.replace),
+        Command::AllowRemove => acts::consent(state, |consent| consent.remove = !consent.remove),
+        Command::Refresh => {
+            say(state, Level::Info, "asking every site");
+            vec![Effect::Refresh]
+        }
+        Command::Quit if !state.own_runs.is_empty() => {
+            state.popup = Some(Popup::Quit);
+            Vec::new()
+        }
+        Command::Quit | Command::ConfirmQuit => vec![Effect::Quit],
+        looking => {
+            moves::go(state, looking);
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Moving about: panes, lists, filters, screens. Nothing here reaches outside.
+
+use tui_input::{Input, InputRequest};
+
+use super::say;
+use crate::{
+    app::{
+        Command, Context, Pane, Screen, State,
+        cursor::Cursor,
+        log::LogFilter,
+        popup::{LogFilterPopup, Planned, Popup},
+        state::Board,
+    },
+    domain::{Clean, LabName, Level, SeatName},
+};
+
+pub(super) fn go(state: &mut State, command: Command) {
+    match command {
+        Command::Up => step(state, -1),
+        Command::Down => step(state, 1),
+        Command::PageUp => step(state, -page(state)),
+        Command::PageDown => step(state, page(state)),
+        Command::Top => step(state, isize::MIN / 2),
+        Command::Bottom => step(state, isize::MAX / 2),
+        Command::NextPane => turn(state, 1),
+        Command::PrevPane => turn(state, -1),
+        Command::Go(pane) => {
+            state.screens.truncate(1);
+            state.focus = pane;
+        }
+        Command::Open => open(state),
+        Command::Back => back(state),
+        Command::Filter => state.typing = true,
+        Command::LogFilter => state.popup = Some(Popup::LogFilter(LogFilterPopup::new(&state.log.filter))),
+        Command::ClearLogFilter => {
+            state.log.filter = LogFilter::default();
+            state.log.text.reset();
+        }
+        Command::SeatLog => seat_log(state),
+        Command::Help => state.popup = Some(Popup::Help { scroll: 0 }),
+        Command::Apply => apply(state),
+        Command::NextField => log_filter(state, |popup| popup.turn(1)),
+        Command::PrevField => log_filter(state, |popup| popup.turn(-1)),
+        Command::NextValue => log_filter(state, |popup| value(popup, 1)),
+        Command::PrevValue => log_filter(state, |popup| value(popup, -1)),
+        _ => {}
+    }
+}
+
+/// Half the screen.
+fn page(state: &State) -> isize {
+    isize::try_from(state.size.1 / 2).unwrap_or(10).max(1)
+}
+
+fn turn(state: &mut State, by: isize) {
+    let at = Pane::ALL.iter().position(|pane| *pane == state.focus).unwrap_or(0) as isize;
+    state.focus = Pane::ALL[(at + by).rem_euclid(Pane::ALL.len() as isize) as usize];
+}
+
+/// Moves the cursor of whatever is in front.
+fn step(state: &mut State, delta: isize) {
+    match state.context() {
+        Context::Nodes => {
+            let keys: Vec<_> = state.shown_nodes().iter().map(|row| row.key()).collect();
+            state.nodes.cursor.step(&keys, delta);
+        }
+        Context::Classes => {
+            let keys: Vec<_> = state.shown_classes().iter().map(|row| row.lab.to_string()).collect();
+            state.classes.cursor.step(&keys, delta);
+        }
+        Context::Workshops => {
+            let keys: Vec<_> = state.shown_workshops().iter().map(|row| row.name.to_string()).collect();
+            state.workshops.cursor.step(&keys, delta);
+        }
+        Context::Board => {
+            let keys = state.board_keys();
+            if let Some(Screen::Board(board)) = state.screens.last_mut() {
+                board.cursor.step(&keys, delta);
+            }
+        }
+        Context::Log | Context::LogScreen => state.log.step(delta),
+        Context::PlanPopup => {
+            if let Some(Popup::Plan(popup)) = &mut state.popup
+                && let Planned::Ready(plan) = &popup.plan
+            {
+                popup.scroll = popup.scroll.saturating_add_signed(delta).min(plan.seats.len().saturating_sub(1));
+            }
+        }
+        Context::HelpPopup => {
+            if let Some(Popup::Help { scroll }) = &mut state.popup {
+                *scroll = scroll.saturating_add_signed(delta).min(super::super::commands::TABLE.len());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn open(state: &mut State) {
+    match state.context() {
+        Context::Classes => {
+            if let Some(lab) = state.target_lab() {
+                let filter = Input::default();
+                state.screens.push(Screen::Board(Board { lab, cursor: Cursor::default(), filter }));
+            }
+        }
+        Context::Workshops if !state.shown_workshops().is_empty() => {
+            say(state, Level::Warning, "workshops cannot be started by this version; only classes can");
+        }
+        Context::Log => state.screens.push(Screen::Log),
+        _ => {}
+    }
+}
+
+/// One step back: out of what is typed, the popup, the screen; at the bottom it clears the filter.
+fn back(state: &mut State) {
+    if state.popup.take().is_some() {
+        return;
+    }
+    if state.typing {
+        state.typing = false;
+        list_filter(state).reset();
+    } else if !list_filter(state).value().is_empty() {
+        list_filter(state).reset();
+    } else if state.screens.len() > 1 {
+        state.screens.pop();
+    }
+}
+
+/// The log of the seat under the cursor, on a screen of its own.
+fn seat_log(state: &mut State) {
+    let Some((lab, seat)) = state.target_seat() else { return };
+    state.log.filter = LogFilter { lab: lab.to_string(), seat: seat.to_string(), level: state.log.filter.level };
+    state.log.text.reset();
+    state.log.follow();
+    state.screens.push(Screen::Log);
+}
+
+fn apply(state: &mut State) {
+    if let Some(Popup::LogFilter(popup)) = &state.popup {
+        state.log.filter = popup.filter();
+        state.log.follow();
+        state.popup = None;
+    }
+    state.typing = false;
+}
+
+fn log_filter(state: &mut State, change: impl FnOnce(&mut LogFilterPopup)) {
+    if let Some(Popup::LogFilter(popup)) = &mut state.popup {
+        change(popup);
+    }
+}
+
+/// Left and right: another level, or the cursor of a text field.
+fn value(popup: &mut LogFilterPopup, by: isize) {
+    match popup.input() {
+        Some(input) => {
+            input.handle(if by > 0 { InputRequest::GoToNextChar } else { InputRequest::GoToPrevChar });
+        }
+        None => popup.shift(by),
+    }
+}
+
+/// The `/` filter of the list in front.
+fn list_filter(state: &mut State) -> &mut Input {
+    match (state.screens.last_mut(), state.focus) {
+        (Some(Screen::Board(board)), _) => &mut board.filter,
+        (Some(Screen::Log), _) | (_, Pane::Log) => &mut state.log.text,
+        (_, Pane::Nodes) => &mut state.nodes.filter,
+        (_, Pane::Classes) => &mut state.classes.filter,
+        (_, Pane::Workshops) => &mut state.workshops.filter,
+    }
+}
+
+/// The text field keys go to, if one is in front.
+pub(super) fn input(state: &mut State) -> Option<&mut Input> {
+    if state.popup.is_none() {
+        return if state.typing { Some(list_filter(state)) } else { None };
+    }
+    match &mut state.popup {
+        Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
+        Some(Popup::LogFilter(popup)) => popup.input(),
+        _ => None,
+    }
+}
+
+/// Pasted text goes into the field in front, and nowhere else.
+pub(super) fn paste(state: &mut State, text: &Clean) {
+    if let Some(input) = input(state) {
+        for c in text.as_str().chars() {
+            input.handle(InputRequest::InsertChar(c));
+        }
+    }
+}
+
+impl State {
+    /// The `/` filter of the list in front.
+    pub fn typed_filter(&self) -> &Input {
+        match (self.screen(), self.focus) {
+            (Screen::Board(board), _) => &board.filter,
+            (Screen::Log, _) | (_, Pane::Log) => &self.log.text,
+            (_, Pane::Nodes) => &self.nodes.filter,
+            (_, Pane::Classes) => &self.classes.filter,
+            (_, Pane::Workshops) => &self.workshops.filter,
+        }
+    }
+
+    /// The lab a command is about: the board's, or the class under the cursor.
+    pub fn target_lab(&self) -> Option<LabName> {
+        if let Screen::Board(board) = self.screen() {
+            return Some(board.lab.clone());
+        }
+        let rows = self.shown_classes();
+        let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
+        rows.get(self.classes.cursor.position(&names)?).map(|row| row.lab.clone())
+    }
+
+    /// The seat under the cursor of a board.
+    pub fn target_seat(&self) -> Option<(LabName, SeatName)> {
+        let Screen::Board(board) = self.screen() else { return None };
+        let row = self.class(&board.lab)?;
+        let keys = self.board_keys();
+        let key = keys.get(board.cursor.position(&keys)?)?;
+        row.seats.iter().find(|seat| seat.seat.as_str() == key).map(|seat| (board.lab.clone(), seat.seat.clone()))
+    }
+
+    /// The seats of the board in front that its filter lets through.
+    pub fn board_keys(&self) -> Vec<String> {
+        let Screen::Board(board) = self.screen() else { return Vec::new() };
+        let text = board.filter.value().to_lowercase();
+        let seats = self.class(&board.lab).map(|row| row.seats).unwrap_or_default();
+        seats.iter().filter(|seat| seat.matches(&text)).map(|seat| seat.seat.to_string()).collect()
+    }
+}

@@ -1,0 +1,68 @@
+//! One frame: the screen in front, then the popup in front of it.
+
+use ratatui::{Frame, layout::Rect};
+
+use super::{Depth, Glyphs, Theme, board, header, overview, panes, pen::Page, popups, theme::Tone};
+use crate::app::{Screen, State};
+
+/// Colours and signs, chosen once at the start.
+#[derive(Debug, Clone)]
+pub struct Look {
+    pub theme: Theme,
+    pub glyphs: Glyphs,
+}
+
+impl Look {
+    pub fn new(depth: Depth, glyphs: Glyphs) -> Self {
+        Self { theme: Theme::new(depth), glyphs }
+    }
+
+    /// As the environment says.
+    pub fn from_env(var: impl Fn(&str) -> Option<String>) -> Self {
+        Self::new(Depth::from_env(&var), Glyphs::from_env(&var))
+    }
+}
+
+/// Below this nothing can be read.
+const SMALLEST: (u16, u16) = (60, 14);
+
+/// Draws the whole state.
+pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
+    let area = frame.area();
+    let mut page = Page { buf: frame.buffer_mut(), look, cursor: None };
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        too_small(&mut page, area);
+        return;
+    }
+    let (top, middle, bottom) = split(area);
+    header::top(&mut page, top, state);
+    match state.screen() {
+        Screen::Overview => overview::draw(&mut page, middle, state),
+        Screen::Board(board) => board::draw(&mut page, middle, state, board),
+        Screen::Log => panes::log::screen(&mut page, middle, state),
+    }
+    header::bottom(&mut page, bottom, state);
+    if let Some(popup) = &state.popup {
+        popups::draw(&mut page, middle, state, popup);
+    }
+    if let Some(cursor) = page.cursor {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// The first line, the last line, and what is between.
+fn split(area: Rect) -> (Rect, Rect, Rect) {
+    let line = Rect { height: 1, ..area };
+    let middle = Rect { y: area.y + 1, height: area.height - 2, ..area };
+    (line, middle, Rect { y: area.bottom() - 1, ..line })
+}
+
+/// One clear line, shorter where even that does not fit.
+fn too_small(page: &mut Page<'_>, area: Rect) {
+    let times = page.look.glyphs.times;
+    let (wide, high) = SMALLEST;
+    let needs = format!("{wide}{times}{high}");
+    let long = format!("homeroom needs {needs}; this is {}{times}{}", area.width, area.height);
+    let text = if long.chars().count() <= usize::from(area.width) { long } else { format!("needs {needs}") };
+    page.line(area, usize::from(area.height / 2)).put(&text, Tone::Warn);
+}

@@ -1,0 +1,122 @@
+//! The signs on the screen, in Unicode and in ASCII.
+
+use ratatui::symbols::border;
+
+use crate::domain::MachineState;
+
+/// One set of signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glyphs {
+    pub ready: &'static str,
+    pub working: &'static str,
+    pub planned: &'static str,
+    pub failed: &'static str,
+    pub off: &'static str,
+    pub stale: &'static str,
+    pub unknown: &'static str,
+    pub done: &'static str,
+    pub cursor: &'static str,
+    pub full: &'static str,
+    pub empty: &'static str,
+    pub rule: &'static str,
+    pub more: &'static str,
+    pub dot: &'static str,
+    pub times: &'static str,
+    pub skipped: &'static str,
+    pub spark: [&'static str; 8],
+    pub border: border::Set<'static>,
+    pub unicode: bool,
+}
+
+impl Glyphs {
+    pub const UNICODE: Self = Self {
+        ready: "●",
+        working: "◐",
+        planned: "◌",
+        failed: "✗",
+        off: "○",
+        stale: "◍",
+        unknown: "?",
+        done: "✓",
+        cursor: "▸",
+        full: "█",
+        empty: "░",
+        rule: "─",
+        more: "…",
+        dot: "·",
+        times: "×",
+        skipped: "–",
+        spark: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+        border: border::PLAIN,
+        unicode: true,
+    };
+
+    pub const ASCII: Self = Self {
+        ready: "#",
+        working: "~",
+        planned: ".",
+        failed: "x",
+        off: "o",
+        stale: "!",
+        unknown: "?",
+        done: "+",
+        cursor: ">",
+        full: "#",
+        empty: ".",
+        rule: "-",
+        more: "~",
+        dot: "-",
+        times: "x",
+        skipped: "-",
+        spark: ["_", "_", ".", ".", "-", "-", "=", "="],
+        border: border::Set {
+            top_left: "+",
+            top_right: "+",
+            bottom_left: "+",
+            bottom_right: "+",
+            vertical_left: "|",
+            vertical_right: "|",
+            horizontal_top: "-",
+            horizontal_bottom: "-",
+        },
+        unicode: false,
+    };
+
+    /// As the environment says: `HOMEROOM_ASCII`, else whether the locale speaks UTF-8.
+    pub fn from_env(var: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| var(name).filter(|value| !value.is_empty());
+        if set("HOMEROOM_ASCII").is_some_and(|value| value != "0") {
+            return Self::ASCII;
+        }
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        if locale.contains("utf-8") || locale.contains("utf8") { Self::UNICODE } else { Self::ASCII }
+    }
+
+    /// The sign of a machine's state.
+    pub fn state(&self, state: MachineState) -> &'static str {
+        match state {
+            MachineState::Planned => self.planned,
+            MachineState::Working => self.working,
+            MachineState::Ready => self.ready,
+            MachineState::Stale => self.stale,
+            MachineState::Failed => self.failed,
+            MachineState::Stopped | MachineState::Gone => self.off,
+            MachineState::Unknown => self.unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_chooses_the_signs_and_the_variable_overrules_it() {
+        let utf8 = |name: &str| (name == "LANG").then(|| "en_GB.UTF-8".to_owned());
+        assert!(Glyphs::from_env(utf8).unicode);
+        assert!(!Glyphs::from_env(|_| None).unicode);
+        let ascii = |name: &str| if name == "HOMEROOM_ASCII" { Some("1".to_owned()) } else { utf8(name) };
+        assert!(!Glyphs::from_env(ascii).unicode);
+    }
+}

@@ -1,0 +1,157 @@
+//! The first line (where we are, what is wrong, how old the data is) and the last (news, or what the keys do).
+
+use jiff::SignedDuration;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::{format, pen::Page, theme::Tone};
+use crate::{
+    app::{State, labs::LabState, sites::Site},
+    domain::{Level, MachineState, SiteName},
+};
+
+type Piece = (String, Tone);
+
+/// The first line.
+pub fn top(page: &mut Page<'_>, area: Rect, state: &State) {
+    let right = right(page, state);
+    let taken: usize = right.iter().map(|(text, _)| text.width()).sum();
+    let mut pen = page.line(area, 0);
+    pen.skip(1).put("homeroom", Tone::Accent);
+    let mut room = pen.room().saturating_sub(taken + 3);
+    for piece in left(state) {
+        let width = 3 + piece.iter().map(|(text, _)| text.width()).sum::<usize>();
+        if width > room {
+            break;
+        }
+        room -= width;
+        pen.skip(3);
+        for (text, tone) in piece {
+            pen.put(&text, tone);
+        }
+    }
+    pen.right(&right);
+}
+
+/// What is told from the left, the most important first.
+fn left(state: &State) -> Vec<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    match state.sites.iter().collect::<Vec<_>>().as_slice() {
+        [] => pieces.push(vec![("no site configured".into(), Tone::Warn)]),
+        [(name, site)] => pieces.extend(one_site(name, site)),
+        sites => {
+            let lost = sites.iter().filter(|(_, site)| site.lost.is_some()).count();
+            let tone = if lost > 0 { Tone::Bad } else { Tone::Text };
+            let lost = if lost > 0 { format!(", {lost} not answering") } else { String::new() };
+            pieces.push(vec![(format!("{} sites{lost}", sites.len()), tone)]);
+        }
+    }
+    if state.settings.read_only {
+        pieces.insert(0, vec![("read-only".into(), Tone::Warn)]);
+    }
+    let rows = state.classes();
+    let seats = || rows.iter().filter(|row| row.state != LabState::Absent).flat_map(|row| &row.seats);
+    let ready = seats().filter(|seat| seat.state == MachineState::Ready).count();
+    if seats().count() > 0 {
+        pieces.push(vec![(format!("{ready} of {} seats ready", seats().count()), Tone::Text)]);
+    }
+    pieces
+}
+
+fn one_site(name: &SiteName, site: &Site) -> Vec<Vec<Piece>> {
+    let environment = if site.environment.as_str() == "prod" { Tone::Warn } else { Tone::Dim };
+    let mut pieces = vec![vec![(format!("{name} "), Tone::Title), (site.environment.to_string(), environment)]];
+    if let Some(view) = &site.view {
+        let version = view.version.as_str();
+        // 9.2.11: the third number matters to nobody at a glance.
+        let short = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
+        pieces.push(vec![(format!("pve {short}"), Tone::Dim)]);
+        let online = view.nodes.iter().filter(|node| node.online).count();
+        let nodes = match (online, view.nodes.len()) {
+            (on, all) if on == all => (format!("{all} nodes"), Tone::Dim),
+            (on, all) => (format!("{on} of {all} nodes"), Tone::Warn),
+        };
+        pieces.push(vec![nodes]);
+        if view.quorate == Some(false) {
+            pieces.push(vec![("no quorum".into(), Tone::Bad)]);
+        }
+    }
+    pieces
+}
+
+/// What is told at the right end: failures, runs, the time, the data's age.
+fn right(page: &Page<'_>, state: &State) -> Vec<Piece> {
+    let glyphs = &page.look.glyphs;
+    let mut pieces = Vec::new();
+    let failed: usize = state.classes().iter().map(|row| row.count(MachineState::Failed)).sum();
+    if failed > 0 {
+        pieces.push((format!("{} {failed} failed   ", glyphs.failed), Tone::Bad));
+    }
+    match state.running() {
+        0 => {}
+        1 => pieces.push((format!("{} 1 run   ", glyphs.working), Tone::Busy)),
+        n => pieces.push((format!("{} {n} runs   ", glyphs.working), Tone::Busy)),
+    }
+    if state.settings.speed != 1.0 {
+        pieces.push((format!("{}{}   ", glyphs.times, state.settings.speed), Tone::Dim));
+    }
+    pieces.push((format!("{}   ", format::clock(state.now, &state.settings.zone)), Tone::Dim));
+    pieces.push(freshness(state));
+    pieces
+}
+
+/// The age of the oldest data on the screen.
+fn freshness(state: &State) -> Piece {
+    if let Some(lost) = state.sites.values().filter_map(|site| site.lost.as_ref()).min_by_key(|lost| lost.since) {
+        let since = format::moment(lost.since, state.now, &state.settings.zone);
+        return (format!("no answer since {since} "), Tone::Bad);
+    }
+    let views: Vec<_> = state.sites.values().filter_map(|site| site.view.as_ref()).collect();
+    let Some(oldest) = views.iter().map(|view| view.at).min().filter(|_| views.len() == state.sites.len()) else {
+        return ("connecting ".into(), Tone::Busy);
+    };
+    let age = state.now.duration_since(oldest);
+    match age {
+        age if age < SignedDuration::from_secs(20) => ("live ".into(), Tone::Ok),
+        age if age < SignedDuration::from_secs(60) => (format!("{} old ", format::span(age)), Tone::Warn),
+        age => (format!("{} old ", format::span(age)), Tone::Bad),
+    }
+}
+
+/// The last line: news while there is some, else what the keys do here.
+pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
+    if let Some(toast) = &state.toast {
+        let tone = match toast.level {
+            Level::Debug | Level::Info => Tone::Text,
+            Level::Success => Tone::Ok,
+            Level::Warning => Tone::Warn,
+            Level::Error => Tone::Bad,
+        };
+        page.line(area, 0).skip(1).put(toast.text.as_str(), tone);
+        return;
+    }
+    if state.typing {
+        let mut pen = page.line(area, 0);
+        let text = state.typed_filter().value().to_owned();
+        pen.skip(1).put("/", Tone::Accent).put(&text, Tone::Text);
+        let cursor = pen.position();
+        pen.skip(3)
+            .put("enter", Tone::Accent)
+            .put(" keep   ", Tone::Dim)
+            .put("esc", Tone::Accent)
+            .put(" clear", Tone::Dim);
+        page.cursor = Some(cursor);
+        return;
+    }
+    let context = state.base_context();
+    let mut pen = page.line(area, 0);
+    pen.skip(1);
+    for entry in state.commands.iter().filter(|e| !e.hint.is_empty() && e.on.contains(&context)) {
+        let Some(key) = entry.keys.first() else { continue };
+        let key = key.to_string();
+        if pen.room() < key.width() + 1 + entry.hint.width() {
+            break;
+        }
+        pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(entry.hint, Tone::Dim).skip(3);
+    }
+}

@@ -1,0 +1,139 @@
+//! The four panes: all at once where there is room, else one at a time under a line of tabs.
+
+use ratatui::{
+    layout::Rect,
+    symbols::merge::MergeStrategy,
+    widgets::{Block, Widget},
+};
+
+use super::{
+    panes::{classes, log, nodes, workshops},
+    pen::Page,
+    theme::Tone,
+};
+use crate::{
+    app::{Pane, State},
+    domain::MachineState,
+};
+
+/// From here on all four panes are shown at once.
+const WIDE: u16 = 100;
+const HIGH: u16 = 28;
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
+    if area.width >= WIDE && area.height >= HIGH { grid(page, area, state) } else { tabs(page, area, state) }
+}
+
+/// ```text
+/// ┌ 1 nodes ──┬ 2 classes ─────┐
+/// │           │                │
+/// │           ├ 3 workshops ───┤
+/// ├ 4 log ────┴────────────────┤
+/// └────────────────────────────┘
+/// ```
+fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
+    let log_height = (area.height / 3).clamp(8, 24);
+    let left_width = (area.width * 37 / 100).clamp(44, 60);
+    let top_height = area.height - log_height + 1;
+    let shops = u16::try_from(state.shown_workshops().len().max(1) + 3).unwrap_or(u16::MAX);
+    let shops_height = shops.clamp(4, top_height / 3);
+    let nodes = Rect { width: left_width, height: top_height, ..area };
+    let classes = Rect {
+        x: area.x + left_width - 1,
+        width: area.width - left_width + 1,
+        height: top_height - shops_height + 1,
+        ..area
+    };
+    let workshops = Rect { y: classes.bottom() - 1, height: shops_height, ..classes };
+    let log = Rect { y: area.y + top_height - 1, height: log_height, ..area };
+    let places = [(Pane::Nodes, nodes), (Pane::Classes, classes), (Pane::Workshops, workshops), (Pane::Log, log)];
+    // Borders overlap: the focused pane's are drawn last.
+    for (pane, rect) in places.iter().filter(|(pane, _)| *pane != state.focus) {
+        frame(page, *rect, state, *pane);
+    }
+    for (pane, rect) in places.iter().filter(|(pane, _)| *pane == state.focus) {
+        frame(page, *rect, state, *pane);
+    }
+    for (pane, rect) in places {
+        let inner = Rect { x: rect.x + 1, y: rect.y + 1, width: rect.width - 2, height: rect.height - 2 };
+        content(page, inner, state, pane);
+    }
+}
+
+fn frame(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
+    let focused = state.focus == pane;
+    let glyphs = &page.look.glyphs;
+    let merge = if glyphs.unicode { MergeStrategy::Exact } else { MergeStrategy::Replace };
+    let tone = if focused { Tone::Accent } else { Tone::Border };
+    Block::bordered()
+        .border_set(glyphs.border)
+        .border_style(page.style(tone))
+        .merge_borders(merge)
+        .render(area, page.buf);
+    let number = Pane::ALL.iter().position(|p| *p == pane).unwrap_or(0) + 1;
+    let title = if focused { Tone::Accent } else { Tone::Title };
+    let line = Rect { x: area.x + 1, width: area.width - 2, height: 1, ..area };
+    let mut pen = page.line(line, 0);
+    pen.put(&format!(" {number} "), Tone::Dim).put(&format!("{} ", pane.title()), title);
+    let filter = state.filter_text(pane);
+    if pane == Pane::Log {
+        pen.right(&log::status(state));
+    } else if !filter.is_empty() {
+        pen.right(&[(format!(" /{filter} "), Tone::Warn)]);
+    }
+}
+
+/// One line of tabs, the focused pane, and the log's last two lines.
+fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
+    let mut pen = page.line(area, 0);
+    pen.skip(1);
+    for (n, pane) in Pane::ALL.into_iter().enumerate() {
+        let (name, number) = if pane == state.focus { (Tone::Accent, Tone::Accent) } else { (Tone::Text, Tone::Dim) };
+        pen.put(&format!("{} ", n + 1), number).put(pane.title(), name);
+        let (count, tone) = count(pen.glyphs(), state, pane);
+        pen.put(&count, tone).skip(3);
+    }
+    let shows_log = state.focus == Pane::Log;
+    let tail = if shows_log { 0 } else { 3 };
+    page.rule(area, 1, "");
+    if shows_log {
+        let rule = Rect { y: area.y + 1, height: 1, ..area };
+        page.line(rule, 0).right(&log::status(state));
+    }
+    let body = Rect { y: area.y + 2, height: area.height - 2 - tail, ..area };
+    content(page, body, state, state.focus);
+    if tail > 0 {
+        let rule = Rect { y: body.bottom(), height: 1, ..area };
+        page.rule(rule, 0, "log");
+        log::tail(page, Rect { y: rule.y + 1, height: 2, ..area }, state);
+    }
+}
+
+/// What a tab tells beside its name: how many, and what is wrong.
+fn count(glyphs: &super::Glyphs, state: &State, pane: Pane) -> (String, Tone) {
+    match pane {
+        Pane::Nodes => {
+            let nodes: Vec<_> = state.sites.values().filter_map(|s| s.view.as_deref()).flat_map(|v| &v.nodes).collect();
+            let online = nodes.iter().filter(|node| node.online).count();
+            let tone = if online < nodes.len() { Tone::Warn } else { Tone::Dim };
+            (format!(" {online}/{}", nodes.len()), tone)
+        }
+        Pane::Classes => {
+            let rows = state.classes();
+            let failed: usize = rows.iter().map(|row| row.count(MachineState::Failed)).sum();
+            let mark = if failed > 0 { format!(" {failed}{}", glyphs.failed) } else { String::new() };
+            (format!(" {}{mark}", rows.len()), if failed > 0 { Tone::Bad } else { Tone::Dim })
+        }
+        Pane::Workshops => (format!(" {}", state.shown_workshops().len()), Tone::Dim),
+        Pane::Log => (String::new(), Tone::Dim),
+    }
+}
+
+fn content(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
+    match pane {
+        Pane::Nodes => nodes::draw(page, area, state),
+        Pane::Classes => classes::draw(page, area, state),
+        Pane::Workshops => workshops::draw(page, area, state),
+        Pane::Log => log::draw(page, area, state),
+    }
+}

@@ -1,0 +1,168 @@
+//! Classes: a strip of seats each, how many are ready, and what the class is at.
+
+use jiff::SignedDuration;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::{empty, tone};
+use crate::{
+    app::{
+        Context, Pane, State,
+        cursor::window,
+        labs::{ClassRow, LabState},
+    },
+    domain::{MachineState, class::ClassDefinition},
+    tui::{
+        format,
+        pen::{Page, Pen},
+        theme::Tone,
+    },
+};
+
+/// States in the order a condensed strip counts them.
+const COUNTED: [MachineState; 8] = [
+    MachineState::Ready,
+    MachineState::Working,
+    MachineState::Planned,
+    MachineState::Stopped,
+    MachineState::Stale,
+    MachineState::Unknown,
+    MachineState::Failed,
+    MachineState::Gone,
+];
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
+    let rows = state.shown_classes();
+    if rows.is_empty() {
+        let lines: &[&str] = match (state.filter_text(Pane::Classes).is_empty(), state.definitions_known) {
+            (false, _) => &["nothing matches"],
+            (_, false) => &["reading the definitions"],
+            _ => &["no classes yet", "homeroom apply -f class.toml brings one in"],
+        };
+        return empty(page, area, lines);
+    }
+    let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
+    let at = state.classes.cursor.position(&names).unwrap_or(0);
+    let focused = state.context() == Context::Classes;
+    let first = window(at, rows.len(), usize::from(area.height));
+    let columns = Columns::fit(&rows, usize::from(area.width));
+    for (n, row) in rows.iter().enumerate().skip(first).take(usize::from(area.height)) {
+        if focused && n == at {
+            let style = page.look.theme.cursor_row();
+            page.under(area, n - first, style);
+        }
+        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let mut pen = page.line(area, n - first);
+        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        class(&mut pen, row, &columns, state);
+    }
+}
+
+/// Widths that all rows share.
+struct Columns {
+    name: usize,
+    strip: usize,
+}
+
+impl Columns {
+    /// Marker, name, strip, count (7), state (12) and at least 18 columns for what it is at.
+    fn fit(rows: &[ClassRow<'_>], width: usize) -> Self {
+        let name = rows.iter().map(|row| row.lab.as_str().width()).max().unwrap_or(0).clamp(5, 16) + 2;
+        let wanted = rows.iter().map(|row| row.seats.len()).max().unwrap_or(0).clamp(5, 50);
+        let room = width.saturating_sub(1 + name + 9 + 12 + 24).max(11);
+        Self { name, strip: wanted.min(room) + 2 }
+    }
+}
+
+fn class(pen: &mut Pen<'_>, row: &ClassRow<'_>, columns: &Columns, state: &State) {
+    let named = if row.state == LabState::Absent { Tone::Text } else { Tone::Title };
+    pen.col(row.lab.as_str(), columns.name, named);
+    strip(pen, row, columns.strip);
+    let ready = row.count(MachineState::Ready);
+    pen.num(&format!("{ready}/{}", row.seats.len()), 5, Tone::Text).skip(2);
+    let (word, tone) = word(row);
+    pen.col(word, 12, tone);
+    note(pen, row, state);
+}
+
+/// A cell per seat; where they do not fit, a count per state.
+fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
+    let glyphs = pen.glyphs();
+    let rest = if row.seats.len() + 2 <= width {
+        for seat in &row.seats {
+            pen.put(glyphs.state(seat.state), tone(seat.state));
+        }
+        width - row.seats.len()
+    } else {
+        let room = pen.room();
+        let mut used = 0;
+        for state in COUNTED {
+            let count = row.count(state);
+            let text = format!("{}{count} ", glyphs.state(state));
+            if count > 0 && used + text.width() <= width {
+                used += text.width();
+                pen.put(&text, tone(state));
+            }
+        }
+        width.saturating_sub(room - pen.room())
+    };
+    pen.skip(rest);
+}
+
+/// The state of the whole, in a word.
+pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
+    let tone = match row.state {
+        LabState::Absent | LabState::Stopped => Tone::Dim,
+        LabState::Deploying | LabState::Checking | LabState::Destroying => Tone::Busy,
+        LabState::Ready => Tone::Ok,
+        LabState::Partial | LabState::BrokenOff => Tone::Warn,
+        LabState::Failed => Tone::Bad,
+    };
+    (row.state.word(), tone)
+}
+
+/// What it is at: time and run, how long it is up, or the first thing that is wrong, in words.
+fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
+    if let Some(run) = row.running() {
+        if row.state == LabState::BrokenOff {
+            pen.put(&format!("run {} broke off; d goes on", run.id), Tone::Warn);
+            return;
+        }
+        pen.put(&elapsed(state, row), Tone::Text).put(&format!("   run {}", run.id), Tone::Dim);
+        return;
+    }
+    let wrong = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
+        .into_iter()
+        .find_map(|state| row.seats.iter().find(|seat| seat.state == state));
+    match (wrong, row.state) {
+        (Some(seat), _) => {
+            let reason = seat.reason.as_ref().map_or(seat.state.as_str(), |reason| reason.as_str());
+            pen.put(&format!("{}: {reason}", seat.seat), tone(seat.state));
+        }
+        (None, LabState::Absent) => {
+            let text = row.definition.map(outline).unwrap_or_default();
+            pen.put(&text, Tone::Dim);
+        }
+        (None, _) => {
+            let up = row.up.map_or(String::new(), |up| format!("up {}", format::span(up)));
+            pen.put(&up, Tone::Dim);
+        }
+    }
+    if row.definition.is_none() {
+        pen.put("   no definition", Tone::Warn);
+    }
+}
+
+/// `00:41 of about 00:59`, of the run under way.
+pub fn elapsed(state: &State, row: &ClassRow<'_>) -> String {
+    let Some(run) = row.running() else { return String::new() };
+    let time = format::timer(state.elapsed(run.started_at));
+    match state.estimates.get(row.lab).and_then(|estimate| SignedDuration::try_from(*estimate).ok()) {
+        Some(estimate) => format!("{time} of about {}", format::timer(estimate)),
+        None => time,
+    }
+}
+
+fn outline(class: &ClassDefinition) -> String {
+    format!("{} on {}", class.template, class.site)
+}

@@ -1,0 +1,47 @@
+//! Workshops: what is defined, and that this version cannot start them.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::empty;
+use crate::{
+    app::{Context, Pane, State, cursor::window},
+    tui::{format, pen::Page, theme::Tone},
+};
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
+    let rows = state.shown_workshops();
+    if rows.is_empty() {
+        let nothing = if state.filter_text(Pane::Workshops).is_empty() { "none defined" } else { "nothing matches" };
+        page.line(area, 0).skip(2).put(nothing, Tone::Dim);
+        return if area.height > 1 { foot(page, area) } else { empty(page, area, &[]) };
+    }
+    let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
+    let at = state.workshops.cursor.position(&names).unwrap_or(0);
+    let focused = state.context() == Context::Workshops;
+    let height = usize::from(area.height).saturating_sub(1).max(1);
+    let first = window(at, rows.len(), height);
+    let name = names.iter().map(|name| name.width()).max().unwrap_or(0).clamp(5, 16) + 2;
+    for (n, row) in rows.iter().enumerate().skip(first).take(height) {
+        if focused && n == at {
+            let style = page.look.theme.cursor_row();
+            page.under(area, n - first, style);
+        }
+        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let mut pen = page.line(area, n - first);
+        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        pen.col(row.name.as_str(), name, Tone::Text);
+        pen.num(&format!("{} seats", row.seats), 8, Tone::Text).skip(3).put("defined", Tone::Dim).skip(3);
+        pen.put(row.site.as_str(), Tone::Dim).skip(3).put(&row.image, Tone::Dim);
+        if let Some(time) = row.ends_after.and_then(|time| jiff::SignedDuration::try_from(time).ok()) {
+            pen.put(&format!("   for {}", format::span(time)), Tone::Dim);
+        }
+    }
+    foot(page, area);
+}
+
+/// The honest line.
+fn foot(page: &mut Page<'_>, area: Rect) {
+    let last = usize::from(area.height).saturating_sub(1);
+    page.line(area, last).skip(2).put("cannot be started by this version, which starts classes only", Tone::Dim);
+}

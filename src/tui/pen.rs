@@ -1,0 +1,199 @@
+//! Writing on a grid: one line at a time, in columns, by display width. What is too long ends in an ellipsis.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+    style::Style,
+    text::Span,
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::{Glyphs, draw::Look, theme::Tone};
+
+/// The page being drawn.
+pub struct Page<'a> {
+    pub buf: &'a mut Buffer,
+    pub look: &'a Look,
+    /// Where the terminal's own cursor goes, when something is typed.
+    pub cursor: Option<Position>,
+}
+
+impl Page<'_> {
+    pub fn style(&self, tone: Tone) -> Style {
+        self.look.theme.style(tone)
+    }
+
+    /// A line from the left edge of `area`, `row` rows down. Outside the area it writes nothing.
+    pub fn line(&mut self, area: Rect, row: usize) -> Pen<'_> {
+        let inside = row < usize::from(area.height);
+        let y = area.y.saturating_add(u16::try_from(row).unwrap_or(u16::MAX));
+        let end = if inside { area.right() } else { area.x };
+        Pen { buf: &mut *self.buf, look: self.look, x: area.x, y, end }
+    }
+
+    /// Empties an area.
+    pub fn clear(&mut self, area: Rect) {
+        for position in area.intersection(*self.buf.area()).positions() {
+            if let Some(cell) = self.buf.cell_mut(position) {
+                cell.reset();
+            }
+        }
+    }
+
+    /// Lays a style under a row, keeping the colours of its text.
+    pub fn under(&mut self, area: Rect, row: usize, style: Style) {
+        if let Ok(row) = u16::try_from(row)
+            && row < area.height
+        {
+            self.buf.set_style(Rect { y: area.y + row, height: 1, ..area }, style);
+        }
+    }
+
+    /// A rule across the area with a title near its left end.
+    pub fn rule(&mut self, area: Rect, row: usize, title: &str) {
+        let glyph = self.look.glyphs.rule;
+        let mut pen = self.line(area, row);
+        pen.put(glyph, Tone::Border);
+        if !title.is_empty() {
+            pen.put(&format!(" {title} "), Tone::Dim);
+        }
+        let rest = pen.room();
+        pen.put(&glyph.repeat(rest), Tone::Border);
+    }
+}
+
+/// A place on a line.
+pub struct Pen<'a> {
+    buf: &'a mut Buffer,
+    look: &'a Look,
+    x: u16,
+    y: u16,
+    end: u16,
+}
+
+impl<'a> Pen<'a> {
+    /// The signs in use.
+    pub fn glyphs(&self) -> &'a Glyphs {
+        &self.look.glyphs
+    }
+
+    /// Columns left.
+    pub fn room(&self) -> usize {
+        usize::from(self.end.saturating_sub(self.x))
+    }
+
+    /// Writes as much as fits.
+    pub fn put(&mut self, text: &str, tone: Tone) -> &mut Self {
+        let room = self.room();
+        let text = cut(text, room, self.look.glyphs.more);
+        let style = self.look.theme.style(tone);
+        if room > 0 {
+            self.x = self.buf.set_stringn(self.x, self.y, &text, room, style).0;
+        }
+        self
+    }
+
+    /// Writes into a column of `width` and moves to its end.
+    pub fn col(&mut self, text: &str, width: usize, tone: Tone) -> &mut Self {
+        let width = width.min(self.room());
+        let end = self.x.saturating_add(u16::try_from(width).unwrap_or(u16::MAX));
+        let text = cut(text, width, self.look.glyphs.more);
+        let style = self.look.theme.style(tone);
+        if width > 0 {
+            self.buf.set_stringn(self.x, self.y, &text, width, style);
+        }
+        self.x = end;
+        self
+    }
+
+    /// Writes at the right of a column of `width`.
+    pub fn num(&mut self, text: &str, width: usize, tone: Tone) -> &mut Self {
+        self.skip(width.saturating_sub(text.width())).put(text, tone)
+    }
+
+    /// Moves right.
+    pub fn skip(&mut self, columns: usize) -> &mut Self {
+        self.x = self.x.saturating_add(u16::try_from(columns).unwrap_or(u16::MAX)).min(self.end);
+        self
+    }
+
+    /// Where the next character goes.
+    pub fn position(&self) -> Position {
+        Position { x: self.x, y: self.y }
+    }
+
+    /// Writes pieces so that the last one ends at the right edge; those that do not fit are left out from the left.
+    pub fn right(&mut self, pieces: &[(String, Tone)]) {
+        let mut from = pieces.len();
+        let mut width = 0;
+        while from > 0 && width + pieces[from - 1].0.width() <= self.room() {
+            from -= 1;
+            width += pieces[from].0.width();
+        }
+        self.skip(self.room() - width);
+        for (text, tone) in &pieces[from..] {
+            self.put(text, *tone);
+        }
+    }
+}
+
+/// `text` in at most `width` columns, with `more` at the end if something had to go.
+pub fn cut(text: &str, width: usize, more: &str) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = 0;
+    for grapheme in Span::raw(text).styled_graphemes(Style::new()) {
+        let wide = grapheme.symbol.width();
+        if used + wide + more.width() > width {
+            break;
+        }
+        used += wide;
+        kept.push_str(grapheme.symbol);
+    }
+    if used + more.width() <= width {
+        kept.push_str(more);
+    }
+    kept
+}
+
+/// `text` broken at spaces into lines of at most `width` columns.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_by_columns_and_not_by_bytes() {
+        assert_eq!(cut("student-01", 10, "…"), "student-01");
+        assert_eq!(cut("student-010", 10, "…"), "student-0…");
+        assert_eq!(cut("日本語テスト", 7, "…"), "日本語…");
+        assert_eq!(cut("日本語", 2, "…"), "…");
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2, "…"), "e\u{301}…");
+        assert_eq!(cut("abc", 0, "…"), "");
+    }
+
+    #[test]
+    fn long_text_is_broken_at_spaces() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert!(wrap("", 7).is_empty());
+    }
+}

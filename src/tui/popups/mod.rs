@@ -1,0 +1,77 @@
+//! Popups: one question each, in a box in front of the screen.
+
+mod ask;
+mod help;
+mod log_filter;
+mod plan;
+
+use ratatui::{
+    layout::Rect,
+    widgets::{Block, Widget},
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::{pen::Page, theme::Tone};
+use crate::app::{Command, State, popup::Popup};
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
+    match popup {
+        Popup::Plan(plan) => plan::draw(page, area, state, plan),
+        Popup::Destroy(destroy) => ask::destroy(page, area, state, destroy),
+        Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
+        Popup::Quit => ask::quit(page, area, state),
+        Popup::Help { scroll } => help::draw(page, area, state, *scroll),
+        Popup::LogFilter(filter) => log_filter::draw(page, area, state, filter),
+    }
+}
+
+/// An emptied box in the middle, with room for `lines` of `width` columns; gives the inside.
+fn frame(page: &mut Page<'_>, area: Rect, width: usize, lines: usize, title: &str, tone: Tone) -> Rect {
+    let width = u16::try_from(width + 4).unwrap_or(u16::MAX).min(area.width);
+    let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).min(area.height);
+    let frame = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    page.clear(frame);
+    let border = page.look.glyphs.border;
+    Block::bordered().border_set(border).border_style(page.style(tone)).render(frame, page.buf);
+    let line = Rect { x: frame.x + 2, width: width - 4, height: 1, ..frame };
+    page.line(line, 0).put(&format!(" {title} "), tone);
+    Rect { x: frame.x + 2, y: frame.y + 1, width: width - 4, height: height - 2 }
+}
+
+/// The keys of the popup, at the right of a line: those named, and the way back.
+fn keys(page: &mut Page<'_>, area: Rect, row: usize, state: &State, commands: &[(Command, &str)]) {
+    let context = state.context();
+    let mut pieces = Vec::new();
+    for (command, does) in commands.iter().chain(&[(Command::Back, "back")]) {
+        let entry = state.commands.iter().find(|e| e.command == *command && e.on.contains(&context));
+        if let Some(key) = entry.and_then(|entry| entry.keys.first()) {
+            let gap = if pieces.is_empty() { "" } else { "   " };
+            pieces.push((format!("{gap}{key}"), Tone::Accent));
+            pieces.push((format!(" {does}"), Tone::Dim));
+        }
+    }
+    page.line(area, row).right(&pieces);
+}
+
+/// A text field with the terminal's cursor in it.
+fn field(page: &mut Page<'_>, area: Rect, row: usize, label: &str, input: &tui_input::Input, active: bool) {
+    let width = usize::from(area.width).saturating_sub(label.width() + 3);
+    let from = input.visual_scroll(width.saturating_sub(1));
+    let mut used = 0;
+    let text: String = input
+        .value()
+        .chars()
+        .skip_while(|c| {
+            used += unicode_width::UnicodeWidthChar::width(*c).unwrap_or(0);
+            used <= from
+        })
+        .collect();
+    let mut pen = page.line(area, row);
+    pen.put(label, if active { Tone::Accent } else { Tone::Dim }).skip(2);
+    let start = pen.position();
+    pen.put(&text, Tone::Text);
+    if active {
+        let at = u16::try_from(input.visual_cursor().saturating_sub(from)).unwrap_or(0);
+        page.cursor = Some((start.x + at, start.y).into());
+    }
+}

@@ -1,0 +1,217 @@
+//! The plan, before anything happens: seat by seat, why, what it takes, and what needs a yes of its own.
+
+use jiff::SignedDuration;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::{frame, keys};
+use crate::{
+    app::{
+        Command, State,
+        popup::{PlanPopup, Planned},
+    },
+    domain::{
+        Plan,
+        plan::{Consent, SeatPlan, Verb},
+        size::Size,
+    },
+    tui::{
+        format,
+        pen::{Page, wrap},
+        theme::Tone,
+    },
+};
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup) {
+    let width = usize::from(area.width).saturating_sub(6).min(140);
+    let title = format!("deploy {}?", popup.lab);
+    match &popup.plan {
+        Planned::Asked => {
+            let inner = frame(page, area, width.min(60), 3, &title, Tone::Accent);
+            page.line(inner, 0).put("looking at the site and planning", Tone::Busy);
+            keys(page, inner, 2, state, &[]);
+        }
+        Planned::Failed(why) => {
+            let lines = wrap(why.as_str(), width);
+            let inner = frame(page, area, width, lines.len() + 2, &title, Tone::Bad);
+            for (row, line) in lines.iter().enumerate() {
+                page.line(inner, row).put(line, Tone::Bad);
+            }
+            keys(page, inner, usize::from(inner.height) - 1, state, &[]);
+        }
+        Planned::Ready(plan) => ready(page, area, state, popup, plan, width, &title),
+    }
+}
+
+fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan: &Plan, width: usize, title: &str) {
+    let foot = foot(page, plan, popup.consent, width, state);
+    let fixed = foot.len() + 3;
+    let most = usize::from(area.height).saturating_sub(2);
+    let lines = (plan.seats.len() + fixed).min(most);
+    let inner = frame(page, area, width, lines, title, Tone::Accent);
+    let height = usize::from(inner.height).saturating_sub(fixed);
+    // The totals stand in the frame, at the right of the title.
+    let top = Rect { y: inner.y - 1, height: 1, ..inner };
+    page.line(top, 0).right(&totals(plan));
+    let first = popup.scroll.min(plan.seats.len().saturating_sub(height));
+    let columns = Columns::fit(plan);
+    for (row, seat) in plan.seats.iter().skip(first).take(height).enumerate() {
+        seat_line(page, inner, row, seat, &columns, popup.consent, plan);
+    }
+    let hidden = plan.seats.len().saturating_sub(height);
+    let mut row = plan.seats.len().min(height);
+    if hidden > 0 {
+        let text = format!("{} to {} of {}; j and k scroll", first + 1, first + height, plan.seats.len());
+        page.line(inner, row).skip(2).put(&text, Tone::Dim);
+    }
+    row += 1;
+    for (text, tone) in &foot {
+        page.line(inner, row).put(text, *tone);
+        row += 1;
+    }
+    let last = usize::from(inner.height).saturating_sub(1);
+    if plan.is_empty() {
+        keys(page, inner, last, state, &[]);
+    } else {
+        keys(page, inner, last, state, &[(Command::ConfirmDeploy, "deploy")]);
+    }
+}
+
+/// `11 create   0 change   0 remove`
+fn totals(plan: &Plan) -> Vec<(String, Tone)> {
+    let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
+    let told = [
+        (count(&[Verb::Create]), "create", Tone::Ok),
+        (count(&[Verb::Resume]), "go on", Tone::Busy),
+        (count(&[Verb::Prove]), "prove", Tone::Busy),
+        (count(&[Verb::Update, Verb::Restart, Verb::Replace]), "change", Tone::Warn),
+        (count(&[Verb::Remove]), "remove", Tone::Bad),
+        (count(&[Verb::Keep, Verb::Leave]), "keep", Tone::Dim),
+    ];
+    let always = |word: &str| matches!(word, "create" | "change" | "remove");
+    told.into_iter()
+        .filter(|(n, word, _)| *n > 0 || always(word))
+        .map(|(n, word, tone)| (format!(" {n} {word} "), if n > 0 { tone } else { Tone::Dim }))
+        .collect()
+}
+
+struct Columns {
+    seat: usize,
+    node: usize,
+    source: usize,
+}
+
+impl Columns {
+    fn fit(plan: &Plan) -> Self {
+        let longest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+        Self {
+            seat: longest(&mut plan.seats.iter().map(|s| s.seat.as_str().width())).clamp(4, 16) + 2,
+            node: longest(&mut plan.seats.iter().map(|s| s.node.as_str().width())).clamp(4, 10) + 2,
+            source: longest(&mut plan.seats.iter().map(|s| source(s).width())).clamp(0, 22) + 2,
+        }
+    }
+}
+
+/// The sign and tone of a verb.
+fn sign(verb: Verb) -> (&'static str, Tone) {
+    match verb {
+        Verb::Create => ("+", Tone::Ok),
+        Verb::Resume => (">", Tone::Busy),
+        Verb::Prove => ("?", Tone::Busy),
+        Verb::Update => ("~", Tone::Warn),
+        Verb::Restart => ("!", Tone::Warn),
+        Verb::Replace => ("!", Tone::Bad),
+        Verb::Remove => ("-", Tone::Bad),
+        Verb::Keep | Verb::Leave => ("=", Tone::Dim),
+    }
+}
+
+/// `linked on fast`, `full on bulk`, or the verb where nothing is cloned.
+fn source(seat: &SeatPlan) -> String {
+    match &seat.source {
+        Some(source) => {
+            let how = if source.linked { "linked" } else { "full" };
+            format!("{how} on {}", source.storage.as_ref().unwrap_or(&source.limit_storage))
+        }
+        None => seat.verb.as_str().to_owned(),
+    }
+}
+
+fn seat_line(
+    page: &mut Page<'_>,
+    area: Rect,
+    row: usize,
+    seat: &SeatPlan,
+    columns: &Columns,
+    consent: Consent,
+    plan: &Plan,
+) {
+    let (sign, tone) = sign(seat.verb);
+    let withheld = plan.refused(consent).iter().any(|refused| refused.seat == seat.seat);
+    let mut pen = page.line(area, row);
+    pen.col(sign, 2, tone).col(seat.seat.as_str(), columns.seat, if seat.verb.acts() { Tone::Text } else { Tone::Dim });
+    pen.col(seat.node.as_str(), columns.node, Tone::Dim).col(&seat.vmid.to_string(), 6, Tone::Dim);
+    pen.col(&source(seat), columns.source, tone);
+    if seat.source.is_some() {
+        let cores = seat.spec.machine.cores.map_or(String::new(), |cores| format!("{cores} cores"));
+        let memory = seat.spec.machine.memory.map_or(String::new(), Size::human);
+        if !cores.is_empty() || !memory.is_empty() {
+            pen.col(&cores, 9, Tone::Text).col(&memory, 9, Tone::Text);
+        }
+    }
+    let changes: Vec<_> = seat.changes.iter().map(|c| format!("{} {} to {}", c.field, c.from, c.to)).collect();
+    let why = if changes.is_empty() { seat.why.clone() } else { changes.join(", ") };
+    pen.put(&why, if withheld { Tone::Warn } else { Tone::Dim });
+}
+
+/// What stands under the seats.
+fn foot(page: &Page<'_>, plan: &Plan, consent: Consent, width: usize, state: &State) -> Vec<(String, Tone)> {
+    let mut lines = Vec::new();
+    if plan.is_empty() {
+        lines.push(("it stands as defined; there is nothing to do".to_owned(), Tone::Ok));
+    } else {
+        let mut takes = Vec::new();
+        if let Some(time) = plan.estimate.and_then(|time| SignedDuration::try_from(time).ok()) {
+            takes.push(format!("about {}", format::timer(time)));
+        }
+        takes.extend(plan.room.iter().map(|(storage, bytes)| format!("{} on {storage}", Size(*bytes).human())));
+        let memory: Vec<_> =
+            plan.memory_after.iter().map(|(node, share)| format!("{node} {}", format::percent(*share))).collect();
+        if !memory.is_empty() {
+            takes.push(format!("memory after: {}", memory.join(", ")));
+        }
+        lines.extend(wrap(&takes.join("; "), width).into_iter().map(|line| (line, Tone::Text)));
+    }
+    for (node, why) in &plan.skipped_nodes {
+        lines.push((format!("{node} takes none: {why}"), Tone::Warn));
+    }
+    for note in &plan.notes {
+        lines.extend(wrap(note, width).into_iter().map(|line| (line, Tone::Warn)));
+    }
+    lines.extend(yeses(page, plan, consent, state));
+    lines
+}
+
+/// One line for each kind of step that needs a yes of its own.
+fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Vec<(String, Tone)> {
+    let context = state.context();
+    let kinds = [
+        (Verb::Restart, consent.restart, Command::AllowRestart, "be restarted"),
+        (Verb::Replace, consent.replace, Command::AllowReplace, "be replaced, with everything on them"),
+        (Verb::Remove, consent.remove, Command::AllowRemove, "be removed, with everything on them"),
+    ];
+    kinds
+        .into_iter()
+        .filter(|(verb, ..)| plan.count(*verb) > 0)
+        .filter_map(|(verb, given, command, what)| {
+            let entry = state.commands.iter().find(|e| e.command == command && e.on.contains(&context))?;
+            let key = entry.keys.first()?;
+            let n = plan.count(verb);
+            Some(if given {
+                (format!("{} {n} may {what} ({key} takes that back)", page.look.glyphs.done), Tone::Warn)
+            } else {
+                (format!("{} {n} would have to {what}: {key} allows it", page.look.glyphs.failed), Tone::Bad)
+            })
+        })
+        .collect()
+}
