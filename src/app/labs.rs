@@ -11,38 +11,30 @@ use crate::domain::{
     Definition, LabName, MachineState, Progress, SiteName,
     class::ClassDefinition,
     event::{RunKind, RunState},
-    progress::RunProgress,
+    progress::{RunProgress, SeatProgress},
+    readiness::{LabState, lab_state},
     workshop::WorkshopDefinition,
 };
 
-/// How a lab stands as a whole.
+/// How a lab stands as a whole, with what only a screen tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LabState {
-    /// Defined, and nothing of it is there.
-    Absent,
-    Deploying,
+pub enum Phase {
+    Is(LabState),
+    /// A roll call is under way.
     Checking,
-    Destroying,
-    Ready,
-    Partial,
-    Failed,
-    Stopped,
     /// A run ended in the middle and nobody is working on it.
     BrokenOff,
 }
 
-impl LabState {
+impl Phase {
+    pub const ABSENT: Self = Self::Is(LabState::Absent);
+
     /// In a word.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Absent => "defined",
-            Self::Deploying => "deploying",
+            Self::Is(LabState::Absent) => "defined",
+            Self::Is(state) => state.as_str(),
             Self::Checking => "checking",
-            Self::Destroying => "destroying",
-            Self::Ready => "ready",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
             Self::BrokenOff => "broken off",
         }
     }
@@ -56,7 +48,7 @@ pub struct ClassRow<'a> {
     pub definition: Option<&'a ClassDefinition>,
     pub progress: Option<&'a Progress>,
     pub seats: Vec<SeatRow<'a>>,
-    pub state: LabState,
+    pub phase: Phase,
     /// How long the youngest of its machines has been running.
     pub up: Option<SignedDuration>,
 }
@@ -82,7 +74,7 @@ impl<'a> ClassRow<'a> {
 
     fn matches(&self, text: &str) -> bool {
         self.lab.as_str().contains(text)
-            || self.state.word().contains(text)
+            || self.phase.word().contains(text)
             || self.site().is_some_and(|site| site.as_str().contains(text))
     }
 }
@@ -127,31 +119,60 @@ impl State {
     }
 
     fn class_row<'a>(&'a self, lab: &'a LabName) -> ClassRow<'a> {
-        let definition = self.definitions.iter().find_map(|definition| match definition {
-            Definition::Class(class) if &class.name == lab => Some(class),
+        let whole = self.definitions.iter().find(|definition| definition.name() == lab);
+        let definition = match whole {
+            Some(Definition::Class(class)) => Some(class),
             _ => None,
-        });
+        };
         let progress = self.progress.get(lab);
         let seats = self.seat_rows(definition, progress);
-        let broken = progress.and_then(|p| p.run.as_ref()).is_some_and(|run| self.orphaned.contains(&run.id));
-        let state = lab_state(&seats, progress, broken);
-        let up = self.uptime(progress);
-        ClassRow { lab, definition, progress, seats, state, up }
+        let phase = self.phase(whole, progress, &seats);
+        ClassRow { lab, definition, progress, seats, phase, up: self.uptime(progress) }
+    }
+
+    /// Whether somebody works on the lab's newest run.
+    fn alive(&self, progress: &Progress) -> bool {
+        let run = progress.run.as_ref().filter(|run| run.state == RunState::Running);
+        run.is_some_and(|run| !self.orphaned.contains(&run.id))
+    }
+
+    fn phase(&self, definition: Option<&Definition>, progress: Option<&Progress>, seats: &[SeatRow<'_>]) -> Phase {
+        let Some(progress) = progress else { return Phase::ABSENT };
+        let alive = self.alive(progress);
+        match &progress.run {
+            Some(run) if run.state == RunState::Running && !alive => return Phase::BrokenOff,
+            Some(run) if alive && run.kind == RunKind::Check => return Phase::Checking,
+            _ => {}
+        }
+        if let Some(definition) = definition {
+            let site = self.sites.get(definition.site()).and_then(|site| site.view.as_deref());
+            return Phase::Is(lab_state(definition, progress, site, alive, self.now, self.settings.proof_max_age));
+        }
+        // Its definition is gone: what stands is on its way out, or left over.
+        Phase::Is(match &progress.run {
+            Some(run) if alive && run.kind == RunKind::Destroy => LabState::Destroying,
+            _ if seats.iter().all(|seat| seat.state == MachineState::Gone) => LabState::Absent,
+            _ => LabState::Partial,
+        })
     }
 
     /// The definition's seats in their order, then those that stand without being defined.
     fn seat_rows<'a>(&'a self, class: Option<&'a ClassDefinition>, progress: Option<&'a Progress>) -> Vec<SeatRow<'a>> {
         let known = progress.map(|p| p.seats.as_slice()).unwrap_or_default();
-        let site = |name: &SiteName| self.sites.get(name);
+        let alive = progress.is_some_and(|progress| self.alive(progress));
+        let row = |row: &'a SeatProgress| {
+            let site = self.sites.get(&row.site);
+            SeatRow::known(row, site, alive, self.now, self.settings.proof_max_age)
+        };
         let defined = class.map(ClassDefinition::seats).unwrap_or_default();
         let more: Vec<_> = known.iter().filter(|s| !defined.iter().any(|(seat, _)| seat == &s.seat)).collect();
         defined
             .into_iter()
             .map(|(seat, role)| match known.iter().find(|s| s.seat == seat) {
-                Some(row) => SeatRow::known(row, site(&row.site)),
+                Some(known) => row(known),
                 None => SeatRow::planned(seat, role),
             })
-            .chain(more.into_iter().map(|row| SeatRow::known(row, site(&row.site))))
+            .chain(more.into_iter().map(row))
             .collect()
     }
 
@@ -161,30 +182,5 @@ impl State {
             guest(seat, view).map(|guest| guest.uptime).filter(|up| *up > 0)
         });
         seconds.min().map(|up| SignedDuration::from_secs(i64::try_from(up).unwrap_or(i64::MAX)))
-    }
-}
-
-fn lab_state(seats: &[SeatRow<'_>], progress: Option<&Progress>, broken: bool) -> LabState {
-    let run = progress.and_then(|p| p.run.as_ref()).filter(|run| run.state == RunState::Running);
-    if let Some(run) = run {
-        return match run.kind {
-            _ if broken => LabState::BrokenOff,
-            RunKind::Deploy => LabState::Deploying,
-            RunKind::Destroy => LabState::Destroying,
-            RunKind::Check => LabState::Checking,
-        };
-    }
-    let all = |state: MachineState| !seats.is_empty() && seats.iter().all(|seat| seat.state == state);
-    let any = |state: MachineState| seats.iter().any(|seat| seat.state == state);
-    if all(MachineState::Planned) || seats.is_empty() {
-        LabState::Absent
-    } else if all(MachineState::Ready) {
-        LabState::Ready
-    } else if all(MachineState::Stopped) {
-        LabState::Stopped
-    } else if any(MachineState::Failed) && !any(MachineState::Ready) {
-        LabState::Failed
-    } else {
-        LabState::Partial
     }
 }

@@ -124,6 +124,14 @@ impl Log {
         tail
     }
 
+    /// The newest lines of one lab at the filter's level, at most `n`, oldest first.
+    pub fn tail_of(&self, lab: &LabName, n: usize) -> Vec<&LogLine> {
+        let of = |line: &&LogLine| line.lab.as_ref() == Some(lab) && line.level >= self.filter.level;
+        let mut tail: Vec<_> = self.lines.iter().rev().filter(of).take(n).collect();
+        tail.reverse();
+        tail
+    }
+
     /// Every line kept, whatever the filter.
     pub fn len(&self) -> usize {
         self.lines.len()

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use crate::domain::{
     Clean, NodeName, SiteName,
     cluster::{ClusterView, NodeView},
+    progress::SeatProgress,
+    readiness::Look,
 };
 
 /// One site on the screen.
@@ -92,9 +94,12 @@ impl Site {
         self.lost = Some(Lost { why, since });
     }
 
-    /// Whether a node is known to be offline.
-    pub fn is_offline(&self, node: &NodeName) -> bool {
-        self.offline.contains_key(node)
+    /// What the latest look shows of a seat's machine.
+    pub fn look<'a>(&'a self, seat: &SeatProgress) -> Option<Look<'a>> {
+        let look = Look::of(self.view.as_deref()?, seat)?;
+        let node = look.guest.map(|guest| &guest.node).or(seat.node.as_ref());
+        let offline_since = node.and_then(|node| self.offline.get(node)).copied();
+        Some(Look { offline_since, ..look })
     }
 
     /// Nodes, then the storages that can hold disks: a shared one once, others per node.

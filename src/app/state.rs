@@ -25,6 +25,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// How fast the modelled world runs; 1 for a real site.
     pub speed: f64,
+    /// How long a proof counts.
+    pub proof_max_age: std::time::Duration,
     pub now: Timestamp,
 }
 

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     format,
-    panes::{classes, empty, tone},
+    panes::{self, classes, empty, tone},
     pen::{Page, Pen, wrap},
     theme::Tone,
 };
@@ -14,7 +14,7 @@ use crate::{
     app::{
         Command, Context, State,
         cursor::window,
-        labs::{ClassRow, LabState},
+        labs::{ClassRow, Phase},
         seats::SeatRow,
         state::Board,
     },
@@ -42,7 +42,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     headline(page, area, state, &row);
     let keys = state.board_keys();
     let seats: Vec<_> = row.seats.iter().filter(|seat| keys.iter().any(|key| key == seat.seat.as_str())).collect();
-    let table = Rect { y: area.y + 1, height: area.height - 1 - BELOW, ..area };
+    // Below the matrix its explanation, and what is left goes to the log of this class.
+    let most = area.height - 1 - BELOW;
+    let wanted = u16::try_from(seats.len().max(2) + 1).unwrap_or(most);
+    let log = most.saturating_sub(wanted);
+    let log = if log < 4 { 0 } else { log };
+    let table = Rect { y: area.y + 1, height: most - log, ..area };
     let columns = Columns::fit(&row, usize::from(area.width));
     titles(page, table, &columns);
     let height = usize::from(table.height) - 1;
@@ -69,6 +74,11 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     page.rule(below, 0, &more);
     if let Some(seat) = seats.get(at) {
         explain(page, below, state, &row, seat);
+    }
+    if log > 0 {
+        let log = Rect { y: below.bottom(), height: log, ..area };
+        page.rule(log, 0, &format!("log of {}", row.lab));
+        panes::log::tail_of(page, Rect { y: log.y + 1, height: log.height - 1, ..log }, state, row.lab);
     }
 }
 
@@ -100,7 +110,7 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>) 
     right.push((format!("{} of {} ready ", row.count(MachineState::Ready), row.seats.len()), Tone::Text));
     if let Some(run) = row.running() {
         right.push((format!("  run {} by {} ", run.id, run.owner), Tone::Dim));
-        if row.state != LabState::BrokenOff {
+        if row.phase != Phase::BrokenOff {
             right.push((format!("  {} ", classes::elapsed(state, row)), Tone::Text));
         }
     }
@@ -289,7 +299,7 @@ fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> String {
     };
     let mut next = Vec::new();
     let mut offer = |command: Command, does: &str| next.extend(key(command).map(|key| format!("{key} {does}")));
-    let idle = row.running().is_none() || row.state == LabState::BrokenOff;
+    let idle = row.running().is_none() || row.phase == Phase::BrokenOff;
     match seat.state {
         MachineState::Failed if idle => offer(Command::Retry, "tries it again"),
         MachineState::Stale if idle => offer(Command::Check, "repeats its roll call"),

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{format, pen::Page, theme::Tone};
 use crate::{
-    app::{State, labs::LabState, sites::Site},
+    app::{Command, State, labs::Phase, sites::Site},
     domain::{Level, MachineState, SiteName},
 };
 
@@ -18,65 +18,80 @@ pub fn top(page: &mut Page<'_>, area: Rect, state: &State) {
     let taken: usize = right.iter().map(|(text, _)| text.width()).sum();
     let mut pen = page.line(area, 0);
     pen.skip(1).put("homeroom", Tone::Accent);
-    let mut room = pen.room().saturating_sub(taken + 3);
-    for piece in left(state) {
-        let width = 3 + piece.iter().map(|(text, _)| text.width()).sum::<usize>();
-        if width > room {
-            break;
-        }
-        room -= width;
+    let room = pen.room().saturating_sub(taken + 3);
+    let mut told = left(state, area.width >= 100);
+    // What matters least goes first where room is short.
+    while told.iter().map(Told::width).sum::<usize>() > room {
+        let Some(least) = (0..told.len()).min_by_key(|n| told[*n].rank) else { break };
+        told.remove(least);
+    }
+    for told in told {
         pen.skip(3);
-        for (text, tone) in piece {
+        for (text, tone) in told.pieces {
             pen.put(&text, tone);
         }
     }
     pen.right(&right);
 }
 
-/// What is told from the left, the most important first.
-fn left(state: &State) -> Vec<Vec<Piece>> {
-    let mut pieces = Vec::new();
+/// Something told from the left, and how much it matters.
+struct Told {
+    rank: u8,
+    pieces: Vec<Piece>,
+}
+
+impl Told {
+    fn new(rank: u8, text: impl Into<String>, tone: Tone) -> Self {
+        Self { rank, pieces: vec![(text.into(), tone)] }
+    }
+
+    fn width(&self) -> usize {
+        3 + self.pieces.iter().map(|(text, _)| text.width()).sum::<usize>()
+    }
+}
+
+fn left(state: &State, wide: bool) -> Vec<Told> {
+    let mut told = Vec::new();
+    if state.settings.read_only {
+        told.push(Told::new(5, "read-only", Tone::Warn));
+    }
     match state.sites.iter().collect::<Vec<_>>().as_slice() {
-        [] => pieces.push(vec![("no site configured".into(), Tone::Warn)]),
-        [(name, site)] => pieces.extend(one_site(name, site)),
+        [] => told.push(Told::new(4, "no site configured", Tone::Warn)),
+        [(name, site)] => one_site(&mut told, name, site),
         sites => {
             let lost = sites.iter().filter(|(_, site)| site.lost.is_some()).count();
             let tone = if lost > 0 { Tone::Bad } else { Tone::Text };
             let lost = if lost > 0 { format!(", {lost} not answering") } else { String::new() };
-            pieces.push(vec![(format!("{} sites{lost}", sites.len()), tone)]);
+            told.push(Told::new(4, format!("{} sites{lost}", sites.len()), tone));
         }
-    }
-    if state.settings.read_only {
-        pieces.insert(0, vec![("read-only".into(), Tone::Warn)]);
     }
     let rows = state.classes();
-    let seats = || rows.iter().filter(|row| row.state != LabState::Absent).flat_map(|row| &row.seats);
-    let ready = seats().filter(|seat| seat.state == MachineState::Ready).count();
-    if seats().count() > 0 {
-        pieces.push(vec![(format!("{ready} of {} seats ready", seats().count()), Tone::Text)]);
+    let seats = || rows.iter().filter(|row| row.phase != Phase::ABSENT).flat_map(|row| &row.seats);
+    let (ready, all) = (seats().filter(|seat| seat.state == MachineState::Ready).count(), seats().count());
+    if all > 0 {
+        let text = if wide { format!("{ready} of {all} seats ready") } else { format!("{ready}/{all} ready") };
+        told.push(Told::new(3, text, Tone::Text));
     }
-    pieces
+    told
 }
 
-fn one_site(name: &SiteName, site: &Site) -> Vec<Vec<Piece>> {
+fn one_site(told: &mut Vec<Told>, name: &SiteName, site: &Site) {
     let environment = if site.environment.as_str() == "prod" { Tone::Warn } else { Tone::Dim };
-    let mut pieces = vec![vec![(format!("{name} "), Tone::Title), (site.environment.to_string(), environment)]];
-    if let Some(view) = &site.view {
-        let version = view.version.as_str();
-        // 9.2.11: the third number matters to nobody at a glance.
-        let short = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
-        pieces.push(vec![(format!("pve {short}"), Tone::Dim)]);
-        let online = view.nodes.iter().filter(|node| node.online).count();
-        let nodes = match (online, view.nodes.len()) {
-            (on, all) if on == all => (format!("{all} nodes"), Tone::Dim),
-            (on, all) => (format!("{on} of {all} nodes"), Tone::Warn),
-        };
-        pieces.push(vec![nodes]);
-        if view.quorate == Some(false) {
-            pieces.push(vec![("no quorum".into(), Tone::Bad)]);
-        }
+    let pieces = vec![(format!("{name} "), Tone::Title), (site.environment.to_string(), environment)];
+    told.push(Told { rank: 4, pieces });
+    let Some(view) = &site.view else { return };
+    let version = view.version.as_str();
+    // 9.2.11: the third number matters to nobody at a glance.
+    let short = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
+    told.push(Told::new(0, format!("pve {short}"), Tone::Dim));
+    let online = view.nodes.iter().filter(|node| node.online).count();
+    told.push(match (online, view.nodes.len()) {
+        (on, all) if on == all => Told::new(1, format!("{all} nodes"), Tone::Dim),
+        (on, all) => Told::new(2, format!("{on} of {all} nodes"), Tone::Warn),
+    });
+    if view.quorate == Some(false) {
+        told.push(Told::new(6, "no quorum", Tone::Bad));
     }
-    pieces
 }
 
 /// What is told at the right end: failures, runs, the time, the data's age.
@@ -144,9 +159,19 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         return;
     }
     let context = state.base_context();
+    let hints = || state.commands.iter().filter(|e| !e.hint.is_empty() && e.on.contains(&context));
+    // Help is always told, at the right.
+    let help: Vec<_> = hints()
+        .filter(|e| e.command == Command::Help)
+        .filter_map(|e| e.keys.first().map(|key| (key, e.hint)))
+        .flat_map(|(key, hint)| [(key.to_string(), Tone::Accent), (format!(" {hint} "), Tone::Dim)])
+        .collect();
+    let width: u16 = help.iter().map(|(text, _)| u16::try_from(text.width()).unwrap_or(0)).sum();
+    page.line(area, 0).right(&help);
+    let area = Rect { width: area.width.saturating_sub(width), ..area };
     let mut pen = page.line(area, 0);
     pen.skip(1);
-    for entry in state.commands.iter().filter(|e| !e.hint.is_empty() && e.on.contains(&context)) {
+    for entry in hints().filter(|e| e.command != Command::Help) {
         let Some(key) = entry.keys.first() else { continue };
         let key = key.to_string();
         if pen.room() < key.width() + 1 + entry.hint.width() {

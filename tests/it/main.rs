@@ -5,6 +5,7 @@ mod config;
 mod definition;
 mod definition_printing;
 mod proxmox;
+mod screens;
 mod ssh;
 mod store;
 mod support;

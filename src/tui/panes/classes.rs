@@ -9,9 +9,10 @@ use crate::{
     app::{
         Context, Pane, State,
         cursor::window,
-        labs::{ClassRow, LabState},
+        labs::{ClassRow, Phase},
+        seats::SeatRow,
     },
-    domain::{MachineState, class::ClassDefinition},
+    domain::{MachineState, class::ClassDefinition, readiness::LabState},
     tui::{
         format,
         pen::{Page, Pen},
@@ -75,7 +76,7 @@ impl Columns {
 }
 
 fn class(pen: &mut Pen<'_>, row: &ClassRow<'_>, columns: &Columns, state: &State) {
-    let named = if row.state == LabState::Absent { Tone::Text } else { Tone::Title };
+    let named = if row.phase == Phase::ABSENT { Tone::Text } else { Tone::Title };
     pen.col(row.lab.as_str(), columns.name, named);
     strip(pen, row, columns.strip);
     let ready = row.count(MachineState::Ready);
@@ -111,35 +112,35 @@ fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
 
 /// The state of the whole, in a word.
 pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
-    let tone = match row.state {
-        LabState::Absent | LabState::Stopped => Tone::Dim,
-        LabState::Deploying | LabState::Checking | LabState::Destroying => Tone::Busy,
-        LabState::Ready => Tone::Ok,
-        LabState::Partial | LabState::BrokenOff => Tone::Warn,
-        LabState::Failed => Tone::Bad,
+    let tone = match row.phase {
+        Phase::Is(LabState::Absent | LabState::Stopped) => Tone::Dim,
+        Phase::Is(LabState::Deploying | LabState::Destroying) | Phase::Checking => Tone::Busy,
+        Phase::Is(LabState::Ready) => Tone::Ok,
+        Phase::Is(LabState::Partial) | Phase::BrokenOff => Tone::Warn,
+        Phase::Is(LabState::Failed) => Tone::Bad,
     };
-    (row.state.word(), tone)
+    (row.phase.word(), tone)
 }
 
 /// What it is at: time and run, how long it is up, or the first thing that is wrong, in words.
 fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     if let Some(run) = row.running() {
-        if row.state == LabState::BrokenOff {
+        if row.phase == Phase::BrokenOff {
             pen.put(&format!("run {} broke off; d goes on", run.id), Tone::Warn);
             return;
         }
-        pen.put(&elapsed(state, row), Tone::Text).put(&format!("   run {}", run.id), Tone::Dim);
+        pen.put(&elapsed(state, row), Tone::Text).put(&format!("   run {}   ", run.id), Tone::Dim);
+        if let Some(seat) = row.seats.iter().find(|seat| seat.state == MachineState::Failed) {
+            wrong(pen, seat);
+        }
         return;
     }
-    let wrong = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
+    let first = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
         .into_iter()
         .find_map(|state| row.seats.iter().find(|seat| seat.state == state));
-    match (wrong, row.state) {
-        (Some(seat), _) => {
-            let reason = seat.reason.as_ref().map_or(seat.state.as_str(), |reason| reason.as_str());
-            pen.put(&format!("{}: {reason}", seat.seat), tone(seat.state));
-        }
-        (None, LabState::Absent) => {
+    match (first, row.phase) {
+        (Some(seat), _) => wrong(pen, seat),
+        (None, Phase::ABSENT) => {
             let text = row.definition.map(outline).unwrap_or_default();
             pen.put(&text, Tone::Dim);
         }
@@ -151,6 +152,12 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     if row.definition.is_none() {
         pen.put("   no definition", Tone::Warn);
     }
+}
+
+/// Which seat, and its reason.
+fn wrong(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
+    let reason = seat.reason.as_ref().map_or(seat.state.as_str(), |reason| reason.as_str());
+    pen.put(&format!("{}: {reason}", seat.seat), tone(seat.state));
 }
 
 /// `00:41 of about 00:59`, of the run under way.

@@ -10,7 +10,7 @@ use crate::{
         cursor::window,
         log::{LogFilter, LogLine},
     },
-    domain::{Level, StepName},
+    domain::{LabName, Level, StepName},
     tui::{format, pen::Page, theme::Tone},
 };
 
@@ -69,6 +69,11 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// The last lines, without a cursor.
 pub fn tail(page: &mut Page<'_>, area: Rect, state: &State) {
     lines(page, area, state, &state.log.tail(usize::from(area.height)), None);
+}
+
+/// The last lines of one lab.
+pub fn tail_of(page: &mut Page<'_>, area: Rect, state: &State, lab: &LabName) {
+    lines(page, area, state, &state.log.tail_of(lab, usize::from(area.height)), None);
 }
 
 /// The log on a screen of its own; the line under the cursor in full below.

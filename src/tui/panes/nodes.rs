@@ -75,8 +75,8 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, name: u
     if !node.online {
         let since = offline_since.map(|at| format::moment(at, state.now, &state.settings.zone));
         pen.put("offline", Tone::Bad).put(&since.map_or(String::new(), |at| format!(" since {at}")), Tone::Dim);
-        let found = format!("{machines} machines unknown");
-        page.line(area, line + 1).skip(indent).put(&found, Tone::Dim);
+        let out_of_sight = if *machines > 0 { format!("{machines} machines out of sight") } else { String::new() };
+        page.line(area, line + 1).skip(indent).put(&out_of_sight, Tone::Dim);
         return;
     }
     pen.put("cpu ", Tone::Dim);
@@ -97,8 +97,9 @@ fn storage(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, name
         pen.put("not available", Tone::Bad);
     } else {
         let full = share(*used, *total);
+        pen.skip(4);
         bar(&mut pen, full, load(full));
-        pen.skip(1).put(&format::part(*used, *total), Tone::Dim);
+        pen.skip(2).put(&format::part(*used, *total), Tone::Dim);
     }
     if let Some(node) = node {
         pen.skip(2).put(node.as_str(), Tone::Dim);

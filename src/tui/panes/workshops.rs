@@ -33,7 +33,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
         pen.col(row.name.as_str(), name, Tone::Text);
         pen.num(&format!("{} seats", row.seats), 8, Tone::Text).skip(3).put("defined", Tone::Dim).skip(3);
         pen.put(row.site.as_str(), Tone::Dim).skip(3).put(&row.image, Tone::Dim);
-        if let Some(time) = row.ends_after.and_then(|time| jiff::SignedDuration::try_from(time).ok()) {
+        if let Ok(time) = jiff::SignedDuration::try_from(row.ends_after) {
             pen.put(&format!("   for {}", format::span(time)), Tone::Dim);
         }
     }
