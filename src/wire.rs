@@ -9,20 +9,17 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 
 use crate::{
     backend::{
         proxmox::{Connection, Limits, Proxmox, Trust},
-        ssh::{Ssh, SshSettings, keys},
+        ssh::{Qm, Ssh, SshSettings, keys::KeyFiles},
     },
-    config::{ConfigError, HostPort, ProxmoxSite, Secret, Settings, Token},
+    config::{ConfigError, HostPort, ProxmoxSite, Settings, Token},
     deploy::Tuning,
-    domain::{LabName, SeatName, SiteName, class::Password},
+    domain::SiteName,
     port::{
-        Clock, KeyRing, Store,
-        keys::{KeyError, LabKey},
+        Clock, Store,
         shell::{HostKey, ShellTarget},
     },
     service::{
@@ -75,11 +72,13 @@ pub async fn homeroom(settings: &Settings, access: Access) -> Result<Homeroom, W
         };
         let cluster = Arc::new(cluster(name, proxmox, access, clock.clone())?);
         let nodes: Arc<dyn NodeLogins> = Arc::new(node_table(proxmox));
+        let targets = nodes.clone();
+        let agent_by_node = Qm::new((*ssh).clone(), move |node| Some(targets.target(node)));
         let site = Site {
             name: name.clone(),
             rules,
             agent_by_api: cluster.clone(),
-            agent_by_node: cluster.clone(),
+            agent_by_node: Arc::new(agent_by_node),
             cluster,
             shell: ssh.clone(),
             nodes,
@@ -90,10 +89,7 @@ pub async fn homeroom(settings: &Settings, access: Access) -> Result<Homeroom, W
         store: Arc::new(store) as Arc<dyn Store>,
         sites,
         clock,
-        keys: Arc::new(KeyFiles {
-            folder: settings.store.keys(),
-            mode: if settings.store.shared { 0o640 } else { 0o600 },
-        }),
+        keys: Arc::new(KeyFiles::new(settings.store.keys(), if settings.store.shared { 0o640 } else { 0o600 })),
         tuning: tuning(settings),
         proof_max_age: settings.engine.proof_max_age,
         owner: owner(),
@@ -213,85 +209,5 @@ impl Clock for WallClock {
 
     async fn sleep(&self, modelled: Duration) {
         tokio::time::sleep(modelled.div_f64(self.speed)).await;
-    }
-}
-
-/// Lab keys and secrets as files beside the store.
-struct KeyFiles {
-    folder: PathBuf,
-    mode: u32,
-}
-
-impl KeyFiles {
-    fn secret_file(&self, lab: &LabName) -> PathBuf {
-        self.folder.join(format!("{lab}.secret"))
-    }
-
-    /// The lab's secret, made on first use: 32 random bytes in a file of its own.
-    fn secret(&self, lab: &LabName) -> Result<Vec<u8>, KeyError> {
-        use std::{io::Write, os::unix::fs::OpenOptionsExt};
-        let path = self.secret_file(lab);
-        let failed = |doing, why: String| KeyError { doing, path: path.clone(), why };
-        match std::fs::read(&path) {
-            Ok(secret) if secret.len() == SECRET_LENGTH => return Ok(secret),
-            Ok(_) => return Err(failed("cannot use", "it is not a lab's secret; restore it from a backup".to_owned())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("cannot read", error.to_string())),
-        }
-        let mut secret = vec![0; SECRET_LENGTH];
-        getrandom::fill(&mut secret).map_err(|e| failed("cannot make", e.to_string()))?;
-        std::fs::create_dir_all(&self.folder).map_err(|e| failed("cannot make the folder of", e.to_string()))?;
-        let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(self.mode).open(&path);
-        match opened.and_then(|mut file| file.write_all(&secret).and_then(|()| file.sync_all())) {
-            Ok(()) => Ok(secret),
-            Err(error) => Err(failed("cannot write", error.to_string())),
-        }
-    }
-}
-
-const SECRET_LENGTH: usize = 32;
-/// Easily read aloud and typed: no 0 and o, no 1, l and i.
-const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-const PASSWORD_LENGTH: usize = 12;
-
-impl KeyRing for KeyFiles {
-    fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError> {
-        let private = self.folder.join(lab.as_str());
-        let failed =
-            |e: keys::KeyError| KeyError { doing: "cannot use the key", path: private.clone(), why: e.to_string() };
-        let public = keys::lab_key(&private, &format!("homeroom {lab}"), self.mode).map_err(failed)?;
-        Ok(LabKey { private, public })
-    }
-
-    fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError> {
-        if let Some(secret) = Secret::of_password(lab.as_str(), from) {
-            let failed = |e: ConfigError| KeyError {
-                doing: "cannot get a password for",
-                path: seat.as_str().into(),
-                why: e.to_string(),
-            };
-            return secret.resolve().map_err(failed);
-        }
-        let mut hash = Sha256::new();
-        hash.update(self.secret(lab)?);
-        hash.update(format!("{lab}/{seat}"));
-        let digits = hash
-            .finalize()
-            .iter()
-            .take(PASSWORD_LENGTH)
-            .map(|byte| char::from(ALPHABET[*byte as usize % ALPHABET.len()]))
-            .collect::<String>();
-        Ok(SecretString::from(digits))
-    }
-
-    fn forget(&self, lab: &LabName) -> Result<(), KeyError> {
-        for path in [self.folder.join(lab.as_str()), self.folder.join(format!("{lab}.pub")), self.secret_file(lab)] {
-            match std::fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(KeyError { doing: "cannot remove", path, why: error.to_string() }),
-            }
-        }
-        Ok(())
     }
 }

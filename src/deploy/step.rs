@@ -103,10 +103,8 @@ impl From<AgentError> for StepError {
     fn from(error: AgentError) -> Self {
         match error {
             AgentError::Site(site) => site.into(),
-            AgentError::Silent(_) | AgentError::Node(_) => Self::Unreachable(Clean::new(error.to_string())),
-            AgentError::NotConfigured | AgentError::NotRunning | AgentError::Refused(_) => {
-                Self::Fatal(Clean::new(error.to_string()))
-            }
+            error if error.is_passing() => Self::Unreachable(Clean::new(error.to_string())),
+            error => Self::Fatal(Clean::new(error.to_string())),
         }
     }
 }

@@ -33,6 +33,18 @@ pub enum AgentError {
     Shell(#[from] ShellError),
 }
 
+impl AgentError {
+    /// Asking again later may be answered.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Silent(_) | Self::Node(_) => true,
+            Self::Site(error) => error.is_retryable() || error.effect_unknown(),
+            Self::Shell(error) => error.is_passing(),
+            Self::NotConfigured | Self::NotRunning | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// One network card as the guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {

@@ -51,6 +51,13 @@ pub enum ShellError {
     TimedOut { host: String, within: Duration },
 }
 
+impl ShellError {
+    /// Trying again later may work: nothing is wrong with keys or trust.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::TimedOut { .. })
+    }
+}
+
 /// What goes into an open terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellInput {

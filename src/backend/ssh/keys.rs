@@ -15,7 +15,8 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
 use thiserror::Error;
 
 use crate::{
-    domain::{Clean, LabName, SeatName},
+    config::{ConfigError, Secret},
+    domain::{Clean, LabName, SeatName, class::Password},
     port::{
         KeyRing,
         keys::{self as port, LabKey},
@@ -116,7 +117,15 @@ impl KeyRing for KeyFiles {
         }
     }
 
-    fn password(&self, lab: &LabName, seat: &SeatName) -> Result<SecretString, port::KeyError> {
+    fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
+        if let Some(secret) = Secret::of_password(lab.as_str(), from) {
+            let why = |e: ConfigError| port::KeyError {
+                doing: "cannot get the password of",
+                path: seat.as_str().into(),
+                why: e.to_string(),
+            };
+            return secret.resolve().map_err(why);
+        }
         let path = self.secret(lab);
         let failed = |why: String| port::KeyError { doing: "cannot make or read the secret", path: path.clone(), why };
         let mut fresh = [0; 32];
@@ -215,7 +224,7 @@ mod tests {
         let files = KeyFiles::new(folder.path().join("keys"), 0o640);
         let (lab, ada, grace) =
             (LabName::new("cs101").unwrap(), SeatName::new("ada").unwrap(), SeatName::new("grace").unwrap());
-        let password = |seat| files.password(&lab, seat).unwrap().expose_secret().to_owned();
+        let password = |seat| files.password(&lab, seat, &Password::Generate).unwrap().expose_secret().to_owned();
         let first = password(&ada);
         assert_eq!(first.len(), 12);
         assert_eq!(first, password(&ada));

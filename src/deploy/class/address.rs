@@ -11,7 +11,7 @@ use super::{
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Change, Level, address},
-    port::agent::{AgentError, Interface},
+    port::agent::Interface,
 };
 
 pub struct Address {
@@ -45,9 +45,7 @@ impl Action for Address {
                         Err(why) => why,
                     }
                 }
-                Err(AgentError::Silent(words)) => words.to_string(),
-                Err(AgentError::Node(words)) => format!("node SSH: {words}"),
-                Err(AgentError::Site(error)) if error.is_retryable() || error.effect_unknown() => error.to_string(),
+                Err(error) if error.is_passing() => error.to_string(),
                 Err(error) => return Err(error.into()),
             };
             if self.site.clock.monotonic().saturating_sub(began) > self.within {

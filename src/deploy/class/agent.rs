@@ -8,7 +8,6 @@ use super::{seat::Seat, site::Site};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::Clean,
-    port::agent::AgentError,
 };
 
 pub struct Agent {
@@ -38,8 +37,7 @@ impl Action for Agent {
         loop {
             match self.site.agent.ping(&facts.node, facts.vmid).await {
                 Ok(()) => in_a_row += 1,
-                Err(AgentError::Silent(_) | AgentError::Node(_)) => in_a_row = 0,
-                Err(AgentError::Site(error)) if error.is_retryable() || error.effect_unknown() => in_a_row = 0,
+                Err(error) if error.is_passing() => in_a_row = 0,
                 Err(error) => return Err(error.into()),
             }
             if in_a_row >= pings {

@@ -40,13 +40,8 @@ impl Action for Ssh {
                 Ok(words) => return Ok(words),
                 Err(error) => error,
             };
-            let worth_waiting = matches!(
-                error,
-                ShellError::Unreachable { .. }
-                    | ShellError::Denied { .. }
-                    | ShellError::TimedOut { .. }
-                    | ShellError::Broken { .. }
-            );
+            // A guest's SSH server may take its keys in a moment after its agent answers.
+            let worth_waiting = error.is_passing() || matches!(error, ShellError::Denied { .. });
             let waited = self.site.clock.monotonic().saturating_sub(began);
             if !worth_waiting || waited > self.site.tuning.ssh_within {
                 return Err(StepError::fatal(error.to_string()));
