@@ -7,5 +7,6 @@ mod definition_printing;
 mod proxmox;
 mod screens;
 mod ssh;
+mod sshd;
 mod store;
 mod support;

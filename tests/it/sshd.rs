@@ -1,0 +1,204 @@
+//! SSH against OpenSSH's own server, on loopback, as whoever runs the tests. Ignored unless asked
+//! for: they need `/usr/sbin/sshd`.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use homeroom::{
+    backend::ssh::{Ssh, SshSettings, keys::lab_key, name_of, trust},
+    port::{
+        RemoteShell,
+        shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
+    },
+};
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A server of our own, and a target that leads to it.
+struct Server {
+    child: Child,
+    folder: tempfile::TempDir,
+    target: ShellTarget,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let host = lab_key(&path("host"), "host", 0o600).unwrap();
+        let user = lab_key(&path("id"), "user", 0o600).unwrap();
+        fs::write(path("authorized_keys"), user).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let text = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\n\
+             PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n",
+            folder.path().display()
+        );
+        fs::write(path("sshd_config"), text).unwrap();
+        if rustix::process::geteuid().is_root() {
+            // Where the server gives up its privileges; distributions make it when the service starts.
+            fs::create_dir_all("/run/sshd").unwrap();
+            fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(path("sshd_config"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let known_hosts = path("known_hosts");
+        trust(&known_hosts, &name_of("127.0.0.1", port), &host).unwrap();
+        let who = Command::new("id").arg("-un").output().unwrap().stdout;
+        let target = ShellTarget {
+            host: "127.0.0.1".into(),
+            port,
+            user: String::from_utf8(who).unwrap().trim().to_owned(),
+            keys: vec![path("id")],
+            host_key: HostKey::Known,
+            via: None,
+        };
+        let deadline = std::time::Instant::now() + WITHIN;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(std::time::Instant::now() < deadline, "sshd does not listen");
+            std::thread::yield_now();
+        }
+        Self { child, folder, target }
+    }
+
+    fn settings(&self) -> SshSettings {
+        SshSettings::new(self.folder.path().join("known_hosts"))
+    }
+
+    fn ssh(&self) -> Ssh {
+        Ssh::new(self.settings())
+    }
+}
+
+async fn shown(session: &mut ShellSession, until: &str) -> String {
+    let mut text = String::new();
+    let reading = async {
+        while !text.contains(until) {
+            match session.output.recv().await {
+                Some(ShellOutput::Bytes(bytes)) => text.push_str(&String::from_utf8_lossy(&bytes)),
+                other => panic!("{other:?} after {text:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(WITHIN, reading).await.expect("the text never came");
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_runs_commands_apart_and_large_and_to_their_own_ends() {
+    let server = Server::start();
+    let ssh = server.ssh();
+    let done = ssh.run(&server.target, "echo out; echo err >&2; exit 3", WITHIN).await.unwrap();
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(3), "out\n", "err\n"));
+    let done = ssh.run(&server.target, "kill -9 $$", WITHIN).await.unwrap();
+    assert_eq!(done.code, None);
+    let done = ssh.run(&server.target, "head -c 1000000 /dev/zero | tr '\\0' x; cat", WITHIN).await.unwrap();
+    assert_eq!((done.code, done.stdout.len()), (Some(0), 1_000_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_carries_many_commands_over_one_connection_and_a_way_through_itself() {
+    let server = Server::start();
+    let ssh = server.ssh();
+    let asks = (0..12).map(|n| {
+        let (ssh, target) = (ssh.clone(), server.target.clone());
+        async move { ssh.run_on_node(&target, &format!("echo {n} $SSH_CONNECTION"), WITHIN).await.unwrap().stdout }
+    });
+    let lines = futures_util::future::join_all(asks).await;
+    let connection = |line: &str| line.split_once(' ').unwrap().1.to_owned();
+    assert!(lines.iter().enumerate().all(|(n, line)| line.starts_with(&format!("{n} "))), "{lines:?}");
+    assert!(lines.iter().all(|line| connection(line) == connection(&lines[0])), "{lines:?}");
+
+    let through = ShellTarget { via: Some(Box::new(server.target.clone())), ..server.target.clone() };
+    let done = ssh.run(&through, "head -c 1000000 /dev/zero | tr '\\0' x", WITHIN).await.unwrap();
+    assert_eq!(done.stdout.len(), 1_000_000);
+    let nobody = ShellTarget { port: 9, ..through };
+    let error = ssh.run(&nobody, "true", WITHIN).await.unwrap_err();
+    assert!(matches!(error, ShellError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_gives_a_terminal_that_follows_resizes() {
+    let server = Server::start();
+    let mut session = server.ssh().open(&server.target, (80, 24), Some("sh")).await.unwrap();
+    let typed = async |session: &ShellSession, text: &str| {
+        session.input.send(ShellInput::Bytes(text.as_bytes().to_vec())).await.unwrap();
+    };
+    typed(&session, "stty size; echo $TERM\n").await;
+    shown(&mut session, "xterm-256color").await;
+    session.input.send(ShellInput::Resize(132, 43)).await.unwrap();
+    typed(&session, "stty size\n").await;
+    shown(&mut session, "43 132").await;
+    typed(&session, "kill -TERM $$; exit 7\n").await;
+    let end = async {
+        loop {
+            match session.output.recv().await {
+                Some(ShellOutput::Bytes(_)) => {}
+                other => return other,
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(WITHIN, end).await.unwrap(), Some(ShellOutput::Exit(7)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_lets_keys_of_an_agent_in_after_key_files_failed() {
+    let server = Server::start();
+    let socket = server.folder.path().join("agent");
+    let mut agent = Command::new("ssh-agent").args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    let deadline = std::time::Instant::now() + WITHIN;
+    while !socket.exists() {
+        assert!(std::time::Instant::now() < deadline, "ssh-agent does not listen");
+        std::thread::yield_now();
+    }
+    let add = |key: &Path| {
+        let added = Command::new("ssh-add").arg(key).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null()).status();
+        assert!(added.unwrap().success());
+    };
+    let stranger = server.folder.path().join("stranger");
+    lab_key(&stranger, "stranger", 0o600).unwrap();
+    let ssh = Ssh::new(SshSettings { agent: Some(socket.clone()), ..server.settings() });
+    let target = ShellTarget { keys: vec![stranger.clone()], ..server.target.clone() };
+
+    add(&stranger);
+    let refused = ssh.run(&target, "true", WITHIN).await.unwrap_err();
+    add(&server.target.keys[0]);
+    let let_in = ssh.run(&target, "true", WITHIN).await;
+    let _ = agent.kill();
+    let _ = agent.wait();
+    assert!(refused.to_string().contains("the key of ssh-agent was refused"), "{refused}");
+    assert_eq!(let_in.unwrap().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_going_away_is_told_as_lost() {
+    let server = Server::start();
+    let mut session = server.ssh().open(&server.target, (80, 24), Some("echo $PPID; cat")).await.unwrap();
+    let text = shown(&mut session, "\n").await;
+    // The process that serves this one session.
+    assert!(Command::new("kill").args(["-9", text.trim()]).status().unwrap().success());
+    let end = tokio::time::timeout(WITHIN, session.output.recv()).await.unwrap();
+    assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
+}
