@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     ConfigError, EngineSettings, Folders, Site, Warning, engine,
+    error::Place,
     files::read_text,
     proxmox::{self, Context},
     reader::{Document, Node, Schema, nearest},
@@ -131,7 +132,19 @@ pub fn load(file: Option<&Path>) -> Result<(Settings, Vec<Warning>), ConfigError
         return Ok((Settings::defaults(&folders), Vec::new()));
     };
     let text = read_text(&path, LONGEST)?;
-    parse(&text, &path, &folders, &|name| std::env::var(name).ok())
+    let (settings, mut warnings) = parse(&text, &path, &folders, &|name| std::env::var(name).ok())?;
+    if !warnings.is_empty() && is_readable_by_others(&path) {
+        let place = Place { origin: path.display().to_string(), line: None };
+        let message = "others may read this file and the secrets in it; `chmod 600` it".to_owned();
+        warnings.push(Warning { place, message });
+    }
+    Ok((settings, warnings))
+}
+
+/// Whether users outside the file's group may read it.
+fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
 }
 
 /// The file to read: the flag's, else the environment's, else the user's own if there is one.
@@ -195,6 +208,20 @@ fn check_speed(node: &Node<'_>, settings: &Settings) -> Result<(), ConfigError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_in_a_file_that_all_may_read_is_warned_of_twice() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.toml");
+        let text = "[sites.a]\nkind = \"proxmox\"\napi = \"https://pve1:8006\"\n\
+                    token = { id = \"a@pve!b\", secret = \"hunter2\" }";
+        std::fs::write(&file, text).expect("written");
+        for (mode, count) in [(0o644, 2), (0o600, 1)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("changed");
+            assert_eq!(load(Some(&file)).expect("right").1.len(), count, "{mode:o}");
+        }
+    }
 
     #[test]
     fn the_flag_goes_before_the_environment_and_that_before_the_own_file() {

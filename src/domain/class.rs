@@ -343,3 +343,71 @@ impl CloudInit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat(name: &str) -> SeatName {
+        SeatName::new(name).expect("well formed")
+    }
+
+    fn class() -> ClassDefinition {
+        ClassDefinition {
+            name: LabName::new("cs101").expect("well formed"),
+            site: SiteName::new("campus").expect("well formed"),
+            template: TemplateRef::Name("ubuntu".to_owned()),
+            clone: CloneMode::Auto,
+            students: Students::Named(vec![seat("grace"), seat("ada")]),
+            teacher: true,
+            pool: None,
+            machine: MachineSpec { cores: Some(2), tags: Some(vec!["cs".to_owned()]), ..MachineSpec::default() },
+            cloud_init: CloudInit {
+                user: Some("student".to_owned()),
+                ip: Some(IpSource::Range {
+                    first: "10.1.0.20".parse().expect("an address"),
+                    last: "10.1.0.29".parse().expect("an address"),
+                    prefix: 24,
+                    gateway: None,
+                }),
+                ..CloudInit::default()
+            },
+            machines: BTreeMap::new(),
+            placement: Placement::default(),
+            rollout: Rollout::default(),
+            rollcall: RollCall::default(),
+        }
+    }
+
+    #[test]
+    fn the_teacher_sits_first_and_the_students_as_written() {
+        let seats: Vec<_> = class().seats().into_iter().map(|(seat, _)| seat.to_string()).collect();
+        assert_eq!(seats, ["teacher", "grace", "ada"]);
+    }
+
+    #[test]
+    fn a_seat_has_its_own_values_over_those_of_the_class() {
+        let mut class = class();
+        let machine = MachineSpec { cores: Some(8), tags: Some(Vec::new()), ..MachineSpec::default() };
+        class.machines.insert(seat("ada"), Override { machine, ..Override::default() });
+        let seats = class.resolve();
+        let cores: Vec<_> = seats.iter().map(|s| s.machine.cores).collect();
+        assert_eq!(cores, [Some(2), Some(2), Some(8)]);
+        assert_eq!(seats[2].machine.tags, Some(Vec::new()), "an empty list replaces the class's");
+        assert_eq!(seats[2].cloud_init.user.as_deref(), Some("student"));
+    }
+
+    #[test]
+    fn addresses_follow_the_seats_and_one_seats_own_moves_no_other() {
+        let addresses = |class: &ClassDefinition| -> Vec<String> {
+            class.resolve().iter().filter_map(|s| Some(s.address.as_ref()?.ip.to_string())).collect()
+        };
+        let mut class = class();
+        assert_eq!(addresses(&class), ["10.1.0.20", "10.1.0.21", "10.1.0.22"]);
+        let own = "10.1.0.99".parse().expect("an address");
+        let ip = Some(IpSource::Range { first: own, last: own, prefix: 24, gateway: None });
+        let cloud_init = CloudInit { ip, ..CloudInit::default() };
+        class.machines.insert(seat("grace"), Override { cloud_init, ..Override::default() });
+        assert_eq!(addresses(&class), ["10.1.0.20", "10.1.0.99", "10.1.0.22"]);
+    }
+}

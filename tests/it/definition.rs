@@ -80,6 +80,11 @@ fn what_is_wrong_in_a_class_is_named_with_file_line_and_key() {
         ),
         (
             CLASS,
+            "[machine]\nsecure_boot = true\n[machines.student-02]\nfirmware = \"bios\"",
+            ":8: student-02 would have secure_boot with firmware = \"bios\"; it needs firmware = \"uefi\"",
+        ),
+        (
+            CLASS,
             "[machine]\ntags = [\"a b\"]",
             r#":7: machine.tags is "a b"; it must be a tag: letters, digits, _, -, + and ., beginning with a letter, a digit or _"#,
         ),

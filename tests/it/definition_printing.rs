@@ -152,7 +152,10 @@ fn placement() -> impl Strategy<Value = Placement> {
 }
 
 fn rollcall() -> impl Strategy<Value = RollCall> {
-    let command = || vec(text(), 1..4);
+    let command = || {
+        (text(), vec(prop_oneof![text(), any::<String>(), "[a\"'\n\t\\\\]{0,9}"], 0..3))
+            .prop_map(|(program, arguments)| [vec![program], arguments].concat())
+    };
     (
         select(vec![Profile::Normal, Profile::Strict, Profile::Off]),
         select(vec![Via::Ssh, Via::Api]),
@@ -199,7 +202,11 @@ fn class() -> impl Strategy<Value = Definition> {
         option::of(word()),
     );
     let own = vec(
-        (machine(), cloud_init(Just(None))).prop_map(|(machine, cloud_init)| Override { machine, cloud_init }),
+        (machine(), cloud_init(Just(None))).prop_map(|(machine, cloud_init)| {
+            // A clash with the class's own firmware is refused.
+            let machine = MachineSpec { firmware: None, secure_boot: None, ..machine };
+            Override { machine, cloud_init }
+        }),
         0..3,
     );
     let rollout = (select(vec![Order::Parallel, Order::Staggered, Order::Sequential]), time(0..=3_600_000))

@@ -18,8 +18,8 @@ use crate::{
     domain::{
         LabName, NodeName, SeatName, SiteName, Vmid,
         class::{
-            ClassDefinition, CloneMode, Order, Override, Placement, PlacementPolicy, Profile, RollCall, Rollout,
-            Students, TemplateRef, Via,
+            ClassDefinition, CloneMode, Firmware, MachineSpec, Order, Override, Placement, PlacementPolicy, Profile,
+            RollCall, Rollout, Students, TemplateRef, Via,
         },
         name::VmidRange,
     },
@@ -83,6 +83,7 @@ pub(super) fn read(
         site,
     };
     check_override_names(root, &class)?;
+    check_firmware(root, &class)?;
     check_addresses(root, &class)?;
     check_vmids(root, &class, context)?;
     Ok(class)
@@ -168,6 +169,21 @@ fn check_override_names(root: &Table<'_>, class: &ClassDefinition) -> Result<(),
         return Err(entry.complain(format!("{} names no seat of this class: {name}; {hint}", entry.path())));
     }
     Ok(())
+}
+
+/// What the class says and what a seat says may only clash together.
+fn check_firmware(root: &Table<'_>, class: &ClassDefinition) -> Result<(), ConfigError> {
+    let clash = |m: &MachineSpec| m.secure_boot == Some(true) && m.firmware == Some(Firmware::Bios);
+    match class.resolve().into_iter().find(|spec| clash(&spec.machine)) {
+        Some(spec) => {
+            let node = root.get("machines").unwrap_or_else(|| root.node().clone());
+            Err(node.complain(format!(
+                "{} would have secure_boot with firmware = \"bios\"; it needs firmware = \"uefi\"",
+                spec.seat
+            )))
+        }
+        None => Ok(()),
+    }
 }
 
 fn read_placement(node: &Node<'_>, context: &Context<'_>) -> Result<Placement, ConfigError> {
