@@ -6,6 +6,7 @@ mod definition;
 mod definition_printing;
 mod proxmox;
 mod screens;
+mod sim;
 mod ssh;
 mod sshd;
 mod store;
