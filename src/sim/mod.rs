@@ -123,15 +123,7 @@ pub async fn start(options: Options) -> Result<Cluster, SimError> {
         nodes.push(NodeFace { name, api: format!("https://{bound}"), ssh: None });
         tasks.push(task);
     }
-    Ok(Cluster {
-        nodes,
-        fingerprint: identity.fingerprint,
-        certificate: identity.pem,
-        token,
-        monitor,
-        handle,
-        tasks,
-    })
+    Ok(Cluster { nodes, fingerprint: identity.fingerprint, certificate: identity.pem, token, monitor, handle, tasks })
 }
 
 impl Cluster {

@@ -293,8 +293,7 @@ impl Scenario {
     /// When it cannot be read, is not TOML, or has unknown keys.
     pub fn load(path: &Path) -> Result<Self, SimError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SimError::Read { file: name.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| SimError::Read { file: name.clone(), source })?;
         Self::parse(&text, &name)
     }
 
@@ -303,10 +302,8 @@ impl Scenario {
     /// # Errors
     /// When it is not TOML or has unknown keys.
     pub fn parse(text: &str, name: &str) -> Result<Self, SimError> {
-        toml::from_str(text).map_err(|error| SimError::Scenario {
-            file: name.into(),
-            what: error.to_string().trim().to_owned(),
-        })
+        toml::from_str(text)
+            .map_err(|error| SimError::Scenario { file: name.into(), what: error.to_string().trim().to_owned() })
     }
 }
 

@@ -39,11 +39,8 @@ impl Client {
     pub fn new(cluster: &Cluster) -> Self {
         let (id, secret) = cluster.token();
         let authority = reqwest::Certificate::from_pem(cluster.certificate().as_bytes()).unwrap();
-        let http = reqwest::Client::builder()
-            .tls_certs_only([authority])
-            .timeout(Duration::from_secs(30))
-            .build()
-            .unwrap();
+        let http =
+            reqwest::Client::builder().tls_certs_only([authority]).timeout(Duration::from_secs(30)).build().unwrap();
         Self { http, base: cluster.api().into(), auth: format!("PVEAPIToken={id}={secret}") }
     }
 
@@ -141,7 +138,10 @@ async fn a_machine_boots_answers_and_gets_an_address() {
     let cluster = cluster(100.0).await;
     let client = Client::new(&cluster);
     let vm = "/nodes/pve1/qemu/9200";
-    assert_eq!(client.task("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "9200"), ("name", "cs101-ada")]).await, "OK");
+    assert_eq!(
+        client.task("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "9200"), ("name", "cs101-ada")]).await,
+        "OK"
+    );
     let settings =
         [("ciuser", "student"), ("ipconfig0", "ip=10.1.0.20/24,gw=10.1.0.1"), ("cores", "4"), ("tags", "Homeroom,cs")];
     assert_eq!(*client.call("PUT", &format!("{vm}/config"), &settings).await.data(), Value::Null);
@@ -223,7 +223,9 @@ async fn writing_to_a_clone_in_progress_fails_at_once_and_to_its_source_after_te
         assert_eq!(source.reason, "can't lock file '/var/lock/qemu-server/lock-9001.conf' - got timeout");
     }
     let log = client.get(&format!("/nodes/pve2/tasks/{upid}/log?limit=0")).await;
-    assert!(log.body["data"].as_array().unwrap().iter().any(|line| line["t"].as_str().unwrap().contains("transferred")));
+    assert!(
+        log.body["data"].as_array().unwrap().iter().any(|line| line["t"].as_str().unwrap().contains("transferred"))
+    );
     assert_eq!(client.ended(&upid).await, "OK");
     let disk = client.get("/nodes/pve2/qemu/9200/config").await.data()["scsi0"].as_str().unwrap().to_owned();
     assert_eq!(property(&disk, "size").as_deref(), Some("8G"));

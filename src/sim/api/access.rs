@@ -54,13 +54,15 @@ pub fn roles(world: &World) -> Result<Reply, Fail> {
 /// GET /access/roles/{roleid}
 pub fn role(world: &World, call: &Call) -> Result<Reply, Fail> {
     let id = call.need("roleid");
-    let (privileges, _) = world.access.roles.get(&id).ok_or_else(|| Fail::from(format!("role '{id}' does not exist")))?;
+    let (privileges, _) =
+        world.access.roles.get(&id).ok_or_else(|| Fail::from(format!("role '{id}' does not exist")))?;
     Ok(Reply::Data(privileges.iter().map(|name| (name.clone(), json!(1))).collect::<Map<_, _>>().into()))
 }
 
 /// GET /access/users
 pub fn users(world: &World, call: &Call) -> Result<Reply, Fail> {
-    let all = world.may(&call.who, "/access/groups", "Sys.Audit") || world.may(&call.who, "/access/groups", "User.Modify");
+    let all =
+        world.may(&call.who, "/access/groups", "Sys.Audit") || world.may(&call.who, "/access/groups", "User.Modify");
     let full = call.flag("full") == Some(true);
     let rows = world
         .access

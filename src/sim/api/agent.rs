@@ -16,8 +16,19 @@ const LONGEST: usize = 128 * 1024;
 
 /// Commands of `POST agent` that the agent answers with `{"result": …}`.
 const SIMPLE: [&str; 13] = [
-    "fsfreeze-freeze", "fsfreeze-status", "fsfreeze-thaw", "fstrim", "get-fsinfo", "get-host-name", "get-osinfo",
-    "get-time", "get-timezone", "get-users", "get-vcpus", "info", "network-get-interfaces",
+    "fsfreeze-freeze",
+    "fsfreeze-status",
+    "fsfreeze-thaw",
+    "fstrim",
+    "get-fsinfo",
+    "get-host-name",
+    "get-osinfo",
+    "get-time",
+    "get-timezone",
+    "get-users",
+    "get-vcpus",
+    "info",
+    "network-get-interfaces",
 ];
 
 /// Any call below `agent/`.
@@ -96,10 +107,11 @@ fn answer(world: &mut World, command: &str, call: &Call) -> Result<Said, Fail> {
             }],
         }])),
         "info" => {
-            let commands: Vec<Value> = ["ping", "exec", "exec-status", "network-get-interfaces", "get-osinfo", "get-host-name"]
-                .iter()
-                .map(|name| json!({ "name": format!("guest-{name}"), "enabled": true, "success-response": true }))
-                .collect();
+            let commands: Vec<Value> =
+                ["ping", "exec", "exec-status", "network-get-interfaces", "get-osinfo", "get-host-name"]
+                    .iter()
+                    .map(|name| json!({ "name": format!("guest-{name}"), "enabled": true, "success-response": true }))
+                    .collect();
             result(json!({ "version": "8.2.2", "supported_commands": commands }))
         }
         "set-user-password" => {
@@ -123,7 +135,9 @@ fn answer(world: &mut World, command: &str, call: &Call) -> Result<Said, Fail> {
             }
             Ok(Said::Now(Value::Null))
         }
-        other => result(json!({ "error": { "class": "CommandNotFound", "desc": format!("The command guest-{other} has not been found") } })),
+        other => result(
+            json!({ "error": { "class": "CommandNotFound", "desc": format!("The command guest-{other} has not been found") } }),
+        ),
     }
 }
 
@@ -191,7 +205,8 @@ fn exec(world: &mut World, call: &Call) -> Result<Said, Fail> {
     let output = match run_program(inside, &mut session, &argv, input.as_bytes()) {
         Ok(output) => output,
         Err(missing) if call.shell => {
-            let what = format!("Agent error: Failed to execute child process “{}” (No such file or directory)", missing.0);
+            let what =
+                format!("Agent error: Failed to execute child process “{}” (No such file or directory)", missing.0);
             return Err(what.into());
         }
         Err(_) => return Ok(broken()),

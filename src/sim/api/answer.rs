@@ -105,8 +105,11 @@ impl Fail {
 
     /// 403 with what is missing.
     pub fn forbidden(what: &str) -> Self {
-        let message =
-            if what.is_empty() { "Permission check failed".into() } else { format!("Permission check failed ({what})") };
+        let message = if what.is_empty() {
+            "Permission check failed".into()
+        } else {
+            format!("Permission check failed ({what})")
+        };
         Self { status: 403, message, errors: None }
     }
 

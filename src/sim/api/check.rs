@@ -117,9 +117,7 @@ fn scalar(spec: &Param, text: &str, name: &str, wordy: bool) -> Result<(), Strin
     let kind = spec.kind.as_deref().unwrap_or("string");
     let digits = text.trim_start_matches(['+', '-']);
     let fits = match kind {
-        "integer" => {
-            text.len() - digits.len() <= 1 && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
-        }
+        "integer" => text.len() - digits.len() <= 1 && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
         "number" => text.parse::<f64>().is_ok(),
         "boolean" if wordy => matches!(text, "0" | "1" | "on" | "off" | "yes" | "no" | "true" | "false"),
         "boolean" => matches!(text, "0" | "1"),
@@ -200,7 +198,8 @@ mod tests {
             said["memory"],
             "invalid format - format error\nmemory.current: value must have a minimum value of 16\n"
         );
-        let said = errors("/nodes/{node}/qemu/{vmid}/clone", "POST", serde_json::json!({"newid": "50", "full": "true"}));
+        let said =
+            errors("/nodes/{node}/qemu/{vmid}/clone", "POST", serde_json::json!({"newid": "50", "full": "true"}));
         assert_eq!(said["newid"], "invalid format - value does not look like a valid VM ID\n");
         assert_eq!(said["full"], "type check ('boolean') failed - got 'true'");
     }

@@ -298,9 +298,21 @@ fn drive(world: &World, plan: &Plan, key: &str, value: &str, ops: &mut Vec<Op>) 
         size: volume.size,
         used: if linked { volume.used / 8 } else { volume.used },
         format: match &plan.format {
-            _ if linked => if to.kind.files() { "qcow2".into() } else { "raw".into() },
+            _ if linked => {
+                if to.kind.files() {
+                    "qcow2".into()
+                } else {
+                    "raw".into()
+                }
+            }
             Some(format) if !cloudinit => format.clone(),
-            _ if to.kind.files() => if cloudinit { "qcow2".into() } else { volume.format.clone() },
+            _ if to.kind.files() => {
+                if cloudinit {
+                    "qcow2".into()
+                } else {
+                    volume.format.clone()
+                }
+            }
             _ => "raw".into(),
         },
         cloudinit,

@@ -10,13 +10,35 @@ use crate::sim::world::{Mode, Op, Vm, Who, World};
 
 /// Parameters of the call that are no configuration.
 const NOT_CONFIG: [&str; 11] = [
-    "node", "vmid", "digest", "delete", "revert", "skiplock", "force", "background_delay", "import-working-storage",
-    "pool", "start",
+    "node",
+    "vmid",
+    "digest",
+    "delete",
+    "revert",
+    "skiplock",
+    "force",
+    "background_delay",
+    "import-working-storage",
+    "pool",
+    "start",
 ];
 /// What a running guest takes at once.
 const AT_ONCE: [&str; 15] = [
-    "description", "name", "onboot", "protection", "tags", "startup", "hookscript", "ciuser", "cipassword", "citype",
-    "ciupgrade", "sshkeys", "nameserver", "searchdomain", "cicustom",
+    "description",
+    "name",
+    "onboot",
+    "protection",
+    "tags",
+    "startup",
+    "hookscript",
+    "ciuser",
+    "cipassword",
+    "citype",
+    "ciupgrade",
+    "sshkeys",
+    "nameserver",
+    "searchdomain",
+    "cicustom",
 ];
 
 /// What is to be written.
@@ -115,7 +137,8 @@ pub fn writable(world: &mut World, vmid: u32) -> Result<(), Fail> {
     }
     let pid = world.fresh_pid();
     let node = world.guests.get(&vmid).map(|vm| vm.node.clone()).unwrap_or_default();
-    Err(format!("unable to open file '/etc/pve/nodes/{node}/qemu-server/{vmid}.conf.tmp.{pid}' - Permission denied").into())
+    Err(format!("unable to open file '/etc/pve/nodes/{node}/qemu-server/{vmid}.conf.tmp.{pid}' - Permission denied")
+        .into())
 }
 
 fn same(vm: &Vm, digest: Option<&str>) -> Result<(), Fail> {
@@ -150,7 +173,8 @@ pub fn check_values(world: &World, change: &Change) -> Result<(), Fail> {
 }
 
 fn valid_keys(text: &str) -> bool {
-    let plain = text.replace("%0A", "\n").replace("%20", " ").replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+    let plain =
+        text.replace("%0A", "\n").replace("%20", " ").replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
     plain.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).all(|line| {
         line.split(' ').any(|word| word.starts_with("ssh-") || word.starts_with("ecdsa-") || word.starts_with("sk-"))
             && line.contains(' ')
@@ -178,8 +202,8 @@ pub fn check_rights(world: &World, who: &Who, vmid: u32, change: &Change) -> Res
                     check_bridge(world, who, value)?;
                 }
             }
-            "ipconfig" | "nameserver" | "searchdomain" | "ciuser" | "cipassword" | "citype" | "ciupgrade" | "sshkeys"
-            | "cicustom" => need(&["VM.Config.Cloudinit", "VM.Config.Network"], true)?,
+            "ipconfig" | "nameserver" | "searchdomain" | "ciuser" | "cipassword" | "citype" | "ciupgrade"
+            | "sshkeys" | "cicustom" => need(&["VM.Config.Cloudinit", "VM.Config.Network"], true)?,
             "scsi" | "ide" | "sata" | "virtio" | "efidisk" | "tpmstate" | "unused" => {
                 if value.contains("cloudinit") {
                     need(&["VM.Config.Cloudinit", "VM.Config.CDROM"], false)?;
@@ -197,7 +221,9 @@ pub fn check_rights(world: &World, who: &Who, vmid: u32, change: &Change) -> Res
             }
             "boot" | "bootdisk" | "vmstatestorage" => need(&["VM.Config.Disk"], false)?,
             "acpi" | "hotplug" | "kvm" | "machine" | "scsihw" | "smbios" | "tablet" | "vga" | "watchdog" | "audio"
-            | "rng" | "vmgenid" | "serial" | "usb" | "parallel" | "hostpci" | "arch" => need(&["VM.Config.HWType"], false)?,
+            | "rng" | "vmgenid" | "serial" | "usb" | "parallel" | "hostpci" | "arch" => {
+                need(&["VM.Config.HWType"], false)?
+            }
             _ => need(&["VM.Config.Options"], false)?,
         }
     }
@@ -283,11 +309,8 @@ fn remove(world: &mut World, vmid: u32, key: &str, running: bool) -> Result<(), 
 fn straight(world: &mut World, vmid: u32, key: &str, value: &str) -> String {
     match key {
         "tags" => {
-            let mut tags: Vec<String> = value
-                .split([',', ';', ' '])
-                .filter(|tag| !tag.is_empty())
-                .map(str::to_ascii_lowercase)
-                .collect();
+            let mut tags: Vec<String> =
+                value.split([',', ';', ' ']).filter(|tag| !tag.is_empty()).map(str::to_ascii_lowercase).collect();
             tags.sort();
             tags.dedup();
             tags.join(";")
@@ -357,7 +380,9 @@ fn allocate(world: &mut World, vmid: u32, key: &str, value: &str, ops: &mut Vec<
         let rest: Vec<&str> = value
             .split(',')
             .skip(1)
-            .filter(|part| !part.starts_with("import-from=") && !part.starts_with("format=") && !part.starts_with("size="))
+            .filter(|part| {
+                !part.starts_with("import-from=") && !part.starts_with("format=") && !part.starts_with("size=")
+            })
             .collect();
         let mut text = std::iter::once(id.as_str()).chain(rest).collect::<Vec<_>>().join(",");
         if cloudinit && !text.contains("media=cdrom") {

@@ -33,7 +33,9 @@ pub fn create(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     check_values(world, &change)?;
     for value in change.set.iter().filter(|(key, _)| is_drive(key)).map(|(_, value)| value) {
         if property(value, "import-from").is_some_and(|path| path.starts_with('/')) && !call.who.is_root() {
-            return Err("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.".into());
+            return Err(
+                "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.".into()
+            );
         }
     }
     let number = vmid.to_string();
@@ -48,7 +50,8 @@ pub fn create(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     ] {
         change.set.entry(key.into()).or_insert(value);
     }
-    let boot: Vec<&str> = change.set.keys().map(String::as_str).filter(|key| is_drive(key) || key.starts_with("net")).collect();
+    let boot: Vec<&str> =
+        change.set.keys().map(String::as_str).filter(|key| is_drive(key) || key.starts_with("net")).collect();
     let order = format!("order={}", boot.join(";"));
     if !boot.is_empty() {
         change.set.entry("boot".into()).or_insert(order);

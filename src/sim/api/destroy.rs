@@ -32,7 +32,9 @@ fn begin(world: &mut World, vmid: u32, node: &str, purge: bool, sweep: bool) -> 
         return Err(format!("VM {vmid} is running - destroy failed").into());
     }
     let mut volumes: Vec<String> = Vm::drives(&vm.config).iter().map(|(_, value)| volid(value).to_owned()).collect();
-    volumes.extend(vm.config.iter().filter(|(key, _)| key.starts_with("unused")).map(|(_, value)| volid(value).to_owned()));
+    volumes.extend(
+        vm.config.iter().filter(|(key, _)| key.starts_with("unused")).map(|(_, value)| volid(value).to_owned()),
+    );
     if sweep {
         volumes.extend(world.volumes_of(vmid));
     }

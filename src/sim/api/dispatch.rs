@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::schema::{self, Route};
 use super::{Call, Caller, Fail, Reply, Request, check, permit};
-use super::{access, agent, clone, cluster, config, create, destroy, login, nodes, pools, power, qemu, resize, snapshot, storages, tasks, template};
+use super::{
+    access, agent, clone, cluster, config, create, destroy, login, nodes, pools, power, qemu, resize, snapshot,
+    storages, tasks, template,
+};
 use crate::sim::world::{Who, World};
 
 /// Milliseconds until a failed login is answered.
@@ -42,12 +45,7 @@ impl World {
             self.reach(&request.entry, &node)?;
         }
         let params = check::params(entry, &params).map_err(|errors| (Fail::params(errors), 0))?;
-        let call = Call {
-            who,
-            entry: request.entry.clone(),
-            params,
-            shell: matches!(request.caller, Caller::Shell),
-        };
+        let call = Call { who, entry: request.entry.clone(), params, shell: matches!(request.caller, Caller::Shell) };
         Ok((route, call))
     }
 
@@ -96,7 +94,9 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
         ("GET", "/cluster/tasks") => tasks::cluster(world, call),
         ("GET", "/cluster/nextid") => cluster::nextid(world, call),
         ("GET", "/cluster/options") => cluster::options(world, call),
-        ("GET", "/cluster/log" | "/cluster/backup" | "/cluster/backup-info/not-backed-up") => Ok(Reply::Data(json!([]))),
+        ("GET", "/cluster/log" | "/cluster/backup" | "/cluster/backup-info/not-backed-up") => {
+            Ok(Reply::Data(json!([])))
+        }
         ("GET", "/cluster/ha") => Ok(index(&["status", "resources", "groups", "rules"])),
         ("GET", "/cluster/ha/groups") if !world.version.starts_with('8') => {
             Err("cannot index groups: ha groups have been migrated to rules".into())

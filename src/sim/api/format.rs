@@ -34,8 +34,7 @@ pub fn format(name: &str, value: &str, param: &str) -> Result<(), String> {
                 && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         }
         "pve-poolid" => {
-            !value.is_empty()
-                && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+            !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
         }
         "pve-tag" => {
             let mut chars = value.chars();

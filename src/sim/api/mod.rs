@@ -76,13 +76,7 @@ pub struct Request {
 impl Request {
     /// A call as root in a shell of a node, as `qm` makes it.
     pub fn shell(node: &str, method: &str, path: &str, params: Params) -> Self {
-        Self {
-            entry: node.into(),
-            method: method.into(),
-            path: path.into(),
-            params,
-            caller: Caller::Shell,
-        }
+        Self { entry: node.into(), method: method.into(), path: path.into(), params, caller: Caller::Shell }
     }
 }
 

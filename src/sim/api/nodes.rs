@@ -154,17 +154,23 @@ pub fn rrddata(world: &World, call: &Call) -> Result<Reply, Fail> {
             let mut row = json!({ "time": time });
             if time >= world.epoch - 3600 {
                 let cpu = 0.02 + 0.1 * dice(world.seed, &["rrd", &name, &time.to_string()]);
-                super::cluster::merge(&mut row, json!({
-                    "cpu": cpu, "maxcpu": node.cores, "loadavg": cpu * node.cores as f64, "iowait": 0.001,
-                    "memtotal": node.memory, "memused": mem as f64, "swaptotal": 0, "swapused": 0,
-                    "roottotal": DISK, "rootused": DISK_USED as f64, "netin": 12_000.0, "netout": 9_000.0,
-                }));
+                super::cluster::merge(
+                    &mut row,
+                    json!({
+                        "cpu": cpu, "maxcpu": node.cores, "loadavg": cpu * node.cores as f64, "iowait": 0.001,
+                        "memtotal": node.memory, "memused": mem as f64, "swaptotal": 0, "swapused": 0,
+                        "roottotal": DISK, "rootused": DISK_USED as f64, "netin": 12_000.0, "netout": 9_000.0,
+                    }),
+                );
                 if world.version.starts_with('9') {
-                    super::cluster::merge(&mut row, json!({
-                        "memavailable": (node.memory - mem) as f64, "arcsize": 0,
-                        "pressurecpusome": cpu, "pressureiosome": 0, "pressureiofull": 0,
-                        "pressurememorysome": 0, "pressurememoryfull": 0,
-                    }));
+                    super::cluster::merge(
+                        &mut row,
+                        json!({
+                            "memavailable": (node.memory - mem) as f64, "arcsize": 0,
+                            "pressurecpusome": cpu, "pressureiosome": 0, "pressureiofull": 0,
+                            "pressurememorysome": 0, "pressurememoryfull": 0,
+                        }),
+                    );
                 }
             }
             row

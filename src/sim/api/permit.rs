@@ -45,7 +45,8 @@ fn rule_holds(world: &World, who: &Who, rule: &Value, params: &Params) -> Result
                 return Err(Fail::forbidden(""));
             }
             let path = filled(text(1), params);
-            let wanted: Vec<&str> = parts.get(2).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let wanted: Vec<&str> =
+                parts.get(2).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
             privileges(world, who, &path, &wanted, option("any").is_some())
         }
         "userid-param" => {
@@ -60,7 +61,8 @@ fn rule_holds(world: &World, who: &Who, rule: &Value, params: &Params) -> Result
             }
         }
         "userid-group" => {
-            let wanted: Vec<&str> = parts.get(1).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let wanted: Vec<&str> =
+                parts.get(1).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
             privileges(world, who, "/access/groups", &wanted, true)
         }
         _ => Ok(()),

@@ -172,10 +172,13 @@ pub fn current(world: &World, call: &Call) -> Result<Reply, Fail> {
         row["agent"] = json!(1);
     }
     if vm.run.is_some() {
-        merge(&mut row, json!({
-            "running-qemu": "10.0.13", "running-machine": "pc-i440fx-10.0+pve0",
-            "diskread": 90_000_000, "diskwrite": 4_096_000,
-        }));
+        merge(
+            &mut row,
+            json!({
+                "running-qemu": "10.0.13", "running-machine": "pc-i440fx-10.0+pve0",
+                "diskread": 90_000_000, "diskwrite": 4_096_000,
+            }),
+        );
     }
     Ok(Reply::Data(row))
 }
@@ -186,11 +189,14 @@ pub fn feature(world: &World, call: &Call) -> Result<Reply, Fail> {
     let nodes: Vec<&String> = world.nodes.keys().filter(|node| reachable(world, vm, node)).collect();
     let has = match call.need("feature").as_str() {
         "clone" => linkable(world, vm).is_ok(),
-        "snapshot" => !vm.template() && disks(vm).iter().all(|(_, value)| {
-            storage::split_volid(volid(value))
-                .and_then(|(id, _)| world.storages.get(id))
-                .is_some_and(|storage| storage.kind != storage::Kind::Lvm)
-        }),
+        "snapshot" => {
+            !vm.template()
+                && disks(vm).iter().all(|(_, value)| {
+                    storage::split_volid(volid(value))
+                        .and_then(|(id, _)| world.storages.get(id))
+                        .is_some_and(|storage| storage.kind != storage::Kind::Lvm)
+                })
+        }
         _ => true,
     };
     Ok(Reply::Data(json!({ "hasFeature": u8::from(has), "nodes": nodes })))
@@ -227,7 +233,8 @@ pub fn linkable(world: &World, vm: &Vm) -> Result<(), Fail> {
 /// GET cloudinit: what the drive holds and what it would hold.
 pub fn cloudinit(world: &World, call: &Call) -> Result<Reply, Fail> {
     let vm = guest(world, call)?;
-    let keys = ["citype", "ciuser", "cipassword", "ciupgrade", "sshkeys", "nameserver", "searchdomain", "ipconfig0", "name"];
+    let keys =
+        ["citype", "ciuser", "cipassword", "ciupgrade", "sshkeys", "nameserver", "searchdomain", "ipconfig0", "name"];
     let rows = keys
         .iter()
         .filter_map(|key| {
@@ -264,7 +271,9 @@ pub fn dump(world: &World, call: &Call) -> Result<Reply, Fail> {
             text.push_str("chpasswd:\n  expire: False\nusers:\n  - default\npackage_upgrade: true\n");
             text
         }
-        "network" => "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      subnets:\n      - type: dhcp4\n".into(),
+        "network" => {
+            "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      subnets:\n      - type: dhcp4\n".into()
+        }
         _ => format!("instance-id: {}\n", digest_of(vm)),
     };
     Ok(Reply::Data(json!(text)))

@@ -62,7 +62,10 @@ pub fn content(world: &World, call: &Call) -> Result<Reply, Fail> {
     let mut rows = Vec::new();
     for (name, volume) in &storage.volumes {
         let here = volume.node.as_ref().is_none_or(|at| *at == node);
-        if !here || owner.is_some_and(|id| id != u64::from(volume.vmid)) || wanted.as_ref().is_some_and(|w| w != "images") {
+        if !here
+            || owner.is_some_and(|id| id != u64::from(volume.vmid))
+            || wanted.as_ref().is_some_and(|w| w != "images")
+        {
             continue;
         }
         let mut row = json!({

@@ -160,7 +160,8 @@ pub fn log(world: &World, call: &Call) -> Result<Reply, Fail> {
     if total == 0 {
         return Ok(Reply::Listed(json!([{ "n": 1, "t": "no content" }]), 1));
     }
-    let rows = lines.iter().enumerate().skip(start).take(limit).map(|(at, text)| json!({ "n": at + 1, "t": text })).collect();
+    let rows =
+        lines.iter().enumerate().skip(start).take(limit).map(|(at, text)| json!({ "n": at + 1, "t": text })).collect();
     Ok(Reply::Listed(rows, total))
 }
 

@@ -133,10 +133,8 @@ impl Inside {
     /// The public half of the host key, as in `/etc/ssh/ssh_host_ed25519_key.pub`.
     pub fn host_key_line(&self) -> String {
         let pair = ssh_key::private::Ed25519Keypair::from_seed(&self.host_key);
-        let key = ssh_key::PublicKey::new(
-            ssh_key::public::KeyData::Ed25519(pair.public),
-            format!("root@{}", self.hostname),
-        );
+        let key =
+            ssh_key::PublicKey::new(ssh_key::public::KeyData::Ed25519(pair.public), format!("root@{}", self.hostname));
         key.to_openssh().unwrap_or_default()
     }
 

@@ -1,13 +1,54 @@
 //! The programs of a guest: what a roll call asks and what an admin types first.
 
-use super::shell::{Exit, Output, Session, line};
 use super::Inside;
+use super::shell::{Exit, Output, Session, line};
 
 const PROGRAMS: [&str; 45] = [
-    "[", "bash", "cat", "cd", "clear", "cloud-init", "date", "df", "echo", "env", "exit", "export", "false", "free",
-    "grep", "head", "hostname", "hostnamectl", "id", "ip", "kill", "logout", "ls", "lscpu", "mkdir", "nproc",
-    "printf", "ps", "pwd", "rm", "sh", "sleep", "sudo", "sync", "systemctl", "tail", "tee", "test", "touch", "tr",
-    "true", "uname", "uptime", "wc", "whoami",
+    "[",
+    "bash",
+    "cat",
+    "cd",
+    "clear",
+    "cloud-init",
+    "date",
+    "df",
+    "echo",
+    "env",
+    "exit",
+    "export",
+    "false",
+    "free",
+    "grep",
+    "head",
+    "hostname",
+    "hostnamectl",
+    "id",
+    "ip",
+    "kill",
+    "logout",
+    "ls",
+    "lscpu",
+    "mkdir",
+    "nproc",
+    "printf",
+    "ps",
+    "pwd",
+    "rm",
+    "sh",
+    "sleep",
+    "sudo",
+    "sync",
+    "systemctl",
+    "tail",
+    "tee",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "uname",
+    "uptime",
+    "wc",
+    "whoami",
 ];
 
 /// The program a word means; none when there is no such thing.
@@ -159,7 +200,10 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
             let text = String::from_utf8_lossy(&text).into_owned();
             let hits: Vec<&str> = text.lines().filter(|line| line.contains(&pattern)).collect();
             let code = i32::from(hits.is_empty());
-            Output { exit: Exit::Code(code), ..Output::said(hits.iter().map(|hit| format!("{hit}\n")).collect::<String>()) }
+            Output {
+                exit: Exit::Code(code),
+                ..Output::said(hits.iter().map(|hit| format!("{hit}\n")).collect::<String>())
+            }
         }
         "test" | "[" => {
             let words: Vec<&str> = args.iter().map(String::as_str).filter(|word| *word != "]").collect();
@@ -211,10 +255,9 @@ fn about(inside: &Inside, session: &Session, name: &str, args: &[String]) -> Out
         "id" => {
             let user = arg(0).unwrap_or(&session.user);
             match inside.users.get(user) {
-                Some(login) => Output::said(format!(
-                    "uid={0}({1}) gid={0}({1}) groups={0}({1})\n",
-                    login.uid, login.name
-                )),
+                Some(login) => {
+                    Output::said(format!("uid={0}({1}) gid={0}({1}) groups={0}({1})\n", login.uid, login.name))
+                }
                 None => Output::complaint(1, format!("id: ‘{user}’: no such user\n")),
             }
         }
@@ -256,7 +299,8 @@ fn about(inside: &Inside, session: &Session, name: &str, args: &[String]) -> Out
         }
         "ps" => Output::said("    PID TTY          TIME CMD\n   4711 pts/0    00:00:00 bash\n"),
         "ip" => {
-            let address = inside.address.map_or(String::new(), |(a, p)| format!("    inet {a}/{p} scope global ens18\n"));
+            let address =
+                inside.address.map_or(String::new(), |(a, p)| format!("    inet {a}/{p} scope global ens18\n"));
             Output::said(format!(
                 "1: lo: <LOOPBACK,UP,LOWER_UP>\n    inet 127.0.0.1/8 scope host lo\n2: ens18: <BROADCAST,MULTICAST,UP,LOWER_UP>\n    link/ether {}\n{address}",
                 inside.mac

@@ -133,6 +133,10 @@ pub fn line(inside: &mut Inside, session: &mut Session, text: &str, stdin: &[u8]
             return Output::complaint(2, format!("sh: 1: Syntax error: {what}\n"));
         }
     };
+    if let Some(word) = keyword(&tokens) {
+        session.status = 2;
+        return Output::complaint(2, format!("sh: 1: {word}: this small shell does not know it\n"));
+    }
     let mut all = Output::code(0);
     let mut skip = false;
     let mut at = 0;
@@ -163,6 +167,20 @@ pub fn line(inside: &mut Inside, session: &mut Session, text: &str, stdin: &[u8]
         all.exit = Exit::Code(code);
     }
     all
+}
+
+/// A word of the grammar this shell leaves out, where a command should stand.
+fn keyword(tokens: &[Token]) -> Option<&str> {
+    tokens.iter().enumerate().find_map(|(at, token)| {
+        let first = at == 0 || matches!(tokens[at - 1], Token::Op(";" | "&&" | "||" | "|"));
+        match token {
+            Token::Word(pieces) if first => match &pieces[..] {
+                [Piece::Text(word)] => KEYWORDS.contains(&word.as_str()).then_some(word.as_str()),
+                _ => None,
+            },
+            _ => None,
+        }
+    })
 }
 
 fn pipeline(inside: &mut Inside, session: &mut Session, tokens: &[Token], stdin: &[u8]) -> Output {
@@ -213,9 +231,6 @@ fn command(inside: &mut Inside, session: &mut Session, tokens: &[Token], stdin: 
     }
     let mut done = match words.first() {
         None => Output::code(0),
-        Some(word) if KEYWORDS.contains(&word.as_str()) => {
-            Output::complaint(2, format!("sh: 1: {word}: this small shell does not know it\n"))
-        }
         Some(word) => match programs::resolve(word) {
             Some(name) => programs::run(inside, session, name, &words[1..], &input),
             None => Output::complaint(127, format!("sh: 1: {word}: not found\n")),

@@ -72,7 +72,12 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, node: Arc<str>, wo
         answer(request, node.clone(), world.clone(), last)
     });
     let mut server = http1::Builder::new();
-    server.auto_date_header(false).title_case_headers(true).max_headers(64).timer(TokioTimer::new()).header_read_timeout(IDLE);
+    server
+        .auto_date_header(false)
+        .title_case_headers(true)
+        .max_headers(64)
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE);
     // a connection that ends in an error was cut on purpose, or by the client
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
@@ -118,9 +123,7 @@ fn caller(request: &Request<Incoming>) -> Caller {
         .map(|value| body::decoded(value, false));
     match (header(AUTHORIZATION.as_str()), cookie) {
         (Some(value), _) if value.starts_with("PVEAPIToken") => Caller::Header(body::decoded(value, false)),
-        (_, Some(ticket)) => {
-            Caller::Ticket { ticket, csrf: header("CSRFPreventionToken").map(str::to_owned) }
-        }
+        (_, Some(ticket)) => Caller::Ticket { ticket, csrf: header("CSRFPreventionToken").map(str::to_owned) },
         (Some(value), None) => Caller::Header(value.to_owned()),
         (None, None) => Caller::Nobody,
     }

@@ -156,11 +156,8 @@ fn levels(path: &str) -> Vec<String> {
 impl World {
     /// What a caller may do on a path.
     pub fn privileges(&self, who: &Who, path: &str) -> Privileges {
-        let pool = path
-            .strip_prefix("/vms/")
-            .and_then(|id| id.parse().ok())
-            .and_then(|id| self.pool_of(id))
-            .or_else(|| {
+        let pool =
+            path.strip_prefix("/vms/").and_then(|id| id.parse().ok()).and_then(|id| self.pool_of(id)).or_else(|| {
                 let storage = path.strip_prefix("/storage/")?;
                 self.pools
                     .iter()
@@ -173,12 +170,8 @@ impl World {
             self.access.listed(&who.user, path, pool)
         };
         let Some(name) = &who.token else { return user };
-        let separate = self
-            .access
-            .users
-            .get(&who.user)
-            .and_then(|user| user.tokens.get(name))
-            .is_none_or(|token| token.privsep);
+        let separate =
+            self.access.users.get(&who.user).and_then(|user| user.tokens.get(name)).is_none_or(|token| token.privsep);
         if !separate {
             return user;
         }

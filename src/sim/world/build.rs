@@ -127,9 +127,7 @@ impl World {
         }
         config.entry("smbios1".into()).or_insert_with(|| format!("uuid={}", uuid(self.seed, &["smbios", &number])));
         config.entry("vmgenid".into()).or_insert_with(|| uuid(self.seed, &["genid", &number]));
-        config
-            .entry("meta".into())
-            .or_insert_with(|| format!("creation-qemu=10.0.13,ctime={}", self.epoch - 86_400));
+        config.entry("meta".into()).or_insert_with(|| format!("creation-qemu=10.0.13,ctime={}", self.epoch - 86_400));
         for value in config.iter_mut().filter(|(key, _)| key.starts_with("net")).map(|(_, value)| value) {
             if let Some(rest) = value.strip_prefix("virtio,") {
                 *value = format!("virtio={},{rest}", self.mac(&number));

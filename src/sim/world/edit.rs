@@ -14,12 +14,8 @@ impl World {
     /// Switches a node off (its guests die with it) or on.
     pub fn set_node_online(&mut self, node: &str, online: bool) {
         if !online {
-            let dead: Vec<u32> = self
-                .guests
-                .values()
-                .filter(|vm| vm.node == node && vm.run.is_some())
-                .map(|vm| vm.vmid)
-                .collect();
+            let dead: Vec<u32> =
+                self.guests.values().filter(|vm| vm.node == node && vm.run.is_some()).map(|vm| vm.vmid).collect();
             for vmid in dead {
                 self.power_off(vmid);
                 self.forget(vmid);

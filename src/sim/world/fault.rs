@@ -147,9 +147,7 @@ impl Faults {
 /// A number from 0 to 1 that depends on nothing but its arguments.
 pub fn dice(seed: u64, parts: &[&str]) -> f64 {
     let bytes = digest(seed, parts);
-    let number = u64::from_be_bytes([
-        bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-    ]);
+    let number = u64::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
     (number >> 11) as f64 / (1u64 << 53) as f64
 }
 

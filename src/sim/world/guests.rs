@@ -109,8 +109,8 @@ impl World {
         let Some(run) = &vm.run else {
             return Some((format!("VM {} is not running", vm.vmid), false));
         };
-        let answers = run.up.is_some() && !run.hung && !run.silent && configured == Some(true)
-            && guest::has_agent(&vm.image);
+        let answers =
+            run.up.is_some() && !run.hung && !run.silent && configured == Some(true) && guest::has_agent(&vm.image);
         (!answers).then(|| ("QEMU guest agent is not running".into(), true))
     }
 

@@ -33,9 +33,7 @@ pub enum Op {
 
 impl Op {
     /// `Op::Run` from a closure.
-    pub fn run(
-        deed: impl FnOnce(&mut World, JobId) -> Result<Vec<Op>, Fail> + Send + 'static,
-    ) -> Self {
+    pub fn run(deed: impl FnOnce(&mut World, JobId) -> Result<Vec<Op>, Fail> + Send + 'static) -> Self {
         Self::Run(Box::new(deed))
     }
 

@@ -40,9 +40,7 @@ impl LockKey {
     /// The line a task logs when it has to wait.
     pub fn waiting_text(&self) -> Option<String> {
         match self {
-            Self::Config(_) | Self::Storage { node: Some(_), .. } => {
-                Some("trying to acquire lock...".into())
-            }
+            Self::Config(_) | Self::Storage { node: Some(_), .. } => Some("trying to acquire lock...".into()),
             Self::Storage { storage, node: None } => {
                 Some(format!("trying to acquire cfs lock 'storage-{storage}' ..."))
             }
@@ -79,10 +77,7 @@ impl Slot {
     fn admits(&self, places: usize, mode: Mode) -> bool {
         match mode {
             Mode::Shared => self.holders.iter().all(|(_, held)| *held == Mode::Shared),
-            Mode::Exclusive => {
-                self.holders.len() < places
-                    && (places > 1 || self.holders.is_empty())
-            }
+            Mode::Exclusive => self.holders.len() < places && (places > 1 || self.holders.is_empty()),
         }
     }
 }

@@ -159,9 +159,12 @@ impl World {
     pub fn advance(&mut self, now: Ms) {
         while let Some(at) = self.next_wake().filter(|at| *at <= now) {
             self.now = self.now.max(at);
-            let ended: Vec<Flow> =
-                self.pipes.values_mut().filter(|p| p.next_end().is_some_and(|end| end <= at))
-                    .flat_map(|pipe| pipe.finished(at)).collect();
+            let ended: Vec<Flow> = self
+                .pipes
+                .values_mut()
+                .filter(|p| p.next_end().is_some_and(|end| end <= at))
+                .flat_map(|pipe| pipe.finished(at))
+                .collect();
             for flow in ended {
                 self.flow_ended(flow);
             }

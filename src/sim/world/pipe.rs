@@ -69,10 +69,7 @@ impl Pipe {
     pub fn left(&self, now: Ms, flow: Flow) -> Option<f64> {
         let passed = now.saturating_sub(self.at) as f64;
         let rate = self.rate();
-        self.users
-            .iter()
-            .find(|(user, _)| *user == flow)
-            .map(|(_, left)| (left - passed * rate).max(0.0))
+        self.users.iter().find(|(user, _)| *user == flow).map(|(_, left)| (left - passed * rate).max(0.0))
     }
 
     /// When the next user is done, if nothing changes.

@@ -293,10 +293,7 @@ impl World {
     }
 
     fn job_of_task(&self, upid: &str) -> Option<JobId> {
-        self.jobs
-            .iter()
-            .find(|(_, job)| matches!(&job.purpose, Purpose::Task(own) if own == upid))
-            .map(|(id, _)| *id)
+        self.jobs.iter().find(|(_, job)| matches!(&job.purpose, Purpose::Task(own) if own == upid)).map(|(id, _)| *id)
     }
 
     /// Stops a task as DELETE does: it cleans up and ends with `interrupted by signal`.

@@ -40,12 +40,8 @@ impl World {
             return;
         }
         let now = self.now;
-        let fresh: Vec<(u32, Stat)> = self
-            .guests
-            .values()
-            .filter(|vm| vm.node == node)
-            .map(|vm| (vm.vmid, self.measure(vm)))
-            .collect();
+        let fresh: Vec<(u32, Stat)> =
+            self.guests.values().filter(|vm| vm.node == node).map(|vm| (vm.vmid, self.measure(vm))).collect();
         self.stats.extend(fresh);
         if let Some(node) = self.nodes.get_mut(node) {
             node.stats_at = Some(now);

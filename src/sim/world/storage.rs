@@ -104,10 +104,7 @@ pub struct Storage {
 impl Storage {
     /// The lock of this storage as seen from a node.
     pub fn lock(&self, node: &str) -> LockKey {
-        LockKey::Storage {
-            storage: self.id.clone(),
-            node: (!self.shared).then(|| node.to_owned()),
-        }
+        LockKey::Storage { storage: self.id.clone(), node: (!self.shared).then(|| node.to_owned()) }
     }
 
     /// The pipe its copies go through, as seen from a node.

@@ -45,8 +45,15 @@ impl Upid {
         let kind = parts.next()?.to_owned();
         let id = parts.next()?.to_owned();
         let user = parts.next()?.to_owned();
-        (parts.next() == Some("") && parts.next().is_none() && !node.is_empty() && !kind.is_empty())
-            .then_some(Self { node, pid, pstart, starttime, kind, id, user })
+        (parts.next() == Some("") && parts.next().is_none() && !node.is_empty() && !kind.is_empty()).then_some(Self {
+            node,
+            pid,
+            pstart,
+            starttime,
+            kind,
+            id,
+            user,
+        })
     }
 
     /// The user without the token's name.

@@ -99,11 +99,7 @@ impl Vm {
 
     /// Drives: key and property string, without unused ones.
     pub fn drives(config: &BTreeMap<String, String>) -> Vec<(String, String)> {
-        config
-            .iter()
-            .filter(|(key, _)| is_drive(key))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
+        config.iter().filter(|(key, _)| is_drive(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// Is the guest agent switched on? `None` when the key is absent.
@@ -125,10 +121,7 @@ impl Vm {
             Some(key) => config.get(key),
             None => drives.iter().map(|(_, value)| value).find(|value| !value.contains("media=cdrom")),
         };
-        drive
-            .and_then(|value| property(value, "size"))
-            .and_then(|size| super::storage::parse_size(&size))
-            .unwrap_or(0)
+        drive.and_then(|value| property(value, "size")).and_then(|size| super::storage::parse_size(&size)).unwrap_or(0)
     }
 }
 
