@@ -9,9 +9,10 @@ use russh::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Behind, Door, channel, keys};
+use super::{Behind, Door, channel, keys, session};
 
-/// Serves one connection to a guest, until either side ends or the guest stops running.
+/// Serves one connection to a guest, until either side ends or the guest stops running:
+/// then it breaks off.
 pub(super) async fn serve<S, B>(stream: S, door: Door, behind: Arc<B>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -19,13 +20,9 @@ where
 {
     let config = keys::config(&door.host_key);
     let handler = Handler { door: door.clone(), behind: Arc::clone(&behind), user: String::new() };
-    let Ok(running) = server::run_stream(config, stream, handler).await else { return };
-    let handle = running.handle();
     tokio::select! {
-        _ = running => {}
-        () = behind.gone(&door) => {
-            let _ = handle.disconnect(russh::Disconnect::ByApplication, "the machine stopped".into(), String::new()).await;
-        }
+        () = session(config, stream, handler, u64::MAX) => {}
+        () = behind.gone(&door) => {}
     }
 }
 

@@ -6,20 +6,23 @@
 mod channel;
 mod guest;
 mod keys;
+mod land;
 mod line;
 mod node;
 mod programs;
+mod qm;
 mod terminal;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
 pub use keys::{Pair, pair};
+pub use land::Land;
 
 /// What a command said and how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,7 +103,7 @@ pub enum Welcome {
     /// Accepted, and then nothing.
     Stall,
     /// Closed after this many bytes of the server's own.
-    CutAfter(usize),
+    CutAfter(u64),
     /// Closed at once.
     Refuse,
 }
@@ -119,6 +122,10 @@ pub trait Behind: Send + Sync + 'static {
     fn in_guest(self: Arc<Self>, door: &Door, user: &str) -> Box<dyn Place>;
     /// Waits until this run of the guest has ended.
     async fn gone(&self, door: &Door);
+    /// Waits until the node has failed.
+    async fn down(&self, _node: &str) {
+        std::future::pending().await
+    }
     /// Lets modelled time pass.
     async fn pause(&self, modelled: Duration);
 }
@@ -144,49 +151,60 @@ pub async fn serve<B: Behind>(listener: TcpListener, node: String, keys: NodeKey
         let _ = stream.set_nodelay(true);
         let handler = node::Handler::new(node.clone(), keys.root.clone(), Arc::clone(&behind));
         let (config, welcome) = (Arc::clone(&config), behind.welcome(&node));
+        let (behind, node) = (Arc::clone(&behind), node.clone());
         tokio::spawn(async move {
-            match welcome {
-                Welcome::Serve => session(config, stream, handler).await,
-                Welcome::Refuse => drop(stream),
-                Welcome::Stall => stall(stream).await,
-                Welcome::CutAfter(bytes) => {
-                    let (near, far) = tokio::io::duplex(64 * 1024);
-                    let cut = tokio::spawn(cut_after(stream, near, bytes));
-                    session(config, far, handler).await;
-                    cut.abort();
-                }
+            // A node that fails takes its connections along.
+            tokio::select! {
+                () = welcomed(welcome, config, stream, handler) => {}
+                () = behind.down(&node) => {}
             }
         });
     }
 }
 
-async fn session<S, H>(config: Arc<russh::server::Config>, stream: S, handler: H)
+async fn welcomed<B: Behind>(
+    welcome: Welcome,
+    config: Arc<russh::server::Config>,
+    stream: TcpStream,
+    handler: node::Handler<B>,
+) {
+    match welcome {
+        Welcome::Serve => session(config, stream, handler, u64::MAX).await,
+        Welcome::CutAfter(bytes) => session(config, stream, handler, bytes).await,
+        Welcome::Refuse => drop(stream),
+        Welcome::Stall => stall(stream).await,
+    }
+}
+
+/// Serves one connection; `most` bytes of the server's reach the client. Dropping the future cuts
+/// the connection: the server itself runs as a task of its own, and only a pipe ends here.
+async fn session<S, H>(config: Arc<russh::server::Config>, stream: S, handler: H, most: u64)
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: russh::server::Handler + Send + 'static,
 {
-    if let Ok(running) = russh::server::run_stream(config, stream, handler).await {
-        let _ = running.await;
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        if let Ok(running) = russh::server::run_stream(config, far, handler).await {
+            let _ = running.await;
+        }
+    });
+    let (mut from_client, mut to_client) = tokio::io::split(stream);
+    let (from_server, mut to_server) = tokio::io::split(near);
+    let inwards = async {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let _ = to_server.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    let mut from_server = from_server.take(most);
+    tokio::select! {
+        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+        () = inwards => {}
     }
+    let _ = to_client.shutdown().await;
 }
 
 async fn stall(mut stream: TcpStream) {
     let mut ignored = [0; 1024];
     while matches!(stream.read(&mut ignored).await, Ok(n) if n > 0) {}
-}
-
-async fn cut_after(stream: TcpStream, server: tokio::io::DuplexStream, mut left: usize) {
-    let (mut from_client, mut to_client) = stream.into_split();
-    let (mut from_server, mut to_server) = tokio::io::split(server);
-    let up = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
-    let mut buffer = [0; 4096];
-    while left > 0 {
-        let Ok(n) = from_server.read(&mut buffer).await else { break };
-        let n = n.min(left);
-        if n == 0 || to_client.write_all(&buffer[..n]).await.is_err() {
-            break;
-        }
-        left -= n;
-    }
-    up.abort();
 }
