@@ -11,6 +11,7 @@ mod estimate;
 #[cfg(test)]
 pub(in crate::domain) mod fixture;
 mod gather;
+mod problems;
 mod standing;
 mod steps;
 mod templates;

@@ -19,8 +19,9 @@ use crate::domain::{
 pub(super) enum Fate {
     /// A new number and a new place; the reason where the seat had one before.
     New { because: Option<String> },
-    /// Cloned under the number and on the node it already has.
-    Again { home: Home, verb: Verb, why: String },
+    /// Cloned under the number and on the node it already has; `reserve`: the journal does not say yet that
+    /// these are set aside.
+    Again { home: Home, verb: Verb, reserve: bool, why: String },
     /// Removed and cloned anew under its number.
     Replace { home: Home, stop: bool, changes: Vec<FieldChange>, why: String },
     /// Nothing is cloned.
@@ -44,6 +45,10 @@ pub(super) fn is_half_cloned(row: &SeatProgress, guest: &GuestView) -> bool {
     guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "clone") && !was_made(row)
 }
 
+fn is_done(row: &SeatProgress, step: StepName) -> bool {
+    row.step(step).is_some_and(|step| matches!(step.state, StepState::Ok | StepState::Skipped))
+}
+
 /// Whose a machine is that is not ours, for people.
 pub(super) fn stranger(guest: &GuestView, facts: Option<&GuestFacts>) -> String {
     let name = guest.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
@@ -61,6 +66,7 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         return Fate::New { because: None };
     };
     let guest = input.view.guest(vmid);
+    let reserve = !is_done(row, StepName::Reserve);
     let Some(node) = guest.map(|g| g.node.clone()).or_else(|| row.node.clone()) else {
         return Fate::New { because: None };
     };
@@ -78,16 +84,22 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
             Fate::Again {
                 home,
                 verb: Verb::Create,
+                reserve,
                 why: format!("{vmid} is no longer on the site; made anew on {node}"),
             }
         } else {
-            Fate::Again { home, verb: Verb::Resume, why: format!("run {} set aside {vmid} on {node}", row.run) }
+            Fate::Again {
+                home,
+                verb: Verb::Resume,
+                reserve,
+                why: format!("run {} set aside {vmid} on {node}", row.run),
+            }
         };
     };
     let facts = input.observed.get(&vmid);
     if is_half_cloned(row, guest) {
         let why = format!("run {} began to clone {vmid} on {node}", row.run);
-        return Fate::Again { home, verb: Verb::Resume, why };
+        return Fate::Again { home, verb: Verb::Resume, reserve, why };
     }
     let Some(facts) = facts else {
         return leave(format!("left alone: the settings of {vmid} on {node} could not be read"));
@@ -130,7 +142,9 @@ fn of_ours(
     let rollcall = &input.class.rollcall;
     let Difference { changes, grow, replace, template } = difference(input, spec, facts);
     let running = guest.power == Power::Running;
-    let done = |step| row.step(step).is_some_and(|s| matches!(s.state, StepState::Ok | StepState::Skipped));
+    let done = |step| is_done(row, step);
+    // Steps are asked for until the journal says they are done: each looks first whether there is anything to do.
+    let owed = |step| row.step(step).is_some() && !done(step);
     let settled = |verb, changes, target: Target, why| Fate::Settled {
         home: home.clone(),
         verb,
@@ -138,11 +152,16 @@ fn of_ours(
         steps: target.steps(rollcall),
         why,
     };
+    if row.proven_at.is_none() && !done(StepName::Clone) {
+        let why = format!("run {} cloned it and could not write that down", row.run);
+        return Fate::Again { home, verb: Verb::Resume, reserve: !done(StepName::Reserve), why };
+    }
     let written = done(StepName::Configure);
     if row.proven_at.is_none() && !(written && done(StepName::Start)) {
         let configure = !written || changes.iter().any(|change| change.field != "disk");
         let start = !running || !done(StepName::Start);
-        let target = Target { configure, resize: grow, start, proofs: true, ..Target::default() };
+        let target =
+            Target { configure, resize: grow || owed(StepName::Resize), start, proofs: true, ..Target::default() };
         return settled(Verb::Resume, changes, target, format!("run {} cloned it and went no further", row.run));
     }
     // What was deployed is what is defined: then somebody else changed the machine.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{PlanInput, Problem};
 use crate::domain::{
     NodeName,
-    class::{CloneMode, MachineSpec, TemplateRef},
+    class::{CloneMode, MachineSpec, SeatSpec, TemplateRef},
     cluster::{ClusterView, TemplateView},
     plan::CloneSource,
     size::Size,
@@ -224,6 +224,12 @@ fn usable(view: &ClusterView, storage: &str, node: &NodeName) -> Result<(), Stri
         return Err(format!("storage {storage} may not hold VM disks"));
     }
     Ok(())
+}
+
+/// How much the first disk grows behind the clone, in bytes.
+pub(super) fn growth(templates: &[&TemplateView], spec: &SeatSpec, source: &CloneSource) -> u64 {
+    let own = templates.iter().find(|t| t.vmid == source.template).and_then(|t| t.disks.first()).map_or(0, |d| d.size);
+    spec.machine.disk.map_or(0, |disk| disk.bytes().saturating_sub(own))
 }
 
 /// The room on each storage while a plan fills it: one pot for a shared one, one per node for a local one.

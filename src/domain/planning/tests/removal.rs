@@ -1,0 +1,61 @@
+//! Destroy and check.
+
+use super::*;
+
+fn destroy(world: &World, seats: &[&str]) -> Result<Plan, Vec<Problem>> {
+    let seats: Vec<SeatName> = seats.iter().map(|s| s.parse().unwrap()).collect();
+    world.with(|input| plan_destroy(input, &seats))
+}
+
+#[test]
+fn a_destroy_takes_every_machine_of_the_lab_or_the_seats_named() {
+    let world = standing();
+    let plan = destroy(&world, &[]).unwrap();
+    assert_eq!((plan.kind, plan.count(Verb::Remove)), (RunKind::Destroy, 3));
+    assert!(plan.refused(Consent::default()).is_empty());
+    assert_eq!(verbs(&destroy(&world, &["ada"]).unwrap()), ["ada remove"]);
+    let problem = destroy(&world, &["bob"]).unwrap_err()[0].to_string();
+    assert_eq!(problem, "cs101 has no seat bob; `homeroom status cs101` lists its seats");
+}
+
+#[test]
+fn a_destroy_never_touches_what_is_protected_foreign_or_out_of_sight() {
+    let mut world = standing();
+    world.facts_of("ada").config.insert("protection".into(), "1".into());
+    world.facts_of("grace").ownership = Ownership::Foreign;
+    let node = world.guest_of("teacher").node.to_string();
+    world.take_offline(&node);
+    let plan = destroy(&world, &[]).unwrap();
+    assert_eq!(verbs(&plan), ["teacher leave", "ada leave", "grace remove"]);
+    assert!(plan.seats.iter().all(|seat| seat.steps.is_empty()), "nothing may be done to any of them");
+    assert!(plan.notes[1].contains("is protected and refused"), "{:?}", plan.notes);
+    assert!(plan.notes[2].contains("is never removed"), "{:?}", plan.notes);
+}
+
+#[test]
+fn a_half_made_clone_is_removed_and_a_vanished_machine_forgotten() {
+    let mut world = standing();
+    broken_off_after(&mut world, "ada", StepName::Reserve);
+    world.guest_of("ada").lock = Some("clone".into());
+    world.observed.remove(&world.vmid("ada"));
+    world.vanish("grace");
+    let plan = destroy(&world, &["ada", "grace"]).unwrap();
+    assert_eq!(seat(&plan, "ada").steps, [StepName::Destroy]);
+    assert_eq!((seat(&plan, "grace").verb, seat(&plan, "grace").steps.len()), (Verb::Remove, 0));
+}
+
+fn check(world: &World, seats: &[&str]) -> Result<Plan, Vec<Problem>> {
+    let seats: Vec<SeatName> = seats.iter().map(|s| s.parse().unwrap()).collect();
+    world.with(|input| plan_check(input, &seats))
+}
+
+#[test]
+fn a_check_repeats_the_roll_call_and_starts_nothing() {
+    let mut world = standing();
+    world.guest_of("grace").power = Power::Stopped;
+    let plan = check(&world, &[]).unwrap();
+    assert_eq!(verbs(&plan), ["teacher prove", "ada prove", "grace leave"]);
+    assert_eq!(seat(&plan, "ada").steps, StepName::ROLL_CALL);
+    assert_eq!(verbs(&check(&world, &["ada"]).unwrap()), ["ada prove"]);
+    assert!(check(&World::new(), &[]).unwrap_err()[0].to_string().starts_with("cs101 has no machines to check"));
+}
