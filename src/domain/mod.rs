@@ -7,7 +7,6 @@ pub mod class;
 pub mod clean;
 pub mod cluster;
 pub mod definition;
-pub mod duplicates;
 pub mod event;
 pub mod machine;
 pub mod mark;
