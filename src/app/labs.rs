@@ -82,17 +82,21 @@ impl<'a> ClassRow<'a> {
 impl State {
     /// Every class: those defined and those that only stand, by name.
     pub fn classes(&self) -> Vec<ClassRow<'_>> {
+        self.class_names().into_iter().map(|lab| self.class_row(lab)).collect()
+    }
+
+    fn class_names(&self) -> Vec<&LabName> {
         let defined = self.definitions.iter().filter_map(|definition| match definition {
             Definition::Class(class) => Some(&class.name),
             Definition::Workshop(_) => None,
         });
         let workshop = |lab: &LabName| self.definitions.iter().any(|d| d.name() == lab && d.kind() == "workshop");
-        let standing =
-            self.progress.values().filter(|p| !p.seats.is_empty() && !workshop(&p.lab)).map(|progress| &progress.lab);
+        let progress = self.progress.values().map(|progress| (&progress.lab, progress.seats.is_empty()));
+        let standing = progress.filter(|(lab, empty)| !empty && !workshop(lab)).map(|(lab, _)| lab);
         let mut names: Vec<&LabName> = defined.chain(standing).collect();
         names.sort();
         names.dedup();
-        names.into_iter().map(|lab| self.class_row(lab)).collect()
+        names
     }
 
     /// The classes the filter of their pane lets through.
@@ -103,7 +107,7 @@ impl State {
 
     /// One class by name, if it is known.
     pub fn class(&self, lab: &LabName) -> Option<ClassRow<'_>> {
-        self.classes().into_iter().find(|row| row.lab == lab)
+        self.class_names().into_iter().find(|name| *name == lab).map(|lab| self.class_row(lab))
     }
 
     /// Every workshop the filter lets through.

@@ -43,6 +43,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
     }
     header::bottom(&mut page, bottom, state);
     if let Some(popup) = &state.popup {
+        page.fade(middle);
         popups::draw(&mut page, middle, state, popup);
     }
     if let Some(cursor) = page.cursor {

@@ -158,6 +158,10 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         page.cursor = Some(cursor);
         return;
     }
+    if state.popup.is_some() {
+        // The popup names its own keys.
+        return;
+    }
     let context = state.base_context();
     let hints = || state.commands.iter().filter(|e| !e.hint.is_empty() && e.on.contains(&context));
     // Help is always told, at the right.

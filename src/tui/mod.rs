@@ -10,10 +10,15 @@ mod header;
 pub mod input;
 mod overview;
 mod panes;
+mod passthrough;
 mod pen;
 mod popups;
+mod run;
+mod terminal;
 mod theme;
 
 pub use draw::{Look, draw};
 pub use glyphs::Glyphs;
+pub use run::{Ended, Wires, run};
+pub use terminal::{TuiError, restore};
 pub use theme::{Depth, Theme};

@@ -55,6 +55,7 @@ fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
         frame(page, *rect, state, *pane);
     }
     for (pane, rect) in places {
+        title(page, rect, state, pane);
         let inner = Rect { x: rect.x + 1, y: rect.y + 1, width: rect.width - 2, height: rect.height - 2 };
         content(page, inner, state, pane);
     }
@@ -70,8 +71,12 @@ fn frame(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
         .border_style(page.style(tone))
         .merge_borders(merge)
         .render(area, page.buf);
+}
+
+/// Over the upper border, once all borders stand.
+fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
     let number = Pane::ALL.iter().position(|p| *p == pane).unwrap_or(0) + 1;
-    let title = if focused { Tone::Accent } else { Tone::Title };
+    let title = if state.focus == pane { Tone::Accent } else { Tone::Title };
     let line = Rect { x: area.x + 1, width: area.width - 2, height: 1, ..area };
     let mut pen = page.line(line, 0);
     pen.put(&format!(" {number} "), Tone::Dim).put(&format!("{} ", pane.title()), title);

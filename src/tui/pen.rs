@@ -3,7 +3,7 @@
 use ratatui::{
     buffer::Buffer,
     layout::{Position, Rect},
-    style::Style,
+    style::{Color, Modifier, Style},
     text::Span,
 };
 use unicode_width::UnicodeWidthStr;
@@ -38,6 +38,12 @@ impl Page<'_> {
                 cell.reset();
             }
         }
+    }
+
+    /// Puts what is drawn so far into the background.
+    pub fn fade(&mut self, area: Rect) {
+        let style = self.style(Tone::Border).remove_modifier(Modifier::BOLD).bg(Color::Reset);
+        self.buf.set_style(area, style);
     }
 
     /// Lays a style under a row, keeping the colours of its text.

@@ -1,13 +1,23 @@
 //! Every screen as it is drawn, at two sizes, and with its colours; what no screen may do.
 
+mod flows;
 mod world;
 
+use std::sync::Arc;
+
 use homeroom::{
-    app::State,
+    app::{Action, Effect, State, update},
+    domain::{Change, Level, Role, StepName, plan::Verb},
     tui::{Depth, Glyphs, Look, draw},
 };
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::Buffer,
+    style::{Color, Style},
+};
 use unicode_width::UnicodeWidthStr;
+use world::{Script, empty, hostile_site, lab, now, plan, press, world};
 
 /// Draws the state and gives what the terminal would hold.
 fn buffer(state: &State, look: &Look) -> Buffer {
@@ -41,21 +51,231 @@ fn screen(state: &State) -> String {
     text(&buffer(state, &colours()))
 }
 
+/// The style of the first place where the text stands.
+fn style_of(buffer: &Buffer, wanted: &str) -> Style {
+    let lines = text(buffer);
+    let (y, line) = lines.lines().enumerate().find(|(_, line)| line.contains(wanted)).expect(wanted);
+    let x = line[..line.find(wanted).unwrap()].width();
+    buffer[(u16::try_from(x).unwrap(), u16::try_from(y).unwrap())].style()
+}
+
+fn colour_of(buffer: &Buffer, wanted: &str) -> Color {
+    style_of(buffer, wanted).fg.unwrap()
+}
+
+const OK: Color = Color::Indexed(114);
+const BUSY: Color = Color::Indexed(75);
+const WARN: Color = Color::Indexed(179);
+const BAD: Color = Color::Indexed(203);
+const ACCENT: Color = Color::Indexed(80);
+
+/// Both sizes of a screen, as snapshots.
+fn snapshots(name: &str, script: &str) {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let mut state = world(columns, rows);
+        press(&mut state, script);
+        insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), screen(&state));
+    }
+}
+
+/// A state whose plan for cs101 has come in.
+fn planned(columns: u16, rows: u16, verbs: &[(&str, Verb)]) -> State {
+    let mut state = world(columns, rows);
+    press(&mut state, "jd");
+    let plan = Ok(Arc::new(plan(verbs)));
+    update(&mut state, Action::PlanReady { lab: lab("cs101"), plan });
+    state
+}
+
 #[test]
-#[ignore]
-fn dump() {
-    let mut s = world::world(120, 40);
-    println!("{}", screen(&s));
-    world::press(&mut s, "j<enter>jjjjjjjj");
-    println!("{}", screen(&s));
-    world::press(&mut s, "G");
-    println!("{}", screen(&s));
-    let mut s = world::world(80, 24);
-    println!("{}", screen(&s));
-    world::press(&mut s, "1");
-    println!("{}", screen(&s));
-    world::press(&mut s, "4");
-    println!("{}", screen(&s));
-    world::press(&mut s, "2j<enter>G");
-    println!("{}", screen(&s));
+fn the_overview_shows_all_four_panes_or_one_under_tabs() {
+    snapshots("overview", "");
+}
+
+#[test]
+fn the_nodes_pane_has_the_whole_width_where_there_is_little() {
+    snapshots("nodes", "1");
+}
+
+#[test]
+fn the_workshops_pane_says_what_cannot_be_started() {
+    snapshots("workshops", "3d");
+}
+
+#[test]
+fn the_board_tells_every_seat_and_explains_the_one_under_the_cursor() {
+    snapshots("board", "j<enter>G");
+}
+
+#[test]
+fn the_log_has_a_screen_of_its_own() {
+    snapshots("log", "4<enter>kk");
+}
+
+#[test]
+fn help_is_the_table_of_commands() {
+    snapshots("help", "?");
+}
+
+#[test]
+fn the_log_filter_has_three_fields() {
+    snapshots("log_filter", "fcs101<tab>student-10");
+}
+
+#[test]
+fn destroying_names_every_machine_and_wants_the_name() {
+    snapshots("destroy", "xcs10");
+}
+
+#[test]
+fn a_plan_is_shown_before_anything_happens() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        insta::assert_snapshot!(format!("plan_{columns}x{rows}"), screen(&planned(columns, rows, &[])));
+    }
+}
+
+#[test]
+fn a_plan_that_takes_something_away_asks_for_a_yes_of_its_own() {
+    let verbs = [("student-03", Verb::Remove), ("student-04", Verb::Restart), ("teacher", Verb::Keep)];
+    let mut state = planned(120, 40, &verbs);
+    insta::assert_snapshot!("plan_with_removal", screen(&state));
+    let shown = buffer(&state, &colours());
+    assert_eq!(colour_of(&shown, "1 would have to be removed"), BAD);
+    assert!(press(&mut state, "<enter>").is_empty(), "not without the yes");
+    let effects = press(&mut state, "xr<enter>");
+    assert!(
+        matches!(&effects[..], [Effect::Deploy { consent, .. }] if consent.remove && consent.restart && !consent.replace)
+    );
+}
+
+#[test]
+fn a_wide_screen_stays_calm() {
+    insta::assert_snapshot!("overview_200x60", screen(&world(200, 60)));
+}
+
+#[test]
+fn an_empty_program_says_what_it_waits_for_and_what_to_do() {
+    let mut state = empty();
+    update(&mut state, Action::Resized(120, 30));
+    update(&mut state, Action::DefinitionsLoaded(Vec::new()));
+    insta::assert_snapshot!("empty", screen(&state));
+    update(&mut state, Action::SiteLost { site: "campus".parse().unwrap(), why: "401 no such token 'x'".into() });
+    update(&mut state, Action::Tick(now()));
+    insta::assert_snapshot!("site_lost", screen(&state));
+}
+
+#[test]
+fn ascii_draws_nothing_but_ascii() {
+    let look = Look::new(Depth::None, Glyphs::ASCII);
+    for script in ["", "j<enter>G", "x", "?", "f"] {
+        let mut state = world(120, 40);
+        press(&mut state, script);
+        let shown = buffer(&state, &look);
+        assert!(text(&shown).is_ascii(), "{}", text(&shown));
+        assert!(shown.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    }
+    insta::assert_snapshot!("ascii", text(&buffer(&world(120, 40), &look)));
+}
+
+#[test]
+fn colours_carry_their_meaning() {
+    let mut state = world(120, 40);
+    let overview = buffer(&state, &colours());
+    assert_eq!(colour_of(&overview, "●●●●●"), OK);
+    assert_eq!(colour_of(&overview, "◐◐"), BUSY);
+    assert_eq!(colour_of(&overview, "✗"), BAD);
+    assert_eq!(colour_of(&overview, "prod"), WARN);
+    assert_eq!(colour_of(&overview, "81%"), WARN);
+    assert_eq!(colour_of(&overview, "offline"), BAD);
+    assert_eq!(colour_of(&overview, "classes"), ACCENT);
+    assert_eq!(colour_of(&overview, "live"), OK);
+    press(&mut state, "j<enter>G");
+    let board = buffer(&state, &colours());
+    assert_eq!(colour_of(&board, "2 tries"), WARN);
+    assert_eq!(colour_of(&board, "● ready"), OK);
+    assert_eq!(colour_of(&board, "◐ agent"), BUSY);
+    assert_eq!(colour_of(&board, "clone failed"), BAD);
+    assert_eq!(style_of(&board, "student-10  pve1").bg, Some(Color::Indexed(236)), "the row of the cursor");
+    let destroy = planned(120, 40, &[]);
+    assert_eq!(colour_of(&buffer(&destroy, &colours()), "+ teacher"), OK);
+}
+
+#[test]
+fn data_that_is_old_looks_old() {
+    let mut state = world(120, 40);
+    let later = now().checked_add(jiff::SignedDuration::from_secs(95)).unwrap();
+    update(&mut state, Action::Tick(later));
+    let shown = buffer(&state, &colours());
+    assert_eq!(colour_of(&shown, "1m old"), BAD);
+}
+
+#[test]
+fn a_tiny_terminal_shows_one_clear_line() {
+    for (columns, rows, wanted) in [(20, 5, "needs 60×14"), (59, 24, "homeroom needs 60×14; this is 59×24")] {
+        let shown = screen(&world(columns, rows));
+        assert_eq!(shown.trim(), wanted);
+    }
+    for (columns, rows) in [(1, 1), (2, 2), (60, 14), (61, 15), (99, 60), (100, 28), (300, 100)] {
+        for script in ["", "1", "3", "4", "j<enter>", "jd", "x", "?", "f", "/a", "4<enter>"] {
+            let mut state = world(columns, rows);
+            press(&mut state, script);
+            screen(&state);
+        }
+    }
+}
+
+#[test]
+fn on_a_still_world_only_the_clock_moves() {
+    let mut state = world(120, 40);
+    press(&mut state, "jj");
+    let mut quiet = world(120, 40);
+    quiet.progress.remove(&lab("cs101"));
+    let before = buffer(&quiet, &colours());
+    let later = now().checked_add(jiff::SignedDuration::from_secs(7)).unwrap();
+    update(&mut quiet, Action::Tick(later));
+    let after = buffer(&quiet, &colours());
+    let changed = before.diff(&after);
+    assert!(changed.len() <= 2, "{} cells changed", changed.len());
+    assert!(changed.iter().all(|(_, y, _)| *y == 0));
+}
+
+#[test]
+fn hostile_names_and_messages_cannot_break_the_layout() {
+    let nasty = [
+        "日本語日本語日本語日本語日本語日本語",
+        "e\u{301}\u{301}\u{301}\u{301}e\u{301}",
+        "👩‍🚀👩‍🚀👩‍🚀",
+        "\u{202e}evil\x1b[31m\r\n",
+        &"x".repeat(10_000),
+    ];
+    for text in nasty {
+        let mut script = Script::new(30, "cs102", 20);
+        script.plan("student-01", Role::Student);
+        script.reserve("student-01", text, 9_300);
+        script.start("student-01", StepName::Clone);
+        script.say(Some("student-01"), None, Level::Error, text, Change::SeatFailed);
+        for keys in ["", "1", "jj<enter>", "4", "4<enter>", "jjx", "1/e"] {
+            for (columns, rows) in [(80, 24), (120, 40)] {
+                let mut state = world(columns, rows);
+                update(&mut state, Action::EventsArrived(script.copy()));
+                hostile_site(&mut state, text);
+                press(&mut state, keys);
+                let shown = buffer(&state, &colours());
+                assert_frame(&shown, columns, rows, keys);
+            }
+        }
+    }
+}
+
+/// Every line is as wide as the screen, and the frame of the overview stands where it should.
+fn assert_frame(shown: &Buffer, columns: u16, rows: u16, keys: &str) {
+    for cell in shown.content() {
+        assert!(!cell.symbol().chars().any(char::is_control));
+    }
+    if columns >= 100 && (keys.is_empty() || keys == "1" || keys == "4") {
+        for y in 2..rows - 2 {
+            let edge = shown[(columns - 1, y)].symbol();
+            assert!(["│", "┤", "┐", "┘"].contains(&edge), "line {y} after {keys:?}: {edge:?}\n{}", text(shown));
+        }
+    }
 }

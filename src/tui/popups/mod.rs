@@ -30,7 +30,9 @@ fn frame(page: &mut Page<'_>, area: Rect, width: usize, lines: usize, title: &st
     let width = u16::try_from(width + 4).unwrap_or(u16::MAX).min(area.width);
     let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).min(area.height);
     let frame = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
-    page.clear(frame);
+    // A free column on both sides, so that nothing half hidden touches the frame.
+    let around = Rect { x: frame.x.saturating_sub(1), width: frame.width + 2, ..frame };
+    page.clear(around.intersection(area));
     let border = page.look.glyphs.border;
     Block::bordered().border_set(border).border_style(page.style(tone)).render(frame, page.buf);
     let line = Rect { x: frame.x + 2, width: width - 4, height: 1, ..frame };

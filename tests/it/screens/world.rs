@@ -194,6 +194,15 @@ fn view(age: i64, cpu: f64, third: bool) -> ClusterView {
     }
 }
 
+/// A look at a site whose names are as given.
+pub fn hostile_site(state: &mut State, text: &str) {
+    let mut view = view(1, 0.9, true);
+    view.nodes[0].node = NodeName::new(text);
+    view.storages[0].storage = text.into();
+    view.version = text.into();
+    update(state, Action::SiteSeen { site: site(), view: Arc::new(view) });
+}
+
 /// Writes the events of one run.
 pub struct Script {
     run: RunId,
@@ -271,6 +280,10 @@ impl Script {
         let change = Change::AddressSeen { ip: ip.parse().unwrap() };
         self.say(Some(who), Some(StepName::Address), Level::Info, &format!("address {ip}"), change);
         self.done(who, StepName::Address, 11_200, "settled");
+    }
+
+    pub fn copy(&self) -> Vec<Event> {
+        self.events.clone()
     }
 
     pub fn events(self) -> Vec<Event> {

@@ -1,0 +1,191 @@
+//! A shell with the whole terminal: raw bytes both ways, resizes along, nothing interpreted.
+//!
+//! Standard input is read here directly, by a thread that can be stopped, so that pasting and mouse
+//! reports of programs inside arrive as they were sent.
+
+use std::{
+    io::{self, PipeWriter, Write},
+    thread::JoinHandle,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    stdio,
+};
+use tokio::{
+    io::AsyncWriteExt,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use crate::{
+    app::attach::{Attach, FromShell, ShellEnd, ToShell},
+    domain::Clean,
+};
+
+/// Runs the shell until it ends, the connection breaks, or `Enter ~ .` is typed.
+pub async fn passthrough(attach: Attach) -> ShellEnd {
+    let Attach { lab, seat, to, mut from } = attach;
+    let mut out = io::stdout();
+    let _ = write!(out, "\r\n{lab}/{seat}   exit leaves; if it hangs: enter ~ .\r\n").and_then(|()| out.flush());
+    let keyboard = Keyboard::start().map_err(|error| Clean::from(format!("cannot read the terminal: {error}")))?;
+    let output = async {
+        let mut out = tokio::io::stdout();
+        loop {
+            match from.recv().await {
+                Some(FromShell::Bytes(bytes)) => {
+                    let written = async { out.write_all(&bytes).await.and(out.flush().await) };
+                    written.await.map_err(|error| Clean::from(format!("the terminal is gone: {error}")))?;
+                }
+                Some(FromShell::Exit(code)) => return Ok(code),
+                Some(FromShell::Lost(why)) => return Err(why),
+                None => return Err(Clean::from("the connection was closed")),
+            }
+        }
+    };
+    // Apart from the output: a shell that reads nothing may still have much to say.
+    tokio::select! {
+        end = output => end,
+        end = type_in(keyboard, &to) => end,
+    }
+}
+
+/// Passes on keys and resizes; ends when the person leaves or the terminal does.
+async fn type_in(mut keyboard: Keyboard, to: &mpsc::Sender<ToShell>) -> ShellEnd {
+    let mut resized =
+        signal(SignalKind::window_change()).map_err(|error| Clean::from(format!("cannot follow resizes: {error}")))?;
+    let mut escape = Escape::default();
+    send_size(to).await;
+    loop {
+        tokio::select! {
+            bytes = keyboard.bytes.recv() => match bytes.map(|bytes| escape.pass(bytes)) {
+                Some(Passed::On(bytes)) => { let _ = to.send(ToShell::Bytes(bytes)).await; }
+                Some(Passed::Leave) => return Ok(0),
+                None => return Err(Clean::from("the terminal was closed")),
+            },
+            _ = resized.recv() => send_size(to).await,
+        }
+    }
+}
+
+async fn send_size(to: &mpsc::Sender<ToShell>) {
+    if let Ok((columns, rows)) = crossterm::terminal::size() {
+        let _ = to.send(ToShell::Resize(columns, rows)).await;
+    }
+}
+
+/// Standard input, byte by byte, until dropped.
+struct Keyboard {
+    bytes: mpsc::Receiver<Vec<u8>>,
+    /// Closing it wakes the thread.
+    stop: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keyboard {
+    fn start() -> io::Result<Self> {
+        let (stopped, stop) = io::pipe()?;
+        let (send, bytes) = mpsc::channel(16);
+        let thread = std::thread::Builder::new().name("keyboard".into()).spawn(move || {
+            let stdin = stdio::stdin();
+            let mut buffer = [0; 4096];
+            loop {
+                let mut ready = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&stopped, PollFlags::IN)];
+                match poll(&mut ready, None) {
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(_) => return,
+                    Ok(_) if !ready[1].revents().is_empty() => return,
+                    Ok(_) => {}
+                }
+                match rustix::io::read(stdin, &mut buffer) {
+                    Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                    Err(_) | Ok(0) => return,
+                    Ok(n) if send.blocking_send(buffer[..n].to_vec()).is_err() => return,
+                    Ok(_) => {}
+                }
+            }
+        })?;
+        Ok(Self { bytes, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        // The thread may wait for room or for keys; neither outlives this.
+        self.bytes.close();
+        while self.bytes.try_recv().is_ok() {}
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Watches for `Enter ~ .` as ssh does, but only typed: in pasted text the three come in one read.
+#[derive(Debug, Default)]
+struct Escape {
+    stage: Stage,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Text,
+    Entered,
+    Tilde,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Passed {
+    On(Vec<u8>),
+    Leave,
+}
+
+impl Escape {
+    /// What of one read goes on to the shell.
+    fn pass(&mut self, mut bytes: Vec<u8>) -> Passed {
+        match (&self.stage, bytes.as_slice()) {
+            (Stage::Tilde, b".") => return Passed::Leave,
+            (Stage::Tilde, b"~") => {}
+            (Stage::Tilde, _) => bytes.insert(0, b'~'),
+            (Stage::Entered, b"~") => {
+                self.stage = Stage::Tilde;
+                return Passed::On(Vec::new());
+            }
+            _ => {}
+        }
+        self.stage = if bytes == b"\r" { Stage::Entered } else { Stage::Text };
+        Passed::On(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(reads: &[&str]) -> (String, bool) {
+        let mut escape = Escape::default();
+        let mut sent = String::new();
+        for read in reads {
+            match escape.pass(read.as_bytes().to_vec()) {
+                Passed::On(bytes) => sent.push_str(&String::from_utf8(bytes).unwrap()),
+                Passed::Leave => return (sent, true),
+            }
+        }
+        (sent, false)
+    }
+
+    #[test]
+    fn enter_tilde_dot_leaves_and_anything_else_goes_through() {
+        assert_eq!(typed(&["\r", "~", "."]), ("\r".into(), true));
+        assert_eq!(typed(&["\r", "~", "/", "x"]), ("\r~/x".into(), false));
+        assert_eq!(typed(&["\r", "~", "~", "."]), ("\r~.".into(), false));
+        assert_eq!(typed(&["a", "~", "."]), ("a~.".into(), false));
+    }
+
+    #[test]
+    fn pasted_text_never_leaves() {
+        let pasted = "\x1b[200~\r~.\r\x1b[201~";
+        assert_eq!(typed(&["\r", pasted, "."]), (format!("\r{pasted}."), false));
+    }
+}

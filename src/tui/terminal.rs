@@ -1,0 +1,143 @@
+//! The terminal itself: taken over, given back, lent to a shell. However the program ends, it is given back.
+
+use std::{
+    io::{self, BufWriter, IsTerminal, Stdout, Write},
+    sync::{
+        Once, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::ThreadId,
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{DisableBracketedPaste, EnableBracketedPaste},
+    execute, queue,
+    style::ResetColor,
+    terminal::{
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode,
+    },
+};
+use ratatui::{Terminal, backend::CrosstermBackend};
+use thiserror::Error;
+
+use super::draw::{Look, draw};
+use crate::app::State;
+
+/// Why the dashboard cannot be shown.
+#[derive(Debug, Error)]
+pub enum TuiError {
+    #[error("the dashboard needs a terminal, and {0} is none; homeroom status and the other commands do without")]
+    NoTerminal(&'static str),
+    #[error("terminal: cannot {doing}: {source}")]
+    Io { doing: &'static str, source: io::Error },
+}
+
+impl TuiError {
+    pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+}
+
+/// Whether the terminal is in our hands.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The thread that draws.
+static OWNER: OnceLock<ThreadId> = OnceLock::new();
+
+/// What programs inside a shell may have left switched on: mouse reports, pasting, keypad, the other screen.
+const SWITCH_OFF: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1049l";
+
+/// The terminal in our hands; given back when dropped.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl Screen {
+    /// Takes the terminal over. Call it on the thread that draws: a panic there gives the terminal back first.
+    pub fn take() -> Result<Self, TuiError> {
+        if !io::stdin().is_terminal() {
+            return Err(TuiError::NoTerminal("standard input"));
+        }
+        if !io::stdout().is_terminal() {
+            return Err(TuiError::NoTerminal("standard output"));
+        }
+        hook();
+        enter()?;
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+        let terminal = Terminal::new(backend).map_err(TuiError::io("ask for its size"))?;
+        Ok(Self { terminal })
+    }
+
+    /// Draws the state; only cells that differ are sent, in one piece where the terminal can.
+    pub fn draw(&mut self, state: &State, look: &Look) -> Result<(), TuiError> {
+        let failed = TuiError::io("draw");
+        let drawn = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)
+            .and_then(|()| self.terminal.draw(|frame| draw(frame, state, look)).map(|_| ()))
+            .and_then(|()| execute!(self.terminal.backend_mut(), EndSynchronizedUpdate));
+        drawn.map_err(failed)
+    }
+
+    /// Lends the terminal out: the ordinary screen, still raw, so that every byte goes through.
+    pub fn lend(&mut self) -> Result<(), TuiError> {
+        let mut out = io::stdout();
+        execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show).map_err(TuiError::io("lend it"))
+    }
+
+    /// Takes it back after whatever was left switched on in it, to be drawn anew.
+    pub fn retake(&mut self) -> Result<(), TuiError> {
+        let mut out = io::stdout();
+        out.write_all(SWITCH_OFF).map_err(TuiError::io("reset it"))?;
+        enter()?;
+        self.terminal.clear().map_err(TuiError::io("clear it"))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn enter() -> Result<(), TuiError> {
+    TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode().map_err(TuiError::io("read single keys"))?;
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
+        .map_err(TuiError::io("open its second screen"))
+}
+
+/// Gives the terminal back as it was; does nothing when it is not in our hands. For every way out.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // The terminal may be gone: then there is nothing to restore and nobody to tell.
+        let _ = execute!(
+            io::stdout(),
+            EndSynchronizedUpdate,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            ResetColor,
+            Show
+        );
+        let _ = disable_raw_mode();
+    }
+}
+
+/// A panic on the drawing thread gives the terminal back before it is reported. One elsewhere goes to the
+/// log only: its words would land in the middle of the screen.
+fn hook() {
+    static ONCE: Once = Once::new();
+    let owner = *OWNER.get_or_init(|| std::thread::current().id());
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().id() == owner {
+                restore();
+            }
+            if TAKEN.load(Ordering::SeqCst) {
+                tracing::error!("{panic}");
+            } else {
+                report(panic);
+            }
+        }));
+    });
+}

@@ -1,0 +1,231 @@
+//! What keys lead to: scripts typed into the state, and what they ask for.
+
+use std::sync::Arc;
+
+use homeroom::{
+    app::{Action, Effect, Screen, State, commands::TABLE, popup::Popup, update},
+    domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb},
+};
+
+use super::world::{self, Script, lab, now, plan, press, seat, world};
+
+fn answer(state: &mut State, verbs: &[(&str, Verb)]) {
+    let plan = Ok(Arc::new(plan(verbs)));
+    update(state, Action::PlanReady { lab: lab("cs101"), plan });
+}
+
+#[test]
+fn deploying_asks_for_the_plan_first_and_for_a_yes_second() {
+    let mut state = world(120, 40);
+    assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101") }]);
+    assert!(press(&mut state, "<enter>").is_empty(), "there is no plan to say yes to yet");
+    answer(&mut state, &[]);
+    let effects = press(&mut state, "<enter>");
+    assert!(matches!(&effects[..], [Effect::Deploy { plan, .. }] if plan.lab == lab("cs101")));
+    assert!(state.popup.is_none());
+}
+
+#[test]
+fn escape_leaves_a_plan_and_a_late_plan_opens_nothing() {
+    let mut state = world(120, 40);
+    press(&mut state, "jd<esc>");
+    answer(&mut state, &[]);
+    assert!(state.popup.is_none());
+    press(&mut state, "kd");
+    answer(&mut state, &[]);
+    assert!(press(&mut state, "<enter>").is_empty(), "that plan is of another lab");
+}
+
+#[test]
+fn a_plan_that_does_nothing_is_not_carried_out() {
+    let mut state = world(120, 40);
+    press(&mut state, "jd");
+    let mut nothing = plan(&[]);
+    nothing.seats.iter_mut().for_each(|seat| seat.verb = Verb::Keep);
+    update(&mut state, Action::PlanReady { lab: lab("cs101"), plan: Ok(Arc::new(nothing)) });
+    assert!(press(&mut state, "<enter>").is_empty());
+    assert!(state.popup.is_none());
+}
+
+#[test]
+fn destroying_needs_the_name_to_the_letter() {
+    let mut state = world(120, 40);
+    assert!(press(&mut state, "xcs10<enter>").is_empty());
+    assert!(state.popup.is_some());
+    assert_eq!(press(&mut state, "0<enter>"), [Effect::Destroy { lab: lab("cs100") }]);
+    assert!(press(&mut state, "jjx").is_empty(), "nothing of cs102 stands");
+    assert!(state.popup.is_none() && state.toast.is_some());
+}
+
+#[test]
+fn a_pasted_name_counts_and_what_is_pasted_elsewhere_does_nothing() {
+    let mut state = world(120, 40);
+    update(&mut state, Action::Paste(Clean::new("xcs100\n")));
+    assert!(state.popup.is_none());
+    press(&mut state, "x");
+    update(&mut state, Action::Paste(Clean::new("cs100\n")));
+    assert_eq!(press(&mut state, "<enter>"), [Effect::Destroy { lab: lab("cs100") }]);
+}
+
+#[test]
+fn retry_is_for_what_failed() {
+    let mut state = world(120, 40);
+    assert!(press(&mut state, "r").is_empty(), "nothing failed in cs100");
+    let again = Effect::RetryFailed { lab: lab("cs101"), seats: vec![seat("student-10")] };
+    assert_eq!(press(&mut state, "jr"), [again.clone()]);
+    assert_eq!(press(&mut state, "<enter>r"), [again]);
+}
+
+#[test]
+fn a_check_is_of_the_class_or_on_its_board_of_the_seat() {
+    let mut state = world(120, 40);
+    assert_eq!(press(&mut state, "c"), [Effect::Check { lab: lab("cs100"), seats: vec![] }]);
+    let one = Effect::Check { lab: lab("cs100"), seats: vec![seat("student-01")] };
+    assert_eq!(press(&mut state, "<enter>jc"), [one]);
+    assert!(press(&mut state, "<esc>jjc").is_empty(), "nothing of cs102 stands");
+}
+
+#[test]
+fn a_shell_needs_an_address() {
+    let mut state = world(120, 40);
+    let shell = Effect::OpenShell { lab: lab("cs101"), seat: seat("teacher"), size: (120, 40) };
+    assert_eq!(press(&mut state, "j<enter>s"), [shell]);
+    assert!(press(&mut state, "Gs").is_empty());
+    assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().contains("no address yet")));
+}
+
+#[test]
+fn a_run_is_stopped_after_asking() {
+    let mut state = world(120, 40);
+    assert!(press(&mut state, "jC").is_empty());
+    assert_eq!(press(&mut state, "<enter>"), [Effect::CancelRun { lab: lab("cs101"), run: RunId(12) }]);
+    assert!(press(&mut state, "kC").is_empty());
+    assert!(state.popup.is_none(), "no run of cs100 is under way");
+}
+
+#[test]
+fn leaving_asks_only_while_a_run_of_this_program_is_under_way() {
+    let mut state = world(120, 40);
+    assert!(press(&mut state, "q").is_empty());
+    assert!(matches!(state.popup, Some(Popup::Quit)));
+    assert_eq!(press(&mut state, "<esc>q<enter>"), [Effect::Quit]);
+    let mut state = world(120, 40);
+    let mut script = Script::new(12, "cs101", 0);
+    (0..200).for_each(|_| script.say(None, None, Level::Debug, "goes on", Change::Note));
+    script.say(None, None, Level::Info, "ends", Change::RunEnded { state: RunState::Done });
+    update(&mut state, Action::EventsArrived(script.events()));
+    assert_eq!(press(&mut state, "q"), [Effect::Quit]);
+}
+
+#[test]
+fn the_filter_narrows_a_list_and_escape_takes_it_back() {
+    let mut state = world(120, 40);
+    press(&mut state, "/102");
+    assert_eq!(state.shown_classes().len(), 1);
+    assert_eq!(press(&mut state, "<enter>d"), [Effect::MakePlan { lab: lab("cs102") }]);
+    press(&mut state, "<esc><esc>");
+    assert_eq!(state.shown_classes().len(), 3);
+    press(&mut state, "j<enter>/failed<enter>");
+    assert_eq!(state.board_keys(), ["student-10"]);
+    press(&mut state, "<esc>");
+    assert_eq!(state.board_keys().len(), 11);
+    press(&mut state, "<esc>");
+    assert!(matches!(state.screen(), Screen::Overview));
+}
+
+#[test]
+fn the_log_is_filtered_by_lab_seat_and_level() {
+    let mut state = world(120, 40);
+    press(&mut state, "fcs101<tab>student-10<tab><right><right><enter>");
+    let shown = state.log.shown();
+    assert!(!shown.is_empty());
+    assert!(shown.iter().all(|line| line.level >= Level::Warning && line.seat == Some(seat("student-10"))));
+    press(&mut state, "4F");
+    assert!(state.log.shown().len() > 20);
+    press(&mut state, "2j<enter>jl");
+    assert!(matches!(state.screen(), Screen::Log));
+    assert!(state.log.shown().iter().all(|line| line.seat == Some(seat("student-01"))));
+}
+
+#[test]
+fn panes_are_reached_by_number_tab_and_arrows() {
+    let mut state = world(120, 40);
+    let mut seen = vec![state.focus];
+    for key in ["<tab>", "<tab>", "<tab>", "<left>", "l", "4", "1", "<backtab>"] {
+        press(&mut state, key);
+        seen.push(state.focus);
+    }
+    use homeroom::app::Pane::{Classes, Log, Nodes, Workshops};
+    assert_eq!(seen, [Classes, Workshops, Log, Nodes, Log, Nodes, Log, Nodes, Log]);
+    press(&mut state, "2<enter>3");
+    assert!(matches!(state.screen(), Screen::Overview), "a number leaves the board");
+}
+
+#[test]
+fn the_cursor_stays_within_every_list() {
+    for pane in ["1", "2", "3", "4", "2j<enter>"] {
+        let mut state = world(80, 24);
+        press(&mut state, &format!("{pane}kGjjg<pgup><pgdn><pgdn><c-d>GGk<end>j<home>k"));
+    }
+}
+
+#[test]
+fn a_workshop_is_not_promised() {
+    let mut state = world(120, 40);
+    for keys in ["3d", "x", "<enter>"] {
+        assert!(press(&mut state, keys).is_empty());
+        assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("cannot be started")));
+    }
+}
+
+#[test]
+fn read_only_asks_for_nothing_that_changes_anything() {
+    let keys: Vec<_> = TABLE.iter().flat_map(|entry| entry.keys).map(|key| key.to_string()).collect();
+    for place in ["1", "2", "3", "4", "2j<enter>", "4<enter>"] {
+        for key in &keys {
+            let mut state = world::read_only(120, 40);
+            let key = if key.chars().count() == 1 { key.clone() } else { format!("<{key}>") };
+            for effect in press(&mut state, &format!("{place}{key}<enter>")) {
+                assert!(matches!(effect, Effect::Refresh | Effect::Quit), "{key} asked for {effect:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_told_and_stays_in_the_log() {
+    let mut state = world(120, 40);
+    let why = Clean::from("held by run 12 of mara since 14:01");
+    update(&mut state, Action::RunRefused { lab: lab("cs101"), why: why.clone() });
+    assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().ends_with(why.as_str())));
+    assert!(state.log.tail(1)[0].message == why);
+    update(&mut state, Action::Tick(now().checked_add(jiff::SignedDuration::from_secs(20)).unwrap()));
+    assert!(state.toast.is_none());
+}
+
+#[test]
+fn a_run_nobody_works_on_is_called_broken_off() {
+    let mut state = world(120, 40);
+    update(&mut state, Action::RunOrphaned { lab: lab("cs101"), run: RunId(12) });
+    assert_eq!(state.class(&lab("cs101")).unwrap().phase.word(), "broken off");
+    assert_eq!(state.running(), 0);
+    assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101") }]);
+}
+
+#[test]
+fn nothing_is_drawn_anew_when_nothing_happened() {
+    let mut state = world(120, 40);
+    let before = state.revision();
+    update(&mut state, Action::EventsArrived(Vec::new()));
+    update(&mut state, Action::Tick(now()));
+    assert_eq!(state.revision(), before);
+}
+
+#[test]
+fn every_command_is_told_in_help_or_in_its_popup() {
+    for entry in TABLE {
+        let told =
+            !entry.help.is_empty() || entry.keys.iter().all(|key| matches!(key.to_string().as_str(), "esc" | "^c"));
+        assert!(told, "{:?}", entry.command);
+    }
+}
