@@ -72,7 +72,7 @@ fn retry_is_for_what_failed() {
     let mut state = world(120, 40);
     assert!(press(&mut state, "r").is_empty(), "nothing failed in cs100");
     let again = Effect::RetryFailed { lab: lab("cs101"), seats: vec![seat("student-10")] };
-    assert_eq!(press(&mut state, "jr"), [again.clone()]);
+    assert_eq!(press(&mut state, "jr"), std::slice::from_ref(&again));
     assert_eq!(press(&mut state, "<enter>r"), [again]);
 }
 
