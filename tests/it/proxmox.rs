@@ -1,5 +1,6 @@
 //! The Proxmox client against a server that breaks off, stalls and lies, over real TLS on the loopback.
 
+mod cluster;
 mod server;
 
 use std::{
