@@ -22,9 +22,9 @@ pub enum Effect {
     RetryFailed { lab: LabName, seats: Vec<SeatName> },
     /// Stop the run once what is in flight has ended. Answer: `EventsArrived` with its end.
     CancelRun { lab: LabName, run: RunId },
-    /// Open a terminal of `size` columns and rows on the seat. Answer: an `Attach` by its own channel, or
-    /// `ShellEnded` with the reason.
-    OpenShell { lab: LabName, seat: SeatName, size: (u16, u16) },
+    /// Open a terminal on the seat: an `Attach` by its own channel, or `ShellEnded` with the reason. The
+    /// first thing the attached terminal is told is its size.
+    OpenShell { lab: LabName, seat: SeatName },
     /// Leave the program.
     Quit,
 }

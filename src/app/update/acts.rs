@@ -150,7 +150,7 @@ pub(super) fn shell(state: &mut State) -> Vec<Effect> {
         return no(state, format!("{lab}/{seat} has no address yet, so there is nothing to log in to"));
     }
     say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
-    vec![Effect::OpenShell { lab, seat, size: state.size }]
+    vec![Effect::OpenShell { lab, seat }]
 }
 
 /// `C`: asks whether the run under way shall stop.

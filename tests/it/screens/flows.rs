@@ -88,7 +88,7 @@ fn a_check_is_of_the_class_or_on_its_board_of_the_seat() {
 #[test]
 fn a_shell_needs_an_address() {
     let mut state = world(120, 40);
-    let shell = Effect::OpenShell { lab: lab("cs101"), seat: seat("teacher"), size: (120, 40) };
+    let shell = Effect::OpenShell { lab: lab("cs101"), seat: seat("teacher") };
     assert_eq!(press(&mut state, "j<enter>s"), [shell]);
     assert!(press(&mut state, "Gs").is_empty());
     assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().contains("no address yet")));
