@@ -2,7 +2,7 @@
 //! backends: a mistake made twice would hide.
 //!
 //! `world` is the state and its laws, `api` the calls on it, `guest` what lives inside the guests;
-//! all three are pure. `http` is the face they show, `handle` drives them by the clock.
+//! all three are pure. `http` and `ssh` are the faces they show, `handle` drives them by the clock.
 
 pub mod api;
 pub mod clock;
@@ -13,9 +13,9 @@ pub mod scenario;
 pub mod ssh;
 pub mod world;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use clock::SimClock;
 pub use handle::WorldHandle;
@@ -79,6 +79,8 @@ pub struct NodeFace {
     pub api: String,
     /// Its SSH server, when there is one.
     pub ssh: Option<SocketAddr>,
+    /// The public half of its SSH host key: `ssh-ed25519 BASE64 COMMENT`.
+    pub host_key: String,
 }
 
 /// A simulated cluster that runs.
@@ -88,6 +90,7 @@ pub struct Cluster {
     certificate: String,
     token: (String, String),
     monitor: (String, String),
+    root: ssh::Pair,
     handle: WorldHandle,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -114,16 +117,36 @@ pub async fn start(options: Options) -> Result<Cluster, SimError> {
     let handle = WorldHandle::new(world, SimClock::new(options.speed));
     let mut tasks = vec![tokio::spawn(handle.clone().drive())];
     let mut nodes = Vec::new();
+    let root = ssh::pair(&world::fault::digest(options.seed, &["root-key"]), "root@sim");
+    let land = ssh::Land::new(handle.clone());
     for (at, name) in names.into_iter().enumerate() {
         let mut address = options.listen;
         if at > 0 {
             address.set_port(0);
         }
         let (bound, task) = http::listen(address, &name, &identity, handle.clone()).await?;
-        nodes.push(NodeFace { name, api: format!("https://{bound}"), ssh: None });
         tasks.push(task);
+        let keys = ssh::NodeKeys {
+            host: world::fault::digest(options.seed, &["node-host-key", &name]),
+            root: vec![root.public.clone()],
+        };
+        address.set_port(0);
+        let listener = TcpListener::bind(address).await.map_err(|source| SimError::Listen { address, source })?;
+        let ssh = listener.local_addr().map_err(|source| SimError::Listen { address, source })?;
+        let host_key = ssh::pair(&keys.host, &format!("root@{name}")).public;
+        tasks.push(tokio::spawn(ssh::serve(listener, name.clone(), keys, Arc::clone(&land))));
+        nodes.push(NodeFace { name, api: format!("https://{bound}"), ssh: Some(ssh), host_key });
     }
-    Ok(Cluster { nodes, fingerprint: identity.fingerprint, certificate: identity.pem, token, monitor, handle, tasks })
+    Ok(Cluster {
+        nodes,
+        fingerprint: identity.fingerprint,
+        certificate: identity.pem,
+        token,
+        monitor,
+        root,
+        handle,
+        tasks,
+    })
 }
 
 impl Cluster {
@@ -155,6 +178,11 @@ impl Cluster {
     /// The read-only token: id and secret.
     pub fn monitor_token(&self) -> (&str, &str) {
         (&self.monitor.0, &self.monitor.1)
+    }
+
+    /// The key pair that lets root into every node by SSH.
+    pub fn ssh_key(&self) -> &ssh::Pair {
+        &self.root
     }
 
     /// The world behind the faces.

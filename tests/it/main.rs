@@ -7,6 +7,7 @@ mod definition_printing;
 mod proxmox;
 mod screens;
 mod sim;
+mod sim_ssh;
 mod ssh;
 mod sshd;
 mod store;

@@ -45,7 +45,12 @@ impl Behind for Land {
     fn on_node(self: Arc<Self>, node: &str) -> Box<dyn Place> {
         let mut inside = Inside::new("debian-12", [0; 32], [0; 32]);
         inside.hostname = node.to_owned();
-        Box::new(NodePlace { handle: self.handle.clone(), node: node.to_owned(), inside, session: Session::new("root") })
+        Box::new(NodePlace {
+            handle: self.handle.clone(),
+            node: node.to_owned(),
+            inside,
+            session: Session::new("root"),
+        })
     }
 
     fn guest_at(&self, address: Ipv4Addr) -> Option<Door> {

@@ -48,7 +48,9 @@ impl Qm<'_> {
                 self.task("POST", &path, options, &format!("qm {verb} <vmid> [OPTIONS]")).await
             }
             ["destroy", id, options @ ..] => self.task("DELETE", id, options, "qm destroy <vmid> [OPTIONS]").await,
-            ["set", id, options @ ..] => self.task("PUT", &format!("{id}/config"), options, "qm set <vmid> [OPTIONS]").await,
+            ["set", id, options @ ..] => {
+                self.task("PUT", &format!("{id}/config"), options, "qm set <vmid> [OPTIONS]").await
+            }
             [] => usage("ERROR: no command specified\nqm <COMMAND> [ARGS] [OPTIONS]"),
             [other, ..] => usage(&format!("ERROR: unknown command 'qm {other}'\nqm <COMMAND> [ARGS] [OPTIONS]")),
         }
@@ -74,7 +76,11 @@ impl Qm<'_> {
                 let memory = crate::sim::world::Vm::memory(&vm.config) >> 20;
                 let disk = crate::sim::world::Vm::disk_size(&vm.config) as f64 / f64::from(1 << 30);
                 let (status, pid) = vm.run.as_ref().map_or(("stopped", 0), |run| ("running", run.pid));
-                text.push_str(&format!("{:>10} {:<20} {status:<10} {memory:<10} {disk:>12.2} {pid:<10}\n", vm.vmid, vm.name()));
+                text.push_str(&format!(
+                    "{:>10} {:<20} {status:<10} {memory:<10} {disk:>12.2} {pid:<10}\n",
+                    vm.vmid,
+                    vm.name()
+                ));
             }
         });
         Said::out(text)
@@ -275,6 +281,9 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_splits_them() {
-        assert_eq!(words(r#"sh -c 'echo "a  b"; it'\''s' "c\"d" e\ f ''"#), ["sh", "-c", "echo \"a  b\"; it's", "c\"d", "e f", ""]);
+        assert_eq!(
+            words(r#"sh -c 'echo "a  b"; it'\''s' "c\"d" e\ f ''"#),
+            ["sh", "-c", "echo \"a  b\"; it's", "c\"d", "e f", ""]
+        );
     }
 }

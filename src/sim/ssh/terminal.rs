@@ -18,6 +18,8 @@ pub(super) struct Terminal<'a> {
     waiting: VecDeque<u8>,
     /// The client will type no more, or has left.
     ended: bool,
+    /// A login shell speaks for itself, not for the line it was given.
+    login: bool,
     status: u32,
 }
 
@@ -32,11 +34,20 @@ pub(super) enum Key {
 
 impl<'a> Terminal<'a> {
     pub(super) fn new(client: &'a mut Client, place: &'a mut dyn Place) -> Self {
-        Self { client, place, editor: Editor::default(), waiting: VecDeque::new(), ended: false, status: 0 }
+        Self {
+            client,
+            place,
+            editor: Editor::default(),
+            waiting: VecDeque::new(),
+            ended: false,
+            login: false,
+            status: 0,
+        }
     }
 
     /// An interactive shell to its end.
     pub(super) async fn login(mut self) -> Exit {
+        self.login = true;
         let greeting = self.place.greeting();
         self.show(greeting.as_bytes()).await;
         loop {
@@ -117,7 +128,10 @@ impl<'a> Terminal<'a> {
         };
         self.status = said.exit.status();
         self.show(&said.out).await;
-        self.show(&said.err).await;
+        match said.err.strip_prefix(b"bash: line 1: ") {
+            Some(rest) if self.login => self.show(&[b"-bash: ", rest].concat()).await,
+            _ => self.show(&said.err).await,
+        }
     }
 
     /// Runs a line; `None` when it was interrupted. What is typed meanwhile is kept for later.
