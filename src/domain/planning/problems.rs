@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{
     NodeName, SeatName, StepName,
     class::{CloudInit, IpSource, SeatSpec},
-    cluster::TemplateView,
+    cluster::{GuestView, TemplateView},
     machine::machine_name,
     size::Size,
 };
@@ -40,25 +40,37 @@ pub(super) fn definition_problems(input: &PlanInput<'_>) -> Vec<Problem> {
             ));
         }
     }
-    for (seat, _) in seats {
-        let name = machine_name(&input.class.name, &seat);
-        let own = input.progress.seat(&seat).and_then(|row| row.vmid);
-        let twin = input
-            .view
-            .guests
-            .iter()
-            .find(|g| Some(g.vmid) != own && g.name.as_ref().is_some_and(|n| n.as_str() == name));
-        if let Some(twin) = twin {
-            out.push(Problem::new(
-                format!(
-                    "a machine called {name} is already there and not known to this store: {} on {}",
-                    twin.vmid, twin.node
-                ),
-                "rename it or remove it, or give the lab another name",
-            ));
-        }
-    }
+    out.extend(twin_problem(input));
     out
+}
+
+/// Machines that have the name of one of ours and are not known here: a second one is never made.
+fn twin_problem(input: &PlanInput<'_>) -> Option<Problem> {
+    let twins: Vec<_> = (input.class.seats().iter())
+        .filter_map(|(seat, _)| {
+            let name = machine_name(&input.class.name, seat);
+            let named = |g: &&GuestView| g.name.as_ref().is_some_and(|n| n.as_str() == name);
+            // A seat that has its machine is not held up by another of that name.
+            let made = input.progress.seat(seat).is_some_and(|row| row.vmid.is_some());
+            input.view.guests.iter().find(named).filter(|_| !made)
+        })
+        .collect();
+    let first = twins.first()?;
+    let (name, vmid) = (first.name.as_ref()?, first.vmid);
+    let more = if twins.len() > 1 { format!(" and {} more", twins.len() - 1) } else { String::new() };
+    let whose = if twins.iter().all(|twin| twin.is_tagged()) {
+        "made by another homeroom store, or by one that was lost"
+    } else {
+        "not known to this store"
+    };
+    Some(Problem::new(
+        format!(
+            "{name} ({vmid} on {}){more} {} already there, {whose}",
+            first.node,
+            if twins.len() > 1 { "are" } else { "is" }
+        ),
+        "nothing is made beside it: rename or remove what is there, or give the lab another name",
+    ))
 }
 
 pub(super) fn cluster_notes(input: &PlanInput<'_>) -> Vec<String> {
@@ -137,7 +149,7 @@ pub(super) fn room_problems(
         let verb = if n == 1 { "needs" } else { "need" };
         Problem::new(
             format!("storage {storage} has {left} left and {} {verb} {need}", count(n, "new machine")),
-            format!("free space on {storage}, or set another storage, or clone = \"linked\" where the storage can"),
+            format!("free space on {storage}, or set another storage in the definition"),
         )
     };
     needs.into_iter().map(problem).collect()

@@ -179,3 +179,12 @@ fn a_locked_machine_is_noted_unless_nothing_is_done_to_it() {
     let note = &world.deploy().notes[0];
     assert!(note.starts_with("cs101-ada (9101) is locked (backup) on"), "{note}");
 }
+
+#[test]
+fn a_copy_made_by_hand_under_the_same_name_does_not_hold_up_a_standing_class() {
+    let mut world = standing();
+    let mut copy = guest(205, "pve1");
+    copy.name = Some("cs101-ada".into());
+    world.view.guests.push(copy);
+    assert!(world.deploy().is_empty());
+}

@@ -101,7 +101,7 @@ fn a_storage_without_room_says_what_is_left_and_what_is_needed() {
     assert_eq!(
         world.refusal(),
         ["storage fast has 19 GiB left and 3 new machines need 24 GiB; \
-          free space on fast, or set another storage, or clone = \"linked\" where the storage can"]
+          free space on fast, or set another storage in the definition"]
     );
 }
 
@@ -168,5 +168,16 @@ fn a_foreign_machine_of_the_same_name_is_never_doubled() {
     let mut twin = guest(205, "pve1");
     twin.name = Some("cs101-ada".into());
     world.view.guests.push(twin);
-    assert!(world.refusal()[0].starts_with("a machine called cs101-ada is already there"));
+    let begin = |world: &World| world.refusal()[0].split("; ").next().unwrap().to_owned();
+    assert_eq!(begin(&world), "cs101-ada (205 on pve1) is already there, not known to this store");
+    let mut other = guest(206, "pve2");
+    other.name = Some("cs101-grace".into());
+    world.view.guests.push(other);
+    for guest in &mut world.view.guests {
+        guest.tags = vec!["homeroom".into()];
+    }
+    assert_eq!(
+        begin(&world),
+        "cs101-ada (205 on pve1) and 1 more are already there, made by another homeroom store, or by one that was lost"
+    );
 }
