@@ -7,6 +7,7 @@ pub mod app;
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod deploy;
 pub mod domain;
 pub mod monitor;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,11 +15,11 @@ use crate::{
         proxmox::{Connection, Limits, Proxmox, Trust},
         ssh::{Qm, Ssh, SshSettings, keys::KeyFiles},
     },
-    config::{ConfigError, HostPort, ProxmoxSite, Settings, Token},
+    config::{ConfigError, HostPort, ProxmoxSite, Settings, StoreSettings, Token},
     deploy::Tuning,
-    domain::SiteName,
+    domain::{SiteName, StoreId},
     port::{
-        Clock, Store,
+        Clock, KeyRing, Store,
         shell::{HostKey, ShellTarget},
     },
     service::{
@@ -89,11 +89,28 @@ pub async fn homeroom(settings: &Settings, access: Access) -> Result<Homeroom, W
         store: Arc::new(store) as Arc<dyn Store>,
         sites,
         clock,
-        keys: Arc::new(KeyFiles::new(settings.store.keys(), if settings.store.shared { 0o640 } else { 0o600 })),
+        keys: Arc::new(key_files(&settings.store)),
         tuning: tuning(settings),
         proof_max_age: settings.engine.proof_max_age,
         owner: owner(),
     })
+}
+
+/// What a store is known by, and its keys, before there is a configuration to build the rest from.
+pub struct StoreAndKeys {
+    pub id: StoreId,
+    pub keys: Arc<dyn KeyRing>,
+}
+
+/// Opens (or makes) a store just for its identity and keys.
+pub async fn store(path: &Path, shared: bool) -> Result<StoreAndKeys, WireError> {
+    let store = SqliteStore::open(path, Options { shared, read_only: false }).await.map_err(ServiceError::from)?;
+    let settings = StoreSettings { path: path.to_owned(), shared };
+    Ok(StoreAndKeys { id: Store::id(&store).clone(), keys: Arc::new(key_files(&settings)) })
+}
+
+fn key_files(store: &StoreSettings) -> KeyFiles {
+    KeyFiles::new(store.keys(), if store.shared { 0o640 } else { 0o600 })
 }
 
 /// Guests answer on the usual port.

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use crate::{
     config::ConfigError,
     domain::event::RunState,
-    port::{StoreError, shell::ShellError},
-    service::ServiceError,
+    service::{ServiceError, ShellError, StoreError},
 };
 
 /// How the program ends.

@@ -18,7 +18,6 @@ use self::{
 };
 use crate::{
     config::{self, Settings},
-    service::Homeroom,
     wire::{self, Access, WireError},
 };
 
@@ -81,12 +80,8 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
     }
 }
 
-/// Applies definitions without a command line: for worlds that bring their own.
-pub async fn apply_texts(home: &Homeroom, settings: &Settings, texts: &[(String, String)]) -> Result<(), CliError> {
-    for (origin, text) in texts {
-        let here = settings.store.folder();
-        let definition = config::definition::parse(text, origin, here, Some(settings))?;
-        crate::service::definitions::apply(home, &definition).await?;
-    }
+/// Waits for SIGINT or SIGTERM.
+pub async fn until_told_to_stop() -> Result<(), CliError> {
+    signals::Stopper::new()?.pressed().await;
     Ok(())
 }

@@ -70,6 +70,8 @@ pub enum RunKind {
     Deploy,
     Destroy,
     Check,
+    /// Takes machines back that carry our mark.
+    Adopt,
 }
 
 impl RunKind {
@@ -78,6 +80,7 @@ impl RunKind {
             Self::Deploy => "deploy",
             Self::Destroy => "destroy",
             Self::Check => "check",
+            Self::Adopt => "adopt",
         }
     }
 }

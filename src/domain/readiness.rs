@@ -225,7 +225,7 @@ pub fn lab_state(
         match run.kind {
             RunKind::Deploy => return LabState::Deploying,
             RunKind::Destroy => return LabState::Destroying,
-            RunKind::Check => {}
+            RunKind::Check | RunKind::Adopt => {}
         }
     }
     let state =

@@ -1,1 +1,106 @@
-//! runtime: turns app effects into service calls and their results into actions.
+//! Turns the screens' effects into service calls, and what comes of them into actions.
+//!
+//! Runs begun here are carried out here; how they go is read back from the store like everybody
+//! else's, so that this dashboard sees its own runs exactly as another admin's does.
+
+mod effects;
+mod feed;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{Action, Effect, attach::Attach},
+    domain::{LabName, RunId},
+    service::{Homeroom, RunHandle},
+};
+
+/// Actions that may wait for the screens.
+const QUEUE: usize = 512;
+
+/// The screens' ends of the channels.
+pub struct Ends {
+    pub actions: mpsc::Receiver<Action>,
+    pub effects: mpsc::Sender<Effect>,
+    pub shells: mpsc::Receiver<Attach>,
+}
+
+/// What the parts of the runtime share.
+pub(crate) struct Shared {
+    home: Arc<Homeroom>,
+    actions: mpsc::Sender<Action>,
+    shells: mpsc::Sender<Attach>,
+    /// Rung to look at every site now.
+    look_now: Vec<Arc<Notify>>,
+    /// Whether any lab has a run under way.
+    busy: watch::Sender<bool>,
+    runs: Mutex<BTreeMap<RunId, OwnRun>>,
+}
+
+/// A run this process carries out.
+pub(crate) struct OwnRun {
+    lab: LabName,
+    stop: CancellationToken,
+}
+
+/// The runtime of a dashboard.
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+impl Runtime {
+    /// Starts watching sites and store, and carrying effects out.
+    pub fn start(home: Arc<Homeroom>) -> (Self, Ends) {
+        let (actions, screen) = mpsc::channel(QUEUE);
+        let (effects, wishes) = mpsc::channel(QUEUE);
+        let (shells, opened) = mpsc::channel(1);
+        let (busy, is_busy) = watch::channel(false);
+        let look_now: Vec<_> = home.sites.iter().map(|_| Arc::new(Notify::new())).collect();
+        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default() });
+        feed::watch_sites(&shared, &is_busy);
+        tokio::spawn(feed::follow_store(shared.clone()));
+        tokio::spawn(effects::carry_out(shared.clone(), wishes));
+        (Self { shared }, Ends { actions: screen, effects, shells: opened })
+    }
+
+    /// Runs this process carries out, still under way.
+    pub fn runs_in_hand(&self) -> Vec<(RunId, LabName)> {
+        let runs = self.shared.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.iter().map(|(run, own)| (*run, own.lab.clone())).collect()
+    }
+
+    /// Winds all of them down and waits until each has come to rest between two effects.
+    pub async fn wind_down(&self) {
+        for own in self.shared.runs.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            own.stop.cancel();
+        }
+        while !self.runs_in_hand().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Shared {
+    /// Says something to the screens; false when there are none any more.
+    async fn say(&self, action: Action) -> bool {
+        self.actions.send(action).await.is_ok()
+    }
+
+    /// Keeps a run begun here until it has ended.
+    fn keep(self: &Arc<Self>, handle: RunHandle) {
+        let RunHandle { run, lab, stop, ended } = handle;
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run, OwnRun { lab, stop });
+        let shared = self.clone();
+        tokio::spawn(async move {
+            if let Err(fault) = ended.await {
+                tracing::error!(%run, %fault, "a run ended abnormally");
+            }
+            shared.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        });
+    }
+}

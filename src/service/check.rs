@@ -12,7 +12,7 @@ use crate::domain::{LabName, SeatName, event::RunKind};
 
 /// Repeats the proofs of a lab's machines, or of the named seats'. Starts and changes nothing.
 pub async fn check(home: &Arc<Homeroom>, lab: &LabName, seats: &[SeatName]) -> Result<Outcome, ServiceError> {
-    home.definition(lab).await?;
+    home.class(lab).await?;
     let lock = lock(home, lab, RunKind::Check).await?;
     let planned = plan_check(home, lab, seats).await?;
     if planned.plan.is_empty() {

@@ -23,7 +23,9 @@ impl Applied {
 
 /// Stores a definition. A lab with machines keeps its kind and its site.
 pub async fn apply(home: &Homeroom, definition: &Definition) -> Result<Applied, ServiceError> {
-    home.site_of(definition)?;
+    if let Definition::Class(class) = definition {
+        home.site(&class.site)?;
+    }
     let known = home.store.definitions().await?;
     let known = known.into_iter().find(|stored| stored.definition.name() == definition.name());
     let outcome = match &known {

@@ -25,7 +25,7 @@ pub enum Outcome {
 /// `Refused` where a machine would be restarted, replaced or removed without consent, or where another
 /// run holds the lab; `Problems` where no plan can be made.
 pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, consent: Consent) -> Result<Outcome, ServiceError> {
-    home.definition(lab).await?;
+    home.class(lab).await?;
     let lock = lock(home, lab, RunKind::Deploy).await?;
     let planned = plan_deploy_with(home, lab, consent.fix_drift).await?;
     let refused = planned.plan.refused(consent);

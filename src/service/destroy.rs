@@ -29,8 +29,7 @@ pub async fn destroy(
     seats: &[SeatName],
     confirmation: &Confirmation,
 ) -> Result<Outcome, ServiceError> {
-    let stored = home.definition(lab).await?;
-    let site = home.site_of(&stored.definition)?;
+    let (_, site) = home.class(lab).await?;
     let named = confirmation.named.as_deref();
     if (site.rules.is_prod() || named.is_some()) && named != Some(lab.as_str()) {
         return Err(ServiceError::Refused(format!(

@@ -1,5 +1,6 @@
 //! One file per use case, shared by dashboard and command line. Knows no screen, file format or backend.
 
+pub mod adopt;
 pub mod check;
 pub mod definitions;
 pub mod deploy;
@@ -13,6 +14,7 @@ pub mod run;
 pub mod shell;
 pub mod site;
 pub mod status;
+pub mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -20,9 +22,16 @@ pub use error::ServiceError;
 pub use run::RunHandle;
 pub use site::{GuestVia, Site, SiteRules};
 
+/// What answers are made of, for those that call the use cases.
+pub use crate::port::{
+    StoreError,
+    shell::{ShellError, ShellInput, ShellOutput, ShellSession},
+    store::{EventFilter, RunRow, StoredEvent},
+};
+
 use crate::{
     deploy::Tuning,
-    domain::{Definition, LabName, SiteName},
+    domain::{Definition, LabName, SiteName, class::ClassDefinition},
     port::{Clock, KeyRing, Store, store::StoredDefinition},
 };
 
@@ -45,9 +54,17 @@ impl Homeroom {
         Ok(self.store.definition(lab).await?)
     }
 
-    /// The site a definition names.
-    pub fn site_of(&self, definition: &Definition) -> Result<&Arc<Site>, ServiceError> {
-        self.site(definition.site())
+    /// A class by name, with its site. Workshops are stored and shown, and cannot be run yet.
+    pub async fn class(&self, lab: &LabName) -> Result<(ClassDefinition, Arc<Site>), ServiceError> {
+        match self.definition(lab).await?.definition {
+            Definition::Class(class) => {
+                let site = self.site(&class.site)?.clone();
+                Ok((class, site))
+            }
+            Definition::Workshop(_) => Err(ServiceError::NotNow(format!(
+                "{lab} is a workshop; this version stores and shows workshops but cannot run them yet"
+            ))),
+        }
     }
 
     pub fn site(&self, name: &SiteName) -> Result<&Arc<Site>, ServiceError> {

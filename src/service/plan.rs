@@ -8,7 +8,7 @@ use std::{
 use super::{Homeroom, ServiceError, Site};
 use crate::{
     domain::{
-        Definition, LabName, MachineState, Plan, Progress, SeatName, Vmid,
+        LabName, MachineState, Plan, Progress, SeatName, Vmid,
         class::ClassDefinition,
         cluster::{ClusterView, Power, TemplateView},
         event::RunKind,
@@ -75,13 +75,7 @@ struct Ground {
 
 impl Ground {
     async fn read(home: &Homeroom, lab: &LabName, templates: bool) -> Result<Self, ServiceError> {
-        let stored = home.definition(lab).await?;
-        let site = home.site_of(&stored.definition)?.clone();
-        let Definition::Class(class) = stored.definition else {
-            return Err(ServiceError::NotNow(format!(
-                "{lab} is a workshop; this version stores and shows workshops but cannot run them yet"
-            )));
-        };
+        let (class, site) = home.class(lab).await?;
         let (progress, _) = home.store.progress(lab).await?;
         let view = site.cluster.view().await?;
         let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };

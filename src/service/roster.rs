@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 
 use super::{Homeroom, ServiceError};
-use crate::domain::{Definition, LabName, MachineState, Role, SeatName};
+use crate::domain::{LabName, MachineState, Role, SeatName};
 
 /// One line of the roster.
 pub struct RosterRow {
@@ -21,11 +21,7 @@ pub struct RosterRow {
 
 /// Everybody's machine, address and login.
 pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, ServiceError> {
-    let stored = home.definition(lab).await?;
-    let Definition::Class(class) = &stored.definition else {
-        return Err(ServiceError::NotNow(format!("{lab} is a workshop; this version cannot run workshops yet")));
-    };
-    let site = home.site_of(&stored.definition)?;
+    let (class, site) = home.class(lab).await?;
     let status = super::status::lab_status(home, lab).await?;
     class
         .resolve()

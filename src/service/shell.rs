@@ -5,17 +5,13 @@ use std::sync::Arc;
 use super::{GuestVia, Homeroom, ServiceError, Site, logins::LabLogins};
 use crate::{
     deploy::class::Logins,
-    domain::{Definition, LabName, Progress, SeatName, class::SeatSpec, progress::SeatProgress},
+    domain::{LabName, Progress, SeatName, class::SeatSpec, progress::SeatProgress},
     port::shell::ShellTarget,
 };
 
 /// Where to log in to a seat, as far as its roll call has found out.
 pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(Arc<Site>, ShellTarget), ServiceError> {
-    let stored = home.definition(lab).await?;
-    let Definition::Class(class) = &stored.definition else {
-        return Err(ServiceError::NotNow(format!("{lab} is a workshop; this version cannot run workshops yet")));
-    };
-    let site = home.site_of(&stored.definition)?;
+    let (class, site) = home.class(lab).await?;
     let specs = class.resolve();
     let (progress, _) = home.store.progress(lab).await?;
     let Some(spec) = specs.iter().find(|spec| &spec.seat == seat) else {
@@ -25,13 +21,13 @@ pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(
             known: specs.iter().map(|spec| spec.seat.to_string()).collect(),
         });
     };
-    let logins = LabLogins::new(home, site, lab, &[])?;
+    let logins = LabLogins::new(home, &site, lab, &[])?;
     if site.rules.guest_via == GuestVia::Teacher && seat != &SeatName::teacher() {
         if let Some(teacher) = specs.iter().find(|spec| spec.seat == SeatName::teacher()) {
             logins.proven(teacher, &login(&logins, &progress, teacher)?);
         }
     }
-    Ok((site.clone(), login(&logins, &progress, spec)?))
+    Ok((site, login(&logins, &progress, spec)?))
 }
 
 fn login(logins: &LabLogins, progress: &Progress, spec: &SeatSpec) -> Result<ShellTarget, ServiceError> {

@@ -76,7 +76,7 @@ async fn look(home: &Homeroom, definition: &Definition) -> Result<ClusterView, S
     if let Definition::Workshop(_) = definition {
         return Err("workshops cannot be started by this version".to_owned());
     }
-    let site = home.site_of(definition).map_err(|e| e.to_string())?;
+    let site = home.site(definition.site()).map_err(|e| e.to_string())?;
     site.cluster.view().await.map_err(|e| e.to_string())
 }
 

@@ -10,9 +10,8 @@ use crate::{
         signals::Stopper,
     },
     domain::{MachineState, RunId, event::RunState, plan::Consent},
-    port::store::EventFilter,
     service::{
-        RunHandle,
+        EventFilter, RunHandle,
         deploy::{Outcome, deploy as begin},
         follow::follow,
     },
@@ -113,7 +112,7 @@ pub async fn watch(context: &Context, handle: RunHandle) -> Result<Exit, CliErro
 /// Prints what is already in the journal, up to the end of the run.
 async fn drain(
     context: &Context,
-    events: &mut tokio::sync::mpsc::Receiver<Result<crate::port::store::StoredEvent, crate::service::ServiceError>>,
+    events: &mut tokio::sync::mpsc::Receiver<Result<crate::service::StoredEvent, crate::service::ServiceError>>,
     run: RunId,
 ) {
     while let Some(Ok(event)) = events.recv().await {

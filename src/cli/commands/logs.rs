@@ -10,8 +10,7 @@ use crate::{
         signals::Stopper,
     },
     domain::{Event, Level, RunId, SeatName},
-    port::store::EventFilter,
-    service::follow::follow,
+    service::{EventFilter, follow::follow},
 };
 
 /// Which lines are asked for.

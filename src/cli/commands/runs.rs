@@ -11,8 +11,7 @@ use crate::{
         output::time,
     },
     domain::{Progress, RunId, event::RunState, progress::fold},
-    port::store::{EventFilter, RunRow},
-    service::ServiceError,
+    service::{EventFilter, RunRow, ServiceError},
 };
 
 /// Runs listed at most.

@@ -93,7 +93,7 @@ impl Address {
 
     async fn found(&self, context: &StepContext, ip: IpAddr) -> Result<String, StepError> {
         self.seat.learn(|facts| facts.ip = Some(ip));
-        context.record(Level::Info, ip.to_string(), Change::AddressSeen { ip }).await?;
+        context.record(Level::Debug, ip.to_string(), Change::AddressSeen { ip }).await?;
         if let Some(wanted) = self.seat.plan.spec.address.as_ref().filter(|wanted| wanted.ip != ip) {
             return Err(StepError::fatal(format!(
                 "has {ip}, but {} was set aside for it; is cloud-init at work in the template?",

@@ -21,6 +21,7 @@ mod verify;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -69,13 +70,14 @@ pub async fn carry_out_plan(
         limits: site.limits.clone(),
         stop: stop.clone(),
     };
-    let tally = Arc::new(Tally::new(plan, &subjects));
-    let writer = recorder.clone();
+    let tally = Arc::new(Tally::new(plan, &subjects, site.clock.monotonic()));
+    let (writer, clock) = (recorder.clone(), site.clock.clone());
     let ends = carry_out(graph, shared, move |index, ended| {
-        let (tally, writer, seat) = (tally.clone(), writer.clone(), subjects.get(index).cloned().flatten());
+        let (tally, writer, now) = (tally.clone(), writer.clone(), clock.monotonic());
+        let seat = subjects.get(index).cloned().flatten();
         async move {
             if let Some(seat) = seat
-                && let Some(entry) = tally.ended(&seat, ended)
+                && let Some(entry) = tally.ended(&seat, ended, now)
                 && let Err(lost) = writer.write(entry).await
             {
                 tracing::error!(%lost, "the end of a seat is not written down");
@@ -137,6 +139,8 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
 
 /// Counts a seat's steps down and says what the seat has come to when the last has ended.
 struct Tally {
+    /// When the run began, on the modelled clock.
+    began: Duration,
     seats: Mutex<HashMap<SeatName, Open>>,
 }
 
@@ -148,16 +152,16 @@ struct Open {
 }
 
 impl Tally {
-    fn new(plan: &Plan, subjects: &[Option<SeatName>]) -> Self {
+    fn new(plan: &Plan, subjects: &[Option<SeatName>], began: Duration) -> Self {
         let seats = plan.seats.iter().map(|seat| {
             let left = subjects.iter().flatten().filter(|name| **name == seat.seat).count();
             (seat.seat.clone(), Open { plan: seat.clone(), left, failed: None, interrupted: false })
         });
-        Self { seats: Mutex::new(seats.collect()) }
+        Self { began, seats: Mutex::new(seats.collect()) }
     }
 
     /// Takes in the end of one step; the seat's own end if it was the last.
-    fn ended(&self, seat: &SeatName, ended: Ended) -> Option<Entry> {
+    fn ended(&self, seat: &SeatName, ended: Ended, now: Duration) -> Option<Entry> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         let open = seats.get_mut(seat)?;
         open.left = open.left.saturating_sub(1);
@@ -172,10 +176,12 @@ impl Tally {
             return None;
         }
         Some(match &open.failed {
-            Some(words) => Entry::seat(seat, Level::Error, words.as_str(), Change::SeatFailed),
+            // The step's own line has said it aloud.
+            Some(words) => Entry::seat(seat, Level::Debug, words.as_str(), Change::SeatFailed),
             None if open.plan.verb == Verb::Remove => Entry::seat(seat, Level::Success, "removed", Change::SeatGone),
             None if open.plan.steps.iter().any(|step| step.is_proof()) => {
-                Entry::seat(seat, Level::Success, "ready", Change::SeatReady)
+                let took = now.saturating_sub(self.began).as_secs_f64();
+                Entry::seat(seat, Level::Success, format!("ready in {took:.1} s"), Change::SeatReady)
             }
             None => {
                 Entry::seat(seat, Level::Info, "started; the roll call is off, so nothing is proven", Change::SeatStale)

@@ -1,0 +1,223 @@
+//! Sets a simulated cluster up as a homeroom site: a folder with a complete configuration, trusted
+//! host keys, a store with definitions, and the machines that stand already taken back by their marks.
+//!
+//! The simulated cluster shares no code with the rest; here, at the edge, the two are introduced.
+
+use std::{
+    fs,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::CliError,
+    config::{self, Settings},
+    domain::{LabName, RunId, SeatName, StoreId, Vmid, mark::Mark},
+    service::{Homeroom, adopt::adopt, definitions},
+    sim::{self, Cluster, Scenario},
+    wire::{self, Access},
+};
+
+/// The default world's definitions, as files would hold them.
+const DEFINITIONS: [(&str, &str); 3] = [
+    ("cs100.toml", include_str!("../assets/definitions/cs100.toml")),
+    ("cs101.toml", include_str!("../assets/definitions/cs101.toml")),
+    ("cs102.toml", include_str!("../assets/definitions/cs102.toml")),
+];
+
+/// What a simulated cluster is started with.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    pub scenario: Option<PathBuf>,
+    pub listen: std::net::SocketAddr,
+    pub speed: f64,
+}
+
+/// A simulated cluster with its homeroom configuration.
+pub struct Staged {
+    pub cluster: Cluster,
+    pub folder: PathBuf,
+    pub config: PathBuf,
+    pub settings: Settings,
+    pub home: Homeroom,
+}
+
+impl Stage {
+    /// The cluster alone, for other programs; `folder` gets the nodes' SSH key.
+    pub async fn bare(&self, folder: &Path) -> Result<Cluster, CliError> {
+        let cluster = self.start(self.scenario()?).await?;
+        node_key(&cluster, folder)?;
+        Ok(cluster)
+    }
+
+    /// The cluster, and in `folder` everything homeroom needs to work on it.
+    pub async fn with_config(&self, folder: &Path) -> Result<Staged, CliError> {
+        let folder = made(folder)?;
+        let mut scenario = self.scenario()?;
+        let store = wire::store(&folder.join("homeroom.db"), false).await?;
+        mark_standing(&mut scenario, &store.id, &|lab| store.keys.lab_key(lab).ok().map(|key| key.public));
+        drop(store);
+        let cluster = self.start(scenario).await?;
+        let config = self.write(&cluster, &folder)?;
+        let (settings, _) = config::load(Some(&config))?;
+        let home = wire::homeroom(&settings, Access::Full).await?;
+        let is_default = self.scenario.is_none();
+        for (name, text) in DEFINITIONS.iter().filter(|_| is_default) {
+            let definition = config::definition::parse(text, name, &folder, Some(&settings))?;
+            definitions::apply(&home, &definition).await?;
+        }
+        for site in home.sites.keys() {
+            adopt(&home, site).await?;
+        }
+        Ok(Staged { cluster, folder, config, settings, home })
+    }
+
+    fn scenario(&self) -> Result<Scenario, CliError> {
+        let scenario = match &self.scenario {
+            Some(file) => Scenario::load(file),
+            None => Scenario::default_world(),
+        };
+        scenario.map_err(|e| CliError::Usage(e.to_string()))
+    }
+
+    async fn start(&self, scenario: Scenario) -> Result<Cluster, CliError> {
+        if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
+            return Err(CliError::Usage(format!("--speed {} is outside 0.01 to 1000", self.speed)));
+        }
+        let options = sim::Options { scenario, speed: self.speed, listen: self.listen, seed: 1 };
+        sim::start(options).await.map_err(|e| CliError::Usage(e.to_string()))
+    }
+
+    /// Writes `config.toml`, the nodes' key and the trusted host keys.
+    fn write(&self, cluster: &Cluster, folder: &Path) -> Result<PathBuf, CliError> {
+        let key = node_key(cluster, folder)?;
+        let known: String = cluster
+            .nodes()
+            .iter()
+            .filter_map(|node| Some(format!("[127.0.0.1]:{} {}\n", node.ssh?.port(), node.host_key)))
+            .collect();
+        secret_file(&folder.join("known_hosts"), &known)?;
+        let config = folder.join("config.toml");
+        secret_file(&config, &self.config_text(cluster, folder, &key))?;
+        Ok(config)
+    }
+
+    fn config_text(&self, cluster: &Cluster, folder: &Path, key: &Path) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let api: Vec<_> = cluster.nodes().iter().map(|node| quoted(&node.api)).collect();
+        let nodes: String = cluster
+            .nodes()
+            .iter()
+            .filter_map(|node| Some(format!("nodes.{} = {{ ssh = {} }}\n", node.name, quoted(&node.ssh?.to_string()))))
+            .collect();
+        let ((token, secret), (monitor, monitor_secret)) = (cluster.token(), cluster.monitor_token());
+        let secret_of = |name: &str, secret: &str| {
+            let file = folder.join(name);
+            secret_file(&file, secret).map(|()| quoted(&file.display().to_string()))
+        };
+        let (secret, monitor_secret) = (
+            secret_of("token.secret", secret).unwrap_or_default(),
+            secret_of("monitor.secret", monitor_secret).unwrap_or_default(),
+        );
+        format!(
+            "# A simulated cluster. It is gone when its process ends.\n\
+             [sites.{site}]\n\
+             kind = \"proxmox\"\n\
+             environment = \"dev\"\n\
+             api = [{api}]\n\
+             fingerprints = [{fingerprint}]\n\
+             token = {{ id = {token}, secret = {{ file = {secret} }} }}\n\
+             monitor_token = {{ id = {monitor}, secret = {{ file = {monitor_secret} }} }}\n\
+             vmids = \"9100-9999\"\n\
+             guest_via = \"node\"\n\
+             ssh = {{ user = {user}, key = {key}, port = 22 }}\n\
+             {nodes}\n\
+             [store]\n\
+             path = {store}\n\n\
+             [clock]\n\
+             speed = {speed:?}\n",
+            site = SITE,
+            api = api.join(", "),
+            fingerprint = quoted(cluster.fingerprint()),
+            token = quoted(token),
+            monitor = quoted(monitor),
+            user = quoted(SSH_USER),
+            key = quoted(&key.display().to_string()),
+            store = quoted(&folder.join("homeroom.db").display().to_string()),
+            speed = self.speed,
+        )
+    }
+}
+
+/// The site's name in the written configuration.
+const SITE: &str = "sim";
+/// The file of the nodes' SSH key.
+const NODE_KEY: &str = "node_key";
+/// Who logs in to nodes.
+const SSH_USER: &str = "root";
+
+fn node_key(cluster: &Cluster, folder: &Path) -> Result<PathBuf, CliError> {
+    let path = folder.join(NODE_KEY);
+    secret_file(&path, &cluster.ssh_key().private)?;
+    Ok(path)
+}
+
+/// What `sim` prints when it is ready: the first node's faces, and where the configuration lies.
+pub fn announcement(cluster: &Cluster, folder: &Path, config: Option<&Path>) -> Value {
+    let first = cluster.nodes().first();
+    json!({
+        "api": cluster.api(),
+        "fingerprint": cluster.fingerprint(),
+        "token_id": cluster.token().0,
+        "token_secret": cluster.token().1,
+        "ssh": first.and_then(|node| node.ssh).map(|at| at.to_string()),
+        "ssh_user": SSH_USER,
+        "ssh_key": folder.join(NODE_KEY).display().to_string(),
+        "config": config.map(|path| path.display().to_string()),
+    })
+}
+
+/// Gives machines that stand from the start the mark of this store and their lab's key, as if it had made them.
+fn mark_standing(scenario: &mut Scenario, store: &StoreId, key: &dyn Fn(&LabName) -> Option<String>) {
+    for guest in scenario.guests.iter_mut().filter(|guest| !guest.template) {
+        let Some((lab, seat)) = guest.name.split_once('-') else { continue };
+        let (Ok(lab), Ok(seat)) = (LabName::new(lab), SeatName::new(seat)) else { continue };
+        let Ok(vmid) = Vmid::new(u64::from(guest.vmid)) else { continue };
+        if guest.config.get("tags").is_none_or(|tags| !tags.contains(crate::domain::mark::TAG)) {
+            continue;
+        }
+        if let Some(key) = key(&lab) {
+            guest.config.insert("sshkeys".to_owned(), percent_encoded(&key));
+        }
+        let mark = Mark { store: store.clone(), lab, seat, run: RunId(0), vmid };
+        guest.config.insert("description".to_owned(), mark.text());
+    }
+}
+
+/// As Proxmox keeps `sshkeys`: everything but letters, digits and `_.!~*'()-` encoded.
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => char::from(byte).to_string(),
+            _ if b"_.!~*'()-".contains(&byte) => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+fn made(folder: &Path) -> Result<PathBuf, CliError> {
+    let io = |source| CliError::Io { doing: format!("cannot make the folder {}", folder.display()), source };
+    fs::create_dir_all(folder).map_err(io)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(io)?;
+    fs::canonicalize(folder).map_err(io)
+}
+
+/// Writes a file only its owner may read.
+fn secret_file(path: &Path, text: &str) -> Result<(), CliError> {
+    use std::io::Write;
+    let io = |source| CliError::Io { doing: format!("cannot write {}", path.display()), source };
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(io)?;
+    file.write_all(text.as_bytes()).map_err(io)
+}

@@ -1,0 +1,147 @@
+//! Carries the screens' wishes out, each by one use case.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Shared;
+use crate::{
+    app::{
+        Action, Effect,
+        attach::{Attach, FromShell, ToShell},
+    },
+    domain::{Clean, LabName, Level, SeatName, plan::Consent},
+    service::{
+        ServiceError, ShellInput, ShellOutput, ShellSession,
+        check::check,
+        deploy::{Outcome, deploy},
+        destroy::{Confirmation, destroy},
+        plan::plan_deploy,
+        shell::target,
+    },
+};
+
+/// Takes wishes until the screens are gone. Each is carried out beside the others.
+pub async fn carry_out(shared: Arc<Shared>, mut wishes: mpsc::Receiver<Effect>) {
+    while let Some(effect) = wishes.recv().await {
+        let shared = shared.clone();
+        tokio::spawn(async move { one(&shared, effect).await });
+    }
+}
+
+async fn one(shared: &Arc<Shared>, effect: Effect) {
+    let home = &shared.home;
+    match effect {
+        Effect::Refresh => shared.look_now.iter().for_each(|site| site.notify_one()),
+        Effect::MakePlan { lab } => {
+            let plan = plan_deploy(home, &lab).await.map(|planned| Arc::new(planned.plan)).map_err(words);
+            shared.say(Action::PlanReady { lab, plan }).await;
+        }
+        Effect::Deploy { plan, consent } => {
+            let outcome = deploy(home, &plan.lab, consent).await;
+            begun(shared, plan.lab.clone(), outcome).await;
+        }
+        Effect::RetryFailed { lab, .. } => {
+            let outcome = deploy(home, &lab, Consent::default()).await;
+            begun(shared, lab, outcome).await;
+        }
+        Effect::Destroy { lab } => {
+            // Its name was typed in at the screen.
+            let confirmation = Confirmation { named: Some(lab.to_string()) };
+            let outcome = destroy(home, &lab, &[], &confirmation).await;
+            begun(shared, lab, outcome).await;
+        }
+        Effect::Check { lab, seats } => {
+            let outcome = check(home, &lab, &seats).await;
+            begun(shared, lab, outcome).await;
+        }
+        Effect::CancelRun { lab, run } => {
+            if let Err(error) = home.store.request_cancel(run).await {
+                let text = Clean::new(format!("{lab}: run {run} was not cancelled: {error}"));
+                shared.say(Action::Notice { level: Level::Error, text }).await;
+            }
+        }
+        Effect::OpenShell { lab, seat } => open_shell(shared, lab, seat).await,
+        Effect::Quit => {}
+    }
+}
+
+fn words(error: ServiceError) -> Clean {
+    Clean::new(error.to_string())
+}
+
+/// Tells the screens what asking for a run came to.
+async fn begun(shared: &Arc<Shared>, lab: LabName, outcome: Result<Outcome, ServiceError>) {
+    let action = match outcome {
+        Ok(Outcome::Begun(handle)) => {
+            let run = handle.run;
+            shared.keep(handle);
+            Action::RunStarted { lab, run }
+        }
+        Ok(Outcome::NothingToDo(_)) => {
+            let text = Clean::new(format!("{lab}: nothing to do"));
+            shared.say(Action::Notice { level: Level::Info, text: text.clone() }).await;
+            Action::RunRefused { lab, why: text }
+        }
+        Err(error) => Action::RunRefused { lab, why: words(error) },
+    };
+    shared.say(action).await;
+}
+
+/// Bytes that may wait in one direction of a terminal.
+const SHELL_QUEUE: usize = 64;
+/// Until the terminal it is attached to says how large it is, which is the first thing it says.
+const FIRST_SIZE: (u16, u16) = (80, 24);
+async fn open_shell(shared: &Arc<Shared>, lab: LabName, seat: SeatName) {
+    let opened = match target(&shared.home, &lab, &seat).await {
+        Ok((site, target)) => {
+            site.shell.open(&target, FIRST_SIZE, None).await.map_err(ServiceError::from)
+        }
+        Err(error) => Err(error),
+    };
+    let session = match opened {
+        Ok(session) => session,
+        Err(error) => {
+            shared.say(Action::ShellEnded { lab, seat, end: Err(words(error)) }).await;
+            return;
+        }
+    };
+    let (to, inbox) = mpsc::channel(SHELL_QUEUE);
+    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
+    tokio::spawn(pump(session, inbox, outbox));
+    // The screens end the terminal themselves when they cannot take it.
+    let _ = shared.shells.send(Attach { lab, seat, to, from }).await;
+}
+
+/// Carries bytes between a session and the screens until either ends.
+async fn pump(session: ShellSession, mut inbox: mpsc::Receiver<ToShell>, outbox: mpsc::Sender<FromShell>) {
+    let ShellSession { input, mut output } = session;
+    let keys = async {
+        while let Some(given) = inbox.recv().await {
+            let given = match given {
+                ToShell::Bytes(bytes) => ShellInput::Bytes(bytes),
+                ToShell::Resize(columns, rows) => ShellInput::Resize(columns, rows),
+            };
+            if input.send(given).await.is_err() {
+                // The session ended; what it last said is still on its way out.
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let screen = async {
+        while let Some(shown) = output.recv().await {
+            let shown = match shown {
+                ShellOutput::Bytes(bytes) => FromShell::Bytes(bytes),
+                ShellOutput::Exit(code) => FromShell::Exit(code),
+                ShellOutput::Lost(why) => FromShell::Lost(why),
+            };
+            if outbox.send(shown).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = keys => {}
+        () = screen => {}
+    }
+}

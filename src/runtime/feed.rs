@@ -1,0 +1,156 @@
+//! What the screens are fed with: looks at the sites, and whatever is committed to the store.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::Shared;
+use crate::{
+    app::Action,
+    domain::{Change, Clean, LabName, Level, RunId, event::RunState},
+    service::{
+        EventFilter, ServiceError,
+        watch::{Seen, watch_sites as watch},
+    },
+};
+
+/// Between looks at the store's version: wall time.
+const POLL: Duration = Duration::from_millis(150);
+/// Between looks whether the process behind a run is still there: wall time.
+const ALIVE_POLL: Duration = Duration::from_secs(2);
+/// Lines of the log loaded at start.
+const LOG_AT_START: u32 = 2_000;
+
+/// Watches every site and hands what is seen to the screens.
+pub fn watch_sites(shared: &Arc<Shared>, busy: &watch::Receiver<bool>) {
+    let mut hear = watch(&shared.home, busy, &shared.look_now);
+    let shared = shared.clone();
+    tokio::spawn(async move {
+        while let Some(seen) = hear.recv().await {
+            let action = match seen {
+                Seen::View { site, view } => Action::SiteSeen { site, view },
+                Seen::Lost { site, why } => Action::SiteLost { site, why: Clean::new(why) },
+            };
+            if !shared.say(action).await {
+                return;
+            }
+        }
+    });
+}
+
+/// Loads what the store holds, then follows what any process commits to it, for ever.
+pub async fn follow_store(shared: Arc<Shared>) {
+    let mut follower = Follower { shared, position: None, running: BTreeSet::new(), definitions: Vec::new() };
+    let mut version = None;
+    let mut looked = std::time::Instant::now();
+    let mut troubled = false;
+    loop {
+        let outcome = match follower.shared.home.store.version().await {
+            Ok(now) if version == Some(now) => Ok(true),
+            Ok(now) => {
+                version = Some(now);
+                follower.catch_up().await
+            }
+            Err(error) => Err(error.into()),
+        };
+        match outcome {
+            Ok(true) => troubled = false,
+            Ok(false) => return,
+            Err(error) => {
+                version = None;
+                if !troubled {
+                    let notice = Action::Notice { level: Level::Error, text: Clean::new(error.to_string()) };
+                    if !follower.shared.say(notice).await {
+                        return;
+                    }
+                }
+                troubled = true;
+            }
+        }
+        if looked.elapsed() >= ALIVE_POLL {
+            looked = std::time::Instant::now();
+            if !follower.look_for_orphans().await {
+                return;
+            }
+        }
+        tokio::select! {
+            () = follower.shared.actions.closed() => return,
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+struct Follower {
+    shared: Arc<Shared>,
+    /// The last event told.
+    position: Option<i64>,
+    /// Runs recorded as under way.
+    running: BTreeSet<(LabName, RunId)>,
+    definitions: Vec<crate::domain::Definition>,
+}
+
+impl Follower {
+    /// Tells the screens what is new; false when there are none any more.
+    async fn catch_up(&mut self) -> Result<bool, ServiceError> {
+        let store = self.shared.home.store.clone();
+        let definitions: Vec<_> = store.definitions().await?.into_iter().map(|stored| stored.definition).collect();
+        if definitions != self.definitions || self.position.is_none() {
+            self.definitions.clone_from(&definitions);
+            if !self.shared.say(Action::DefinitionsLoaded(definitions)).await {
+                return Ok(false);
+            }
+        }
+        let filter = match self.position {
+            None => {
+                let (all, position) = store.all_progress().await?;
+                for progress in all {
+                    if let Some(run) = progress.run.as_ref().filter(|run| run.state == RunState::Running) {
+                        self.running.insert((progress.lab.clone(), run.id));
+                    }
+                    if !self.shared.say(Action::ProgressLoaded(progress)).await {
+                        return Ok(false);
+                    }
+                }
+                self.position = Some(position);
+                EventFilter { last: Some(LOG_AT_START), ..EventFilter::default() }
+            }
+            Some(after) => EventFilter { after: Some(after), ..EventFilter::default() },
+        };
+        let events = store.events(&filter).await?;
+        let Some(last) = events.last() else {
+            self.tell_pace();
+            return Ok(true);
+        };
+        self.position = Some(last.position);
+        for stored in &events {
+            let of_run = (stored.event.lab.clone(), stored.event.run);
+            match stored.event.change {
+                Change::RunStarted { .. } => self.running.insert(of_run),
+                Change::RunEnded { .. } => self.running.remove(&of_run),
+                _ => continue,
+            };
+        }
+        self.tell_pace();
+        let events = events.into_iter().map(|stored| stored.event).collect();
+        Ok(self.shared.say(Action::EventsArrived(events)).await)
+    }
+
+    fn tell_pace(&self) {
+        let busy = !self.running.is_empty();
+        self.shared.busy.send_if_modified(|known| std::mem::replace(known, busy) != busy);
+    }
+
+    /// A run recorded as under way whose lab nobody holds was broken off.
+    async fn look_for_orphans(&mut self) -> bool {
+        for (lab, run) in self.running.clone() {
+            if let Ok(None) = self.shared.home.store.lab_holder(&lab).await {
+                self.running.remove(&(lab.clone(), run));
+                self.tell_pace();
+                if !self.shared.say(Action::RunOrphaned { lab, run }).await {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}

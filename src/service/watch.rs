@@ -1,0 +1,29 @@
+//! Watching every site at once, for screens.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::Homeroom;
+pub use crate::monitor::Seen;
+use crate::monitor::{Pace, Watch, watch_site};
+
+/// Looks that may wait for their reader.
+const QUEUE: usize = 16;
+
+/// Looks at every site for ever, faster while `busy`, at once when `now` is rung; ends when nobody listens.
+pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Notify>]) -> mpsc::Receiver<Seen> {
+    let (tell, hear) = mpsc::channel(QUEUE);
+    for (site, now) in home.sites.values().zip(now) {
+        watch_site(Watch {
+            site: site.name.clone(),
+            cluster: site.cluster.clone(),
+            clock: home.clock.clone(),
+            pace: Pace::default(),
+            busy: busy.clone(),
+            now: now.clone(),
+            tell: tell.clone(),
+        });
+    }
+    hear
+}
