@@ -4,6 +4,7 @@
 mod config;
 mod definition;
 mod definition_printing;
+mod planning;
 mod proxmox;
 mod screens;
 mod sim;
