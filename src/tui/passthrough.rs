@@ -121,7 +121,7 @@ impl Drop for Keyboard {
     }
 }
 
-/// Watches for `Enter ~ .` as ssh does, but only typed: in pasted text the three come in one read.
+/// Watches for `Enter ~ .` as ssh does, but only typed: pasted text comes in one read, between its marks.
 #[derive(Debug, Default)]
 struct Escape {
     stage: Stage,
@@ -145,7 +145,7 @@ impl Escape {
     /// What of one read goes on to the shell.
     fn pass(&mut self, mut bytes: Vec<u8>) -> Passed {
         match (&self.stage, bytes.as_slice()) {
-            (Stage::Tilde, b".") => return Passed::Leave,
+            (Stage::Tilde, b".") | (Stage::Entered, b"~.") => return Passed::Leave,
             (Stage::Tilde, b"~") => {}
             (Stage::Tilde, _) => bytes.insert(0, b'~'),
             (Stage::Entered, b"~") => {
@@ -178,6 +178,7 @@ mod tests {
     #[test]
     fn enter_tilde_dot_leaves_and_anything_else_goes_through() {
         assert_eq!(typed(&["\r", "~", "."]), ("\r".into(), true));
+        assert_eq!(typed(&["\r", "~."]), ("\r".into(), true));
         assert_eq!(typed(&["\r", "~", "/", "x"]), ("\r~/x".into(), false));
         assert_eq!(typed(&["\r", "~", "~", "."]), ("\r~.".into(), false));
         assert_eq!(typed(&["a", "~", "."]), ("a~.".into(), false));

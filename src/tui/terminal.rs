@@ -15,8 +15,8 @@ use crossterm::{
     execute, queue,
     style::ResetColor,
     terminal::{
-        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-        enable_raw_mode,
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode,
     },
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
@@ -64,9 +64,7 @@ impl Screen {
         }
         hook();
         enter()?;
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
-        let terminal = Terminal::new(backend).map_err(TuiError::io("ask for its size"))?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: blank()? })
     }
 
     /// Draws the state; only cells that differ are sent, in one piece where the terminal can.
@@ -89,7 +87,9 @@ impl Screen {
         let mut out = io::stdout();
         out.write_all(SWITCH_OFF).map_err(TuiError::io("reset it"))?;
         enter()?;
-        self.terminal.clear().map_err(TuiError::io("clear it"))
+        // Begun anew rather than cleared: that would ask the terminal where its cursor is and wait for the answer.
+        self.terminal = blank()?;
+        Ok(())
     }
 }
 
@@ -99,10 +99,16 @@ impl Drop for Screen {
     }
 }
 
+/// A terminal on which nothing is drawn yet.
+fn blank() -> Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>, TuiError> {
+    let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+    Terminal::new(backend).map_err(TuiError::io("ask for its size"))
+}
+
 fn enter() -> Result<(), TuiError> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode().map_err(TuiError::io("read single keys"))?;
-    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
+    execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All), EnableBracketedPaste, Hide)
         .map_err(TuiError::io("open its second screen"))
 }
 
