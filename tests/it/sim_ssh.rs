@@ -1,7 +1,7 @@
 //! The simulated cluster by SSH: `qm` on its nodes, logins to its guests, through homeroom's own
 //! client.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use homeroom::{
     backend::ssh::{Qm, Ssh, SshSettings, keys::lab_key, name_of, trust},
@@ -35,6 +35,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let (known_hosts, root) = (folder.path().join("known_hosts"), folder.path().join("root"));
         fs::write(&root, &cluster.ssh_key().private).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o600)).unwrap();
         for node in cluster.nodes() {
             let ssh = node.ssh.unwrap();
             trust(&known_hosts, &name_of(&ssh.ip().to_string(), ssh.port()), &node.host_key).unwrap();
@@ -240,5 +241,58 @@ async fn a_guest_lets_the_labs_key_in_and_its_terminal_works_until_it_stops() {
     assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
     let error = bench.ssh.run(&guest, "true", WITHIN).await.unwrap_err();
     assert!(matches!(error, ShellError::Unreachable { .. }), "{error:?}");
+    bench.cluster.shutdown().await;
+}
+
+/// OpenSSH's client with nothing of its user's own.
+fn openssh(bench: &Bench, guest: bool, args: &[&str], input: &str) -> std::process::Output {
+    let known_hosts = bench.folder.path().join("known_hosts").display().to_string();
+    let root = bench.node.keys[0].display().to_string();
+    let lab = bench.folder.path().join("lab").display().to_string();
+    let options = format!(
+        "-F none -o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o BatchMode=yes"
+    );
+    let mut command = std::process::Command::new("ssh");
+    command.args(options.split(' '));
+    if guest {
+        let way = format!("ssh {options} -i {root} -p {} -W %h:%p root@127.0.0.1", bench.node.port);
+        command.args(["-i", &lab, "-o", &format!("ProxyCommand={way}"), "student@10.1.0.20"]);
+    } else {
+        command.args(["-i", &root, "-p", &bench.node.port.to_string(), "root@127.0.0.1"]);
+    }
+    let mut child = command
+        .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs OpenSSH's client"]
+async fn openssh_logs_into_nodes_and_through_them_into_guests() {
+    let bench = Bench::new().await;
+    bench.clone_one().await;
+    let guest = bench.boot().await;
+    let HostKey::Exactly(keys) = &guest.host_key else { panic!() };
+    trust(&bench.folder.path().join("known_hosts"), "10.1.0.20", &keys[0]).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+
+    let done = openssh(&bench, false, &["qm", "guest", "cmd", "999", "ping"], "");
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    assert!(text(&done.stderr).contains("999.conf' does not exist"), "{done:?}");
+    let done = openssh(&bench, false, &["cat"], "through\n");
+    assert_eq!((done.status.code(), text(&done.stdout).as_str()), (Some(0), "through\n"), "{done:?}");
+    let done = openssh(&bench, false, &[&format!("qm guest exec {VMID} --pass-stdin 1 -- cat")], "hello\n");
+    assert!(text(&done.stdout).contains("\"out-data\" : \"hello\\n\""), "{done:?}");
+
+    let done = openssh(&bench, true, &["hostname; exit 3"], "");
+    assert_eq!((done.status.code(), text(&done.stdout).as_str()), (Some(3), "cs101-ada\n"), "{done:?}");
+    let done = openssh(&bench, true, &["-tt"], "tty\nexit 5\n");
+    assert_eq!(done.status.code(), Some(5), "{done:?}");
+    assert!(text(&done.stdout).contains("/dev/pts/0\r\n"), "{done:?}");
     bench.cluster.shutdown().await;
 }

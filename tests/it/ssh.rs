@@ -421,3 +421,42 @@ async fn a_reader_that_falls_behind_loses_nothing() {
     }
     assert_eq!(got, 1 << 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_falls_silent_is_given_up_but_rest_is_not_silence() {
+    let bench = Bench::with(|settings| {
+        settings.silence = Duration::from_millis(200);
+        settings.keepalive = Duration::from_secs(60);
+    })
+    .await;
+    bench.ssh.run_on_node(&bench.node, "whereami", WITHIN).await.unwrap();
+    // Another connection, on which nothing comes for longer than is borne.
+    let error = bench.ssh.run(&bench.node, "never", WITHIN).await.unwrap_err();
+    assert!(error.to_string().contains("nothing was heard"), "{error}");
+    // The first one rested as long and is still good.
+    bench.ssh.run_on_node(&bench.node, "whereami", WITHIN).await.unwrap();
+    assert_eq!(bench.script.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_logins_through_one_node_at_once_all_succeed() {
+    let bench = Bench::new().await;
+    let guest = bench.guest();
+    let asks = (0..60).map(|_| bench.ssh.run(&guest, "whereami", WITHIN));
+    for done in futures_util::future::join_all(asks).await {
+        assert_eq!(done.unwrap().stdout, "student@101\n");
+    }
+    let connections = bench.script.connections.load(Ordering::SeqCst);
+    assert!(connections <= 4, "{connections} connections to the node");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cannot_be_had_is_tried_once_for_all_who_wait() {
+    let bench = Bench::with(|settings| settings.handshake = Duration::from_millis(200)).await;
+    *bench.script.welcome.lock().unwrap() = Welcome::Stall;
+    let asks = (0..20).map(|_| bench.ssh.run_on_node(&bench.node, "whereami", WITHIN));
+    for done in futures_util::future::join_all(asks).await {
+        assert!(matches!(done, Err(ShellError::TimedOut { .. })), "{done:?}");
+    }
+    assert_eq!(bench.script.connections.load(Ordering::SeqCst), 1);
+}

@@ -142,16 +142,21 @@ impl Lane for Forward {
         if let Some(until) = self.closing {
             return close(&mut self.channel, until);
         }
-        let moved = match self.inwards() {
-            Ok(moved) => moved | self.outwards(),
+        let heard = match self.inwards() {
+            Ok(heard) => heard,
             Err(why) => return Step::Broken(why),
         };
+        let sent = self.outwards();
         // A login session has no use for half a connection.
         if self.closing.is_none() && (self.far_ended || self.told) && self.inward.is_empty() {
             self.hang_up();
             return Step::Moved;
         }
-        if moved { Step::Moved } else { Step::Idle }
+        match (heard, sent) {
+            (true, _) => Step::Heard,
+            (false, true) => Step::Moved,
+            (false, false) => Step::Idle,
+        }
     }
 
     fn wants_data(&self) -> bool {

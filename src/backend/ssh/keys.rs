@@ -246,4 +246,25 @@ mod tests {
         let error = identity(&path).unwrap_err().to_string();
         assert!(error.contains("is no private key in OpenSSH's format"), "{error}");
     }
+
+    /// Made by `ssh-keygen` for this test, with the passphrase "secret"; it opens nothing.
+    const ENCRYPTED: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABClsrgsmE
+QELdO9JRyBehK4AAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIGXb3ywseDBVMe8N
+rr3I+jWDT2ZYV51OIkD8NJTRWJ4BAAAAkDjxIyxemOJ8gPaD0cbBbbuOITXgOTUEvLNJXj
+Vb/vYrhpZc9CeaY8JgVieznF3/+1NLbbm3RqgJifWYRHUDzD2oZMkiCWssusJ3Ev8wvYu8
+hMNUrHlb/ylUfjdeohGo1o0Wmt5ViZRjQUvJk3sKKSBTrj/HmPkY29h5AeGTiSoacdS6+B
+ThDQXlr3G6Qx6/2Q==
+-----END OPENSSH PRIVATE KEY-----
+";
+
+    #[test]
+    fn a_key_with_a_passphrase_says_where_it_should_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id");
+        fs::write(&path, ENCRYPTED).unwrap();
+        let error = identity(&path).unwrap_err().to_string();
+        assert!(error.ends_with("load it into ssh-agent, or name a key without one"), "{error}");
+    }
 }

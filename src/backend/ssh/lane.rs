@@ -30,6 +30,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What one pass over a lane came to.
 pub(super) enum Step {
+    /// Something came from the far side.
+    Heard,
+    /// Something else moved.
     Moved,
     Idle,
     Done,
@@ -139,7 +142,7 @@ impl Exec {
                 Err(e) => return Err(Clean::new(e.message())),
             }
         }
-        Ok(if moved { Step::Moved } else { Step::Idle })
+        Ok(if moved { Step::Heard } else { Step::Idle })
     }
 }
 
@@ -279,7 +282,7 @@ impl Shell {
             self.closing = Some(Instant::now() + GOODBYE);
             return Ok(Step::Moved);
         }
-        let moved = self.send() | self.show()?;
+        let (sent, shown) = (self.send(), self.show()?);
         if self.showing.is_none() && self.channel.eof() {
             match self.channel.wait_close() {
                 Ok(()) => {
@@ -296,7 +299,11 @@ impl Shell {
                 Err(e) => return Err(Clean::new(e.message())),
             }
         }
-        Ok(if moved { Step::Moved } else { Step::Idle })
+        Ok(match (shown, sent) {
+            (true, _) => Step::Heard,
+            (false, true) => Step::Moved,
+            (false, false) => Step::Idle,
+        })
     }
 }
 

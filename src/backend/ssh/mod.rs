@@ -74,6 +74,9 @@ impl SshSettings {
     }
 }
 
+/// The longest it may take until a terminal is open, all phases and the way there together.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
+
 /// Logins by SSH. Cheap to clone; all clones share their connections to nodes.
 #[derive(Debug, Clone)]
 pub struct Ssh {
@@ -115,8 +118,12 @@ impl RemoteShell for Ssh {
         size: (u16, u16),
         command: Option<&str>,
     ) -> Result<ShellSession, ShellError> {
-        let link = self.dialler.dial(target).await?;
-        terminal::open(link, &name_of(&target.host, target.port), size, command).await
+        let host = name_of(&target.host, target.port);
+        let work = async {
+            let link = self.dialler.dial(target).await?;
+            terminal::open(link, &host, size, command).await
+        };
+        timed(&host, OPEN_WITHIN, work).await
     }
 }
 

@@ -91,6 +91,10 @@ impl Pump {
     /// One pass over everything open; tells whether anything moved. The error ends the connection.
     fn turn(&mut self) -> Result<bool, Clean> {
         let mut moved = false;
+        if self.is_idle() {
+            // Nobody listened while there was nothing to hear.
+            self.heard = Instant::now();
+        }
         if self.opening.is_none()
             && let Ok(request) = self.inbox.try_recv()
             && !request.abandoned()
@@ -111,6 +115,10 @@ impl Pump {
         let mut at = 0;
         while let Some(lane) = self.lanes.get_mut(at) {
             match lane.step() {
+                Step::Heard => {
+                    self.heard = Instant::now();
+                    (moved, at) = (true, at + 1);
+                }
                 Step::Moved => (moved, at) = (true, at + 1),
                 Step::Idle => at += 1,
                 Step::Done => {
@@ -150,7 +158,8 @@ impl Pump {
     fn sleep(&mut self) -> Result<(), Clean> {
         let idle = self.is_idle();
         let now = Instant::now();
-        if !idle && now >= self.next_keepalive {
+        let stuck = interest(&self.session).contains(PollFlags::OUT);
+        if !idle && !stuck && now >= self.next_keepalive {
             self.next_keepalive = now + self.habits.keepalive;
             match self.session.keepalive_send() {
                 Err(e) if !would_block(&e) => return Err(words(&e)),
@@ -163,9 +172,7 @@ impl Pump {
             flags if listening => flags,
             flags => flags - PollFlags::IN,
         };
-        if !listening {
-            self.heard = now;
-        } else if now.duration_since(self.heard) >= self.habits.silence {
+        if listening && now.duration_since(self.heard) >= self.habits.silence {
             return Err(Clean::new(format!("nothing was heard for {} s", self.habits.silence.as_secs())));
         }
         let until = match (idle, listening) {
@@ -198,7 +205,7 @@ impl Pump {
         if idle && seen.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
             return Err(Clean::new("the far side closed the connection"));
         }
-        if seen.intersects(PollFlags::IN) {
+        if !listening || seen.intersects(PollFlags::IN) {
             self.heard = Instant::now();
         }
         Ok(())
