@@ -46,7 +46,7 @@ impl WorldHandle {
 
     /// Modelled milliseconds since the world began.
     pub fn now(&self) -> Ms {
-        self.clock.now()
+        self.lock().world.now()
     }
 
     /// Looks at the world, or changes it behind the API's back.
@@ -97,6 +97,25 @@ impl WorldHandle {
     /// Waits for a modelled span.
     pub async fn sleep(&self, ms: Ms) {
         tokio::time::sleep(self.clock.wall(ms)).await;
+    }
+
+    /// Lets modelled time jump, whatever the clock says.
+    pub fn skip(&self, ms: Ms) {
+        self.world(|world| world.advance(world.now() + ms));
+    }
+
+    /// When a call waits, jumps to the next thing that happens. For a clock that stands still:
+    /// a test steps until its answer is there. True when there was something to wait for.
+    pub fn step(&self) -> bool {
+        let waits = !self.lock().waiting.is_empty();
+        if waits {
+            self.world(|world| {
+                if let Some(next) = world.next_wake() {
+                    world.advance(next);
+                }
+            });
+        }
+        waits
     }
 
     /// The running guest that owns an address.

@@ -144,6 +144,9 @@ pub struct StorageSpec {
     /// `dir`, `nfs`, `lvm`, `lvmthin`, `rbd`, `zfspool`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Where it is mounted; Proxmox's usual place when absent.
+    #[serde(default)]
+    pub path: Option<String>,
     /// One for all nodes?
     #[serde(default)]
     pub shared: bool,
@@ -260,6 +263,9 @@ pub struct GuestSpec {
     /// Disk size in GiB.
     #[serde(default = "eight")]
     pub disk_gib: u64,
+    /// Image format of the disk; qcow2 where the storage keeps files.
+    #[serde(default)]
+    pub format: Option<String>,
     /// Written bytes of the disk in MiB.
     #[serde(default = "two_thousand")]
     pub used_mib: u64,

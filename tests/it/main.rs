@@ -6,6 +6,7 @@ mod definition;
 mod definition_printing;
 mod planning;
 mod proxmox;
+mod recordings;
 mod screens;
 mod sim;
 mod sim_ssh;

@@ -44,23 +44,32 @@ impl Client {
         Self { http, base: cluster.api().into(), auth: format!("PVEAPIToken={id}={secret}") }
     }
 
-    pub async fn try_call(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Result<Got, reqwest::Error> {
+    /// A request to a path of the server, without a login.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let url = format!("{}/api2/json{path}", self.base);
-        let mut request = self.http.request(method, url).header("Authorization", &self.auth);
-        if !form.is_empty() {
-            request = request.form(form);
-        }
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Sends a request and reads the answer.
+    pub async fn read(request: reqwest::RequestBuilder) -> Result<Got, reqwest::Error> {
         let answer = request.send().await?;
         let status = answer.status().as_u16();
+        let standard = answer.status().canonical_reason().unwrap_or_default().to_owned();
         let reason = answer
             .extensions()
             .get::<hyper::ext::ReasonPhrase>()
-            .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned())
-            .unwrap_or_default();
+            .map_or(standard, |phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
         let headers = answer.headers().clone();
         let body = serde_json::from_slice(&answer.bytes().await?).unwrap_or(Value::Null);
         Ok(Got { status, reason, body, headers })
+    }
+
+    pub async fn try_call(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Result<Got, reqwest::Error> {
+        let mut request = self.request(method, &format!("/api2/json{path}")).header("Authorization", &self.auth);
+        if !form.is_empty() {
+            request = request.form(form);
+        }
+        Self::read(request).await
     }
 
     pub async fn call(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Got {

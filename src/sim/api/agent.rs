@@ -58,6 +58,13 @@ pub fn run(world: &mut World, method: &str, command: &str, call: &Call) -> Resul
                 world.set_answer(job, value);
                 Ok(Vec::new())
             }
+            Said::Slow(ms, value) => Ok(vec![
+                Op::Pause(ms),
+                Op::run(move |world, job| {
+                    world.set_answer(job, value);
+                    Ok(Vec::new())
+                }),
+            ]),
             Said::Later(ms, fail) => Ok(vec![Op::Pause(ms), Op::run(move |_, _| Err(fail))]),
         }),
     ]))
@@ -65,6 +72,7 @@ pub fn run(world: &mut World, method: &str, command: &str, call: &Call) -> Resul
 
 enum Said {
     Now(Value),
+    Slow(u64, Value),
     Later(u64, Fail),
 }
 
@@ -126,7 +134,7 @@ fn answer(world: &mut World, command: &str, call: &Call) -> Result<Said, Fail> {
             result(json!({}))
         }
         "exec" => exec(world, call),
-        "exec-status" => exec_status(world, call).map(Said::Now),
+        "exec-status" => exec_status(world, call),
         "file-read" => file_read(vm, call).map(Said::Now),
         "file-write" => {
             let (file, content) = (call.need("file"), call.need("content"));
@@ -218,16 +226,18 @@ fn exec(world: &mut World, call: &Call) -> Result<Said, Fail> {
     Ok(Said::Now(json!({ "pid": pid })))
 }
 
-fn exec_status(world: &mut World, call: &Call) -> Result<Value, Fail> {
+fn exec_status(world: &mut World, call: &Call) -> Result<Said, Fail> {
     let pid = call.number("pid").unwrap_or(0) as u32;
     let now = world.now();
     let gone = || Fail::from("Agent error: PID ld does not exist");
     let inside = world.guests.get_mut(&call.vmid()).and_then(|vm| vm.inside.as_mut()).ok_or_else(gone)?;
     let process = inside.running.get(&pid).ok_or_else(gone)?;
     if process.ends > now {
-        return Ok(json!({ "exited": 0 }));
+        return Ok(Said::Now(json!({ "exited": 0 })));
     }
     let Some(process) = inside.running.remove(&pid) else { return Err(gone()) };
+    // the daemon decodes a thousand bytes a millisecond
+    let size = process.output.out.len() + process.output.err.len();
     let mut data = json!({ "exited": 1 });
     match process.output.exit {
         Exit::Code(code) => data["exitcode"] = json!(code),
@@ -239,7 +249,7 @@ fn exec_status(world: &mut World, call: &Call) -> Result<Value, Fail> {
             data[format!("{name}-truncated")] = json!(0);
         }
     }
-    Ok(data)
+    Ok(Said::Slow(size as u64 / 1000, data))
 }
 
 /// Output comes as one character for each byte.

@@ -81,6 +81,7 @@ pub fn clone(world: &mut World, call: &Call) -> Result<Reply, Fail> {
         name: call.text("name").unwrap_or_else(|| format!("Copy-of-VM-{}", vm.name())),
         description: call.text("description"),
         pool,
+        limit: call.number("bwlimit").filter(|limit| *limit > 0),
     };
     let mode = if vm.run.is_some() { Mode::Exclusive } else { Mode::Shared };
     let ops = vec![
@@ -104,6 +105,8 @@ struct Plan {
     name: String,
     description: Option<String>,
     pool: Option<String>,
+    /// KiB per second.
+    limit: Option<u64>,
 }
 
 fn check_storage(world: &World, id: &str, target: Option<&str>) -> Result<(), Fail> {
@@ -319,6 +322,8 @@ fn drive(world: &World, plan: &Plan, key: &str, value: &str, ops: &mut Vec<Op>) 
         source_format: volume.format.clone(),
         source_path: source.path(name),
         pipe: to.pipe(&plan.node),
+        limit: plan.limit,
+        bandwidth: to.bandwidth,
     };
     ops.push(Op::run(move |world, job| made.allocate(world, job)));
     ops.push(Op::Free(lock));
@@ -339,6 +344,8 @@ struct Made {
     source_format: String,
     source_path: String,
     pipe: crate::sim::world::PipeKey,
+    limit: Option<u64>,
+    bandwidth: f64,
 }
 
 impl Made {
@@ -378,13 +385,18 @@ impl Made {
             return Ok(Vec::new());
         }
         let command = format!(
-            "/usr/bin/qemu-img convert -p -n -f {} -O {} {} zeroinit:{path}",
-            self.source_format, self.format, self.source_path
+            "/usr/bin/qemu-img convert -p -n {}-f {} -O {} {} zeroinit:{path}",
+            self.limit.map(|limit| format!("-r {limit}K ")).unwrap_or_default(),
+            self.source_format,
+            self.format,
+            self.source_path
         );
+        // a limited copy takes as long as the limit makes it take alone
+        let slower = self.limit.map_or(1.0, |limit| (self.bandwidth * 1000.0 / (limit as f64 * 1024.0)).max(1.0));
         let (store, used, bytes) = (self.storage.clone(), self.used, self.size);
         let lock = world.storages.get(&store).map(|real| real.lock(&node));
         let mut ops: Vec<Op> = lock.into_iter().map(Op::Free).collect();
-        ops.push(Op::Flow { pipe: self.pipe, units: used as f64, total: Some(bytes), command });
+        ops.push(Op::Flow { pipe: self.pipe, units: used as f64 * slower, total: Some(bytes), command });
         ops.push(Op::run(move |world, _| {
             if let Some(volume) = world.storages.get_mut(&store).and_then(|real| real.volumes.get_mut(&name)) {
                 volume.used = used;

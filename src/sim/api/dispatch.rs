@@ -11,7 +11,7 @@ use super::{
 use crate::sim::world::{Who, World};
 
 /// Milliseconds until a failed login is answered.
-const LOGIN_DELAY: u64 = 3000;
+pub const LOGIN_DELAY: u64 = 3000;
 /// Milliseconds until a silent node is given up.
 const NO_ROUTE: u64 = 3000;
 
@@ -53,6 +53,9 @@ impl World {
     fn reach(&self, from: &str, node: &str) -> Result<(), (Fail, u64)> {
         if node == "localhost" || node == from {
             return Ok(());
+        }
+        if let Some((status, words, wait)) = self.hosts.get(node) {
+            return Err((Fail::status(*status, words.clone()), *wait));
         }
         if !self.nodes.contains_key(node) {
             let what = format!(

@@ -15,8 +15,8 @@ pub fn format(name: &str, value: &str, param: &str) -> Result<(), String> {
         return properties(keys, value, param);
     }
     if let Some(single) = name.strip_suffix("-list") {
-        let parts = value.split([',', ';', ' ', '\0']).filter(|part| !part.is_empty());
-        return parts.map(|part| format(single, part, param)).collect();
+        let mut parts = value.split([',', ';', ' ', '\0']).filter(|part| !part.is_empty());
+        return parts.try_for_each(|part| format(single, part, param));
     }
     let good = match name {
         "pve-vmid" => value.parse::<u64>().is_ok_and(|id| (100..=999_999_999).contains(&id)),

@@ -1,5 +1,7 @@
 //! Who calls: tokens, tickets, and what is wrong with them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Call, Caller, Fail, Reply, Request};
@@ -97,18 +99,20 @@ pub fn ticket(world: &mut World, call: &Call) -> Result<Reply, Fail> {
 fn capabilities(world: &World, user: &str) -> Value {
     let who = Who { user: user.into(), token: None };
     let mut cap = json!({});
-    for (area, path, starts) in [
-        ("vms", "/vms", &["VM.", "Permissions."][..]),
-        ("storage", "/storage", &["Datastore.", "Permissions."]),
-        ("access", "/access", &["User.", "Group.", "Permissions."]),
-        ("nodes", "/nodes", &["Sys.", "Permissions."]),
-        ("mapping", "/mapping", &["Mapping.", "Permissions."]),
-        ("sdn", "/sdn", &["SDN.", "Permissions."]),
-        ("dc", "/", &["Sys.Audit", "Sys.Modify", "SDN."]),
+    let paths: BTreeSet<&str> = world.access.acls.iter().map(|acl| acl.path.as_str()).chain(["/"]).collect();
+    let all: BTreeSet<String> = paths.iter().flat_map(|path| world.privileges(&who, path).into_keys()).collect();
+    for (area, starts) in [
+        ("vms", &["VM.", "Permissions."][..]),
+        ("storage", &["Datastore.", "Permissions."]),
+        ("access", &["User.", "Group.", "Permissions."]),
+        ("nodes", &["Sys.", "Permissions."]),
+        ("mapping", &["Mapping.", "Permissions."]),
+        ("sdn", &["SDN.", "Permissions."]),
+        ("dc", &["Sys.Audit", "Sys.Modify"]),
     ] {
-        let found: serde_json::Map<String, Value> = world
-            .privileges(&who, path)
-            .into_keys()
+        let found: serde_json::Map<String, Value> = all
+            .iter()
+            .cloned()
             .filter(|name| starts.iter().any(|start| name.starts_with(start)))
             .map(|name| (name, json!(1)))
             .collect();

@@ -219,6 +219,7 @@ impl World {
                 let protected = entry.is_some_and(|entry| entry.is_protected());
                 match dispatch::run(self, &request.method, route.template, &made) {
                     Ok(reply) => self.reply(call, &made, protected, reply),
+                    Err(fail) if fail.status == 401 => self.deliver_later(call, dispatch::LOGIN_DELAY, fail),
                     Err(fail) => self.deliver(call, Answer { daemon: protected, ..fail.answer() }),
                 }
             }

@@ -103,7 +103,10 @@ pub fn shutdown(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     }
     let timeout = call.number("timeout").unwrap_or(60) * 1000;
     let ops = vec![Op::config_lock(vmid), Op::run(move |world, _| shutting(world, vmid, &node, timeout, force))];
-    task(world, call, "qmshutdown", ops)
+    let hung = world.guests.get(&vmid).and_then(|vm| vm.run.as_ref()).is_some_and(|run| run.hung);
+    let Reply::Late(wait, upid) = task(world, call, "qmshutdown", ops)? else { return Err("no task".into()) };
+    // the daemon first asks QEMU whether it is paused, and gives up after five seconds
+    Ok(Reply::Late(wait + if hung { 5000 } else { 0 }, upid))
 }
 
 fn shutting(world: &mut World, vmid: u32, node: &str, timeout: u64, force: bool) -> Result<Vec<Op>, Fail> {

@@ -88,7 +88,7 @@ pub struct Param {
 impl Param {
     /// May it be left out?
     pub fn is_optional(&self) -> bool {
-        !matches!(self.optional, Value::Null) && self.optional != Value::from(0) && self.optional != Value::Bool(false)
+        !(self.optional.is_null() || self.optional == 0 || self.optional == false)
     }
 }
 

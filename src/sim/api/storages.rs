@@ -145,7 +145,7 @@ fn defined_row(storage: &Storage) -> Value {
         row["shared"] = json!(1);
     }
     if storage.kind.files() {
-        row["path"] = json!(format!("/mnt/pve/{}", storage.id));
+        row["path"] = json!(storage.mount);
     }
     row
 }

@@ -87,8 +87,9 @@ fn kind_of(status: Option<&str>) -> &'static str {
 /// GET /cluster/tasks: per node what runs and the recent rest, 25 rows.
 pub fn cluster(world: &World, call: &Call) -> Result<Reply, Fail> {
     let all = world.may(&call.who, "/", "Sys.Audit");
-    let mut rows = Vec::new();
+    let mut rows: Vec<Value> = Vec::new();
     for node in world.nodes.values().filter(|node| node.online) {
+        let mut newest = true;
         let mut own: Vec<&Task> = world.tasks.iter().rev().filter(|task| task.upid.node == node.name).collect();
         own.sort_by_key(|task| task.end.is_some());
         let running = own.iter().filter(|task| task.end.is_none()).count();
@@ -104,7 +105,9 @@ pub fn cluster(world: &World, call: &Call) -> Result<Reply, Fail> {
                 if task.end.is_none() {
                     map.remove("status");
                 } else {
-                    map.insert("saved".into(), json!("1"));
+                    // the one that ended last was not read back from the file yet
+                    map.insert("saved".into(), if newest { json!(1) } else { json!("1") });
+                    newest = false;
                 }
             }
             rows.push(row);

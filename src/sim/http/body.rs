@@ -31,6 +31,8 @@ pub async fn params(request: Request<Incoming>) -> Result<Params, (u16, String)>
         return Err((501, format!("Unexpected content for method '{method}'")));
     }
     if declared > LARGEST as u64 {
+        // whoever still writes would not see the answer of a closed connection
+        let _ = Limited::new(request.into_body(), 32 * LARGEST).collect().await;
         return Err((501, "for data too large".into()));
     }
     let bytes = Limited::new(request.into_body(), LARGEST)

@@ -31,6 +31,7 @@ impl World {
             quorate: true,
             physics: physics(&scenario.physics),
             nodes: BTreeMap::new(),
+            hosts: BTreeMap::new(),
             storages: BTreeMap::new(),
             guests: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -98,6 +99,10 @@ impl World {
         let storage = Storage {
             id: spec.id.clone(),
             kind,
+            mount: spec.path.clone().unwrap_or_else(|| match (kind, spec.id.as_str()) {
+                (Kind::Dir, "local") => "/var/lib/vz".into(),
+                (_, id) => format!("/mnt/pve/{id}"),
+            }),
             shared: spec.shared,
             content: spec.content.clone(),
             total: spec.size_gib * GIB,
@@ -195,7 +200,8 @@ impl World {
             .storages
             .get_mut(storage)
             .ok_or_else(|| wrong(&format!("guest {} uses the unknown storage '{storage}'", spec.vmid)))?;
-        let format = if real.kind.files() { "qcow2" } else { "raw" };
+        let files = if real.kind.files() { "qcow2" } else { "raw" };
+        let format = spec.format.as_deref().filter(|_| base.is_none()).unwrap_or(files);
         let node = (!real.shared).then(|| spec.node.clone());
         let size = spec.disk_gib * GIB;
         let name = match &base {
@@ -209,16 +215,9 @@ impl World {
         config.insert("scsi0".into(), format!("{storage}:{name},size={}G", spec.disk_gib));
         config.entry("boot".into()).or_insert_with(|| "order=scsi0".into());
         if spec.cloud_init {
-            let name = real.name(spec.vmid, &format!("vm-{}-cloudinit", spec.vmid), format);
-            let volume = Volume {
-                vmid: spec.vmid,
-                size: 4 << 20,
-                used: 4 << 20,
-                format: format.into(),
-                base: None,
-                node,
-                ctime,
-            };
+            let name = real.name(spec.vmid, &format!("vm-{}-cloudinit", spec.vmid), files);
+            let volume =
+                Volume { vmid: spec.vmid, size: 4 << 20, used: 4 << 20, format: files.into(), base: None, node, ctime };
             real.volumes.insert(name.clone(), volume);
             let drive = with_property(&format!("{storage}:{name},media=cdrom"), "size", "4M");
             config.insert("ide2".into(), drive);

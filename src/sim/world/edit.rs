@@ -119,3 +119,31 @@ impl World {
             .collect()
     }
 }
+
+impl World {
+    /// A running guest's QEMU hangs: no agent, no shutdown, and a stop takes its time.
+    pub fn hang(&mut self, vmid: u32) {
+        if let Some(run) = self.guests.get_mut(&vmid).and_then(|vm| vm.run.as_mut()) {
+            run.hung = true;
+        }
+    }
+
+    /// Adds a line to the access list, below the path too.
+    pub fn grant(&mut self, path: &str, who: &str, role: &str) {
+        self.access.acls.push(super::access::Acl {
+            path: path.into(),
+            who: who.into(),
+            role: role.into(),
+            propagate: true,
+        });
+    }
+
+    /// Makes copies on a storage run at so many bytes per millisecond.
+    pub fn set_bandwidth(&mut self, storage: &str, rate: f64) {
+        for (key, pipe) in &mut self.pipes {
+            if matches!(key, super::PipeKey::Storage(id, _) if id == storage) {
+                *pipe = super::Pipe::new(rate, rate);
+            }
+        }
+    }
+}

@@ -117,6 +117,8 @@ pub struct World {
     pub physics: Physics,
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
+    /// Names the nodes can look up that are no members: what comes of a call there, and after how long.
+    pub hosts: BTreeMap<String, (u16, String, Ms)>,
     /// Storages by id.
     pub storages: BTreeMap<String, Storage>,
     /// Guests by number.

@@ -42,8 +42,9 @@ impl World {
         let id = self.fresh();
         self.jobs.insert(id, job);
         // the worker is a process of its own: it begins a moment after the call
-        self.wait(id, Waiting::Until(self.now + 1));
-        self.at(self.now + 1, Wake::Job(id));
+        let begins = self.now + self.physics.spawn + 15;
+        self.wait(id, Waiting::Until(begins));
+        self.at(begins, Wake::Job(id));
         text
     }
 

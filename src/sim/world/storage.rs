@@ -83,6 +83,8 @@ pub struct Storage {
     pub id: String,
     /// Its kind.
     pub kind: Kind,
+    /// Where it is mounted, for those that keep files.
+    pub mount: String,
     /// One for all nodes?
     pub shared: bool,
     /// What it may hold (`images`, `iso`, …).
@@ -125,15 +127,13 @@ impl Storage {
 
     /// Where the image files of a guest lie.
     pub fn path(&self, name: &str) -> String {
-        let folder = match (self.kind, self.id.as_str()) {
-            (Kind::Dir, "local") => "/var/lib/vz/images".to_owned(),
-            (_, id) if self.kind.files() => format!("/mnt/pve/{id}/images"),
-            (_, id) => return format!("/dev/{id}/{name}"),
-        };
+        if !self.kind.files() {
+            return format!("/dev/{}/{name}", self.id);
+        }
         // an overlay's id names its base first: base/…/101/vm-101-disk-0.qcow2
         let mut parts: Vec<&str> = name.rsplitn(3, '/').take(2).collect();
         parts.reverse();
-        format!("{folder}/{}", parts.join("/"))
+        format!("{}/images/{}", self.mount, parts.join("/"))
     }
 
     /// The first unused name `vm-<vmid>-disk-<n>` on this storage.
