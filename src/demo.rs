@@ -53,7 +53,8 @@ impl Stage {
     }
 
     /// The cluster, and in `folder` everything homeroom needs to work on it.
-    pub async fn with_config(&self, folder: &Path) -> Result<Staged, CliError> {
+    /// Secrets made on the way are told to `hide`.
+    pub async fn with_config(&self, folder: &Path, hide: &(dyn Fn(&str) + Sync)) -> Result<Staged, CliError> {
         let folder = made(folder)?;
         let mut scenario = self.scenario()?;
         let store = wire::store(&folder.join("homeroom.db"), false).await?;
@@ -62,7 +63,7 @@ impl Stage {
         let cluster = self.start(scenario).await?;
         let config = self.write(&cluster, &folder)?;
         let (settings, _) = config::load(Some(&config))?;
-        let home = wire::homeroom(&settings, Access::Full).await?;
+        let home = wire::homeroom(&settings, Access::Full, hide).await?;
         let is_default = self.scenario.is_none();
         for (name, text) in DEFINITIONS.iter().filter(|_| is_default) {
             let definition = config::definition::parse(text, name, &folder, Some(&settings))?;

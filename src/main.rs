@@ -1,51 +1,98 @@
 //! homeroom: the composition root. Reads as a table of contents.
 
-use std::process::ExitCode;
+mod dashboard;
+
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use homeroom::{
-    cli::{self, Args, CliError, Command, Exit, SimArgs},
+    cli::{self, Args, CliError, Command, Exit, Global, SimArgs},
+    config::Folders,
     demo::{self, Stage},
+    telemetry::{self, Secrets},
+    wire::{self, Access},
 };
+use tempfile::TempDir;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match start(args) {
+    let secrets = Secrets::default();
+    if let Err(error) = telemetry::install_reports(secrets.clone()) {
+        eprintln!("homeroom: {error}");
+    }
+    match start(args, &secrets) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("homeroom: {error}");
+            eprintln!("homeroom: {}", secrets.redact(&error.to_string()));
             error.exit().into()
         }
     }
 }
 
-fn start(args: Args) -> Result<Exit, CliError> {
+fn start(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { doing: "cannot start the runtime".to_owned(), source })?;
-    let exit = runtime.block_on(async {
-        match args.command {
-            Some(Command::Sim(args)) => simulate(args).await,
-            Some(command) => cli::run(&args.global, command).await,
-            None => Err(CliError::Usage("the dashboard is not there yet".to_owned())),
-        }
-    });
+    let exit = runtime.block_on(command(args, secrets));
     // Threads that wait for a network would hold the end up; what matters is on disk.
     runtime.shutdown_background();
+    exit
+}
+
+async fn command(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
+    match args.command {
+        None => site(&args.global, secrets).await,
+        Some(Command::Demo { speed, scenario }) => {
+            demonstrate(Stage { scenario, listen: ([127, 0, 0, 1], 0).into(), speed }, secrets).await
+        }
+        Some(Command::Sim(args)) => simulate(args).await,
+        Some(Command::Ssh { what, command }) if command.is_empty() => {
+            let _log = log_into(&Folders::of_user()?.data.join("homeroom"), secrets)?;
+            let settings = cli::settings(&args.global)?;
+            let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
+            dashboard::shell(&home, &what).await
+        }
+        Some(command) => {
+            let _log = log_into(&Folders::of_user()?.data.join("homeroom"), secrets)?;
+            cli::run(&args.global, command, &|secret| secrets.add(secret)).await
+        }
+    }
+}
+
+/// No command: the dashboard on the configured sites.
+async fn site(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
+    dashboard::needs_a_terminal()?;
+    let settings = cli::settings(global)?;
+    if settings.sites.is_empty() {
+        return Err(CliError::Usage(format!(
+            "no site is configured yet: write one into {} (a sample: README, \"A real cluster\"), or try `homeroom demo`",
+            settings.file.display()
+        )));
+    }
+    let _log = log_into(settings.store.folder(), secrets)?;
+    let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
+    dashboard::run(&settings, Arc::new(home), dashboard::AtTheEnd::FinishRuns).await
+}
+
+/// `demo`: the dashboard on a simulated cluster, in a folder that goes with it.
+async fn demonstrate(stage: Stage, secrets: &Secrets) -> Result<Exit, CliError> {
+    dashboard::needs_a_terminal()?;
+    let folder = throw_away()?;
+    let _log = log_into(folder.path(), secrets)?;
+    let staged = stage.with_config(folder.path(), &|secret| secrets.add(secret)).await?;
+    let exit = dashboard::run(&staged.settings, Arc::new(staged.home), dashboard::AtTheEnd::LeaveRuns).await;
+    staged.cluster.shutdown().await;
     exit
 }
 
 /// `sim`: a simulated cluster until somebody ends it.
 async fn simulate(args: SimArgs) -> Result<Exit, CliError> {
     let stage = Stage { scenario: args.scenario, listen: args.listen, speed: args.speed };
-    let throw_away = tempfile::Builder::new()
-        .prefix("homeroom-sim-")
-        .tempdir()
-        .map_err(|source| CliError::Io { doing: "cannot make a temporary folder".to_owned(), source })?;
+    let throw_away = throw_away()?;
     let (cluster, folder, config) = match &args.write_config {
         Some(folder) => {
-            let staged = stage.with_config(folder).await?;
+            let staged = stage.with_config(folder, &|_| {}).await?;
             (staged.cluster, staged.folder, Some(staged.config))
         }
         None => (stage.bare(throw_away.path()).await?, throw_away.path().to_owned(), None),
@@ -54,4 +101,25 @@ async fn simulate(args: SimArgs) -> Result<Exit, CliError> {
     cli::until_told_to_stop().await?;
     cluster.shutdown().await;
     Ok(Exit::Done)
+}
+
+fn throw_away() -> Result<TempDir, CliError> {
+    tempfile::Builder::new()
+        .prefix("homeroom-")
+        .tempdir()
+        .map_err(|source| CliError::Io { doing: "cannot make a temporary folder".to_owned(), source })
+}
+
+/// Starts the log file in `folder/log`. A log that cannot be written is told and is no reason to stop.
+fn log_into(folder: &Path, secrets: &Secrets) -> Result<Option<telemetry::Guard>, CliError> {
+    let variable = |name| std::env::var(name).ok();
+    let (own, proxmox) = (variable(telemetry::FILTER_VARIABLE), variable(telemetry::LEVEL_VARIABLE));
+    let filter = telemetry::filter(own.as_deref(), proxmox.as_deref()).map_err(|e| CliError::Usage(e.to_string()))?;
+    match telemetry::start(&folder.join("log"), filter, secrets.clone()) {
+        Ok(guard) => Ok(Some(guard)),
+        Err(error) => {
+            eprintln!("homeroom: no log is written: {error}");
+            Ok(None)
+        }
+    }
 }

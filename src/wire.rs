@@ -9,6 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 
 use crate::{
     backend::{
@@ -50,7 +51,12 @@ pub enum WireError {
 }
 
 /// Builds everything the use cases work with. Sites that this version cannot work on are left out.
-pub async fn homeroom(settings: &Settings, access: Access) -> Result<Homeroom, WireError> {
+/// Every secret read on the way is told to `hide`, so that no log can show it.
+pub async fn homeroom(
+    settings: &Settings,
+    access: Access,
+    hide: &(dyn Fn(&str) + Sync),
+) -> Result<Homeroom, WireError> {
     let options = Options { shared: settings.store.shared, read_only: access == Access::Monitor };
     let store = SqliteStore::open(&settings.store.path, options).await.map_err(ServiceError::from)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock::new(settings.clock.speed));
@@ -70,7 +76,7 @@ pub async fn homeroom(settings: &Settings, access: Access) -> Result<Homeroom, W
             port: GUEST_SSH_PORT,
             guest_via: guest_via(proxmox),
         };
-        let cluster = Arc::new(cluster(name, proxmox, access, clock.clone())?);
+        let cluster = Arc::new(cluster(name, proxmox, access, clock.clone(), hide)?);
         let nodes: Arc<dyn NodeLogins> = Arc::new(node_table(proxmox));
         let targets = nodes.clone();
         let agent_by_node = Qm::new((*ssh).clone(), move |node| Some(targets.target(node)));
@@ -116,7 +122,13 @@ fn key_files(store: &StoreSettings) -> KeyFiles {
 /// Guests answer on the usual port.
 const GUEST_SSH_PORT: u16 = 22;
 
-fn cluster(name: &SiteName, site: &ProxmoxSite, access: Access, clock: Arc<dyn Clock>) -> Result<Proxmox, WireError> {
+fn cluster(
+    name: &SiteName,
+    site: &ProxmoxSite,
+    access: Access,
+    clock: Arc<dyn Clock>,
+    hide: &dyn Fn(&str),
+) -> Result<Proxmox, WireError> {
     let wrong = |why: String| WireError::Site { site: name.clone(), why };
     let token: &Token = match access {
         Access::Full => &site.token,
@@ -132,13 +144,15 @@ fn cluster(name: &SiteName, site: &ProxmoxSite, access: Access, clock: Arc<dyn C
     } else {
         Trust::SystemRoots
     };
+    let token_secret = token.secret.resolve()?;
+    hide(token_secret.expose_secret());
     let connection = Connection {
         site: name.to_string(),
         endpoints: site.api.clone(),
         node_api: BTreeMap::new(),
         trust,
         token_id: token.id.clone(),
-        token_secret: token.secret.resolve()?,
+        token_secret,
         limits: Limits::default(),
     };
     Proxmox::new(connection, clock).map_err(|e| wrong(e.to_string()))

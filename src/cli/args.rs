@@ -155,7 +155,7 @@ pub enum Command {
     /// The dashboard on a simulated cluster; leaves nothing behind
     Demo {
         /// How many times faster than real the cluster runs
-        #[arg(long, default_value_t = 4.0, value_name = "N")]
+        #[arg(long, default_value_t = 2.5, value_name = "N")]
         speed: f64,
         /// The world, as a scenario file
         #[arg(long, value_name = "FILE")]

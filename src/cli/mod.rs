@@ -44,9 +44,10 @@ pub fn settings(global: &Global) -> Result<Settings, CliError> {
 }
 
 /// Carries out a headless command. Those that need more than the services (`sim`, `demo`) are `main`'s.
-pub async fn run(global: &Global, command: Command) -> Result<Exit, CliError> {
+/// Secrets read on the way are told to `hide`.
+pub async fn run(global: &Global, command: Command, hide: &(dyn Fn(&str) + Sync)) -> Result<Exit, CliError> {
     let settings = settings(global)?;
-    let home = Arc::new(wire::homeroom(&settings, Access::Full).await?);
+    let home = Arc::new(wire::homeroom(&settings, Access::Full, hide).await?);
     let out = Output::new(global.json);
     let context = Context { home, out, verbose: global.verbose, site: global.site.clone() };
     dispatch(&context, &settings, command).await

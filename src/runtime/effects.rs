@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{Clean, LabName, Level, SeatName, plan::Consent},
     service::{
-        ServiceError, ShellInput, ShellOutput, ShellSession,
+        Homeroom, ServiceError, ShellInput, ShellOutput, ShellSession,
         check::check,
         deploy::{Outcome, deploy},
         destroy::{Confirmation, destroy},
@@ -93,24 +93,23 @@ const SHELL_QUEUE: usize = 64;
 /// Until the terminal it is attached to says how large it is, which is the first thing it says.
 const FIRST_SIZE: (u16, u16) = (80, 24);
 async fn open_shell(shared: &Arc<Shared>, lab: LabName, seat: SeatName) {
-    let opened = match target(&shared.home, &lab, &seat).await {
-        Ok((site, target)) => {
-            site.shell.open(&target, FIRST_SIZE, None).await.map_err(ServiceError::from)
-        }
-        Err(error) => Err(error),
-    };
-    let session = match opened {
-        Ok(session) => session,
+    match attach(&shared.home, lab.clone(), seat.clone()).await {
+        // The screens end the terminal themselves when they cannot take it.
+        Ok(attach) => drop(shared.shells.send(attach).await),
         Err(error) => {
             shared.say(Action::ShellEnded { lab, seat, end: Err(words(error)) }).await;
-            return;
         }
-    };
+    }
+}
+
+/// Opens a terminal on a seat.
+pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
+    let (site, target) = target(home, &lab, &seat).await?;
+    let session = site.shell.open(&target, FIRST_SIZE, None).await?;
     let (to, inbox) = mpsc::channel(SHELL_QUEUE);
     let (outbox, from) = mpsc::channel(SHELL_QUEUE);
     tokio::spawn(pump(session, inbox, outbox));
-    // The screens end the terminal themselves when they cannot take it.
-    let _ = shared.shells.send(Attach { lab, seat, to, from }).await;
+    Ok(Attach { lab, seat, to, from })
 }
 
 /// Carries bytes between a session and the screens until either ends.

@@ -6,6 +6,8 @@
 mod effects;
 mod feed;
 
+pub use effects::attach;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

@@ -19,6 +19,7 @@ mod theme;
 
 pub use draw::{Look, draw};
 pub use glyphs::Glyphs;
+pub use passthrough::borrow;
 pub use run::{Ended, Wires, run};
 pub use terminal::{TuiError, restore};
 pub use theme::{Depth, Theme};

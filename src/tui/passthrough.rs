@@ -18,10 +18,19 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::terminal::TuiError;
 use crate::{
     app::attach::{Attach, FromShell, ShellEnd, ToShell},
     domain::Clean,
 };
+
+/// A shell in the terminal one is in, without a dashboard around it: raw while it lasts, as it was afterwards.
+pub async fn borrow(attach: Attach) -> Result<ShellEnd, TuiError> {
+    crossterm::terminal::enable_raw_mode().map_err(TuiError::io("make it raw"))?;
+    let end = passthrough(attach).await;
+    crossterm::terminal::disable_raw_mode().map_err(TuiError::io("give it back"))?;
+    Ok(end)
+}
 
 /// Runs the shell until it ends, the connection breaks, or `Enter ~ .` is typed.
 pub async fn passthrough(attach: Attach) -> ShellEnd {

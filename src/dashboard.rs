@@ -1,0 +1,132 @@
+//! The dashboard, put together: state, screens, runtime and signals.
+
+use std::{io::IsTerminal, sync::Arc, time::Duration};
+
+use homeroom::{
+    app::{self, State},
+    cli::{CliError, Exit},
+    config::{Environment, Settings},
+    domain::{Clean, LabName, SeatName},
+    runtime::{self, Runtime},
+    service::Homeroom,
+    tui::{self, Ended, Look, Wires},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What becomes of runs still under way when the screen is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtTheEnd {
+    /// They are carried on without a screen.
+    FinishRuns,
+    /// The world they work on ends too.
+    LeaveRuns,
+}
+
+/// An error unless somebody can look at it.
+pub fn needs_a_terminal() -> Result<(), CliError> {
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(CliError::Usage(
+        "the dashboard needs a terminal for standard input and output; `homeroom status --json` answers without one"
+            .to_owned(),
+    ))
+}
+
+/// Shows the dashboard until it is left.
+pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
+    let (runtime, ends) = Runtime::start(home.clone());
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let environment = |environment: Environment| Clean::new(environment.as_str());
+    let state = State::new(app::Settings {
+        sites: settings.sites.values().map(|site| (site.name.clone(), environment(site.environment))).collect(),
+        read_only: false,
+        zone: TimeZone::system(),
+        speed: settings.clock.speed,
+        proof_max_age: settings.engine.proof_max_age,
+        now: Timestamp::now(),
+    });
+    let look = Look::from_env(|name| std::env::var(name).ok());
+    let wires = Wires { actions: ends.actions, effects: ends.effects, shells: ends.shells, stop };
+    let ended = tui::run(state, look, wires).await.map_err(|error| CliError::Usage(error.to_string()))?;
+    if at_the_end == AtTheEnd::FinishRuns {
+        finish_runs(&runtime, &home, ended).await?;
+    }
+    Ok(match ended {
+        Ended::Left => Exit::Done,
+        Ended::Stopped | Ended::HungUp => Exit::Interrupted,
+    })
+}
+
+/// SIGTERM, SIGINT and SIGHUP leave the screen properly.
+fn stop_on_signals(stop: &CancellationToken) -> Result<(), CliError> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let mut heard =
+            signal(kind).map_err(|source| CliError::Io { doing: "cannot listen for signals".to_owned(), source })?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while heard.recv().await.is_some() {
+                stop.cancel();
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Carries runs on without a screen, so that neither `q` nor a closed terminal breaks one off.
+/// An interrupt winds them down, to be gone on with by the next deploy.
+async fn finish_runs(runtime: &Runtime, home: &Homeroom, ended: Ended) -> Result<(), CliError> {
+    let runs = runtime.runs_in_hand();
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = runs.iter().map(|(run, lab)| format!("run {run} of {lab}")).collect();
+    if ended == Ended::Left {
+        eprintln!(
+            "{} goes on here until it has ended; Ctrl-C winds it down, `homeroom deploy` goes on later",
+            names.join(", ")
+        );
+    }
+    tracing::info!(runs = names.join(", "), "going on without a screen");
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|source| CliError::Io { doing: "cannot listen for signals".to_owned(), source })?;
+    while !runtime.runs_in_hand().is_empty() {
+        tokio::select! {
+            _ = interrupt.recv() => runtime.wind_down().await,
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+    if ended == Ended::Left {
+        for (run, _) in runs {
+            if let Ok((row, _)) = home.store.run(run).await {
+                eprintln!("run {run} of {} {}", row.lab, row.state.as_str());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `ssh LAB/SEAT`: a terminal on the seat, in place of the shell one is in.
+pub async fn shell(home: &Homeroom, what: &str) -> Result<Exit, CliError> {
+    let Some((lab, seat)) = what.split_once('/') else {
+        return Err(CliError::Usage(format!("name a seat: homeroom ssh {what}/SEAT")));
+    };
+    let lab = LabName::new(lab).map_err(|e| CliError::Usage(e.to_string()))?;
+    let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(CliError::Usage(format!(
+            "a shell needs a terminal; for one command: homeroom ssh {lab}/{seat} -- COMMAND"
+        )));
+    }
+    let attach = runtime::attach(home, lab, seat).await?;
+    match tui::borrow(attach).await.map_err(|error| CliError::Usage(error.to_string()))? {
+        Ok(code) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),
+        Err(why) => {
+            eprintln!("homeroom: the connection was lost: {why}");
+            Ok(Exit::Failed)
+        }
+    }
+}
