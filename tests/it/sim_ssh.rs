@@ -11,7 +11,7 @@ use homeroom::{
         agent::{AgentError, ExecOutput},
         shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellTarget},
     },
-    sim::{Cluster, Options, Scenario, api::Request, start},
+    sim::{Cluster, Fault, FaultKind, Options, Scenario, api::Request, start},
 };
 use serde_json::{Value, json};
 
@@ -294,5 +294,36 @@ async fn openssh_logs_into_nodes_and_through_them_into_guests() {
     let done = openssh(&bench, true, &["-tt"], "tty\nexit 5\n");
     assert_eq!(done.status.code(), Some(5), "{done:?}");
     assert!(text(&done.stdout).contains("/dev/pts/0\r\n"), "{done:?}");
+    bench.cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_strike_logins_to_nodes_and_guests_and_a_dead_node_takes_its_connections_along() {
+    let bench = Bench::new().await;
+    bench.cluster.inject(Fault::first("SSH /nodes/*/ssh", FaultKind::Cut));
+    let error = bench.ssh.run_on_node(&bench.node, "true", WITHIN).await.unwrap_err();
+    assert!(matches!(error, ShellError::Broken { .. }), "{error:?}");
+    let piped = bench.qm("qm list | grep ubuntu | wc -l && echo yes || echo no; uname -r").await;
+    assert_eq!(piped.stdout, "1\nyes\n6.17.2-1-pve\n");
+
+    bench.clone_one().await;
+    let guest = bench.boot().await;
+    bench.cluster.inject(Fault::first("SSH /nodes/*/qemu/*/ssh", FaultKind::Cut).on("cs101-ada"));
+    let error = bench.ssh.run(&guest, "true", WITHIN).await.unwrap_err();
+    assert!(matches!(error, ShellError::Unreachable { .. }), "{error:?}");
+    bench.ssh.run(&guest, "true", WITHIN).await.unwrap();
+
+    let mut session = bench.ssh.open(&guest, (80, 24), None).await.unwrap();
+    bench.cluster.world(|world| world.set_node_online("pve1", false));
+    let end = async {
+        loop {
+            match session.output.recv().await {
+                Some(ShellOutput::Bytes(_)) => {}
+                other => return other,
+            }
+        }
+    };
+    let end = tokio::time::timeout(WITHIN, end).await.unwrap();
+    assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
     bench.cluster.shutdown().await;
 }

@@ -9,11 +9,11 @@ use russh::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Behind, Door, channel, keys, session};
+use super::{Behind, Door, Welcome, channel, keys, welcomed};
 
 /// Serves one connection to a guest, until either side ends or the guest stops running:
 /// then it breaks off.
-pub(super) async fn serve<S, B>(stream: S, door: Door, behind: Arc<B>)
+pub(super) async fn serve<S, B>(stream: S, door: Door, welcome: Welcome, behind: Arc<B>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Behind,
@@ -21,7 +21,7 @@ where
     let config = keys::config(&door.host_key);
     let handler = Handler { door: door.clone(), behind: Arc::clone(&behind), user: String::new() };
     tokio::select! {
-        () = session(config, stream, handler, u64::MAX) => {}
+        () = welcomed(welcome, config, stream, handler) => {}
         () = behind.gone(&door) => {}
     }
 }

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::{
     Behind, Door, Exit, Place, Said, Welcome,
-    qm::{Qm, words},
+    qm::Qm,
+    script::{Join, pieces, words},
 };
 use crate::sim::{
-    WorldHandle,
+    FaultKind, WorldHandle,
     guest::{self, Inside, Output, Session},
 };
 
@@ -17,6 +18,13 @@ use crate::sim::{
 /// this on the wall's clock.
 const LOOK: u64 = 1000;
 const LEAST: Duration = Duration::from_millis(50);
+
+/// Bytes after which a connection that is to break in mid-stream breaks: the login is through.
+const MID_STREAM: u64 = 4000;
+
+/// The kernel of a node.
+const KERNEL: &str = "6.17.2-1-pve";
+const BUILD: &str = "#1 SMP PREEMPT_DYNAMIC PMX 6.17.2-1 (2026-07-14T09:11Z)";
 
 /// A running world as the SSH servers see it.
 pub struct Land {
@@ -26,6 +34,17 @@ pub struct Land {
 impl Land {
     pub fn new(handle: WorldHandle) -> Arc<Self> {
         Arc::new(Self { handle })
+    }
+
+    /// What a fault for `SSH /nodes/NODE/ssh` or `SSH /nodes/NODE/qemu/VMID/ssh` does to a new
+    /// connection: `stall`, `cut` (at once), `truncate` (in mid-stream).
+    fn struck(&self, path: &str, subjects: &[String]) -> Welcome {
+        let struck = self.handle.world(|world| world.faults.strike(world.seed, "SSH", path, subjects));
+        struck.first().map_or(Welcome::Serve, |fault| match fault {
+            FaultKind::Stall => Welcome::Stall,
+            FaultKind::Truncate => Welcome::CutAfter(MID_STREAM),
+            _ => Welcome::Refuse,
+        })
     }
 
     async fn until(&self, mut over: impl FnMut(&mut crate::sim::World) -> bool) {
@@ -39,7 +58,16 @@ impl Land {
 impl Behind for Land {
     fn welcome(&self, node: &str) -> Welcome {
         // A dead node does not even refuse.
-        if self.handle.world(|world| world.online(node)) { Welcome::Serve } else { Welcome::Stall }
+        if !self.handle.world(|world| world.online(node)) {
+            return Welcome::Stall;
+        }
+        self.struck(&format!("/nodes/{node}/ssh"), &[node.to_owned()])
+    }
+
+    fn guest_welcome(&self, door: &Door) -> Welcome {
+        let Some(facts) = self.handle.guest(door.vmid) else { return Welcome::Refuse };
+        let path = format!("/nodes/{}/qemu/{}/ssh", facts.node, door.vmid);
+        self.struck(&path, &[door.vmid.to_string(), facts.hostname])
     }
 
     fn on_node(self: Arc<Self>, node: &str) -> Box<dyn Place> {
@@ -150,7 +178,7 @@ struct NodePlace {
 #[async_trait]
 impl Place for NodePlace {
     fn greeting(&self) -> String {
-        format!("Linux {} 6.17.2-1-pve #1 SMP PREEMPT_DYNAMIC x86_64\n", self.node)
+        format!("Linux {} {KERNEL} {BUILD} x86_64\n", self.node)
     }
 
     fn prompt(&self) -> String {
@@ -158,23 +186,34 @@ impl Place for NodePlace {
     }
 
     async fn run(&mut self, line: &str, stdin: &[u8]) -> Said {
-        let args = words(line);
-        match args.split_first() {
-            Some((program, args)) if program == "qm" => {
-                Qm { handle: &self.handle, node: &self.node }.run(args, stdin).await
+        let mut all = Said::default();
+        let mut input = stdin.to_vec();
+        let mut skip = false;
+        for (piece, join) in pieces(line) {
+            if skip {
+                skip = matches!(join, Join::And | Join::Or | Join::Pipe);
+                continue;
             }
-            Some((program, [])) if program == "pveversion" => {
-                self.handle.burn(&self.node).await;
-                let version = self.handle.world(|world| world.version.clone());
-                Said::out(format!("pve-manager/{version}/14a22df35955d97d (running kernel: 6.17.2-1-pve)\n"))
-            }
-            _ => {
-                let (unix, now) = self.handle.world(|world| (world.unix(), world.now()));
-                (self.session.unix, self.session.uptime) = (unix, now);
-                let output = guest::line(&mut self.inside, &mut self.session, line, stdin);
-                said(&self.handle, output).await
+            let mut said = self.one(piece, &input).await;
+            all.err.append(&mut said.err);
+            all.exit = said.exit;
+            input = match join {
+                Join::Pipe => said.out,
+                _ => {
+                    all.out.append(&mut said.out);
+                    stdin.to_vec()
+                }
+            };
+            skip = match join {
+                Join::And => said.exit.status() != 0,
+                Join::Or => said.exit.status() == 0,
+                Join::Then | Join::Pipe => false,
+            };
+            if self.session.left.is_some() {
+                break;
             }
         }
+        all
     }
 
     fn left(&self) -> Option<u32> {
@@ -183,6 +222,35 @@ impl Place for NodePlace {
 
     async fn pause(&self, modelled: Duration) {
         pause(&self.handle, modelled).await;
+    }
+}
+
+impl NodePlace {
+    /// Runs one simple command.
+    async fn one(&mut self, line: &str, stdin: &[u8]) -> Said {
+        let args = words(line);
+        match args.split_first() {
+            Some((program, args)) if program == "qm" || program == "/usr/sbin/qm" => {
+                Qm { handle: &self.handle, node: &self.node }.run(args, stdin).await
+            }
+            Some((program, [])) if program == "pveversion" => {
+                self.handle.burn(&self.node).await;
+                let version = self.handle.world(|world| world.version.clone());
+                Said::out(format!("pve-manager/{version}/14a22df35955d97d (running kernel: {KERNEL})\n"))
+            }
+            _ => {
+                let (unix, now) = self.handle.world(|world| (world.unix(), world.now()));
+                (self.session.unix, self.session.uptime) = (unix, now);
+                let output = guest::line(&mut self.inside, &mut self.session, line, stdin);
+                let mut said = said(&self.handle, output).await;
+                if args.first().is_some_and(|program| program == "uname") {
+                    let system = self.inside.system();
+                    let text = String::from_utf8_lossy(&said.out).replace(system.kernel, KERNEL);
+                    said.out = text.replace(system.build, BUILD).into_bytes();
+                }
+                said
+            }
+        }
     }
 }
 

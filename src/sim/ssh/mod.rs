@@ -11,6 +11,7 @@ mod line;
 mod node;
 mod programs;
 mod qm;
+mod script;
 mod terminal;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
 };
 
 pub use keys::{Pair, pair};
@@ -118,6 +119,10 @@ pub trait Behind: Send + Sync + 'static {
     fn on_node(self: Arc<Self>, node: &str) -> Box<dyn Place>;
     /// The running guest with this address, if it has one yet.
     fn guest_at(&self, address: Ipv4Addr) -> Option<Door>;
+    /// How a new connection to a guest is treated.
+    fn guest_welcome(&self, _door: &Door) -> Welcome {
+        Welcome::Serve
+    }
     /// A user's shell in a guest.
     fn in_guest(self: Arc<Self>, door: &Door, user: &str) -> Box<dyn Place>;
     /// Waits until this run of the guest has ended.
@@ -162,12 +167,11 @@ pub async fn serve<B: Behind>(listener: TcpListener, node: String, keys: NodeKey
     }
 }
 
-async fn welcomed<B: Behind>(
-    welcome: Welcome,
-    config: Arc<russh::server::Config>,
-    stream: TcpStream,
-    handler: node::Handler<B>,
-) {
+async fn welcomed<S, H>(welcome: Welcome, config: Arc<russh::server::Config>, stream: S, handler: H)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: russh::server::Handler + Send + 'static,
+{
     match welcome {
         Welcome::Serve => session(config, stream, handler, u64::MAX).await,
         Welcome::CutAfter(bytes) => session(config, stream, handler, bytes).await,
@@ -204,7 +208,7 @@ where
     let _ = to_client.shutdown().await;
 }
 
-async fn stall(mut stream: TcpStream) {
+async fn stall(mut stream: impl AsyncRead + Unpin) {
     let mut ignored = [0; 1024];
     while matches!(stream.read(&mut ignored).await, Ok(n) if n > 0) {}
 }

@@ -8,7 +8,7 @@ use russh::{
     server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
 };
 
-use super::{Behind, channel, guest, keys};
+use super::{Behind, Welcome, channel, guest, keys};
 
 pub(super) struct Handler<B> {
     node: String,
@@ -67,11 +67,12 @@ impl<B: Behind> server::Handler for Handler<B> {
                 behind.pause(Duration::from_secs(3)).await;
                 return reply.reject(ChannelOpenFailure::ConnectFailed).await;
             };
-            if port != 22 || !door.listening {
+            let welcome = if port == 22 && door.listening { behind.guest_welcome(&door) } else { Welcome::Refuse };
+            if welcome == Welcome::Refuse {
                 return reply.reject(ChannelOpenFailure::ConnectFailed).await;
             }
             reply.accept().await;
-            guest::serve(channel.into_stream(), door, behind).await;
+            guest::serve(channel.into_stream(), door, welcome, behind).await;
         });
         Ok(())
     }

@@ -243,30 +243,6 @@ fn pretty(value: &Value, depth: usize) -> String {
     }
 }
 
-/// Splits a command line into words as a shell does, quotes and backslashes understood.
-pub(super) fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' => words.extend(word.take()),
-            '\'' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '\'')),
-            '"' => {
-                let word = word.get_or_insert_default();
-                while let Some(c) = chars.next().filter(|c| *c != '"') {
-                    let escaped = if c == '\\' { chars.next() } else { None };
-                    word.push(escaped.unwrap_or(c));
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,13 +253,5 @@ mod tests {
         let text = "{\n   \"err\" : [],\n   \"exitcode\" : 3,\n   \"exited\" : 1,\n   \"out-data\" : \"out\\n\"\n}";
         assert_eq!(pretty(&value, 0), text);
         assert_eq!(pretty(&json!([{ "name": "lo" }]), 0), "[\n   {\n      \"name\" : \"lo\"\n   }\n]");
-    }
-
-    #[test]
-    fn words_are_split_as_a_shell_splits_them() {
-        assert_eq!(
-            words(r#"sh -c 'echo "a  b"; it'\''s' "c\"d" e\ f ''"#),
-            ["sh", "-c", "echo \"a  b\"; it's", "c\"d", "e f", ""]
-        );
     }
 }
