@@ -7,6 +7,7 @@ use std::{
     fs,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::{
     cli::CliError,
     config::{self, Settings},
     domain::{LabName, RunId, SeatName, StoreId, Vmid, mark::Mark},
-    service::{Homeroom, adopt::adopt, definitions},
+    service::{Homeroom, adopt::adopt, check::check, definitions},
     sim::{self, Cluster, Scenario},
     wire::{self, Access},
 };
@@ -158,6 +159,19 @@ const SITE: &str = "sim";
 const NODE_KEY: &str = "node_key";
 /// Who logs in to nodes.
 const SSH_USER: &str = "root";
+
+/// Repeats the roll call of every class that stands, in the background.
+pub fn roll_call(home: &Arc<Homeroom>) {
+    let home = home.clone();
+    tokio::spawn(async move {
+        let Ok((all, _)) = home.store.all_progress().await else { return };
+        for progress in all.iter().filter(|progress| progress.seats.iter().any(|seat| seat.vmid.is_some())) {
+            if let Err(error) = check(&home, &progress.lab, &[]).await {
+                tracing::warn!(lab = %progress.lab, %error, "no roll call at the start");
+            }
+        }
+    });
+}
 
 fn node_key(cluster: &Cluster, folder: &Path) -> Result<PathBuf, CliError> {
     let path = folder.join(NODE_KEY);

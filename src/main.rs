@@ -7,7 +7,6 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use clap::Parser;
 use homeroom::{
     cli::{self, Args, CliError, Command, Exit, Global, SimArgs},
-    config::Folders,
     demo::{self, Stage},
     telemetry::{self, Secrets},
     wire::{self, Access},
@@ -48,14 +47,15 @@ async fn command(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
         }
         Some(Command::Sim(args)) => simulate(args).await,
         Some(Command::Ssh { what, command }) if command.is_empty() => {
-            let _log = log_into(&Folders::of_user()?.data.join("homeroom"), secrets)?;
             let settings = cli::settings(&args.global)?;
+            let _log = log_into(settings.store.folder(), secrets)?;
             let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
             dashboard::shell(&home, &what).await
         }
         Some(command) => {
-            let _log = log_into(&Folders::of_user()?.data.join("homeroom"), secrets)?;
-            cli::run(&args.global, command, &|secret| secrets.add(secret)).await
+            let settings = cli::settings(&args.global)?;
+            let _log = log_into(settings.store.folder(), secrets)?;
+            cli::run(&args.global, &settings, command, &|secret| secrets.add(secret)).await
         }
     }
 }
@@ -81,7 +81,10 @@ async fn demonstrate(stage: Stage, secrets: &Secrets) -> Result<Exit, CliError> 
     let folder = throw_away()?;
     let _log = log_into(folder.path(), secrets)?;
     let staged = stage.with_config(folder.path(), &|secret| secrets.add(secret)).await?;
-    let exit = dashboard::run(&staged.settings, Arc::new(staged.home), dashboard::AtTheEnd::LeaveRuns).await;
+    let home = Arc::new(staged.home);
+    // What stands already proves itself while one looks on.
+    demo::roll_call(&home);
+    let exit = dashboard::run(&staged.settings, home, dashboard::AtTheEnd::LeaveRuns).await;
     staged.cluster.shutdown().await;
     exit
 }

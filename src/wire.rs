@@ -19,6 +19,7 @@ use crate::{
     config::{ConfigError, HostPort, ProxmoxSite, Settings, StoreSettings, Token},
     deploy::Tuning,
     domain::{SiteName, StoreId},
+    monitor::Pace,
     port::{
         Clock, KeyRing, Store,
         shell::{HostKey, ShellTarget},
@@ -97,6 +98,7 @@ pub async fn homeroom(
         clock,
         keys: Arc::new(key_files(&settings.store)),
         tuning: tuning(settings),
+        pace: Pace { idle: settings.engine.poll_idle, busy: settings.engine.poll_run },
         proof_max_age: settings.engine.proof_max_age,
         owner: owner(),
     })

@@ -45,12 +45,16 @@ pub fn settings(global: &Global) -> Result<Settings, CliError> {
 
 /// Carries out a headless command. Those that need more than the services (`sim`, `demo`) are `main`'s.
 /// Secrets read on the way are told to `hide`.
-pub async fn run(global: &Global, command: Command, hide: &(dyn Fn(&str) + Sync)) -> Result<Exit, CliError> {
-    let settings = settings(global)?;
-    let home = Arc::new(wire::homeroom(&settings, Access::Full, hide).await?);
+pub async fn run(
+    global: &Global,
+    settings: &Settings,
+    command: Command,
+    hide: &(dyn Fn(&str) + Sync),
+) -> Result<Exit, CliError> {
+    let home = Arc::new(wire::homeroom(settings, Access::Full, hide).await?);
     let out = Output::new(global.json);
     let context = Context { home, out, verbose: global.verbose, site: global.site.clone() };
-    dispatch(&context, &settings, command).await
+    dispatch(&context, settings, command).await
 }
 
 async fn dispatch(context: &Context, settings: &Settings, command: Command) -> Result<Exit, CliError> {

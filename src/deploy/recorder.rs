@@ -109,6 +109,19 @@ impl Recorder {
     }
 }
 
+/// The same line in the program's own log file.
+fn trace(event: &Event) {
+    let (run, lab, message) = (event.run, &event.lab, &event.message);
+    let seat = event.seat.as_ref().map(SeatName::as_str);
+    let step = event.step.map(StepName::as_str);
+    match event.level {
+        Level::Debug => tracing::debug!(%run, %lab, seat, step, "{message}"),
+        Level::Info | Level::Success => tracing::info!(%run, %lab, seat, step, "{message}"),
+        Level::Warning => tracing::warn!(%run, %lab, seat, step, "{message}"),
+        Level::Error => tracing::error!(%run, %lab, seat, step, "{message}"),
+    }
+}
+
 struct Writer {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -153,6 +166,7 @@ impl Writer {
             .map(|seat| seat.seat.clone())
             .collect();
         self.store.append(&events, &changed, &gone).await?;
+        events.iter().for_each(trace);
         self.seq += events.len() as u64;
         match self.progress.write() {
             Ok(mut shared) => *shared = progress,

@@ -19,16 +19,10 @@ pub struct Pace {
     pub idle: Duration,
     /// While a run is in hand.
     pub busy: Duration,
-    /// After a look that failed, at first; doubled up to a minute.
-    pub lost: Duration,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self { idle: Duration::from_secs(10), busy: Duration::from_secs(2), lost: Duration::from_secs(5) }
-    }
-}
-
+/// The wait after a look that failed, at first; doubled up to a minute.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait between looks at a site that does not answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -74,7 +68,7 @@ pub fn watch_site(watch: Watch) -> JoinHandle<()> {
             let wait = match failures {
                 0 if *busy.borrow_and_update() => pace.busy,
                 0 => pace.idle,
-                n => pace.lost.saturating_mul(1 << u32::min(n - 1, 6)).min(LONGEST_WAIT),
+                n => FIRST_WAIT.saturating_mul(1 << u32::min(n - 1, 6)).min(LONGEST_WAIT),
             };
             tokio::select! {
                 () = tell.closed() => return,

@@ -32,6 +32,7 @@ pub use crate::port::{
 use crate::{
     deploy::Tuning,
     domain::{Definition, LabName, SiteName, class::ClassDefinition},
+    monitor::Pace,
     port::{Clock, KeyRing, Store, store::StoredDefinition},
 };
 
@@ -42,6 +43,8 @@ pub struct Homeroom {
     pub clock: Arc<dyn Clock>,
     pub keys: Arc<dyn KeyRing>,
     pub tuning: Tuning,
+    /// How often dashboards look at sites.
+    pub pace: Pace,
     /// A proof older than this no longer makes a seat ready.
     pub proof_max_age: Duration,
     /// Who acts, for others to read: `mara@jump (process 4711)`.

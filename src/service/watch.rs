@@ -6,7 +6,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::Homeroom;
 pub use crate::monitor::Seen;
-use crate::monitor::{Pace, Watch, watch_site};
+use crate::monitor::{Watch, watch_site};
 
 /// Looks that may wait for their reader.
 const QUEUE: usize = 16;
@@ -19,7 +19,7 @@ pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Not
             site: site.name.clone(),
             cluster: site.cluster.clone(),
             clock: home.clock.clone(),
-            pace: Pace::default(),
+            pace: home.pace,
             busy: busy.clone(),
             now: now.clone(),
             tell: tell.clone(),
