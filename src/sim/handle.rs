@@ -134,8 +134,8 @@ impl WorldHandle {
         self.world(|world| {
             let unix = world.unix();
             let vm = world.guests.get(&vmid)?;
-            let run = vm.run.as_ref().filter(|run| !run.hung && !run.paused)?;
-            session.uptime = world.now().saturating_sub(run.up?) + 8000;
+            vm.run.as_ref().filter(|run| !run.hung && !run.paused)?;
+            session.uptime = world.since_up(vm)? + 8000;
             session.unix = unix;
             session.settled = world.cloud_init_done(vm);
             let inside = world.guests.get_mut(&vmid)?.inside.as_mut()?;

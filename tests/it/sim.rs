@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use homeroom::sim::api::{Caller, Request};
 use homeroom::sim::world::vm::property;
-use homeroom::sim::{Cluster, Fault, FaultKind, Options, Scenario, start};
+use homeroom::sim::{Cluster, Fault, FaultKind, Options, Scenario, World, start};
 use serde_json::{Value, json};
 
 /// A plain HTTPS client of one simulated cluster.
@@ -271,4 +272,111 @@ async fn a_node_that_is_off_refuses_and_the_others_say_595() {
     let dead = Client { base: cluster.nodes()[2].api.clone(), ..Client::new(&cluster) };
     assert!(dead.try_call("GET", "/version", &[]).await.is_err());
     cluster.shutdown().await;
+}
+
+/// A world without clock or network: calls go in, time is turned by hand.
+struct Bare {
+    world: World,
+    calls: u64,
+}
+
+impl Bare {
+    fn new() -> Self {
+        let world = World::build(&Scenario::default_world().unwrap(), 7, 1_795_000_000).unwrap();
+        Self { world, calls: 0 }
+    }
+
+    fn ask(&mut self, method: &str, path: &str, form: Value) -> Value {
+        self.calls += 1;
+        let params = form.as_object().cloned().unwrap_or_default();
+        self.world.submit(self.calls, Request::shell("pve1", method, path, params));
+        loop {
+            if let Some((_, answer)) = self.world.take_answers().into_iter().find(|(id, _)| *id == self.calls) {
+                return answer.value().cloned().unwrap_or_else(|| panic!("{method} {path}: {}", answer.words()));
+            }
+            let next = self.world.next_wake().unwrap();
+            self.world.advance(next);
+        }
+    }
+
+    fn ended(&self, upid: &Value) -> bool {
+        self.world.task(upid.as_str().unwrap()).is_some_and(|task| task.end.is_some())
+    }
+}
+
+#[test]
+fn a_class_of_eleven_stands_within_a_modelled_minute() {
+    let mut bare = Bare::new();
+    let nodes = ["pve1", "pve2", "pve3"];
+    let mut waiting: Vec<u32> = (9200..9211).collect();
+    let mut cloning: Vec<(u32, Value)> = Vec::new();
+    let mut starting: Vec<(u32, Value)> = Vec::new();
+    let mut ready = 0;
+    while ready < 11 {
+        while cloning.len() < 2
+            && let Some(id) = waiting.pop()
+        {
+            let target = nodes[id as usize % 3];
+            let form = json!({ "newid": id.to_string(), "name": format!("cs101-{id}"), "target": target });
+            cloning.push((id, bare.ask("POST", "/nodes/pve1/qemu/9000/clone", form)));
+        }
+        let (done, rest): (Vec<_>, Vec<_>) = cloning.into_iter().partition(|(_, upid)| bare.ended(upid));
+        cloning = rest;
+        for (id, _) in done {
+            let path = format!("/nodes/{}/qemu/{id}/status/start", nodes[id as usize % 3]);
+            starting.push((id, bare.ask("POST", &path, Value::Null)));
+        }
+        ready =
+            starting.iter().filter(|(id, _)| bare.world.guest_facts(*id).is_some_and(|facts| facts.listening)).count();
+        let now = bare.world.now();
+        bare.world.advance(now + 100);
+    }
+    let seconds = bare.world.now() / 1000;
+    assert!((20..60).contains(&seconds), "{seconds} modelled seconds");
+}
+
+#[test]
+fn a_full_clone_alone_takes_ten_seconds_and_two_at_once_share_the_bandwidth() {
+    let mut bare = Bare::new();
+    let mut took = |ids: &[&str]| {
+        let begun = bare.world.now();
+        let upids: Vec<Value> = ids
+            .iter()
+            .map(|id| bare.ask("POST", "/nodes/pve2/qemu/9001/clone", json!({ "newid": id, "full": "1" })))
+            .collect();
+        while !upids.iter().all(|upid| bare.ended(upid)) {
+            let now = bare.world.now();
+            bare.world.advance(now + 100);
+        }
+        (bare.world.now() - begun) / 1000
+    };
+    assert!((10..13).contains(&took(&["9200"])));
+    assert!((20..24).contains(&took(&["9201", "9202"])));
+}
+
+#[test]
+fn ten_thousand_guests_on_a_hundred_nodes_are_listed() {
+    let mut text = String::from("token = \"root@pam!x\"\n");
+    for node in 0..100 {
+        text.push_str(&format!("[[nodes]]\nname = \"n{node}\"\n"));
+    }
+    text.push_str("[[users]]\nid = \"a@pve\"\ntokens = [{ name = \"t\", secret = \"s\" }]\n");
+    text.push_str("[[acls]]\npath = \"/\"\nwho = \"a@pve\"\nrole = \"PVEAuditor\"\n");
+    text.push_str("[[storages]]\nid = \"s\"\ntype = \"rbd\"\nshared = true\nsize_gib = 900000\n");
+    for vmid in 100..10_100 {
+        let node = vmid % 100;
+        text.push_str(&format!(
+            "[[guests]]\nvmid = {vmid}\nname = \"g{vmid}\"\nnode = \"n{node}\"\nstorage = \"s\"\nrunning = true\n"
+        ));
+    }
+    let scenario = Scenario::parse(&text, "big").unwrap();
+    let mut world = World::build(&scenario, 1, 1_795_000_000).unwrap();
+    world.advance(60_000);
+    let caller = Caller::Header("PVEAPIToken=a@pve!t=s".into());
+    let request = Request { caller, ..Request::shell("n0", "GET", "/cluster/resources", serde_json::Map::new()) };
+    world.submit(1, request);
+    let (_, answer) = world.take_answers().remove(0);
+    let rows = answer.value().unwrap().as_array().unwrap().len();
+    // guests, nodes, a row a node for the storage and for its network
+    assert_eq!(rows, 10_000 + 3 * 100);
 }

@@ -50,11 +50,9 @@ pub fn create(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     ] {
         change.set.entry(key.into()).or_insert(value);
     }
-    let boot: Vec<&str> =
-        change.set.keys().map(String::as_str).filter(|key| is_drive(key) || key.starts_with("net")).collect();
-    let order = format!("order={}", boot.join(";"));
+    let boot = boot_order(&change);
     if !boot.is_empty() {
-        change.set.entry("boot".into()).or_insert(order);
+        change.set.entry("boot".into()).or_insert(format!("order={boot}"));
     }
     let imported = change.set.values().any(|value| value.contains("import-from="));
     let start = call.flag("start") == Some(true);
@@ -101,4 +99,15 @@ pub fn create(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     let blame = format!("unable to create VM {vmid} - ");
     let upid = world.spawn(&node, "qmcreate", &number, &call.who.id(), &blame, ops);
     Ok(Reply::Late(world.physics.spawn, upid.into()))
+}
+
+/// The first disk, the first CD, the first card.
+fn boot_order(change: &Change) -> String {
+    let drive = |cd: bool| {
+        let fits = |value: &String| value.contains("media=cdrom") == cd && !value.contains("cloudinit");
+        let plain = |key: &str| is_drive(key) && !key.starts_with("efidisk") && !key.starts_with("tpmstate");
+        change.set.iter().find(|(key, value)| plain(key) && fits(value)).map(|(key, _)| key.clone())
+    };
+    let card = change.set.keys().find(|key| key.starts_with("net")).cloned();
+    [drive(false), drive(true), card].into_iter().flatten().collect::<Vec<_>>().join(";")
 }

@@ -9,7 +9,7 @@ use crate::sim::world::{LockKey, Mode, Op, Vm, World};
 
 /// DELETE /nodes/{node}/qemu/{vmid}
 pub fn destroy(world: &mut World, call: &Call) -> Result<Reply, Fail> {
-    let (vmid, node) = (call.vmid(), call.node());
+    let (vmid, node, skip) = (call.vmid(), call.node(), super::power::skiplock(call)?);
     let vm = guest(world, call)?;
     if vm.config.get("protection").is_some_and(|value| value == "1") {
         return Err(format!("can't remove VM {vmid} - protection mode enabled").into());
@@ -19,15 +19,28 @@ pub fn destroy(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     }
     let purge = call.flag("purge") == Some(true);
     let sweep = call.flag("destroy-unreferenced-disks") == Some(true);
-    let ops = vec![Op::config_lock(vmid), Op::run(move |world, _| begin(world, vmid, &node, purge, sweep))];
+    let ops =
+        vec![Op::config_lock(vmid), Op::run(move |world, _| begin(world, vmid, &node, Wishes { purge, sweep, skip }))];
     let upid = world.spawn(&call.node(), "qmdestroy", &vmid.to_string(), &call.who.id(), "", ops);
     Ok(Reply::Late(world.physics.spawn, upid.into()))
 }
 
-fn begin(world: &mut World, vmid: u32, node: &str, purge: bool, sweep: bool) -> Result<Vec<Op>, Fail> {
+/// What the caller asked for besides.
+#[derive(Clone, Copy)]
+struct Wishes {
+    purge: bool,
+    /// Every volume with the guest's number, wherever it lies.
+    sweep: bool,
+    /// Whatever lock stands in the configuration.
+    skip: bool,
+}
+
+fn begin(world: &mut World, vmid: u32, node: &str, wishes: Wishes) -> Result<Vec<Op>, Fail> {
     let vm = world.guests.get(&vmid).filter(|vm| vm.node == node).cloned().ok_or_else(|| missing(vmid, node))?;
     writable(world, vmid)?;
-    unlocked(&vm)?;
+    if !wishes.skip {
+        unlocked(&vm)?;
+    }
     if vm.run.is_some() {
         return Err(format!("VM {vmid} is running - destroy failed").into());
     }
@@ -35,7 +48,7 @@ fn begin(world: &mut World, vmid: u32, node: &str, purge: bool, sweep: bool) -> 
     volumes.extend(
         vm.config.iter().filter(|(key, _)| key.starts_with("unused")).map(|(_, value)| volid(value).to_owned()),
     );
-    if sweep {
+    if wishes.sweep {
         volumes.extend(world.volumes_of(vmid));
     }
     volumes.dedup();
@@ -53,7 +66,7 @@ fn begin(world: &mut World, vmid: u32, node: &str, purge: bool, sweep: bool) -> 
     for id in volumes {
         free(world, vmid, node, &id, &mut ops);
     }
-    if purge {
+    if wishes.purge {
         ops.push(Op::Log(format!("purging VM {vmid} from related configurations..")));
     }
     ops.push(Op::Take { key: LockKey::UserCfg, mode: Mode::Exclusive, patience: 10_000 });

@@ -10,23 +10,34 @@ fn task(world: &mut World, call: &Call, kind: &str, ops: Vec<Op>) -> Result<Repl
     Ok(Reply::Late(world.physics.spawn, upid.into()))
 }
 
+/// Only root itself may leave a lock aside.
+pub fn skiplock(call: &Call) -> Result<bool, Fail> {
+    let skip = call.flag("skiplock") == Some(true);
+    if skip && !call.who.is_root() {
+        return Err(Fail::param("skiplock", "Only root may use this option."));
+    }
+    Ok(skip)
+}
+
 fn vm(world: &World, vmid: u32, node: &str) -> Result<Vm, Fail> {
     world.guests.get(&vmid).filter(|vm| vm.node == node).cloned().ok_or_else(|| missing(vmid, node))
 }
 
 /// POST status/start
 pub fn start(world: &mut World, call: &Call) -> Result<Reply, Fail> {
-    let (vmid, node) = (call.vmid(), call.node());
-    let ops = vec![Op::config_lock(vmid), Op::run(move |world, _| starting(world, vmid, &node))];
+    let (vmid, node, skip) = (call.vmid(), call.node(), skiplock(call)?);
+    let ops = vec![Op::config_lock(vmid), Op::run(move |world, _| starting(world, vmid, &node, skip))];
     task(world, call, "qmstart", ops)
 }
 
-fn starting(world: &mut World, vmid: u32, node: &str) -> Result<Vec<Op>, Fail> {
+fn starting(world: &mut World, vmid: u32, node: &str, skip: bool) -> Result<Vec<Op>, Fail> {
     let vm = vm(world, vmid, node)?;
     if vm.template() {
         return Err("you can't start a vm if it's a template".into());
     }
-    unlocked(&vm)?;
+    if !skip {
+        unlocked(&vm)?;
+    }
     if vm.run.is_some() {
         return Err(format!("VM {vmid} already running").into());
     }
@@ -64,13 +75,15 @@ fn starting(world: &mut World, vmid: u32, node: &str) -> Result<Vec<Op>, Fail> {
 
 /// POST status/stop
 pub fn stop(world: &mut World, call: &Call) -> Result<Reply, Fail> {
-    let (vmid, node) = (call.vmid(), call.node());
+    let (vmid, node, skip) = (call.vmid(), call.node(), skiplock(call)?);
     let ops = vec![
         Op::config_lock(vmid),
         Op::run(move |world, _| {
             let vm = vm(world, vmid, &node)?;
             let Some(run) = &vm.run else { return Ok(Vec::new()) };
-            unlocked(&vm)?;
+            if !skip {
+                unlocked(&vm)?;
+            }
             let mut ops = Vec::new();
             if run.hung {
                 ops.push(Op::Pause(60_000));

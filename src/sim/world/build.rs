@@ -15,6 +15,8 @@ use crate::sim::scenario::{GuestSpec, PhysicsSpec, Scenario, StorageSpec};
 const ROLES: &str = include_str!("../../../assets/pve-roles.txt");
 
 const GIB: u64 = 1 << 30;
+/// What runs when the world begins runs since yesterday.
+const STANDING: u64 = 86_400_000;
 
 impl World {
     /// A world at modelled time 0, which is `epoch` in unix seconds.
@@ -40,6 +42,7 @@ impl World {
             faults: Faults::new(scenario.faults.clone()),
             fingerprint: String::new(),
             stats: BTreeMap::new(),
+            task_at: HashMap::new(),
             locks: super::lock::Locks::default(),
             pipes: BTreeMap::new(),
             jobs: HashMap::new(),
@@ -172,6 +175,7 @@ impl World {
                 pid,
                 id,
                 since: 0,
+                age: STANDING,
                 up: Some(0),
                 config: vm.config.clone(),
                 hung: false,

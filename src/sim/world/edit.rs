@@ -20,6 +20,15 @@ impl World {
                 self.power_off(vmid);
                 self.forget(vmid);
             }
+            let running: Vec<String> = self
+                .tasks
+                .iter()
+                .filter(|task| task.end.is_none() && task.upid.node == node)
+                .map(|task| task.upid.to_string())
+                .collect();
+            for upid in running {
+                self.kill_task(&upid);
+            }
         }
         if let Some(node) = self.nodes.get_mut(node) {
             node.online = online;

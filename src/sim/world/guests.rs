@@ -55,6 +55,7 @@ impl World {
             pid,
             id,
             since: now,
+            age: 0,
             up: None,
             config: vm.config.clone(),
             hung: matches!(fault, Some(FaultKind::Hang)),
@@ -116,8 +117,7 @@ impl World {
 
     /// The guest's address, once it has one.
     pub fn address(&self, vm: &Vm) -> Option<(Ipv4Addr, u8)> {
-        let up = vm.run.as_ref()?.up?;
-        (self.now >= up + self.physics.address).then_some(())?;
+        (self.since_up(vm)? >= self.physics.address).then_some(())?;
         vm.inside.as_ref()?.address
     }
 
@@ -128,7 +128,8 @@ impl World {
 
     /// Milliseconds since the operating system was up.
     pub fn since_up(&self, vm: &Vm) -> Option<Ms> {
-        Some(self.now.saturating_sub(vm.run.as_ref()?.up?))
+        let run = vm.run.as_ref()?;
+        Some(self.now.saturating_sub(run.up?) + run.age)
     }
 
     /// The running guest that owns an address.
@@ -197,7 +198,7 @@ impl World {
         }
         let Some(run) = vm.run.as_mut() else { return };
         let old = std::mem::replace(&mut run.id, id);
-        run.up = None;
+        (run.up, run.age, run.since) = (None, 0, now);
         if let Some(cpu) = self.pipes.get_mut(&PipeKey::Cpu(node)) {
             cpu.remove(now, Flow::Boot(vmid, old));
             cpu.add(now, Flow::Boot(vmid, id), boot);

@@ -134,6 +134,7 @@ pub struct World {
     /// The certificate's fingerprint, shown in node lists.
     pub fingerprint: String,
     stats: BTreeMap<u32, stats::Stat>,
+    task_at: HashMap<String, usize>,
     locks: lock::Locks,
     pipes: BTreeMap<PipeKey, Pipe>,
     jobs: HashMap<JobId, Job>,
@@ -240,11 +241,11 @@ impl World {
 
     /// The task with this UPID.
     pub fn task(&self, upid: &str) -> Option<&Task> {
-        self.tasks.iter().rev().find(|task| task.upid.to_string() == upid)
+        self.tasks.get(*self.task_at.get(upid)?)
     }
 
     pub(crate) fn task_mut(&mut self, upid: &str) -> Option<&mut Task> {
-        self.tasks.iter_mut().rev().find(|task| task.upid.to_string() == upid)
+        self.tasks.get_mut(*self.task_at.get(upid)?)
     }
 
     /// Lets somebody else hold a lock for a while.

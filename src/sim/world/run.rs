@@ -27,6 +27,7 @@ impl World {
             user: user.into(),
         };
         let text = upid.to_string();
+        self.task_at.insert(text.clone(), self.tasks.len());
         self.tasks.push(Task { upid, log: Vec::new(), end: None, endtime: 0 });
         let mut ops = ops;
         match self.task_fault.take() {

@@ -51,7 +51,7 @@ impl World {
     /// The guest as its node would describe it now.
     pub fn measure(&self, vm: &Vm) -> Stat {
         let config = vm.effective();
-        let uptime = vm.run.as_ref().map_or(0, |run| (self.now - run.since) / 1000);
+        let uptime = vm.run.as_ref().map_or(0, |run| (self.now - run.since + run.age) / 1000);
         let maxmem = Vm::memory(config);
         let tick = (self.now / self.physics.broadcast.max(1)).to_string();
         let noise = dice(self.seed, &["cpu", &vm.vmid.to_string(), &tick]);

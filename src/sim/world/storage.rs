@@ -138,13 +138,14 @@ impl Storage {
 
     /// The first unused name `vm-<vmid>-disk-<n>` on this storage.
     pub fn new_disk(&self, vmid: u32, format: &str) -> String {
-        (0..)
-            .map(|n| self.name(vmid, &format!("vm-{vmid}-disk-{n}"), format))
-            .find(|name| {
-                let leaf = leaf(name);
-                !self.volumes.keys().any(|other| leaf_stem(leaf) == leaf_stem(self::leaf(other)))
-            })
-            .unwrap_or_default()
+        let own: Vec<&str> = self
+            .volumes
+            .iter()
+            .filter(|(_, volume)| volume.vmid == vmid)
+            .map(|(name, _)| leaf_stem(leaf(name)))
+            .collect();
+        let free = (0..).map(|n| format!("vm-{vmid}-disk-{n}")).find(|stem| !own.contains(&stem.as_str()));
+        self.name(vmid, &free.unwrap_or_default(), format)
     }
 
     /// The volume's name for a stem such as `vm-101-cloudinit`.

@@ -56,6 +56,8 @@ pub struct Run {
     pub id: u64,
     /// When it was started.
     pub since: Ms,
+    /// Milliseconds it had run already when the world began.
+    pub age: Ms,
     /// When the operating system was up; the agent answers from then on.
     pub up: Option<Ms>,
     /// The configuration it was started with.
