@@ -44,7 +44,8 @@ impl Server {
         let text = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n",
+             KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n\
+             RekeyLimit 256K\n",
             folder.path().display()
         );
         fs::write(path("sshd_config"), text).unwrap();
@@ -201,4 +202,30 @@ async fn openssh_going_away_is_told_as_lost() {
     assert!(Command::new("kill").args(["-9", text.trim()]).status().unwrap().success());
     let end = tokio::time::timeout(WITHIN, session.output.recv()).await.unwrap();
     assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_echoes_a_large_paste_byte_for_byte() {
+    let server = Server::start();
+    let through = ShellTarget { via: Some(Box::new(server.target.clone())), ..server.target.clone() };
+    let command = "stty raw -echo; echo ready; cat";
+    let mut session = server.ssh().open(&through, (80, 24), Some(command)).await.unwrap();
+    shown(&mut session, "ready\n").await;
+    let sent: Vec<u8> = (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let (input, pasted) = (session.input.clone(), sent.clone());
+    let typing = tokio::spawn(async move {
+        for chunk in pasted.chunks(50_000) {
+            input.send(ShellInput::Bytes(chunk.to_vec())).await.unwrap();
+        }
+    });
+    let mut got = Vec::new();
+    while got.len() < sent.len() {
+        match tokio::time::timeout(WITHIN, session.output.recv()).await.expect("nothing came any more") {
+            Some(ShellOutput::Bytes(bytes)) => got.extend(bytes),
+            other => panic!("{other:?} after {} bytes", got.len()),
+        }
+    }
+    typing.await.unwrap();
+    assert!(got == sent);
 }

@@ -45,7 +45,13 @@ impl Dialler {
             .await
             .map_err(|e| ShellError::Broken { host: login.host.clone(), why: Clean::new(e.to_string()) })?;
         let SshSettings { keepalive, silence, idle, .. } = self.settings;
-        Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await
+        let (host, user) = (login.host.clone(), login.user.clone());
+        let link = Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await;
+        match &link {
+            Ok(_) => tracing::debug!(host, user, "logged in by SSH"),
+            Err(error) => tracing::debug!(host, user, %error, "no login by SSH"),
+        }
+        link
     }
 
     async fn connect(&self, target: &ShellTarget) -> Result<OwnedFd, ShellError> {

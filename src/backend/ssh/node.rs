@@ -76,6 +76,11 @@ impl Dialler {
             match link.exec(command).await {
                 Ok(printed) => return Ok(printed),
                 Err(Mishap::Unsent(_)) if again => again = false,
+                // Commands given up may still hold their places on the far side: others go elsewhere.
+                Err(Mishap::Refused(_)) if again => {
+                    again = false;
+                    node.commands.lock().await.take();
+                }
                 Err(mishap) => return Err(failed(&host, mishap)),
             }
         }
