@@ -189,6 +189,7 @@ fn known_host(site: &ProxmoxSite, at: &HostPort) -> ShellTarget {
         port: at.port.unwrap_or(site.ssh.port),
         user: site.ssh.user.clone(),
         keys: vec![site.ssh.key.clone()],
+        ask_agent: true,
         host_key: HostKey::Known,
         via: None,
     }

@@ -16,8 +16,10 @@ pub struct ShellTarget {
     pub host: String,
     pub port: u16,
     pub user: String,
-    /// Private keys to offer, in OpenSSH's format, by file; then the agent of the user.
+    /// Private keys to offer, in OpenSSH's format, by file.
     pub keys: Vec<PathBuf>,
+    /// Whether the user's ssh-agent may be asked after them. A proof of one key may not.
+    pub ask_agent: bool,
     pub host_key: HostKey,
     /// Through this machine (`direct-tcpip`), if any.
     pub via: Option<Box<ShellTarget>>,

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -44,6 +45,10 @@ impl Logins for LabLogins {
         &self.key.public
     }
 
+    fn private_key(&self) -> &Path {
+        &self.key.private
+    }
+
     fn password(&self, spec: &SeatSpec) -> Option<SecretString> {
         self.passwords.get(&spec.seat).cloned()
     }
@@ -70,6 +75,7 @@ impl Logins for LabLogins {
             port: rules.port,
             user: spec.cloud_init.user.clone().unwrap_or_else(|| rules.user.clone()),
             keys: std::iter::once(self.key.private.clone()).chain(rules.key.clone()).collect(),
+            ask_agent: true,
             host_key: HostKey::Exactly(host_keys.to_vec()),
             via: via.map(Box::new),
         })

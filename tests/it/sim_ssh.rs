@@ -46,6 +46,7 @@ impl Bench {
             port: address.port(),
             user: "root".into(),
             keys: vec![root],
+            ask_agent: true,
             host_key: HostKey::Known,
             via: None,
         };
@@ -92,6 +93,7 @@ impl Bench {
             port: 22,
             user: "student".into(),
             keys: vec![self.folder.path().join("lab")],
+            ask_agent: true,
             host_key: HostKey::Exactly(vec![key.unwrap().stdout]),
             via: Some(Box::new(self.node.clone())),
         }

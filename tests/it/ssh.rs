@@ -153,6 +153,7 @@ impl Bench {
             port,
             user: "root".into(),
             keys: vec![key],
+            ask_agent: true,
             host_key: HostKey::Known,
             via: None,
         };
@@ -169,6 +170,7 @@ impl Bench {
             port: 22,
             user: "student".into(),
             keys: self.node.keys.clone(),
+            ask_agent: true,
             host_key: HostKey::Exactly(vec![pair(&[5; 32], "root@guest").public]),
             via: Some(Box::new(self.node.clone())),
         }

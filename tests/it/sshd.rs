@@ -68,6 +68,7 @@ impl Server {
             port,
             user: String::from_utf8(who).unwrap().trim().to_owned(),
             keys: vec![path("id")],
+            ask_agent: true,
             host_key: HostKey::Known,
             via: None,
         };

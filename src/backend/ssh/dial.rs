@@ -97,7 +97,7 @@ impl Dialler {
             record,
             keys: usable,
             unusable,
-            agent: self.settings.agent.clone(),
+            agent: self.settings.agent.clone().filter(|_| target.ask_agent),
             handshake: self.settings.handshake,
             auth: self.settings.auth,
         })

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::Path,
     sync::{Arc, Mutex as StdMutex, PoisonError},
     time::Duration,
 };
@@ -28,6 +29,8 @@ use crate::{
 pub trait Logins: Send + Sync {
     /// The lab's own public key, one line, given to every seat by cloud-init.
     fn public_key(&self) -> &str;
+    /// The file of its private half.
+    fn private_key(&self) -> &Path;
     /// The seat's password, where the definition asks for one.
     fn password(&self, spec: &SeatSpec) -> Option<SecretString>;
     /// Where to log in to a seat's machine; its host key must be one of `host_keys`. An error says

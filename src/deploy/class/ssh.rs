@@ -11,7 +11,7 @@ use super::{
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Change, Level},
-    port::shell::ShellError,
+    port::shell::{ShellError, ShellTarget},
 };
 
 pub struct Ssh {
@@ -57,6 +57,9 @@ impl Ssh {
         let spec = &self.seat.plan.spec;
         let missing = |why: String| ShellError::Unreachable { host: ip.to_string(), why: why.into() };
         let target = self.site.logins.target(spec, &self.seat.facts().node, ip, keys).map_err(missing)?;
+        // The lab's key alone: a login by another way would prove nothing about it.
+        let lab_key = self.site.logins.private_key().to_owned();
+        let target = ShellTarget { keys: vec![lab_key], ask_agent: false, ..target };
         let output = self.site.shell.run(&target, "hostname", self.site.tuning.login_within).await?;
         if output.code != Some(0) {
             let why = format!("`hostname` ended with {:?}: {}", output.code, output.stderr).into();
