@@ -293,6 +293,20 @@ impl Scenario {
         Self::parse(DEFAULT, "the embedded default scenario")
     }
 
+    /// The same cluster on another version of Proxmox VE: roles name its privileges.
+    #[must_use]
+    pub fn at_version(mut self, version: &str) -> Self {
+        self.version = version.into();
+        if version.starts_with("8.") {
+            for list in self.roles.values_mut() {
+                let names: std::collections::BTreeSet<String> =
+                    list.iter().filter_map(|name| super::world::build::in_eight(name)).collect();
+                *list = names.into_iter().collect();
+            }
+        }
+        self
+    }
+
     /// Reads a scenario file.
     ///
     /// # Errors

@@ -380,3 +380,58 @@ fn ten_thousand_guests_on_a_hundred_nodes_are_listed() {
     // guests, nodes, a row a node for the storage and for its network
     assert_eq!(rows, 10_000 + 3 * 100);
 }
+
+#[tokio::test]
+async fn the_same_cluster_on_version_eight_asks_for_eights_privileges() {
+    let scenario = Scenario::default_world().unwrap().at_version("8.4");
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let cluster = start(Options { scenario, speed: 50.0, listen, seed: 7 }).await.unwrap();
+    let mut client = Client::new(&cluster);
+    assert_eq!(client.get("/version").await.data()["version"], "8.4.21");
+    let seat = "/nodes/pve1/qemu/9100";
+    assert_eq!(client.call("POST", &format!("{seat}/agent/ping"), &[]).await.status, 200);
+    assert!(client.get(&format!("{seat}/status/current")).await.data().get("memhost").is_none());
+    assert_eq!(client.get("/cluster/ha/groups").await.data(), &json!([]));
+    let (id, secret) = cluster.monitor_token();
+    client.auth = format!("PVEAPIToken={id}={secret}");
+    let exec = client.call("POST", &format!("{seat}/agent/exec"), &[("command", "id")]).await;
+    // the auditor of 8 may not even ask the agent
+    let ping = client.call("POST", &format!("{seat}/agent/ping"), &[]).await;
+    assert_eq!((exec.status, ping.status), (403, 403));
+    assert_eq!(ping.reason, "Permission check failed (/vms/9100, VM.Monitor)");
+    cluster.shutdown().await;
+}
+
+#[test]
+fn a_role_with_a_privilege_the_version_lacks_is_refused() {
+    let scenario = Scenario { version: "8.4".into(), ..Scenario::default_world().unwrap() };
+    let why = World::build(&scenario, 1, 0).err().unwrap().to_string();
+    assert!(why.contains("'VM.GuestAgent.Audit'") && why.contains("8.4"), "{why}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_that_comes_in_upsets_the_world(
+        path in "/(nodes/pve1|cluster|access|pools|storage)?(/[a-z0-9{}:!@%._-]{0,12}){0,5}",
+        method in "GET|POST|PUT|DELETE",
+        key in "(net0|ipconfig0|scsi0|tags|sshkeys|memory|newid|upid|size|disk|delete|command|[a-z0-9]{0,6})",
+        value in "\\PC{0,40}",
+    ) {
+        let mut bare = Bare::new();
+        for path in [path.as_str(), "/nodes/pve1/qemu/9100/config", "/nodes/pve1/qemu/9000/clone", "/nodes/pve1/qemu/9100/agent/exec"] {
+            bare.calls += 1;
+            let params = json!({ &key: &value });
+            let request = Request::shell("pve1", &method, path, params.as_object().cloned().unwrap());
+            bare.world.submit(bare.calls, request);
+            let now = bare.world.now();
+            bare.world.advance(now + 1000);
+        }
+    }
+
+    #[test]
+    fn no_line_upsets_a_guests_shell(text in "\\PC{0,60}|[a-z'\"$();|&<>{}=\\\\ \n-]{0,60}") {
+        let mut inside = homeroom::sim::guest::Inside::new("ubuntu-22.04", [1; 32], [2; 32]);
+        let mut session = homeroom::sim::guest::Session::new("student");
+        homeroom::sim::guest::line(&mut inside, &mut session, &text, text.as_bytes());
+    }
+}

@@ -65,7 +65,7 @@ pub fn resources(world: &World, call: &Call) -> Result<Reply, Fail> {
             }
         }
     }
-    if kind.is_none() && world.version.starts_with('9') {
+    if kind.is_none() && !world.is_eight() {
         for node in world.nodes.values().filter(|node| node.online) {
             if world.may(&call.who, "/sdn/zones/localnetwork", "SDN.Audit") {
                 rows.push(json!({
@@ -96,7 +96,7 @@ pub fn guest_row(world: &World, vm: &Vm) -> Value {
             "diskread": stat.traffic[2], "diskwrite": stat.traffic[3],
         });
         merge(&mut row, more);
-        if world.version.starts_with('9') {
+        if !world.is_eight() {
             row["memhost"] = json!(if stat.mem > 0 { stat.mem + (96 << 20) } else { 0 });
         }
     }

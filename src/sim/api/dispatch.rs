@@ -101,7 +101,7 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
             Ok(Reply::Data(json!([])))
         }
         ("GET", "/cluster/ha") => Ok(index(&["status", "resources", "groups", "rules"])),
-        ("GET", "/cluster/ha/groups") if !world.version.starts_with('8') => {
+        ("GET", "/cluster/ha/groups") if !world.is_eight() => {
             Err("cannot index groups: ha groups have been migrated to rules".into())
         }
         ("GET", "/cluster/ha/resources" | "/cluster/ha/groups" | "/cluster/ha/rules") => Ok(Reply::Data(json!([]))),

@@ -112,9 +112,8 @@ fn capabilities(world: &World, user: &str) -> Value {
     ] {
         let found: serde_json::Map<String, Value> = all
             .iter()
-            .cloned()
             .filter(|name| starts.iter().any(|start| name.starts_with(start)))
-            .map(|name| (name, json!(1)))
+            .map(|name| (name.clone(), json!(1)))
             .collect();
         cap[area] = Value::Object(found);
     }

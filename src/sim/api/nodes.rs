@@ -162,7 +162,7 @@ pub fn rrddata(world: &World, call: &Call) -> Result<Reply, Fail> {
                         "roottotal": DISK, "rootused": DISK_USED as f64, "netin": 12_000.0, "netout": 9_000.0,
                     }),
                 );
-                if world.version.starts_with('9') {
+                if !world.is_eight() {
                     super::cluster::merge(
                         &mut row,
                         json!({

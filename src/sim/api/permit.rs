@@ -77,6 +77,9 @@ pub fn privileges(world: &World, who: &Who, path: &str, wanted: &[&str], any: bo
     if who.is_root() {
         return Ok(());
     }
+    // 8 has one privilege for everything about agents
+    let agent = world.is_eight() && wanted.iter().any(|name| name.starts_with("VM.GuestAgent."));
+    let (wanted, any) = if agent { (&["VM.Monitor"][..], false) } else { (wanted, any) };
     let valid = path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
     let path = if valid { path } else { "" };
     let have = if valid { world.privileges(who, path) } else { Default::default() };

@@ -108,7 +108,7 @@ fn live_row(world: &World, vm: &Vm) -> Value {
         "mem": stat.mem, "maxmem": stat.maxmem, "disk": 0, "maxdisk": stat.maxdisk, "uptime": stat.uptime,
         "netin": stat.traffic[0], "netout": stat.traffic[1],
     });
-    let nine = world.version.starts_with('9');
+    let nine = !world.is_eight();
     if nine {
         row["memhost"] = json!(if stat.mem > 0 { stat.mem + (96 << 20) } else { 0 });
     }

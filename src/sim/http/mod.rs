@@ -2,6 +2,7 @@
 //! and carry Proxmox's reason phrases. HTTP/1 only, as Proxmox.
 
 mod body;
+mod hop;
 mod reply;
 mod tls;
 
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, COOKIE};
+use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -79,7 +80,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, node: Arc<str>, wo
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE);
     // a connection that ends in an error was cut on purpose, or by the client
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    let _ = server.serve_connection(TokioIo::new(hop::Hop::new(stream)), service).await;
 }
 
 async fn answer(
@@ -97,6 +98,11 @@ async fn answer(
         },
     };
     let caller = caller(&request);
+    let gzip = request
+        .headers()
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("gzip"));
     let method = request.method().to_string();
     let rest = body::decoded(rest, false);
     let params = match body::params(request).await {
@@ -106,7 +112,7 @@ async fn answer(
     let rest = if rest.is_empty() { "/".to_owned() } else { rest };
     let made = world.call(api::Request { entry: node.to_string(), method, path: rest, params, caller }).await;
     match made.fate {
-        Fate::Arrives => Ok(reply::response(made, face, last)),
+        Fate::Arrives => Ok(reply::response(made, face, last, gzip)),
         Fate::Half => Ok(reply::half(made, face)),
         Fate::Cut => Err(Broken),
         Fate::Stall => std::future::pending().await,

@@ -1,8 +1,11 @@
 //! Writes answers: Proxmox's headers, reason phrases, and the ways an answer can go wrong.
 
+use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::Response;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
@@ -57,8 +60,27 @@ impl Body for Stream {
 }
 
 /// An answer that arrives.
-pub fn response(answer: Answer, face: Face, last: bool) -> Response<Stream> {
-    build(answer, face, last, false)
+pub fn response(answer: Answer, face: Face, last: bool, gzip: bool) -> Response<Stream> {
+    let mut response = build(answer, face, last, false);
+    let body = response.body_mut();
+    if gzip
+        && body.length > COMPRESSED_FROM
+        && let Some(small) = body.bytes.as_deref().and_then(compressed)
+    {
+        body.length = small.len() as u64;
+        body.bytes = Some(small);
+        response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// Bodies longer than this are compressed for those who take it.
+const COMPRESSED_FROM: u64 = 1024;
+
+fn compressed(bytes: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().map(Bytes::from)
 }
 
 /// An answer that breaks off in the middle of its body.
@@ -86,7 +108,7 @@ fn build(answer: Answer, face: Face, last: bool, breaks: bool) -> Response<Strea
     };
     let (kind, bytes) = match body {
         api::Body::Json(value) => ("application/json;charset=UTF-8", value.to_string()),
-        api::Body::Text(text) => ("text/plain", text),
+        api::Body::Text(text) => ("", text),
         api::Body::Empty => ("", String::new()),
     };
     let length = bytes.len() as u64;
@@ -101,6 +123,10 @@ fn build(answer: Answer, face: Face, last: bool, breaks: bool) -> Response<Strea
     }
     let headers = response.headers_mut();
     headers.insert("cache-control", HeaderValue::from_static("max-age=0"));
+    if answer.daemon && !failed && !last {
+        // the proxy keeps the daemon's own `close` beside its `Keep-Alive`
+        headers.insert(super::hop::STAND_IN, HeaderValue::from_static("close"));
+    }
     let connection = if failed || last { "close" } else { "Keep-Alive" };
     headers.insert("connection", HeaderValue::from_static(connection));
     headers.insert("pragma", HeaderValue::from_static("no-cache"));

@@ -37,7 +37,7 @@ impl World {
             storages: BTreeMap::new(),
             guests: BTreeMap::new(),
             pools: BTreeMap::new(),
-            access: access(scenario, seed),
+            access: access(scenario, seed)?,
             tasks: Vec::new(),
             faults: Faults::new(scenario.faults.clone()),
             fingerprint: String::new(),
@@ -281,15 +281,24 @@ fn physics(spec: &PhysicsSpec) -> Physics {
     }
 }
 
-fn access(scenario: &Scenario, seed: u64) -> Access {
+fn access(scenario: &Scenario, seed: u64) -> Result<Access, SimError> {
+    let eight = scenario.version.starts_with("8.");
     let mut access = Access::default();
     for line in ROLES.lines() {
         if let Some((role, list)) = line.split_once(':') {
-            let set = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            let names = list.split(',').filter(|name| !name.is_empty());
+            let set = if eight { names.filter_map(in_eight).collect() } else { names.map(str::to_owned).collect() };
             access.roles.insert(role.into(), (set, true));
         }
     }
+    let known = access.all();
     for (role, list) in &scenario.roles {
+        if let Some(unknown) = list.iter().find(|name| !known.contains(*name)) {
+            let version = &scenario.version;
+            return Err(wrong(&format!(
+                "role '{role}' has the privilege '{unknown}', which Proxmox VE {version} lacks"
+            )));
+        }
         access.roles.insert(role.clone(), (list.iter().cloned().collect(), false));
     }
     access.users.insert("root@pam".into(), User::default());
@@ -315,5 +324,15 @@ fn access(scenario: &Scenario, seed: u64) -> Access {
             propagate: acl.propagate,
         })
         .collect();
-    access
+    Ok(access)
+}
+
+/// What a privilege of Proxmox VE 9 is called in 8; nothing for what 8 lacks.
+pub fn in_eight(name: &str) -> Option<String> {
+    match name {
+        "VM.GuestAgent.Unrestricted" => Some("VM.Monitor".into()),
+        "VM.Replicate" => None,
+        _ if name.starts_with("VM.GuestAgent.") => None,
+        _ => Some(name.into()),
+    }
 }

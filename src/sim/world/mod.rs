@@ -153,6 +153,11 @@ impl World {
         self.now
     }
 
+    /// Does it behave as Proxmox VE 8 does?
+    pub fn is_eight(&self) -> bool {
+        self.version.starts_with("8.")
+    }
+
     /// Modelled unix seconds.
     pub fn unix(&self) -> i64 {
         self.epoch + (self.now / 1000) as i64

@@ -195,7 +195,13 @@ impl World {
         self.locks.leave(&key, id);
         match or {
             Some((warning, skip)) => {
-                self.warn(id, format!("{warning}{}", key.timeout_text()));
+                let line = format!("{warning}{}", key.timeout_text());
+                // 8 says it in the log and ends with OK all the same
+                if self.is_eight() {
+                    self.log(id, line)
+                } else {
+                    self.warn(id, line)
+                }
                 if let Some(job) = self.jobs.get_mut(&id) {
                     for _ in 0..skip {
                         job.ops.pop_front();

@@ -230,6 +230,14 @@ fn compare(recorded: &Value, got: &Got) -> Vec<String> {
     if u64::from(got.status) != status || shape::words(&got.reason) != shape::words(reason) {
         found.push(format!("'{status} {reason}' is '{} {}'", got.status, got.reason));
     }
+    for name in ["Connection", "Content-Type", "Server", "Cache-Control", "Pragma"] {
+        let pairs = recorded["headers"].as_array().into_iter().flatten();
+        let wanted: Vec<&str> = pairs.filter(|pair| pair[0] == name).filter_map(|pair| pair[1].as_str()).collect();
+        let sent: Vec<&str> = got.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        if wanted != sent {
+            found.push(format!("{name}: {wanted:?} is {sent:?}"));
+        }
+    }
     let body = &recorded["body"];
     found.extend(shape::differences(body, &got.body));
     for path in ["/message", "/data/exitstatus", "/errors"] {
