@@ -3,11 +3,13 @@
 
 mod access;
 mod agent;
+mod allocate;
 mod answer;
 mod check;
 mod clone;
 mod cluster;
 mod config;
+mod copy;
 mod create;
 mod destroy;
 mod dispatch;

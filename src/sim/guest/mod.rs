@@ -2,13 +2,17 @@
 //! them at boot. Used by the agent and by the guest's SSH server alike. Pure.
 
 mod cloud;
+mod files;
+mod lexer;
 mod programs;
 mod shell;
+mod system;
+mod text;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub use programs::read_file;
+pub use files::read_file;
 pub use shell::{Exit, Missing, Output, Session, exec, line};
 
 /// The inside of a guest: survives reboots, made at the first boot.

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod build;
+mod control;
 pub mod edit;
 pub mod fault;
 pub mod guests;

@@ -224,7 +224,7 @@ impl World {
             Flow::Job(id) => {
                 if let Some(Job { waiting: Waiting::Flow { total: Some(total), .. }, .. }) = self.jobs.get(&id) {
                     let total = *total;
-                    for line in progress(total, 1.0) {
+                    for line in super::control::progress(total, 1.0) {
                         self.log(id, line);
                     }
                 }
@@ -235,7 +235,7 @@ impl World {
     }
 
     /// Ends a job: with a failure, or well.
-    fn finish(&mut self, id: JobId, fail: Option<Fail>) {
+    pub(super) fn finish(&mut self, id: JobId, fail: Option<Fail>) {
         let Some(mut job) = self.jobs.remove(&id) else { return };
         if fail.is_some() {
             for undo in job.undo.drain(..).rev() {
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    fn release(&mut self, id: JobId, job: &Job) {
+    pub(super) fn release(&mut self, id: JobId, job: &Job) {
         match &job.waiting {
             Waiting::Flow { pipe, .. } => {
                 let now = self.now;
@@ -282,7 +282,7 @@ impl World {
         }
     }
 
-    fn end_task(&mut self, upid: &str, status: String) {
+    pub(super) fn end_task(&mut self, upid: &str, status: String) {
         let (now, unix) = (self.now, self.unix());
         if let Some(task) = self.task_mut(upid)
             && task.end.is_none()
@@ -299,78 +299,6 @@ impl World {
         }
         self.answers.push((call, answer));
     }
-
-    fn job_of_task(&self, upid: &str) -> Option<JobId> {
-        self.jobs.iter().find(|(_, job)| matches!(&job.purpose, Purpose::Task(own) if own == upid)).map(|(id, _)| *id)
-    }
-
-    /// Stops a task as DELETE does: it cleans up and ends with `interrupted by signal`.
-    pub fn interrupt_task(&mut self, upid: &str) {
-        let Some(id) = self.job_of_task(upid) else { return };
-        let reason = match self.jobs.get(&id).map(|job| &job.waiting) {
-            Some(Waiting::Flow { command, .. }) if !command.is_empty() => {
-                format!("copy failed: command '{command}' failed: interrupted by signal")
-            }
-            _ => "interrupted by signal".into(),
-        };
-        if let Some(total) = self.jobs.get(&id).and_then(|job| self.flow_share(id, job)) {
-            for line in progress(total.0, total.1) {
-                self.log(id, line);
-            }
-        }
-        self.finish(id, Some(reason.into()));
-    }
-
-    /// Kills a task's worker as `kill -9` does: nothing is cleaned up, but its locks are free.
-    pub fn kill_task(&mut self, upid: &str) {
-        let Some(id) = self.job_of_task(upid) else { return };
-        if let Some(job) = self.jobs.remove(&id) {
-            self.release(id, &job);
-        }
-        self.end_task(upid, "unexpected status".into());
-    }
-
-    fn flow_share(&self, id: JobId, job: &Job) -> Option<(u64, f64)> {
-        let Waiting::Flow { pipe, total: Some(total), units, .. } = &job.waiting else {
-            return None;
-        };
-        let left = self.pipes.get(pipe)?.left(self.now, Flow::Job(id))?;
-        Some((*total, 1.0 - left / units.max(1.0)))
-    }
-
-    /// A task's log as it reads now, progress of a copy included.
-    pub fn task_lines(&self, task: &Task) -> Vec<String> {
-        let mut lines = task.lines();
-        let share = self
-            .job_of_task(&task.upid.to_string())
-            .and_then(|id| self.jobs.get(&id).and_then(|job| self.flow_share(id, job)));
-        if let Some((total, share)) = share {
-            lines.extend(progress(total, share));
-        }
-        lines
-    }
-}
-
-/// qemu-img's progress lines up to a share of the whole.
-fn progress(total: u64, share: f64) -> Vec<String> {
-    let percent = (share.clamp(0.0, 1.0) * 100.0).floor() as u64;
-    (0..=percent)
-        .map(|at| {
-            let done = total / 100 * at + if at == 100 { total % 100 } else { 0 };
-            format!("transferred {} of {} ({at}.00%)", human(done), human(total))
-        })
-        .collect()
-}
-
-fn human(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return format!("{value:.1} {unit}");
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
 }
 
 impl World {
