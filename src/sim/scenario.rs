@@ -1,4 +1,7 @@
 //! Scenario files: what a simulated cluster consists of. An unknown key is an error.
+//!
+//! `extends = "default"` takes the default world and adds to it: lists grow, tables are laid over,
+//! single values are replaced.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -322,8 +325,27 @@ impl Scenario {
     /// # Errors
     /// When it is not TOML or has unknown keys.
     pub fn parse(text: &str, name: &str) -> Result<Self, SimError> {
-        toml::from_str(text)
-            .map_err(|error| SimError::Scenario { file: name.into(), what: error.to_string().trim().to_owned() })
+        let wrong = |what: String| SimError::Scenario { file: name.into(), what: what.trim().to_owned() };
+        let read = |text: &str| toml::from_str::<toml::Table>(text).map_err(|error| wrong(error.to_string()));
+        let mut own = read(text)?;
+        match own.remove("extends").as_ref().map(toml::Value::as_str) {
+            // straight from the text, so that an error shows the line
+            None => toml::from_str(text).map_err(|error| wrong(error.to_string())),
+            Some(Some("default")) => {
+                let mut base = read(DEFAULT)?;
+                for (key, value) in own {
+                    match (base.get_mut(&key), value) {
+                        (Some(toml::Value::Array(all)), toml::Value::Array(more)) => all.extend(more),
+                        (Some(toml::Value::Table(all)), toml::Value::Table(more)) => all.extend(more),
+                        (_, value) => {
+                            base.insert(key, value);
+                        }
+                    }
+                }
+                base.try_into().map_err(|error: toml::de::Error| wrong(error.to_string()))
+            }
+            Some(other) => Err(wrong(format!("extends can only be \"default\", not {other:?}"))),
+        }
     }
 }
 
@@ -335,6 +357,16 @@ mod tests {
     fn the_default_world_is_readable() {
         let scenario = Scenario::default_world().unwrap();
         assert_eq!(scenario.nodes.len(), 3);
+    }
+
+    #[test]
+    fn a_scenario_that_extends_the_default_adds_to_it() {
+        let rough = include_str!("../../assets/scenarios/rough.toml");
+        let scenario = Scenario::parse(rough, "rough.toml").unwrap();
+        assert_eq!(scenario.nodes.len(), 3);
+        assert!(scenario.faults.len() > 5);
+        let error = Scenario::parse("extends = \"default\"\nnoodles = 3\n", "x").unwrap_err().to_string();
+        assert!(error.contains("noodles"), "{error}");
     }
 
     #[test]

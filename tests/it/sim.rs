@@ -409,6 +409,31 @@ fn a_role_with_a_privilege_the_version_lacks_is_refused() {
     assert!(why.contains("'VM.GuestAgent.Audit'") && why.contains("8.4"), "{why}");
 }
 
+#[test]
+fn three_calls_to_silent_agents_keep_a_node_busy_for_three_seconds() {
+    let mut bare = Bare::new();
+    let secret = bare.world.access.users["homeroom@pve"].tokens["lab"].secret.clone();
+    let caller = Caller::Header(format!("PVEAPIToken=homeroom@pve!lab={secret}"));
+    let ask = |method: &str, path: &str| Request {
+        caller: caller.clone(),
+        ..Request::shell("pve1", method, path, serde_json::Map::new())
+    };
+    bare.world.set_agent_silent(9100, true);
+    for call in 1..=3 {
+        bare.world.submit(call, ask("POST", "/nodes/pve1/qemu/9100/agent/ping"));
+    }
+    // a write goes through the daemon and waits; a read of the configuration does not
+    bare.world.submit(4, ask("PUT", "/nodes/pve1/qemu/9103/cloudinit"));
+    bare.world.submit(5, ask("GET", "/nodes/pve1/qemu/9103/config"));
+    assert_eq!(bare.world.take_answers().iter().map(|(id, _)| *id).collect::<Vec<_>>(), vec![5]);
+    bare.world.advance(2900);
+    assert!(bare.world.take_answers().is_empty());
+    bare.world.advance(3200);
+    let mut answered: Vec<u64> = bare.world.take_answers().iter().map(|(id, _)| *id).collect();
+    answered.sort_unstable();
+    assert_eq!(answered, vec![1, 2, 3, 4]);
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_that_comes_in_upsets_the_world(
