@@ -23,10 +23,12 @@ use crate::domain::retry::Retry;
 /// What the engine may be told to do differently; every wait is modelled time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuning {
-    /// Clones at once on a storage that all nodes share.
+    /// Clones at once on a storage that all nodes share, to begin with.
     pub clones_per_shared_storage: usize,
-    /// Clones at once on a storage of one node.
+    /// Clones at once on a storage of one node, to begin with.
     pub clones_per_local_storage: usize,
+    /// Removals at once on a site.
+    pub removals: usize,
     /// Machines starting at once on a node.
     pub boots_per_node: usize,
     /// Questions to guest agents at once through one node.
@@ -59,6 +61,7 @@ impl Default for Tuning {
         Self {
             clones_per_shared_storage: 2,
             clones_per_local_storage: 5,
+            removals: 2,
             boots_per_node: 4,
             asks_per_node: 4,
             settle_after_clone: seconds(2),

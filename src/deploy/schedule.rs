@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Recorder,
-    limits::Limits,
+    limits::{Limits, Observed},
     recorder::{Entry, JournalLost},
     step::{Check, Step, StepContext, StepError, StepIndex},
 };
@@ -128,6 +128,8 @@ async fn work(
         recorder: shared.recorder.clone(),
         clock: shared.clock.clone(),
         stop: shared.stop.clone(),
+        limits: shared.limits.clone(),
+        holds: step.limits.clone(),
     };
     let wait = (began + step.not_before).saturating_sub(shared.clock.monotonic());
     if !wait.is_zero() && context.sleep(wait).await.is_err() {
@@ -184,7 +186,11 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
             }
             Err(StepError::Interrupted) => return Ok(Ended::Interrupted),
             Err(StepError::Journal(lost)) => return Err(lost),
-            Err(StepError::Locked(words)) => (words, step.policy.locked.clone()),
+            Err(StepError::Locked(words)) => {
+                context.observe(Observed::LockTimeout(context.clock.monotonic()));
+                (words, step.policy.locked.clone())
+            }
+            Err(StepError::Conflict(words)) => (words, step.policy.locked.clone()),
             Err(StepError::Unreachable(words)) => (words, step.policy.unreachable.clone()),
             Err(StepError::Fatal(words)) => (words, Retry::never()),
         };

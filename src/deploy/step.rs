@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Recorder,
-    limits::LimitKey,
+    limits::{LimitKey, Limits, Observed},
     recorder::{Entry, JournalLost},
 };
 use crate::{
@@ -72,6 +72,8 @@ pub enum Check {
 pub enum StepError {
     /// A lock was busy; nothing happened.
     Locked(Clean),
+    /// What was to be used belongs to somebody else by now; nothing happened. Look again.
+    Conflict(Clean),
     /// The site could not be reached, or its answer was lost: look again, then try again.
     Unreachable(Clean),
     /// Trying again would not help.
@@ -124,6 +126,9 @@ pub struct StepContext {
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,
     pub stop: CancellationToken,
+    pub limits: Arc<Limits>,
+    /// What the step holds permits of.
+    pub holds: Vec<LimitKey>,
 }
 
 impl StepContext {
@@ -134,6 +139,11 @@ impl StepContext {
             () = self.stop.cancelled() => Err(StepError::Interrupted),
             () = self.clock.sleep(time) => Ok(()),
         }
+    }
+
+    /// Tells the gates this step went through how its work ended.
+    pub fn observe(&self, observed: Observed) {
+        self.limits.observe(&self.holds, observed);
     }
 
     /// Between effects: whether to go on.

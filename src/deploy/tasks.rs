@@ -111,8 +111,8 @@ impl Tasks {
 /// Most tasks end within a second: look soon, then once a poll.
 fn first_waits(poll: u32, usual: Duration) -> Duration {
     match poll {
-        1 => usual.mul_f64(0.4),
-        2 => usual.mul_f64(0.6),
+        1 | 2 => usual.mul_f64(0.3),
+        3 => usual.mul_f64(0.4),
         _ => usual,
     }
 }

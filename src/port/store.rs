@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::domain::{
-    Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, StoreId,
+    Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId,
     event::{RunKind, RunState},
     progress::SeatProgress,
 };
@@ -108,6 +108,11 @@ pub trait Store: Send + Sync {
     /// Asks the process that carries out a run to wind it down.
     async fn request_cancel(&self, run: RunId) -> Result<(), StoreError>;
     async fn cancel_requested(&self, run: RunId) -> Result<bool, StoreError>;
+
+    /// Keeps what a run found out about how much a site bears at once, by the limit's name.
+    async fn learn(&self, site: &SiteName, limits: &[(String, f64)], at: Timestamp) -> Result<(), StoreError>;
+    /// What runs have found out about a site.
+    async fn learned(&self, site: &SiteName) -> Result<Vec<(String, f64)>, StoreError>;
 
     async fn events(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError>;
     /// What the events of a lab have added up to, and the position of the last of them, read together.

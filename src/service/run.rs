@@ -65,6 +65,7 @@ pub async fn begin(
         lab: plan.lab.clone(),
         tuning: home.tuning.clone(),
         spares,
+        learned: home.store.learned(&site.name).await?.into_iter().collect(),
     };
     let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
     let lab = work.plan.lab.clone();
@@ -94,9 +95,14 @@ impl Work {
     async fn carry_out(self, parts: SiteParts) -> Result<RunState, JournalLost> {
         let Self { store, lock, plan, recorder, stop, writer } = self;
         let run = recorder.run();
-        let watch = tokio::spawn(watch_for_cancel(store, run, stop.clone()));
+        let clock = parts.clock.clone();
+        let watch = tokio::spawn(watch_for_cancel(store.clone(), run, stop.clone()));
         let site = Arc::new(class::Site::new(parts));
-        let state = carry_out_plan(&plan, site, recorder, stop).await;
+        let state = carry_out_plan(&plan, site.clone(), recorder, stop).await;
+        // Worth keeping, and no harm where it cannot be kept.
+        if let Err(error) = store.learn(&plan.site, &site.limits.learned(), clock.now()).await {
+            tracing::warn!(%error, "what was learned is not kept");
+        }
         watch.abort();
         if writer.await.is_err() {
             tracing::error!(%run, "the journal's writer ended abnormally");

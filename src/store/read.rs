@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use super::{error, writer::loudness};
 use crate::{
     domain::{
-        Clean, Definition, LabName, Plan, Progress, Role, RunId, SeatName,
+        Clean, Definition, LabName, Plan, Progress, Role, RunId, SeatName, SiteName,
         progress::{RunProgress, SeatProgress},
     },
     port::{
@@ -233,4 +233,13 @@ fn word<T: DeserializeOwned>(doing: &'static str, text: String) -> Result<T, Sto
 
 fn time(doing: &'static str, millisecond: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(millisecond).map_err(|e| error::unreadable(doing, "a time", e))
+}
+
+/// What runs have found out about a site's limits.
+pub(super) async fn learned(conn: &mut SqliteConnection, site: &SiteName) -> Result<Vec<(String, f64)>, StoreError> {
+    sqlx::query_as("SELECT limit_key, value FROM learned WHERE site = $1 ORDER BY limit_key")
+        .bind(site.to_string())
+        .fetch_all(conn)
+        .await
+        .map_err(error::failed("reading what was learned"))
 }

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Definition, Event, LabName, Plan, Progress, RunId, SeatName, StoreId, event::RunKind, progress::SeatProgress,
+        Definition, Event, LabName, Plan, Progress, RunId, SeatName, SiteName, StoreId, event::RunKind,
+        progress::SeatProgress,
     },
     port::{
         StoreError,
@@ -221,6 +222,14 @@ impl Store for SqliteStore {
 
     async fn cancel_requested(&self, run: RunId) -> Result<bool, StoreError> {
         read::cancel_requested(&mut *self.reader().await?, run).await
+    }
+
+    async fn learn(&self, site: &SiteName, limits: &[(String, f64)], at: Timestamp) -> Result<(), StoreError> {
+        self.write(Write::Learn { site: site.clone(), limits: limits.to_vec(), at }).await.map(drop)
+    }
+
+    async fn learned(&self, site: &SiteName) -> Result<Vec<(String, f64)>, StoreError> {
+        read::learned(&mut *self.reader().await?, site).await
     }
 
     async fn events(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError> {

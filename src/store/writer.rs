@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error;
 use crate::{
     domain::{
-        Change, Definition, Event, LabName, Level, Plan, RunId, SeatName,
+        Change, Definition, Event, LabName, Level, Plan, RunId, SeatName, SiteName,
         event::{RunKind, RunState},
         progress::SeatProgress,
     },
@@ -28,6 +28,7 @@ pub(super) enum Write {
     BeginRun { lab: LabName, kind: RunKind, owner: String, plan: Box<Plan>, at: Timestamp },
     Append { events: Vec<Event>, changed: Vec<SeatProgress>, gone: Vec<SeatName> },
     RequestCancel { run: RunId },
+    Learn { site: SiteName, limits: Vec<(String, f64)>, at: Timestamp },
 }
 
 impl Write {
@@ -39,6 +40,7 @@ impl Write {
             Self::BeginRun { .. } => "beginning a run",
             Self::Append { .. } => "writing events",
             Self::RequestCancel { .. } => "asking a run to stop",
+            Self::Learn { .. } => "keeping what was learned",
         }
     }
 }
@@ -152,6 +154,22 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
                 .await
                 .map_err(failed)?;
             if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(0) }
+        }
+        Write::Learn { site, limits, at } => {
+            for (key, value) in limits {
+                sqlx::query(
+                    "INSERT INTO learned (site, limit_key, value, learned_at) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (site, limit_key) DO UPDATE SET value = $3, learned_at = $4",
+                )
+                .bind(site.to_string())
+                .bind(key)
+                .bind(value)
+                .bind(at.as_millisecond())
+                .execute(&mut *conn)
+                .await
+                .map_err(&failed)?;
+            }
+            Ok(0)
         }
     }
 }

@@ -9,7 +9,10 @@ use async_trait::async_trait;
 
 use super::{seat::Seat, site::Site};
 use crate::{
-    deploy::step::{Action, Check, StepContext, StepError},
+    deploy::{
+        limits::Observed,
+        step::{Action, Check, StepContext, StepError},
+    },
     domain::{
         Change, Clean, Level,
         mark::{Mark, Ownership, ownership},
@@ -104,7 +107,7 @@ impl Action for CloneMachine {
         let upid = match self.site.cluster.clone_guest(&request).await {
             Ok(upid) => upid,
             Err(SiteError::Refused { words, .. }) if says_taken(&words) => {
-                return Err(StepError::Locked(Clean::new(format!("VMID {} is taken: {words}", facts.vmid))));
+                return Err(StepError::Conflict(Clean::new(format!("VMID {} is taken: {words}", facts.vmid))));
             }
             Err(error) => return Err(error.into()),
         };
@@ -112,11 +115,14 @@ impl Action for CloneMachine {
         match self.site.tasks.wait(context, &upid).await? {
             TaskState::Ok { .. } => {
                 self.seat.learn(|facts| facts.cloned_at = Some(self.site.clock.monotonic()));
-                let took = self.site.clock.monotonic().saturating_sub(began).as_secs_f64();
+                let took = self.site.clock.monotonic().saturating_sub(began);
+                context.observe(Observed::Took(took));
+                let took = took.as_secs_f64();
                 let kind = if self.source.linked { "linked" } else { "full" };
                 Ok(format!("{kind} clone of {} in {took:.1} s", self.source.template_name))
             }
-            TaskState::Failed(words) if says_taken(&words) || is_lock_timeout(&words) => Err(StepError::Locked(words)),
+            TaskState::Failed(words) if says_taken(&words) => Err(StepError::Conflict(words)),
+            TaskState::Failed(words) if is_lock_timeout(&words) => Err(StepError::Locked(words)),
             TaskState::Failed(words) => Err(StepError::Fatal(words)),
             TaskState::Died(words) => {
                 Err(StepError::Unreachable(Clean::new(format!("the clone's worker ended without a word: {words}"))))

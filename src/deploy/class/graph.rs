@@ -169,7 +169,7 @@ fn limits(name: StepName, plan: &SeatPlan) -> Vec<LimitKey> {
             vec![LimitKey::LocalStorage(source.node.clone(), source.limit_storage.clone())]
         }
         // A removal takes the storage's lock per disk: too many at once leave disks behind.
-        (StepName::Destroy, _) => vec![LimitKey::SharedStorage("removals".to_owned())],
+        (StepName::Destroy, _) => vec![LimitKey::Removals],
         (StepName::Start, _) => vec![LimitKey::Boots(plan.node.clone())],
         _ => Vec::new(),
     }

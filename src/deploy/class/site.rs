@@ -1,6 +1,7 @@
 //! What the steps of a class reach: the cluster, its guests' agents, their logins.
 
 use std::{
+    collections::HashMap,
     net::IpAddr,
     path::Path,
     sync::{Arc, Mutex as StdMutex, PoisonError},
@@ -90,11 +91,13 @@ pub struct SiteParts {
     pub lab: LabName,
     pub tuning: Tuning,
     pub spares: Vec<Vmid>,
+    /// What earlier runs on the site learned about its limits.
+    pub learned: HashMap<String, f64>,
 }
 
 impl Site {
     pub fn new(parts: SiteParts) -> Self {
-        let limits = Arc::new(Limits::new(parts.tuning.clone()));
+        let limits = Arc::new(Limits::new(parts.tuning.clone(), parts.learned));
         let agent = Arc::new(Asks { agent: parts.agent, limits: limits.clone() });
         Self {
             tasks: Tasks::new(parts.cluster.clone(), parts.clock.clone(), parts.tuning.clone()),
