@@ -2,11 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{
-    seats::{SeatRow, guest},
-    sites::Site,
-    state::State,
-};
+use super::{seats::SeatRow, state::State};
 use crate::domain::{
     Definition, LabName, MachineState, Progress, SiteName,
     class::ClassDefinition,
@@ -182,8 +178,8 @@ impl State {
 
     fn uptime(&self, progress: Option<&Progress>) -> Option<SignedDuration> {
         let seconds = progress?.seats.iter().filter_map(|seat| {
-            let view = self.sites.get(&seat.site).and_then(|site: &Site| site.view.as_deref())?;
-            guest(seat, view).map(|guest| guest.uptime).filter(|up| *up > 0)
+            let guest = self.sites.get(&seat.site)?.guest(seat.vmid?)?;
+            Some(guest.uptime).filter(|up| *up > 0)
         });
         seconds.min().map(|up| SignedDuration::from_secs(i64::try_from(up).unwrap_or(i64::MAX)))
     }

@@ -5,12 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::sites::Site;
-use crate::domain::{
-    Clean, MachineState, Role, SeatName,
-    cluster::{ClusterView, GuestView},
-    progress::SeatProgress,
-    readiness::current_state,
-};
+use crate::domain::{Clean, MachineState, Role, SeatName, progress::SeatProgress, readiness::current_state};
 
 /// One seat of a lab.
 #[derive(Debug)]
@@ -53,11 +48,6 @@ impl<'a> SeatRow<'a> {
             || progress.is_some_and(|p| p.vmid.is_some_and(|vmid| vmid.to_string().contains(text)))
             || progress.is_some_and(|p| p.ip.is_some_and(|ip| ip.to_string().contains(text)))
     }
-}
-
-/// The seat's guest in a look.
-pub fn guest<'a>(seat: &SeatProgress, view: &'a ClusterView) -> Option<&'a GuestView> {
-    view.guest(seat.vmid?)
 }
 
 fn last_change(seat: &SeatProgress) -> Option<Timestamp> {

@@ -1,15 +1,15 @@
 //! What is known of the sites: the latest look, how old it is, and a short history of each node.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
 };
 
 use jiff::Timestamp;
 
 use crate::domain::{
-    Clean, NodeName, SiteName,
-    cluster::{ClusterView, NodeView},
+    Clean, NodeName, SiteName, Vmid,
+    cluster::{ClusterView, GuestView, NodeView},
     progress::SeatProgress,
     readiness::Look,
 };
@@ -24,6 +24,8 @@ pub struct Site {
     pub lost: Option<Lost>,
     offline: BTreeMap<NodeName, Timestamp>,
     history: BTreeMap<NodeName, VecDeque<f64>>,
+    /// Where each guest stands in the latest look.
+    guests: HashMap<Vmid, usize>,
 }
 
 /// Why a site is not seen.
@@ -85,7 +87,13 @@ impl Site {
         self.history.retain(|name, _| view.node(name).is_some());
         self.offline.retain(|name, _| view.node(name).is_some());
         self.lost = None;
+        self.guests = view.guests.iter().enumerate().map(|(n, guest)| (guest.vmid, n)).collect();
         self.view = Some(view);
+    }
+
+    /// A guest in the latest look.
+    pub fn guest(&self, vmid: Vmid) -> Option<&GuestView> {
+        self.view.as_deref()?.guests.get(*self.guests.get(&vmid)?)
     }
 
     /// Notes that it does not answer; the first time counts.
@@ -96,7 +104,16 @@ impl Site {
 
     /// What the latest look shows of a seat's machine.
     pub fn look<'a>(&'a self, seat: &SeatProgress) -> Option<Look<'a>> {
-        let look = Look::of(self.view.as_deref()?, seat)?;
+        let view = self.view.as_deref()?;
+        let look = match seat.vmid.and_then(|vmid| self.guest(vmid)) {
+            Some(guest) => Look {
+                guest: Some(guest),
+                node_online: view.node(&guest.node).is_some_and(|node| node.online),
+                offline_since: None,
+                at: view.at,
+            },
+            None => Look::of(view, seat)?,
+        };
         let node = look.guest.map(|guest| &guest.node).or(seat.node.as_ref());
         let offline_since = node.and_then(|node| self.offline.get(node)).copied();
         Some(Look { offline_since, ..look })
@@ -105,6 +122,10 @@ impl Site {
     /// Nodes, then the storages that can hold disks: a shared one once, others per node.
     pub fn rows<'a>(&'a self, site: &'a SiteName) -> Vec<NodeRow<'a>> {
         let Some(view) = self.view.as_deref() else { return Vec::new() };
+        let mut machines: BTreeMap<&NodeName, usize> = BTreeMap::new();
+        for guest in view.guests.iter().filter(|guest| !guest.template) {
+            *machines.entry(&guest.node).or_default() += 1;
+        }
         let mut nodes: Vec<_> = view.nodes.iter().collect();
         nodes.sort_by(|a, b| a.node.cmp(&b.node));
         let mut rows: Vec<_> = nodes
@@ -112,15 +133,14 @@ impl Site {
             .map(|node| NodeRow::Node {
                 site,
                 node,
-                machines: view.guests.iter().filter(|g| g.node == node.node && !g.template).count(),
+                machines: machines.get(&node.node).copied().unwrap_or(0),
                 offline_since: self.offline.get(&node.node).copied(),
                 cpu: self.history.get(&node.node).map(|h| h.iter().copied().collect()).unwrap_or_default(),
             })
             .collect();
         let mut storages: Vec<_> = view.storages.iter().filter(|s| s.images).collect();
-        storages.sort_by(|a, b| (!a.shared, &a.storage, &a.node).cmp(&(!b.shared, &b.storage, &b.node)));
         // A shared storage is listed by every node: the row of one that can reach it is the one to show.
-        storages.sort_by_key(|s| (!s.shared, s.storage.clone(), s.shared && !s.available));
+        storages.sort_by_key(|s| (!s.shared, &s.storage, s.shared && !s.available, &s.node));
         storages.dedup_by(|b, a| a.shared && b.shared && a.storage == b.storage);
         rows.extend(storages.into_iter().map(|s| NodeRow::Storage {
             site,

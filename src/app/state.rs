@@ -208,7 +208,12 @@ impl State {
 
     /// Modelled time since an instant: what a live timer shows.
     pub fn elapsed(&self, since: Timestamp) -> SignedDuration {
-        let wall = self.now.duration_since(since).max(SignedDuration::ZERO);
+        self.modelled(since, self.now)
+    }
+
+    /// Modelled time between two instants.
+    pub fn modelled(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        let wall = to.duration_since(from).max(SignedDuration::ZERO);
         SignedDuration::try_from_secs_f64(wall.as_secs_f64() * self.settings.speed).unwrap_or(wall)
     }
 }

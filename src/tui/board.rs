@@ -18,7 +18,7 @@ use crate::{
         seats::SeatRow,
         state::Board,
     },
-    domain::{MachineState, StepName, StepState, class::CloneMode, progress::StepProgress},
+    domain::{MachineState, StepName, StepState, class::CloneMode, event::RunState, progress::StepProgress},
 };
 
 /// Lines below the matrix: a rule, who, two of reason, what next, the proofs.
@@ -108,6 +108,13 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>) 
         right.push((format!("{failed} failed   "), Tone::Bad));
     }
     right.push((format!("{} of {} ready ", row.count(MachineState::Ready), row.seats.len()), Tone::Text));
+    if let Some(run) = row.progress.and_then(|p| p.run.as_ref()).filter(|run| run.state != RunState::Running) {
+        let word = run.state.as_str();
+        right.push((format!("  {} {} {word} ", run.kind.as_str(), run.id), Tone::Dim));
+        if let Some(end) = run.ended_at {
+            right.push((format!("in {} ", format::timer(state.modelled(run.started_at, end))), Tone::Dim));
+        }
+    }
     if let Some(run) = row.running() {
         right.push((format!("  run {} by {} ", run.id, run.owner), Tone::Dim));
         if row.phase != Phase::BrokenOff {
@@ -262,7 +269,11 @@ fn explain(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>, s
         page.line(area, line).skip(3).put(text, tone(seat.state));
         line += 1;
     }
-    page.line(area, line).skip(3).put(&next(state, row, seat), Tone::Text);
+    let mut pen = page.line(area, line);
+    pen.skip(3);
+    for (key, does) in next(state, row, seat) {
+        pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(does, Tone::Text).skip(3);
+    }
     proofs(page, area, line + 1, seat);
 }
 
@@ -293,12 +304,12 @@ fn happened(seat: &SeatRow<'_>, state: &State) -> String {
 }
 
 /// What to do next, with the key that does it; only keys that exist.
-fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> String {
+fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> Vec<(String, &'static str)> {
     let key = |command: Command| {
         state.commands.iter().find(|e| e.command == command).and_then(|e| e.keys.first()).map(|key| key.to_string())
     };
     let mut next = Vec::new();
-    let mut offer = |command: Command, does: &str| next.extend(key(command).map(|key| format!("{key} {does}")));
+    let mut offer = |command: Command, does: &'static str| next.extend(key(command).map(|key| (key, does)));
     let idle = row.running().is_none() || row.phase == Phase::BrokenOff;
     match seat.state {
         MachineState::Failed if idle => offer(Command::Retry, "tries it again"),
@@ -313,7 +324,7 @@ fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> String {
     if seat.progress.is_some() {
         offer(Command::SeatLog, "shows its log");
     }
-    next.join("   ")
+    next
 }
 
 /// Every step it has gone through, with its time.

@@ -81,6 +81,7 @@ pub async fn run(mut state: State, look: Look, mut wires: Wires) -> Result<Ended
                 if stopped {
                     return Ok(Ended::Stopped);
                 }
+                swallow();
                 keys = EventStream::new();
             }
             n = wires.actions.recv_many(&mut batch, BATCH), if !wires.actions.is_closed() || !wires.actions.is_empty() => {
@@ -109,6 +110,14 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> b
         }
     }
     false
+}
+
+/// Forgets what came in while the terminal changed hands: keys meant for the shell, and a resize told late,
+/// behind which crossterm would hold the next key back.
+fn swallow() {
+    while let Ok(true) = crossterm::event::poll(Duration::ZERO) {
+        let _ = crossterm::event::read();
+    }
 }
 
 fn resize(state: &mut State) {

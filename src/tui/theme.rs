@@ -56,33 +56,36 @@ impl Theme {
     /// The style of a meaning.
     pub fn style(&self, tone: Tone) -> Style {
         let plain = Style::new();
+        // Written over a frame, text takes nothing of it on.
+        let lit = plain.remove_modifier(Modifier::DIM);
+        let own = plain.fg(Color::Reset);
         match self.depth {
             Depth::None => match tone {
-                Tone::Title | Tone::Accent | Tone::Bad => plain.add_modifier(Modifier::BOLD),
-                Tone::Warn => plain.add_modifier(Modifier::UNDERLINED),
+                Tone::Title | Tone::Accent | Tone::Bad => lit.add_modifier(Modifier::BOLD),
+                Tone::Warn => lit.add_modifier(Modifier::UNDERLINED),
                 Tone::Dim | Tone::Border => plain.add_modifier(Modifier::DIM),
-                Tone::Text | Tone::Ok | Tone::Busy => plain,
+                Tone::Text | Tone::Ok | Tone::Busy => lit,
             },
             Depth::Sixteen => match tone {
-                Tone::Text => plain,
-                Tone::Title => plain.add_modifier(Modifier::BOLD),
+                Tone::Text => own,
+                Tone::Title => own.add_modifier(Modifier::BOLD),
                 Tone::Accent => plain.fg(Color::Cyan).add_modifier(Modifier::BOLD),
                 Tone::Dim | Tone::Border => plain.fg(Color::DarkGray),
                 Tone::Ok => plain.fg(Color::Green),
                 Tone::Busy => plain.fg(Color::LightBlue),
                 Tone::Warn => plain.fg(Color::Yellow),
-                Tone::Bad => plain.fg(Color::LightRed).add_modifier(Modifier::BOLD),
+                Tone::Bad => plain.fg(Color::LightRed),
             },
             Depth::Indexed => match tone {
-                Tone::Text => plain,
-                Tone::Title => plain.add_modifier(Modifier::BOLD),
+                Tone::Text => own,
+                Tone::Title => own.add_modifier(Modifier::BOLD),
                 Tone::Accent => plain.fg(Color::Indexed(80)).add_modifier(Modifier::BOLD),
                 Tone::Dim => plain.fg(Color::Indexed(245)),
                 Tone::Border => plain.fg(Color::Indexed(240)),
                 Tone::Ok => plain.fg(Color::Indexed(114)),
                 Tone::Busy => plain.fg(Color::Indexed(75)),
                 Tone::Warn => plain.fg(Color::Indexed(179)),
-                Tone::Bad => plain.fg(Color::Indexed(203)).add_modifier(Modifier::BOLD),
+                Tone::Bad => plain.fg(Color::Indexed(203)),
             },
         }
     }
@@ -116,7 +119,8 @@ mod tests {
     fn without_colour_no_style_carries_one() {
         let theme = Theme::new(Depth::None);
         for tone in [Tone::Ok, Tone::Busy, Tone::Warn, Tone::Bad, Tone::Dim, Tone::Accent, Tone::Title] {
-            assert_eq!((theme.style(tone).fg, theme.style(tone).bg), (None, None));
+            let style = theme.style(tone);
+            assert_eq!((style.fg, style.bg), (None, None));
         }
     }
 }

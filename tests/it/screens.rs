@@ -141,7 +141,7 @@ fn a_plan_that_takes_something_away_asks_for_a_yes_of_its_own() {
     let mut state = planned(120, 40, &verbs);
     insta::assert_snapshot!("plan_with_removal", screen(&state));
     let shown = buffer(&state, &colours());
-    assert_eq!(colour_of(&shown, "1 would have to be removed"), BAD);
+    assert_eq!(colour_of(&shown, "1 machine would have to be removed"), BAD);
     assert!(press(&mut state, "<enter>").is_empty(), "not without the yes");
     let effects = press(&mut state, "xr<enter>");
     assert!(

@@ -6,6 +6,7 @@ use super::say;
 use crate::{
     app::{
         Command, Context, Pane, Screen, State,
+        commands::TABLE,
         cursor::Cursor,
         log::LogFilter,
         popup::{LogFilterPopup, Planned, Popup},
@@ -88,7 +89,7 @@ fn step(state: &mut State, delta: isize) {
         }
         Context::HelpPopup => {
             if let Some(Popup::Help { scroll }) = &mut state.popup {
-                *scroll = scroll.saturating_add_signed(delta).min(super::super::commands::TABLE.len());
+                *scroll = scroll.saturating_add_signed(delta).min(TABLE.len());
             }
         }
         _ => {}

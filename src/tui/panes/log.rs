@@ -28,7 +28,7 @@ impl Columns {
         let lab = defined.chain(known).map(|name| name.width()).max().unwrap_or(0).clamp(5, 12);
         let seats = state.progress.values().flat_map(|p| &p.seats).map(|seat| seat.seat.as_str().width());
         let seat = seats.max().unwrap_or(0).clamp(7, 14);
-        let step = if width >= 100 { StepName::Configure.as_str().len() + 1 } else { 0 };
+        let step = if width >= 100 { StepName::Configure.as_str().len() + 2 } else { 0 };
         Self { lab: lab + 2, seat: seat + 2, step }
     }
 }

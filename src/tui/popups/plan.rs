@@ -99,6 +99,8 @@ struct Columns {
     seat: usize,
     node: usize,
     source: usize,
+    /// Somebody's cores or memory are said.
+    size: bool,
 }
 
 impl Columns {
@@ -108,6 +110,7 @@ impl Columns {
             seat: longest(&mut plan.seats.iter().map(|s| s.seat.as_str().width())).clamp(4, 16) + 2,
             node: longest(&mut plan.seats.iter().map(|s| s.node.as_str().width())).clamp(4, 10) + 2,
             source: longest(&mut plan.seats.iter().map(|s| source(s).width())).clamp(0, 22) + 2,
+            size: plan.seats.iter().any(|s| s.spec.machine.cores.is_some() || s.spec.machine.memory.is_some()),
         }
     }
 }
@@ -152,12 +155,11 @@ fn seat_line(
     pen.col(sign, 2, tone).col(seat.seat.as_str(), columns.seat, if seat.verb.acts() { Tone::Text } else { Tone::Dim });
     pen.col(seat.node.as_str(), columns.node, Tone::Dim).col(&seat.vmid.to_string(), 6, Tone::Dim);
     pen.col(&source(seat), columns.source, tone);
-    if seat.source.is_some() {
+    if columns.size {
         let cores = seat.spec.machine.cores.map_or(String::new(), |cores| format!("{cores} cores"));
         let memory = seat.spec.machine.memory.map_or(String::new(), Size::human);
-        if !cores.is_empty() || !memory.is_empty() {
-            pen.col(&cores, 9, Tone::Text).col(&memory, 9, Tone::Text);
-        }
+        let told = if seat.source.is_some() { Tone::Text } else { Tone::Dim };
+        pen.col(&cores, 9, told).col(&memory, 9, told);
     }
     let changes: Vec<_> = seat.changes.iter().map(|c| format!("{} {} to {}", c.field, c.from, c.to)).collect();
     let why = if changes.is_empty() { seat.why.clone() } else { changes.join(", ") };
@@ -197,8 +199,8 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Vec<(
     let context = state.context();
     let kinds = [
         (Verb::Restart, consent.restart, Command::AllowRestart, "be restarted"),
-        (Verb::Replace, consent.replace, Command::AllowReplace, "be replaced, with everything on them"),
-        (Verb::Remove, consent.remove, Command::AllowRemove, "be removed, with everything on them"),
+        (Verb::Replace, consent.replace, Command::AllowReplace, "be replaced"),
+        (Verb::Remove, consent.remove, Command::AllowRemove, "be removed"),
     ];
     kinds
         .into_iter()
@@ -207,10 +209,19 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Vec<(
             let entry = state.commands.iter().find(|e| e.command == command && e.on.contains(&context))?;
             let key = entry.keys.first()?;
             let n = plan.count(verb);
+            let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
+            let lost = match (verb, n) {
+                (Verb::Restart, _) => "",
+                (_, 1) => ", with everything on it",
+                _ => ", with everything on them",
+            };
             Some(if given {
-                (format!("{} {n} may {what} ({key} takes that back)", page.look.glyphs.done), Tone::Warn)
+                (format!("{} {machines} may {what}{lost} ({key} takes that back)", page.look.glyphs.done), Tone::Warn)
             } else {
-                (format!("{} {n} would have to {what}: {key} allows it", page.look.glyphs.failed), Tone::Bad)
+                (
+                    format!("{} {machines} would have to {what}{lost}: {key} allows it", page.look.glyphs.failed),
+                    Tone::Bad,
+                )
             })
         })
         .collect()

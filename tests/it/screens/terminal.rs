@@ -5,7 +5,7 @@
 use std::{
     io::{Read, Write},
     sync::mpsc as std_mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use homeroom::{
@@ -84,6 +84,12 @@ struct Terminal {
     shown: vt100::Parser,
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
 impl Terminal {
     fn start(on_refresh: &str) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
@@ -120,8 +126,11 @@ impl Terminal {
 
     /// Reads until the screen shows the text.
     fn until(&mut self, wanted: &str) {
+        let deadline = Instant::now() + PATIENCE;
         while !self.shown.screen().contents().contains(wanted) {
-            let Ok(bytes) = self.output.recv_timeout(PATIENCE) else {
+            // The clock goes on writing: what counts is the whole wait.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(bytes) = self.output.recv_timeout(left) else {
                 panic!("{wanted:?} never came; shown was:\n{}", self.shown.screen().contents());
             };
             self.shown.process(&bytes);
@@ -131,7 +140,7 @@ impl Terminal {
     /// Reads until the program has ended, and looks whether the terminal is as it was.
     fn assert_given_back(&mut self) {
         self.child.wait().unwrap();
-        while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
+        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
             self.shown.process(&bytes);
         }
         let screen = self.shown.screen();
