@@ -13,10 +13,10 @@ use secrecy::ExposeSecret;
 
 use crate::{
     backend::{
-        proxmox::{Connection, Limits, Proxmox, Trust},
+        proxmox::{Connection, Credentials, Limits, Proxmox, Trust},
         ssh::{Qm, Ssh, SshSettings, keys::KeyFiles},
     },
-    config::{ConfigError, HostPort, ProxmoxSite, Settings, StoreSettings, Token},
+    config::{self, ConfigError, HostPort, ProxmoxSite, Settings, StoreSettings, Token},
     deploy::Tuning,
     domain::{SiteName, StoreId},
     monitor::Pace,
@@ -132,12 +132,22 @@ fn cluster(
     hide: &dyn Fn(&str),
 ) -> Result<Proxmox, WireError> {
     let wrong = |why: String| WireError::Site { site: name.clone(), why };
-    let token: &Token = match access {
-        Access::Full => &site.token,
-        Access::Monitor => site
-            .monitor_token
-            .as_ref()
-            .ok_or_else(|| wrong("has no monitor_token, and a read-only dashboard loads no other".to_owned()))?,
+    let credentials = match (access, &site.credentials) {
+        (Access::Full, config::Credentials::Token(token)) => proven(token, hide)?,
+        (Access::Full, config::Credentials::Login(login)) => {
+            let password = login.password.resolve()?;
+            hide(password.expose_secret());
+            Credentials::Login { user: login.user.clone(), password }
+        }
+        (Access::Monitor, _) => {
+            let token = site.monitor_token.as_ref();
+            proven(
+                token.ok_or_else(|| {
+                    wrong("has no monitor_token, and a read-only dashboard loads no other".to_owned())
+                })?,
+                hide,
+            )?
+        }
     };
     let trust = if !site.fingerprints.is_empty() {
         Trust::Fingerprints(site.fingerprints.iter().map(|print| print.0).collect())
@@ -146,18 +156,21 @@ fn cluster(
     } else {
         Trust::SystemRoots
     };
-    let token_secret = token.secret.resolve()?;
-    hide(token_secret.expose_secret());
     let connection = Connection {
         site: name.to_string(),
         endpoints: site.api.clone(),
         node_api: BTreeMap::new(),
         trust,
-        token_id: token.id.clone(),
-        token_secret,
+        credentials,
         limits: Limits::default(),
     };
     Proxmox::new(connection, clock).map_err(|e| wrong(e.to_string()))
+}
+
+fn proven(token: &Token, hide: &dyn Fn(&str)) -> Result<Credentials, ConfigError> {
+    let secret = token.secret.resolve()?;
+    hide(secret.expose_secret());
+    Ok(Credentials::Token { id: token.id.clone(), secret })
 }
 
 fn guest_via(site: &ProxmoxSite) -> GuestVia {

@@ -17,7 +17,9 @@ mod sites;
 pub use engine::EngineSettings;
 pub use error::{ConfigError, Warning};
 pub use files::Folders;
-pub use proxmox::{Fingerprint, GuestVia, HostPort, JumpHost, NodeSettings, ProxmoxSite, SshSettings, Token};
+pub use proxmox::{
+    Credentials, Fingerprint, GuestVia, HostPort, JumpHost, Login, NodeSettings, ProxmoxSite, SshSettings, Token,
+};
 pub use secret::Secret;
 pub use settings::{Clock, Settings, StoreSettings, load, parse};
 pub use sites::{DockerSite, DockerTls, Environment, GceSite, Site, SiteKind};

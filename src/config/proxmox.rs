@@ -22,7 +22,7 @@ pub struct ProxmoxSite {
     pub fingerprints: Vec<Fingerprint>,
     /// Roots to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    pub token: Token,
+    pub credentials: Credentials,
     /// May only look; all that a kiosk loads.
     pub monitor_token: Option<Token>,
     /// Guests of ours get numbers from here.
@@ -32,6 +32,23 @@ pub struct ProxmoxSite {
     pub nodes: BTreeMap<NodeName, NodeSettings>,
     /// How many times a node's memory may be promised.
     pub memory_overcommit: f64,
+}
+
+/// How homeroom proves who it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Credentials {
+    /// `token`
+    Token(Token),
+    /// `login`
+    Login(Login),
+}
+
+/// A user with a password, for tickets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    /// `name@realm`
+    pub user: String,
+    pub password: Secret,
 }
 
 /// An API token.
@@ -94,6 +111,7 @@ pub(super) const KEYS: &[&str] = &[
     "fingerprints",
     "ca_file",
     "token",
+    "login",
     "monitor_token",
     "vmids",
     "max_seats",
@@ -103,6 +121,7 @@ pub(super) const KEYS: &[&str] = &[
     "memory_overcommit",
 ];
 pub(super) const TOKEN_KEYS: &[&str] = &["id", "secret"];
+pub(super) const LOGIN_KEYS: &[&str] = &["user", "password"];
 pub(super) const SSH_KEYS: &[&str] = &["user", "key", "port"];
 pub(super) const NODE_KEYS: &[&str] = &["ssh"];
 
@@ -141,14 +160,13 @@ pub(super) fn read(table: &Table<'_>, context: &mut Context<'_>) -> Result<Proxm
         port: ssh.as_ref().map_or(Ok(None), |t| t.optional("port", |n| n.integer(1..=65535)))?.unwrap_or(22),
     };
     let api = read_api(&table.need("api", "[\"https://pve1:8006\"]")?)?;
-    let token =
-        read_token(&table.need("token", "{ id = \"homeroom@pve!lab\", secret = { env = \"PVE_SECRET\" } }")?, context)?;
+    let credentials = read_credentials(table, context)?;
     let monitor_token = table.optional("monitor_token", |n| read_token(&n, context))?;
     Ok(ProxmoxSite {
         api,
         fingerprints: table.or("fingerprints", Vec::new(), |n| n.list()?.iter().map(Node::parsed).collect())?,
         ca_file,
-        token,
+        credentials,
         monitor_token,
         vmids: match table.get("vmids") {
             Some(node) => node.parsed()?,
@@ -216,6 +234,43 @@ fn read_token(node: &Node<'_>, context: &mut Context<'_>) -> Result<Token, Confi
     let secret = table.need("secret", "{ env = \"PVE_SECRET\" }")?;
     let secret = Secret::read(secret, context.folders, context.folder, context.warnings)?;
     Ok(Token { id: text.to_owned(), secret })
+}
+
+/// Exactly one of `token` and `login`.
+fn read_credentials(table: &Table<'_>, context: &mut Context<'_>) -> Result<Credentials, ConfigError> {
+    match (table.get("token"), table.get("login")) {
+        (Some(token), None) => read_token(&token, context).map(Credentials::Token),
+        (None, Some(login)) => read_login(&login, context).map(Credentials::Login),
+        (Some(_), Some(login)) => Err(login.complain(format!(
+            "{} stands beside token; keep one of the two: a token where you can make one",
+            login.path()
+        ))),
+        (None, None) => Err(table.node().complain(format!(
+            "{0}.token is missing; write token = {{ id = \"homeroom@pve!lab\", secret = {{ env = \"PVE_SECRET\" }} }}, \
+             or login = {{ user = \"admin@pam\", password = {{ env = \"PVE_PASSWORD\" }} }}",
+            table.node().path()
+        ))),
+    }
+}
+
+fn read_login(node: &Node<'_>, context: &mut Context<'_>) -> Result<Login, ConfigError> {
+    let node = node.clone().hushed();
+    if !node.is_table() {
+        return Err(node.refuse("{ user = \"name@realm\", password = { env = \"NAME\" } }"));
+    }
+    let table = node.table()?;
+    let user = table.need("user", "\"admin@pam\"")?;
+    let text = user.text()?;
+    let shaped = text.rsplit_once('@').is_some_and(|(name, realm)| !name.is_empty() && !realm.is_empty());
+    if !shaped || text.contains(['!', '=', ' ']) {
+        return Err(user.complain(format!(
+            "{} must be name@realm, such as \"admin@pam\" or \"ada@pve\"; the password goes under password",
+            user.path()
+        )));
+    }
+    let password = table.need("password", "{ env = \"PVE_PASSWORD\" }")?;
+    let password = Secret::read(password, context.folders, context.folder, context.warnings)?;
+    Ok(Login { user: text.to_owned(), password })
 }
 
 fn read_guest_via(node: &Node<'_>) -> Result<GuestVia, ConfigError> {

@@ -54,6 +54,7 @@ const SCHEMA: Schema = &[
     ("engine", engine::KEYS),
     ("sites.*", proxmox::KEYS),
     ("sites.*.token", proxmox::TOKEN_KEYS),
+    ("sites.*.login", proxmox::LOGIN_KEYS),
     ("sites.*.monitor_token", proxmox::TOKEN_KEYS),
     ("sites.*.ssh", proxmox::SSH_KEYS),
     ("sites.*.nodes.*", proxmox::NODE_KEYS),

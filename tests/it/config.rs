@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use homeroom::config::{self, Folders, Settings};
+use homeroom::config::{self, Credentials, Folders, Settings};
 
 /// The configuration of these tests is always called so.
 const FILE: &str = "/etc/homeroom/config.toml";
@@ -56,7 +56,15 @@ fn every_key_commented_out_in_the_sample_is_taken_too() {
         })
         .map(|line| format!("{line}\n"))
         .collect();
-    let (settings, _) = read(&uncommented).expect("what the sample offers is right");
+    // Of the two ways in, either is taken, and only one of them.
+    let without = |key: &str| -> String {
+        uncommented.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect()
+    };
+    assert!(complaint(read(&uncommented)).contains("login stands beside token"));
+    let (settings, _) = read(&without("token = ")).expect("a login instead of a token is right");
+    let campus = settings.site("campus").expect("there").proxmox().expect("proxmox");
+    assert!(matches!(&campus.credentials, Credentials::Login(login) if login.user == "admin@pam"));
+    let (settings, _) = read(&without("login = ")).expect("what the sample offers is right");
     let kinds: Vec<_> = settings.sites.values().map(|site| site.kind_name()).collect();
     assert_eq!(kinds, ["proxmox", "gce", "docker"]);
     let campus = settings.site("campus").expect("there").proxmox().expect("proxmox");

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use homeroom::{
-    backend::proxmox::{Connection, Limits, Proxmox, Trust, parse_fingerprint},
+    backend::proxmox::{Connection, Credentials, Limits, Proxmox, Trust, parse_fingerprint},
     config::definition::parse,
     domain::{
         Definition, Plan, Progress,
@@ -49,8 +49,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         endpoints: cluster.nodes().iter().map(|node| node.api.clone()).collect(),
         node_api: Default::default(),
         trust: Trust::Fingerprints(vec![parse_fingerprint(cluster.fingerprint()).unwrap()]),
-        token_id: id.to_owned(),
-        token_secret: SecretString::from(secret),
+        credentials: Credentials::Token { id: id.to_owned(), secret: SecretString::from(secret) },
         limits: Limits::default(),
     };
     let client = Proxmox::new(connection, Arc::new(WallClock)).unwrap();

@@ -1,7 +1,7 @@
 //! The Proxmox client against a server that breaks off, stalls and lies, over real TLS on the loopback.
 
 mod cluster;
-mod server;
+pub mod server;
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use homeroom::{
-    backend::proxmox::{Connection, Limits, Proxmox, Trust, show_fingerprint},
+    backend::proxmox::{Connection, Credentials, Limits, Proxmox, Trust, show_fingerprint},
     domain::{NodeName, Vmid},
     port::{
         Clock, Cluster, GuestAgent, SiteError,
@@ -54,8 +54,7 @@ fn connection(endpoints: &[&Server]) -> Connection {
         endpoints: endpoints.iter().map(|server| server.address.clone()).collect(),
         node_api: Default::default(),
         trust: Trust::Fingerprints(endpoints.iter().map(|server| server.fingerprint()).collect()),
-        token_id: "homeroom@pve!lab".to_owned(),
-        token_secret: SecretString::from(SECRET),
+        credentials: Credentials::Token { id: "homeroom@pve!lab".to_owned(), secret: SecretString::from(SECRET) },
         limits: Limits { body: 4096, ..Limits::default() },
     }
 }

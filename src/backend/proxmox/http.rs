@@ -6,27 +6,28 @@
 use std::{
     cmp::Reverse,
     error::Error as StdError,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use reqwest::{
     Client, Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
     redirect,
 };
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{
     Connection, ConnectionError, Limits,
     ask::Ask,
     error::{Answer, Asked, Failed, read},
+    login::{Badge, Window},
     trust,
 };
 use crate::{
     domain::{Clean, NodeName},
-    port::SiteError,
+    port::{Clock, SiteError},
 };
 
 /// How long an address that could not be reached is asked last.
@@ -56,11 +57,13 @@ pub(super) struct Transport {
     /// A new connection for every request, so that none is lost to a connection that just went stale.
     writer: Client,
     limits: Limits,
+    badge: Badge,
+    clock: Arc<dyn Clock>,
 }
 
 impl Transport {
-    pub fn new(connection: Connection) -> Result<Self, ConnectionError> {
-        let Connection { site, endpoints, node_api, trust, token_id, token_secret, limits } = connection;
+    pub fn new(connection: Connection, clock: Arc<dyn Clock>) -> Result<Self, ConnectionError> {
+        let Connection { site, endpoints, node_api, trust, credentials, limits } = connection;
         if endpoints.is_empty() && node_api.is_empty() {
             return Err(ConnectionError::NoEndpoint);
         }
@@ -72,7 +75,8 @@ impl Transport {
             .map(|(base, node)| Ok(Endpoint { base: checked(base)?, node }))
             .collect::<Result<Vec<_>, ConnectionError>>()?;
 
-        let headers = headers(&token_id, token_secret.expose_secret())?;
+        let badge = Badge::new(credentials)?;
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let tls = trust::tls(&trust)?;
         let client = |kept: usize| {
             Client::builder()
@@ -91,18 +95,41 @@ impl Transport {
                 .map_err(|e| ConnectionError::Tls(e.to_string()))
         };
         let health = Mutex::new(Health { preferred: 0, down: vec![None; endpoints.len()] });
-        Ok(Self { site, endpoints, health, reader: client(16)?, writer: client(0)?, limits })
+        Ok(Self { site, endpoints, health, reader: client(16)?, writer: client(0)?, limits, badge, clock })
     }
 
     pub fn site(&self) -> &str {
         &self.site
     }
 
-    /// Sends to one address after the other until one answers, and gives the answer's `data`.
+    /// Sends with the site's credentials, and gives the answer's `data`. A ticket no longer taken is made
+    /// anew once: a 401 means that nothing was done.
     pub async fn send(&self, ask: Ask) -> Result<Value, SiteError> {
+        let login = match &self.badge {
+            Badge::Token(headers) => return self.round(ask, headers).await,
+            Badge::Login(login) => login,
+        };
+        let writes = ask.method != Method::GET;
+        let ticket = login.ticket(self, None).await?;
+        match self.round(ask.clone(), &ticket.headers(writes)).await {
+            Err(SiteError::Unauthorized { .. }) => {}
+            other => return other,
+        }
+        let ticket = login.ticket(self, Some(ticket.number)).await?;
+        match self.round(ask, &ticket.headers(writes)).await {
+            Err(SiteError::Unauthorized { what, site, words }) => {
+                let next = "the ticket just given is not taken: compare the clocks of the nodes".to_owned();
+                Err(SiteError::LoginRefused { what, site, user: login.user.clone(), words, next })
+            }
+            other => other,
+        }
+    }
+
+    /// Sends to one address after the other until one answers.
+    async fn round(&self, ask: Ask, badge: &HeaderMap) -> Result<Value, SiteError> {
         let mut failures: Vec<(usize, Failed)> = Vec::new();
         for index in self.order(ask.node.as_ref()) {
-            match self.once(index, &ask).await {
+            match self.once(index, &ask, badge).await {
                 Ok(data) => {
                     self.mark(index, true);
                     return Ok(data);
@@ -149,7 +176,7 @@ impl Transport {
         }
     }
 
-    async fn once(&self, index: usize, ask: &Ask) -> Result<Value, Failed> {
+    async fn once(&self, index: usize, ask: &Ask, badge: &HeaderMap) -> Result<Value, Failed> {
         let base = self.endpoints.get(index).map_or("", |e| e.base.as_str());
         let mut url = format!("{base}/api2/json{}", ask.path);
         let in_body = matches!(ask.method, Method::POST | Method::PUT);
@@ -158,7 +185,7 @@ impl Transport {
             url = url + "?" + ask.form.as_str();
         }
         let client = if ask.repeatable { &self.reader } else { &self.writer };
-        let mut request = client.request(ask.method.clone(), url);
+        let mut request = client.request(ask.method.clone(), url).headers(badge.clone());
         if in_body {
             request = request
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
@@ -248,6 +275,20 @@ impl Transport {
     }
 }
 
+impl Window for Transport {
+    fn site(&self) -> &str {
+        &self.site
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Value, SiteError> {
+        self.round(ask, &HeaderMap::new()).await
+    }
+}
+
 /// A usable base address without its trailing slash.
 fn checked(address: String) -> Result<String, ConnectionError> {
     let wrong = |why: String| ConnectionError::Endpoint { address: address.clone(), why };
@@ -257,21 +298,9 @@ fn checked(address: String) -> Result<String, ConnectionError> {
             Ok(url.as_str().trim_end_matches('/').to_owned())
         }
         ("https", Some(_)) => Err(wrong("has more than a host, a port and a path".to_owned())),
-        ("http", _) => Err(wrong("would send the token in clear".to_owned())),
+        ("http", _) => Err(wrong("would send secrets in clear".to_owned())),
         _ => Err(wrong("is no https address".to_owned())),
     }
-}
-
-fn headers(token_id: &str, secret: &str) -> Result<HeaderMap, ConnectionError> {
-    let shaped = token_id.split_once('!').is_some_and(|(user, name)| user.contains('@') && !name.is_empty());
-    // Proxmox percent-decodes the value.
-    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic()).then(|| text.replace('%', "%25"));
-    let id = plain(token_id).filter(|_| shaped).ok_or_else(|| ConnectionError::TokenId(token_id.to_owned()))?;
-    let secret = plain(secret).filter(|s| !s.is_empty()).ok_or(ConnectionError::TokenSecret)?;
-    let mut token =
-        HeaderValue::from_str(&format!("PVEAPIToken={id}={secret}")).map_err(|_| ConnectionError::TokenSecret)?;
-    token.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, token), (ACCEPT, HeaderValue::from_static("application/json"))]))
 }
 
 /// What a request without an answer came to.
@@ -310,15 +339,5 @@ mod tests {
         assert!(checked("http://pve1:8006".to_owned()).is_err());
         assert!(checked("pve1:8006".to_owned()).is_err());
         assert_eq!(checked("https://pve1:8006/".to_owned()).unwrap(), "https://pve1:8006");
-    }
-
-    #[test]
-    fn the_token_is_sent_as_proxmox_decodes_it_and_never_shown() {
-        let headers = headers("homeroom@pve!lab", "50%-off").unwrap();
-        let token = headers.get(AUTHORIZATION).unwrap();
-        assert_eq!(token.to_str().unwrap(), "PVEAPIToken=homeroom@pve!lab=50%25-off");
-        assert!(!format!("{headers:?}").contains("off"));
-        assert_eq!(super::headers("root@pam", "x").unwrap_err(), ConnectionError::TokenId("root@pam".to_owned()));
-        assert_eq!(super::headers("a@pve!b", "x\n").unwrap_err(), ConnectionError::TokenSecret);
     }
 }

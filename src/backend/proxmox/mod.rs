@@ -1,6 +1,6 @@
 //! The Proxmox VE API over HTTPS, behind the cluster and guest-agent ports.
 //!
-//! One request a call, an API token, no ticket. It knows nothing of labs: what to ask for is decided
+//! One request a call, with an API token or a user's ticket. It knows nothing of labs: what to ask for is decided
 //! elsewhere. It never repeats a request that may have changed something, and never skips a certificate check.
 
 mod agent;
@@ -12,6 +12,7 @@ mod error;
 mod fields;
 mod guest;
 mod http;
+mod login;
 #[cfg(test)]
 mod recordings;
 mod trust;
@@ -19,11 +20,11 @@ mod view;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
+pub use self::login::Credentials;
 pub use self::trust::{Trust, parse_fingerprint, show_fingerprint};
 use self::{ask::Ask, encode::path, http::Transport};
 use crate::{
@@ -41,9 +42,7 @@ pub struct Connection {
     /// A node's own address: what concerns the node is asked there first, which spares its peers the forwarding.
     pub node_api: BTreeMap<NodeName, String>,
     pub trust: Trust,
-    /// `user@realm!name`
-    pub token_id: String,
-    pub token_secret: SecretString,
+    pub credentials: Credentials,
     pub limits: Limits,
 }
 
@@ -53,7 +52,7 @@ impl fmt::Debug for Connection {
             .field("site", &self.site)
             .field("endpoints", &self.endpoints)
             .field("node_api", &self.node_api)
-            .field("token_id", &self.token_id)
+            .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
 }
@@ -99,6 +98,10 @@ pub enum ConnectionError {
     TokenId(String),
     #[error("the token's secret is empty or holds characters no token has; check where it comes from")]
     TokenSecret,
+    #[error("the user {0:?} must look like name@realm, such as \"admin@pam\"")]
+    User(String),
+    #[error("the password is empty; check where it comes from")]
+    Password,
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }
@@ -119,7 +122,7 @@ impl fmt::Debug for Proxmox {
 impl Proxmox {
     /// Checks the settings; connects to nothing yet.
     pub fn new(connection: Connection, clock: Arc<dyn Clock>) -> Result<Self, ConnectionError> {
-        Ok(Self { transport: Transport::new(connection)?, clock, version: OnceCell::new() })
+        Ok(Self { transport: Transport::new(connection, clock.clone())?, clock, version: OnceCell::new() })
     }
 
     /// Proxmox's version, such as `9.2.11`; asked once.

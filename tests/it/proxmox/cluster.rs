@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use homeroom::{
-    backend::proxmox::{Connection, Limits, Proxmox, Trust, parse_fingerprint},
+    backend::proxmox::{Connection, Credentials, Limits, Proxmox, Trust, parse_fingerprint},
     domain::{Clean, NodeName, Vmid, class::TemplateRef, cluster::Power},
     port::{
         Clock, Cluster, GuestAgent, SiteError,
@@ -64,8 +64,7 @@ impl Site {
             endpoints: self.sim.nodes().iter().map(|node| node.api.clone()).collect(),
             node_api: Default::default(),
             trust: Trust::Fingerprints(vec![parse_fingerprint(self.sim.fingerprint()).unwrap()]),
-            token_id: id.to_owned(),
-            token_secret: SecretString::from(secret),
+            credentials: Credentials::Token { id: id.to_owned(), secret: SecretString::from(secret) },
             limits: Limits::default(),
         };
         Proxmox::new(connection, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
