@@ -275,6 +275,10 @@ pub struct GuestSpec {
     /// With a cloud-init drive?
     #[serde(default = "yes")]
     pub cloud_init: bool,
+    /// Cleaned of its identity before it became a template? Clones of one that was not share its
+    /// machine id, and without cloud-init its host key and name.
+    #[serde(default = "yes")]
+    pub sealed: bool,
     /// Running, booted long ago?
     #[serde(default)]
     pub running: bool,

@@ -434,6 +434,28 @@ fn three_calls_to_silent_agents_keep_a_node_busy_for_three_seconds() {
     assert_eq!(answered, vec![1, 2, 3, 4]);
 }
 
+#[test]
+fn clones_of_an_unsealed_template_share_a_machine_id_but_no_host_key() {
+    let mut bare = Bare::new();
+    bare.world.unseal(9000);
+    for id in ["9200", "9201"] {
+        let upid = bare.ask("POST", "/nodes/pve1/qemu/9000/clone", json!({ "newid": id, "name": format!("g{id}") }));
+        while !bare.ended(&upid) {
+            let now = bare.world.now();
+            bare.world.advance(now + 100);
+        }
+        bare.ask("POST", &format!("/nodes/pve1/qemu/{id}/status/start"), Value::Null);
+    }
+    let now = bare.world.now();
+    bare.world.advance(now + 60_000);
+    let inside = |id: u32| bare.world.guests[&id].inside.clone().unwrap();
+    assert_eq!(inside(9200).machine_id, inside(9201).machine_id);
+    assert_ne!(inside(9200).host_key, inside(9201).host_key);
+    assert_eq!((inside(9200).hostname, inside(9201).hostname), ("g9200".into(), "g9201".into()));
+    let seats = [9100, 9101].map(|id| bare.world.guests[&id].inside.clone().unwrap().machine_id);
+    assert_ne!(seats[0], seats[1]);
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_that_comes_in_upsets_the_world(

@@ -212,7 +212,7 @@ fn begin(world: &mut World, job: u64, plan: Plan) -> Result<Vec<Op>, Fail> {
         lock: Some("clone".into()),
         snapshots: Vec::new(),
         run: None,
-        inside: if source.template() { None } else { source.inside.clone() },
+        inside: source.inside.clone(),
         image: source.image.clone(),
         birth,
     };

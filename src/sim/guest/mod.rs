@@ -42,6 +42,8 @@ pub struct Inside {
     pub running: BTreeMap<u32, Process>,
     /// Size of the boot disk in bytes.
     pub disk: u64,
+    /// Which machine this was last: a clone's disk remembers another.
+    pub birth: u64,
     pids: u32,
     /// Has cloud-init anything to do?
     pub cloud_init: bool,
@@ -98,6 +100,7 @@ impl Inside {
             files: BTreeMap::new(),
             running: BTreeMap::new(),
             disk: 0,
+            birth: 0,
             pids: 330,
             cloud_init: false,
         };

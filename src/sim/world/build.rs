@@ -8,7 +8,6 @@ use super::storage::{Kind, Volume};
 use super::vm::with_property;
 use super::{Access, Node, Physics, Pipe, PipeKey, Pool, Run, Storage, Vm, Wake, World};
 use crate::sim::SimError;
-use crate::sim::guest::Inside;
 use crate::sim::scenario::{GuestSpec, PhysicsSpec, Scenario, StorageSpec};
 
 /// Roles that come with Proxmox VE, as `role:privileges`.
@@ -161,16 +160,14 @@ impl World {
             image: image.clone(),
             birth,
         };
+        if spec.running || !spec.sealed {
+            vm.inside = Some(self.installed(&vm));
+        }
         if spec.running {
-            let pid = self.fresh_pid();
-            let id = self.fresh();
-            let mut inside = Inside::new(
-                &image,
-                digest(self.seed, &["machine-id", &number]),
-                digest(self.seed, &["host-key", &number]),
-            );
-            inside.boot(&vm.config);
-            vm.inside = Some(inside);
+            if let Some(inside) = vm.inside.as_mut() {
+                inside.boot(&vm.config);
+            }
+            let (pid, id) = (self.fresh_pid(), self.fresh());
             vm.run = Some(Run {
                 pid,
                 id,

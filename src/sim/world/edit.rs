@@ -114,6 +114,21 @@ impl World {
         }
     }
 
+    /// Unseals a template (or forgets a guest's own identity): its clones share a machine id.
+    pub fn unseal(&mut self, vmid: u32) {
+        let inside = self.guests.get(&vmid).map(|vm| self.installed(vm));
+        if let Some(vm) = self.guests.get_mut(&vmid) {
+            vm.inside = inside;
+        }
+    }
+
+    /// The network gives a running guest this address, whoever has it already.
+    pub fn give_address(&mut self, vmid: u32, address: std::net::Ipv4Addr) {
+        if let Some(inside) = self.guests.get_mut(&vmid).and_then(|vm| vm.inside.as_mut()) {
+            inside.address = Some((address, 8));
+        }
+    }
+
     /// Volumes of a guest on any storage, as `storage:name`.
     pub fn volumes_of(&self, vmid: u32) -> Vec<String> {
         self.storages

@@ -71,18 +71,29 @@ impl World {
 
     pub(super) fn booted(&mut self, vmid: u32, run: u64) {
         let now = self.now;
-        let seed = self.seed;
+        let Some(vm) = self.guests.get(&vmid) else { return };
+        let fresh = self.installed(vm);
         let Some(vm) = self.guests.get_mut(&vmid) else { return };
         let Some(state) = vm.run.as_mut().filter(|state| state.id == run && !state.hung) else { return };
         state.up = Some(now);
-        let birth = vm.birth;
-        let image = vm.image.clone();
-        let inside = vm.inside.get_or_insert_with(|| {
-            let id = digest(seed, &["machine-id", &vmid.to_string(), &birth.to_string()]);
-            let key = digest(seed, &["host-key", &vmid.to_string(), &birth.to_string()]);
-            Inside::new(&image, id, key)
-        });
+        let other = vm.inside.as_ref().is_some_and(|inside| inside.birth != fresh.birth);
+        let key = fresh.host_key;
+        let birth = fresh.birth;
+        let inside = vm.inside.get_or_insert(fresh);
         inside.boot(&state.config);
+        if other && inside.cloud_init {
+            // cloud-init sees another instance and makes it a host key; the machine id it leaves alone
+            (inside.host_key, inside.birth) = (key, birth);
+        }
+    }
+
+    /// What a first boot makes of a guest's disk.
+    pub(super) fn installed(&self, vm: &Vm) -> Inside {
+        let (vmid, birth) = (vm.vmid.to_string(), vm.birth.to_string());
+        let made = |what: &str| digest(self.seed, &[what, &vmid, &birth]);
+        let mut inside = Inside::new(&vm.image, made("machine-id"), made("host-key"));
+        inside.birth = vm.birth;
+        inside
     }
 
     /// Takes the power away: what was pending takes hold.
