@@ -110,7 +110,7 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>) 
     right.push((format!("{} of {} ready ", row.count(MachineState::Ready), row.seats.len()), Tone::Text));
     if let Some(run) = row.progress.and_then(|p| p.run.as_ref()).filter(|run| run.state != RunState::Running) {
         let word = run.state.as_str();
-        right.push((format!("  {} {} {word} ", run.kind.as_str(), run.id), Tone::Dim));
+        right.push((format!("  run {} {word} ", run.id), Tone::Dim));
         if let Some(end) = run.ended_at {
             right.push((format!("in {} ", format::timer(state.modelled(run.started_at, end))), Tone::Dim));
         }
@@ -228,7 +228,9 @@ fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, st
 
 /// `12s` since the step's latest attempt began.
 fn since(step: &StepProgress, state: &State) -> String {
-    step.began_at.map_or(String::new(), |at| format::took(state.elapsed(at).unsigned_abs()))
+    // Whole seconds: it is drawn once a second.
+    let whole = |at| std::time::Duration::from_secs(state.elapsed(at).unsigned_abs().as_secs());
+    step.began_at.map_or(String::new(), |at| format::took(whole(at)))
 }
 
 /// The last column: how the seat stands, in words.

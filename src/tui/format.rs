@@ -57,6 +57,8 @@ pub fn timer(time: SignedDuration) -> String {
 pub fn took(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
+        // A whole number of seconds was not measured any finer.
+        ..10 if time.subsec_nanos() == 0 && seconds > 0 => format!("{seconds}s"),
         ..10 => format!("{:.1}s", time.as_secs_f64()),
         10..100 => format!("{seconds}s"),
         100..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),

@@ -33,7 +33,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// ```
 fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
     let log_height = (area.height / 3).clamp(8, 24);
-    let left_width = (area.width * 37 / 100).clamp(44, 60);
+    let left_width = (area.width * 38 / 100).clamp(46, 64);
     let top_height = area.height - log_height + 1;
     let shops = u16::try_from(state.shown_workshops().len().max(1) + 3).unwrap_or(u16::MAX);
     let shops_height = shops.clamp(4, top_height / 3);

@@ -134,7 +134,7 @@ fn bar(pen: &mut Pen<'_>, share: f64, tone: Tone) {
 
 /// The last looks that fit, the newest at the right.
 fn sparkline(pen: &mut Pen<'_>, history: &[f64]) {
-    let room = pen.room().min(20);
+    let room = pen.room().saturating_sub(1).min(20);
     let glyphs = pen.glyphs();
     let cells = &history[history.len().saturating_sub(room)..];
     let level = |share: &f64| glyphs.spark[((share * 8.0) as usize).min(7)];

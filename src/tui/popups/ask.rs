@@ -57,7 +57,7 @@ pub fn quit(page: &mut Page<'_>, area: Rect, state: &State) {
     let runs: Vec<_> = state.own_runs.iter().map(|(run, lab)| format!("run {run} of {lab}")).collect();
     let inner = frame(page, area, 64, 5, "leave?", Tone::Warn);
     page.line(inner, 0).put(&format!("Under way here: {}.", runs.join(", ")), Tone::Text);
-    page.line(inner, 1).put("What is in flight is finished before the program ends;", Tone::Text);
-    page.line(inner, 2).put("the next deploy goes on from there.", Tone::Text);
+    page.line(inner, 1).put("Only the screen is left: on a real site the run is carried on", Tone::Text);
+    page.line(inner, 2).put("without it until it has ended (a demo ends with its screen).", Tone::Text);
     keys(page, inner, 4, state, &[(Command::ConfirmQuit, "leave")]);
 }
