@@ -10,6 +10,7 @@ mod proxmox;
 mod recordings;
 mod screens;
 mod sim;
+mod sim_world;
 mod sim_ssh;
 mod ssh;
 mod sshd;
