@@ -32,8 +32,7 @@ impl<'a> SeatRow<'a> {
         now: Timestamp,
         max_age: Duration,
     ) -> Self {
-        // A look from before the last thing that happened to the seat says nothing about it.
-        let look = site.and_then(|site| site.look(progress)).filter(|look| last_change(progress) < Some(look.at));
+        let look = site.and_then(|site| site.look(progress));
         let (state, reason) = current_state(progress, look, alive, now, max_age);
         Self { seat: progress.seat.clone(), role: progress.role, progress: Some(progress), state, reason }
     }
@@ -48,8 +47,4 @@ impl<'a> SeatRow<'a> {
             || progress.is_some_and(|p| p.vmid.is_some_and(|vmid| vmid.to_string().contains(text)))
             || progress.is_some_and(|p| p.ip.is_some_and(|ip| ip.to_string().contains(text)))
     }
-}
-
-fn last_change(seat: &SeatProgress) -> Option<Timestamp> {
-    seat.steps.iter().filter_map(|step| step.at).chain(seat.proven_at).max()
 }

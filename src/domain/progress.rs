@@ -87,6 +87,11 @@ impl SeatProgress {
         self.steps.iter().find(|s| s.step == step)
     }
 
+    /// When the journal last said anything about its steps or its proof.
+    pub fn last_change(&self) -> Option<Timestamp> {
+        self.steps.iter().filter_map(|step| step.at).chain(self.proven_at).max()
+    }
+
     /// The step under way, or the one that failed.
     pub fn current(&self) -> Option<&StepProgress> {
         self.steps

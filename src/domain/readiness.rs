@@ -104,6 +104,8 @@ pub fn current_state(
     if matches!(stored.0, MachineState::Planned | MachineState::Working) {
         return stored;
     }
+    // A look from before the last thing that happened to the seat says nothing about it.
+    let look = look.filter(|look| row.last_change() < Some(look.at));
     if let Some((state, reason)) = look.and_then(|look| contradiction(row, stored.0, look)) {
         // What failed stays failed with its own reason, unless the machine is out of sight.
         let hidden = matches!(state, MachineState::Unknown | MachineState::Gone);

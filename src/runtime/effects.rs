@@ -10,11 +10,11 @@ use crate::{
         Action, Effect,
         attach::{Attach, FromShell, ToShell},
     },
-    domain::{Clean, LabName, Level, SeatName, plan::Consent},
+    domain::{Clean, LabName, Level, SeatName},
     service::{
         Homeroom, ServiceError, ShellInput, ShellOutput, ShellSession,
         check::check,
-        deploy::{Outcome, deploy},
+        deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         plan::plan_deploy,
         shell::target,
@@ -38,11 +38,14 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             shared.say(Action::PlanReady { lab, plan }).await;
         }
         Effect::Deploy { plan, consent } => {
-            let outcome = deploy(home, &plan.lab, consent).await;
-            begun(shared, plan.lab.clone(), outcome).await;
+            let lab = plan.lab.clone();
+            let request = Request { consent, agreed: Some(plan), ..Request::default() };
+            let outcome = deploy(home, &lab, &request).await;
+            begun(shared, lab, outcome).await;
         }
-        Effect::RetryFailed { lab, .. } => {
-            let outcome = deploy(home, &lab, Consent::default()).await;
+        Effect::RetryFailed { lab, seats } => {
+            let request = Request { only: seats, ..Request::default() };
+            let outcome = deploy(home, &lab, &request).await;
             begun(shared, lab, outcome).await;
         }
         Effect::Destroy { lab } => {
@@ -79,9 +82,7 @@ async fn begun(shared: &Arc<Shared>, lab: LabName, outcome: Result<Outcome, Serv
             Action::RunStarted { lab, run }
         }
         Ok(Outcome::NothingToDo(_)) => {
-            let text = Clean::new(format!("{lab}: nothing to do"));
-            shared.say(Action::Notice { level: Level::Info, text: text.clone() }).await;
-            Action::RunRefused { lab, why: text }
+            Action::Notice { level: Level::Info, text: Clean::new(format!("{lab}: nothing to do")) }
         }
         Err(error) => Action::RunRefused { lab, why: words(error) },
     };

@@ -8,9 +8,9 @@ use super::{
     run::{begin, lock},
 };
 use crate::domain::{
-    LabName, Plan,
+    LabName, Plan, SeatName,
     event::RunKind,
-    plan::{Consent, SeatPlan},
+    plan::{Consent, FieldChange, SeatPlan, Verb},
 };
 
 /// What asking for a run came to.
@@ -19,16 +19,36 @@ pub enum Outcome {
     NothingToDo(Box<Plan>),
 }
 
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub consent: Consent,
+    /// Only these seats; all when empty.
+    pub only: Vec<SeatName>,
+    /// The plan that was shown and agreed to, if one was: nothing else is done.
+    pub agreed: Option<Arc<Plan>>,
+}
+
 /// Makes the lab what its definition says.
 ///
 /// # Errors
-/// `Refused` where a machine would be restarted, replaced or removed without consent, or where another
-/// run holds the lab; `Problems` where no plan can be made.
-pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, consent: Consent) -> Result<Outcome, ServiceError> {
+/// `Refused` where a machine would be restarted, replaced or removed without consent, where the plan is
+/// no longer the one agreed to, or where another run holds the lab; `Problems` where no plan can be made.
+pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, request: &Request) -> Result<Outcome, ServiceError> {
     home.class(lab).await?;
     let lock = lock(home, lab, RunKind::Deploy).await?;
-    let planned = plan_deploy_with(home, lab, consent.fix_drift).await?;
-    let refused = planned.plan.refused(consent);
+    let mut planned = plan_deploy_with(home, lab, request.consent.fix_drift).await?;
+    if !request.only.is_empty() {
+        planned.plan.seats.retain(|seat| request.only.contains(&seat.seat));
+    }
+    if let Some(agreed) = &request.agreed
+        && deeds(agreed) != deeds(&planned.plan)
+    {
+        return Err(ServiceError::Refused(format!(
+            "{lab} or its site changed while the plan was on the screen, so nothing was begun; look at the plan again"
+        )));
+    }
+    let refused = planned.plan.refused(request.consent);
     if !refused.is_empty() {
         return Err(ServiceError::Refused(needs_a_yes(lab, &refused)));
     }
@@ -38,9 +58,17 @@ pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, consent: Consent) -> Re
     Ok(Outcome::Begun(begin(home, &planned.site, planned.plan, lock, planned.spares).await?))
 }
 
+/// What a plan does to whom; where a new machine goes may differ from minute to minute and is no change of plan.
+fn deeds(plan: &Plan) -> Vec<(&SeatName, Verb, &[FieldChange])> {
+    plan.seats
+        .iter()
+        .filter(|seat| seat.verb.acts())
+        .map(|seat| (&seat.seat, seat.verb, seat.changes.as_slice()))
+        .collect()
+}
+
 /// Which machines need which flag.
 fn needs_a_yes(lab: &LabName, refused: &[&SeatPlan]) -> String {
-    use crate::domain::plan::Verb;
     let mut lines = vec![format!("nothing was done to {lab}, because this would go beyond creating and updating:")];
     for (verb, flag) in
         [(Verb::Restart, "--allow-restart"), (Verb::Replace, "--allow-replace"), (Verb::Remove, "--allow-remove")]

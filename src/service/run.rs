@@ -100,7 +100,7 @@ impl Work {
         let site = Arc::new(class::Site::new(parts));
         let state = carry_out_plan(&plan, site.clone(), recorder, stop).await;
         // Worth keeping, and no harm where it cannot be kept.
-        if let Err(error) = store.learn(&plan.site, &site.limits.learned(), clock.now()).await {
+        if let Err(error) = store.learn(&plan.site, &site.learned(), clock.now()).await {
             tracing::warn!(%error, "what was learned is not kept");
         }
         watch.abort();

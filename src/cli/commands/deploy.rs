@@ -12,7 +12,7 @@ use crate::{
     domain::{MachineState, RunId, event::RunState, plan::Consent},
     service::{
         EventFilter, RunHandle,
-        deploy::{Outcome, deploy as begin},
+        deploy::{Outcome, Request, deploy as begin},
         follow::follow,
     },
 };
@@ -34,7 +34,7 @@ pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> R
         remove: allow.allow_remove,
         fix_drift: allow.fix_drift,
     };
-    match begin(&context.home, &lab, consent).await? {
+    match begin(&context.home, &lab, &Request { consent, ..Request::default() }).await? {
         Outcome::NothingToDo(plan) => {
             if context.out.json {
                 let ready = plan.seats.len();

@@ -5,7 +5,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    seat::Seat,
+    boots::Waiting,
+    seat::{Facts, Seat},
     site::{Identity, Site},
 };
 use crate::{
@@ -31,15 +32,14 @@ impl Action for Address {
         let facts = self.seat.facts();
         let mac = self.mac().await?;
         let began = self.site.clock.monotonic();
-        // A machine just started will not answer at once: ask when an answer is likely.
-        if let Some(started) = facts.started_at {
-            let due = started + self.site.first_ask();
-            context.sleep(due.saturating_sub(self.site.clock.monotonic())).await?;
-        }
+        let mut asked = 0;
         loop {
+            self.until_due(context).await?;
             let last = match self.site.agent.interfaces(&facts.node, facts.vmid).await {
                 Ok(interfaces) => {
-                    self.note_boot();
+                    if let Some(machine) = self.waiting(&facts) {
+                        self.site.boots.answered(machine);
+                    }
                     match self.pick(&interfaces, mac.as_deref()) {
                         Ok(ip) => return self.found(context, ip).await,
                         Err(why) => why,
@@ -54,23 +54,38 @@ impl Action for Address {
                     self.within.as_secs()
                 )));
             }
-            context.sleep(self.site.tuning.agent_poll).await?;
+            context.sleep(self.site.boots.pause(asked)).await?;
+            asked += 1;
         }
     }
 }
 
 impl Address {
+    /// The machine as one that is waited for; none if this run has not started it.
+    fn waiting<'a>(&'a self, facts: &'a Facts) -> Option<Waiting<'a>> {
+        let elapsed = self.site.clock.monotonic().saturating_sub(facts.started_at?);
+        let template = self.seat.plan.source.as_ref().map(|source| source.template);
+        Some(Waiting { seat: self.seat.name(), node: &facts.node, template, elapsed })
+    }
+
+    /// Waits until an answer is likely. A machine that ran before is asked at once.
+    async fn until_due(&self, context: &StepContext) -> Result<(), StepError> {
+        let facts = self.seat.facts();
+        while let Some(machine) = self.waiting(&facts) {
+            let wait = self.site.boots.wait(machine);
+            if wait.is_zero() {
+                break;
+            }
+            context.sleep(wait).await?;
+        }
+        Ok(())
+    }
+
     /// The MAC of the machine's first card, lower case.
     async fn mac(&self) -> Result<Option<String>, StepError> {
         let facts = self.seat.facts();
         let config = self.site.cluster.config(&facts.node, facts.vmid).await?;
         Ok(config.get("net0").and_then(address::mac_of))
-    }
-
-    fn note_boot(&self) {
-        if let Some(started) = self.seat.facts().started_at {
-            self.site.booted_in(self.site.clock.monotonic().saturating_sub(started));
-        }
     }
 
     fn pick(&self, interfaces: &[Interface], mac: Option<&str>) -> Result<IpAddr, String> {

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{seat::Seat, site::Site};
+use super::{
+    report::{REPORT, SelfReport},
+    seat::Seat,
+    site::Site,
+};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Clean, Level},
@@ -35,11 +39,23 @@ impl Action for Exec {
             let said = self.run(check).await?;
             context.note(Level::Debug, format!("{}: {said}", check.join(" "))).await?;
         }
+        context.go_on()?;
+        self.report().await?;
         Ok(words)
     }
 }
 
 impl Exec {
+    /// Asks the guest about itself, once for all the steps that want to know.
+    async fn report(&self) -> Result<(), StepError> {
+        let facts = self.seat.facts();
+        let command = ["sh", "-c", REPORT].map(str::to_owned);
+        let output = self.site.agent.exec(&facts.node, facts.vmid, &command, self.within).await?;
+        let report = SelfReport::parse(&output.stdout);
+        self.seat.learn(|facts| facts.report = Some(report));
+        Ok(())
+    }
+
     /// Runs one command; its first line of output, or why it is no proof.
     async fn run(&self, command: &[String]) -> Result<String, StepError> {
         let facts = self.seat.facts();

@@ -4,6 +4,7 @@
 
 mod address;
 mod agent;
+mod boots;
 mod clone;
 mod configure;
 mod destroy;
@@ -11,6 +12,7 @@ mod exec;
 mod graph;
 mod pool;
 mod power;
+mod report;
 mod reserve;
 mod resize;
 mod seat;

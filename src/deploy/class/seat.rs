@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::report::SelfReport;
 use crate::domain::{
     LabName, NodeName, SeatName, Vmid,
     mark::Mark,
@@ -26,6 +27,8 @@ pub struct Facts {
     pub vmid: Vmid,
     pub ip: Option<IpAddr>,
     pub host_keys: Vec<String>,
+    /// What the guest said of itself in this run.
+    pub report: Option<SelfReport>,
     /// When this run started it, on the modelled clock.
     pub started_at: Option<Duration>,
     /// When this run cloned it.
@@ -41,6 +44,7 @@ impl Seat {
             vmid: plan.vmid,
             ip,
             host_keys,
+            report: None,
             started_at: None,
             cloned_at: None,
             fresh: matches!(plan.verb, Verb::Create),

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
+use super::boots::Boots;
 use crate::{
     deploy::{
         Tuning,
@@ -57,8 +58,7 @@ pub struct Site {
     look: Mutex<Option<(Duration, Arc<ClusterView>)>>,
     /// VMIDs of the plan's block nobody has taken, for machines whose own was taken by others.
     spares: StdMutex<Vec<Vmid>>,
-    /// How soon after its start a machine of this run first answered.
-    boot: StdMutex<Option<Duration>>,
+    pub(super) boots: Boots,
     identities: StdMutex<Vec<(Identity, SeatName)>>,
 }
 
@@ -97,6 +97,7 @@ pub struct SiteParts {
 
 impl Site {
     pub fn new(parts: SiteParts) -> Self {
+        let boots = Boots::new(parts.tuning.first_ask, parts.tuning.agent_poll, &parts.learned);
         let limits = Arc::new(Limits::new(parts.tuning.clone(), parts.learned));
         let agent = Arc::new(Asks { agent: parts.agent, limits: limits.clone() });
         Self {
@@ -112,7 +113,7 @@ impl Site {
             limits,
             look: Mutex::new(None),
             spares: StdMutex::new(parts.spares),
-            boot: StdMutex::new(None),
+            boots,
             identities: StdMutex::default(),
         }
     }
@@ -139,16 +140,11 @@ impl Site {
         Ok(std::iter::from_fn(|| spares.pop()).find(|id| view.guest(*id).is_none()))
     }
 
-    /// Remembers how long a boot took until the first answer.
-    pub fn booted_in(&self, time: Duration) {
-        let mut boot = self.boot.lock().unwrap_or_else(PoisonError::into_inner);
-        *boot = Some(boot.map_or(time, |known| known.min(time)));
-    }
-
-    /// How long after a start an answer is likely: from what this run has seen, else as configured.
-    pub fn first_ask(&self) -> Duration {
-        let boot = self.boot.lock().unwrap_or_else(PoisonError::into_inner);
-        boot.map_or(self.tuning.first_ask, |seen| seen.mul_f64(0.9))
+    /// What the run has found out, worth keeping for the next.
+    pub fn learned(&self) -> Vec<(String, f64)> {
+        let mut learned = self.limits.learned();
+        learned.extend(self.boots.learned());
+        learned
     }
 
     /// Claims an identity for a seat; the seat that has it already, if another.

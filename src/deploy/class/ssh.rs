@@ -1,6 +1,6 @@
 //! `ssh`: a login with the lab's key works, and the machine shows the host key its agent told.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -18,10 +18,6 @@ pub struct Ssh {
     pub site: Arc<Site>,
     pub seat: Arc<Seat>,
 }
-
-/// Reads the guest's host keys, one a line; kinds it does not have are complained of and no harm.
-const HOST_KEYS: [&str; 4] =
-    ["cat", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/ssh/ssh_host_ecdsa_key.pub", "/etc/ssh/ssh_host_rsa_key.pub"];
 
 #[async_trait]
 impl Action for Ssh {
@@ -69,18 +65,15 @@ impl Ssh {
         Ok(format!("{} logged in at {ip}", target.user))
     }
 
-    /// The guest's host keys, through its agent: known before the first connection, so a machine in
+    /// The guest's host keys, told by its agent before the first connection, so that a machine in
     /// between cannot pass for the guest.
     async fn host_keys(&self, context: &StepContext) -> Result<Vec<String>, StepError> {
         let facts = self.seat.facts();
-        let command = HOST_KEYS.map(str::to_owned);
-        let output = self.site.agent.exec(&facts.node, facts.vmid, &command, Duration::from_secs(30)).await?;
-        let keys: Vec<String> = output.stdout.lines().filter_map(key_of).collect();
+        let keys = facts.report.map(|said| said.host_keys).unwrap_or_default();
         if keys.is_empty() {
-            return Err(StepError::fatal(format!(
-                "the guest shows no SSH host key ({}); is an SSH server installed in the template?",
-                output.stderr.trim().lines().next().unwrap_or("no output")
-            )));
+            return Err(StepError::fatal(
+                "the guest shows no SSH host key; is an SSH server installed in the template?",
+            ));
         }
         for key in &keys {
             super::verify::claim(&self.site, &self.seat, context, Identity::HostKey(key.clone())).await?;
@@ -93,12 +86,4 @@ impl Ssh {
         }
         Ok(keys)
     }
-}
-
-/// `TYPE BASE64` of a public key line, without its comment.
-fn key_of(line: &str) -> Option<String> {
-    let mut words = line.split_whitespace();
-    let (kind, key) = (words.next()?, words.next()?);
-    let is_key = (kind.starts_with("ssh-") || kind.starts_with("ecdsa-")) && key.len() > 32;
-    is_key.then(|| format!("{kind} {key}"))
 }
