@@ -335,3 +335,47 @@ fn volumes_that_cannot_be_freed_are_left_behind_with_a_warning() {
     assert!(!bare.world.guests.contains_key(&9200));
     assert_eq!(bare.world.volumes_of(9200).len(), 2);
 }
+
+#[test]
+fn a_guest_moves_to_another_node_and_keeps_running() {
+    let mut bare = Bare::new();
+    let seat = "/nodes/pve1/qemu/9100";
+    let off = bare.refused("POST", &format!("{seat}/migrate"), json!({ "target": "pve2" }));
+    assert_eq!(off, "can't migrate running VM without --online");
+    let to = json!({ "target": "pve2", "online": "1" });
+    assert_eq!(bare.task("POST", &format!("{seat}/migrate"), to), "OK");
+    assert_eq!(bare.world.guests[&9100].node, "pve2");
+    assert_eq!(bare.ask("GET", "/nodes/pve2/qemu/9100/status/current", Value::Null)["status"], "running");
+    let gone = bare.refused("GET", &format!("{seat}/status/current"), Value::Null);
+    assert_eq!(gone, "Configuration file 'nodes/pve1/qemu-server/9100.conf' does not exist");
+}
+
+#[test]
+fn a_token_made_through_the_api_logs_in_with_the_secret_shown_once() {
+    let mut bare = Bare::new();
+    bare.ask("POST", "/access/roles", json!({ "roleid": "Look", "privs": "VM.Audit Sys.Audit" }));
+    bare.ask("POST", "/access/users", json!({ "userid": "new@pve", "password": "long-enough" }));
+    let made = bare.ask("POST", "/access/users/new@pve/token/look", json!({ "privsep": "0" }));
+    let header = format!("PVEAPIToken={}={}", made["full-tokenid"].as_str().unwrap(), made["value"].as_str().unwrap());
+    bare.world.grant("/", "new@pve", "Look");
+    let request = Request::shell("pve1", "GET", "/cluster/resources", serde_json::Map::new());
+    bare.world.submit(900, Request { caller: Caller::Header(header), ..request });
+    let (_, answer) = bare.world.take_answers().remove(0);
+    assert!(answer.value().unwrap().as_array().unwrap().iter().any(|row| row["vmid"] == 9100));
+    let taken = bare.refused("POST", "/access/roles", json!({ "roleid": "Bad", "privs": "VM.Fly" }));
+    assert!(taken.contains("invalid privilege 'VM.Fly'"), "{taken}");
+}
+
+#[test]
+fn an_image_is_fetched_once() {
+    let mut bare = Bare::new();
+    let path = "/nodes/pve1/storage/local/download-url";
+    let form = json!({ "url": "https://x/y.qcow2", "content": "import", "filename": "y.qcow2" });
+    assert_eq!(bare.task("POST", path, form.clone()), "OK");
+    assert_eq!(bare.task("POST", path, form), "refusing to override existing file 'y.qcow2'");
+    let disk = "fast:0,import-from=local:import/y.qcow2";
+    let form = json!({ "vmid": "9300", "name": "imported", "scsi0": disk, "ide2": "fast:cloudinit" });
+    assert_eq!(bare.task("POST", "/nodes/pve1/qemu", form), "OK");
+    assert_eq!(bare.world.volumes_of(9300).len(), 2);
+    assert!(bare.world.guests[&9300].config["scsi0"].ends_with("size=512M"));
+}

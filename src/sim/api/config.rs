@@ -97,6 +97,15 @@ pub fn post(world: &mut World, call: &Call) -> Result<Reply, Fail> {
     Ok(Reply::Late(world.physics.spawn, upid.into()))
 }
 
+/// PUT unlink: takes drives away, as `delete` does.
+pub fn unlink(world: &mut World, call: &Call) -> Result<Reply, Fail> {
+    let mut call = call.clone();
+    if let Some(list) = call.params.remove("idlist") {
+        call.params.insert("delete".into(), list);
+    }
+    put(world, &call)
+}
+
 fn prepare(world: &mut World, call: &Call, sync: bool) -> Result<Vec<Op>, Fail> {
     let change = Change::of(&call.params);
     if change.empty() {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::schema::{self, Route};
 use super::{Call, Caller, Fail, Reply, Request, check, permit};
 use super::{
-    access, agent, clone, cluster, config, create, destroy, login, nodes, pools, power, qemu, resize, snapshot,
-    storages, tasks, template,
+    access, accounts, agent, clone, cluster, config, create, destroy, download, login, migrate, nodes, pools, power,
+    qemu, resize, snapshot, storages, tasks, template,
 };
 use crate::sim::world::{Who, World};
 
@@ -92,6 +92,15 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
         ("GET", "/access/users/{userid}") => access::user(world, call),
         ("GET", "/access/users/{userid}/token") => access::tokens(world, call),
         ("GET", "/access/users/{userid}/token/{tokenid}") => access::token(world, call),
+        ("POST", "/access/users") => accounts::add_user(world, call),
+        ("PUT", "/access/users/{userid}") => accounts::change_user(world, call),
+        ("DELETE", "/access/users/{userid}") => accounts::remove_user(world, call),
+        ("PUT", "/access/password") => accounts::password(world, call),
+        ("POST", "/access/users/{userid}/token/{tokenid}") => accounts::add_token(world, call),
+        ("DELETE", "/access/users/{userid}/token/{tokenid}") => accounts::remove_token(world, call),
+        ("POST", "/access/roles") => accounts::write_role(world, call, true),
+        ("PUT", "/access/roles/{roleid}") => accounts::write_role(world, call, false),
+        ("DELETE", "/access/roles/{roleid}") => accounts::remove_role(world, call),
         ("GET", "/cluster/status") => cluster::status(world, call),
         ("GET", "/cluster/resources") => cluster::resources(world, call),
         ("GET", "/cluster/tasks") => tasks::cluster(world, call),
@@ -143,6 +152,7 @@ fn node(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Repl
         ("GET", "/storage/{storage}/status") => storages::status(world, call),
         ("GET", "/storage/{storage}/content") => storages::content(world, call),
         ("GET", "/storage/{storage}/content/{volume}") => storages::volume(world, call),
+        ("POST", "/storage/{storage}/download-url") => download::download(world, call),
         ("DELETE", "/storage/{storage}/content/{volume}") => storages::remove(world, call),
         _ if rest.starts_with("/lxc/{vmid}") => {
             let (node, vmid) = (call.node(), call.vmid());
@@ -169,6 +179,9 @@ fn guest(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Rep
         ("GET", "/cloudinit") => qemu::cloudinit(world, call),
         ("PUT", "/cloudinit") => qemu::regenerate(world, call),
         ("GET", "/cloudinit/dump") => qemu::dump(world, call),
+        ("PUT", "/unlink") => config::unlink(world, call),
+        ("GET", "/migrate") => migrate::conditions(world, call),
+        ("POST", "/migrate") => migrate::migrate(world, call),
         ("POST", "/template") => template::convert(world, call),
         ("GET", "/rrddata") => qemu::rrddata(world, call),
         ("GET", "/status") => Ok(index(&["current", "start", "stop", "reset", "shutdown", "suspend", "reboot"])),

@@ -2,6 +2,7 @@
 //! sent, and lets the handler of the call act. Pure, like the world: HTTP and SSH are faces on it.
 
 mod access;
+mod accounts;
 mod agent;
 mod allocate;
 mod answer;
@@ -13,8 +14,10 @@ mod copy;
 mod create;
 mod destroy;
 mod dispatch;
+mod download;
 mod format;
 mod login;
+mod migrate;
 mod nodes;
 mod permit;
 mod pools;

@@ -58,7 +58,7 @@ pub fn one(world: &World, call: &Call) -> Result<Reply, Fail> {
 }
 
 /// A change of the user configuration, under its lock.
-fn locked(deed: impl FnOnce(&mut World) -> Result<(), Fail> + Send + 'static) -> Reply {
+pub fn locked(deed: impl FnOnce(&mut World) -> Result<(), Fail> + Send + 'static) -> Reply {
     Reply::Work(vec![
         Op::Take { key: LockKey::UserCfg, mode: Mode::Exclusive, patience: 10_000 },
         Op::Pause(30),

@@ -171,3 +171,19 @@ impl World {
         }
     }
 }
+
+impl World {
+    /// A guest is on another node from now on, running or not.
+    pub fn move_guest(&mut self, vmid: u32, target: &str) {
+        let now = self.now;
+        let Some(vm) = self.guests.get_mut(&vmid) else { return };
+        let from = std::mem::replace(&mut vm.node, target.to_owned());
+        let Some(run) = &vm.run else { return };
+        let flow = super::Flow::Boot(vmid, run.id);
+        let cpu = |node: &str| super::PipeKey::Cpu(node.to_owned());
+        let left = self.pipes.get_mut(&cpu(&from)).and_then(|pipe| pipe.remove(now, flow));
+        if let (Some(left), Some(pipe)) = (left, self.pipes.get_mut(&cpu(target))) {
+            pipe.add(now, flow, left);
+        }
+    }
+}
