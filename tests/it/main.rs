@@ -5,6 +5,8 @@ mod auth;
 mod config;
 mod definition;
 mod definition_printing;
+mod engine;
+mod kill;
 mod planning;
 mod proxmox;
 mod recordings;

@@ -256,7 +256,8 @@ impl World {
 
     /// Lets somebody else hold a lock for a while.
     pub(crate) fn hold_lock(&mut self, key: LockKey, ms: Ms) {
-        if self.locks.take(&key, Mode::Exclusive, 0) {
+        // whoever holds it already goes on holding it: nobody queues behind himself
+        if self.locks.free(&key) && self.locks.take(&key, Mode::Exclusive, 0) {
             let until = self.now + ms;
             self.at(until, Wake::Free(key));
         }

@@ -1,3 +1,5 @@
 //! What several tests need.
 
 pub mod child;
+pub mod lab;
+pub mod seen;
