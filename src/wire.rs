@@ -192,7 +192,7 @@ fn node_table(site: &ProxmoxSite) -> NodeTable {
         .filter_map(|(node, settings)| Some((node.clone(), known_host(site, settings.ssh.as_ref()?))))
         .collect();
     let otherwise = known_host(site, &HostPort { host: String::new(), port: None });
-    NodeTable { known, otherwise }
+    NodeTable::new(known, otherwise)
 }
 
 /// A login with the site's user and key on a host whose key stands in homeroom's known_hosts.

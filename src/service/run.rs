@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Homeroom, ServiceError, Site, logins::LabLogins};
+use super::{GuestVia, Homeroom, ServiceError, Site, logins::LabLogins};
 use crate::{
     deploy::{
         Recorder,
@@ -44,6 +44,9 @@ pub async fn begin(
 ) -> Result<RunHandle, ServiceError> {
     let specs: Vec<SeatSpec> = plan.seats.iter().map(|seat| seat.spec.clone()).collect();
     let logins = Arc::new(LabLogins::new(home, site, &plan.lab, &specs)?);
+    if plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node {
+        site.know_nodes().await?;
+    }
     let agent = agent_for(site, plan.rollcall.via);
     let run = home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?;
     let (progress, _) = home.store.progress(&plan.lab).await?;

@@ -21,6 +21,9 @@ pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(
             known: specs.iter().map(|spec| spec.seat.to_string()).collect(),
         });
     };
+    if site.rules.guest_via == GuestVia::Node {
+        site.know_nodes().await?;
+    }
     let logins = LabLogins::new(home, &site, lab, &[])?;
     if site.rules.guest_via == GuestVia::Teacher && seat != &SeatName::teacher() {
         if let Some(teacher) = specs.iter().find(|spec| spec.seat == SeatName::teacher()) {

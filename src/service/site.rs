@@ -1,10 +1,15 @@
 //! A site as the use cases see it: its cluster, the ways into its guests, its rules.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     domain::{NodeName, SiteName, name::VmidRange},
-    port::{Cluster, GuestAgent, RemoteShell, shell::ShellTarget},
+    port::{Cluster, GuestAgent, RemoteShell, SiteError, shell::ShellTarget},
 };
 
 /// What the configuration says about a site, beyond how to reach it.
@@ -57,23 +62,88 @@ pub struct Site {
     pub nodes: Arc<dyn NodeLogins>,
 }
 
+impl Site {
+    /// Makes sure that it is known where the nodes are: asked of the cluster once, for those the
+    /// configuration says nothing about.
+    pub async fn know_nodes(&self) -> Result<(), SiteError> {
+        if !self.nodes.is_complete() {
+            self.nodes.learn(self.cluster.node_addresses().await?);
+        }
+        Ok(())
+    }
+}
+
 /// How to log in to a site's nodes.
 pub trait NodeLogins: Send + Sync {
     fn target(&self, node: &NodeName) -> ShellTarget;
+    /// Whether the cluster's own addresses are known.
+    fn is_complete(&self) -> bool;
+    /// Takes in the addresses by which the cluster knows its nodes.
+    fn learn(&self, addresses: Vec<(NodeName, Option<IpAddr>)>);
 }
 
-/// Node logins from a fixed table, with a rule for nodes that are not in it.
+/// Node logins: as configured, else at the cluster's own address, else by the node's name.
 pub struct NodeTable {
-    pub known: BTreeMap<NodeName, ShellTarget>,
-    /// Used with the node's own name as host.
-    pub otherwise: ShellTarget,
+    configured: BTreeMap<NodeName, ShellTarget>,
+    /// For nodes that are not configured; its host is replaced.
+    otherwise: ShellTarget,
+    addresses: Mutex<Option<BTreeMap<NodeName, IpAddr>>>,
+}
+
+impl NodeTable {
+    pub fn new(configured: BTreeMap<NodeName, ShellTarget>, otherwise: ShellTarget) -> Self {
+        Self { configured, otherwise, addresses: Mutex::default() }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, Option<BTreeMap<NodeName, IpAddr>>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl NodeLogins for NodeTable {
     fn target(&self, node: &NodeName) -> ShellTarget {
-        self.known
-            .get(node)
-            .cloned()
-            .unwrap_or_else(|| ShellTarget { host: node.to_string(), ..self.otherwise.clone() })
+        if let Some(target) = self.configured.get(node) {
+            return target.clone();
+        }
+        let address = self.addresses().as_ref().and_then(|known| known.get(node).copied());
+        let host = address.map_or_else(|| node.to_string(), |ip| ip.to_string());
+        ShellTarget { host, ..self.otherwise.clone() }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.addresses().is_some()
+    }
+
+    fn learn(&self, addresses: Vec<(NodeName, Option<IpAddr>)>) {
+        *self.addresses() = Some(addresses.into_iter().filter_map(|(node, ip)| Some((node, ip?))).collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::port::shell::HostKey;
+
+    #[test]
+    fn a_node_is_reached_as_configured_else_at_the_clusters_address_else_by_name() {
+        let at = |host: &str| ShellTarget {
+            host: host.to_owned(),
+            port: 22,
+            user: "root".to_owned(),
+            keys: Vec::new(),
+            ask_agent: true,
+            host_key: HostKey::Known,
+            via: None,
+        };
+        let table = NodeTable::new(BTreeMap::from([(NodeName::new("pve1"), at("192.0.2.1"))]), at(""));
+        assert!(!table.is_complete());
+        table.learn(vec![
+            (NodeName::new("pve1"), Some("10.0.0.1".parse().unwrap())),
+            (NodeName::new("pve2"), Some("10.0.0.2".parse().unwrap())),
+            (NodeName::new("pve3"), None),
+        ]);
+        let host = |node: &str| table.target(&NodeName::new(node)).host;
+        assert_eq!([host("pve1"), host("pve2"), host("pve3")], ["192.0.2.1", "10.0.0.2", "pve3"]);
     }
 }
