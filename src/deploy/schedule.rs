@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use futures_util::{FutureExt, future::Shared as SharedFuture};
+use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -69,7 +70,8 @@ where
     G: Future<Output = ()> + Send + 'static,
 {
     let began = shared.clock.monotonic();
-    let (tell, hear): (Vec<_>, Vec<_>) = graph.steps.iter().map(|_| watch::channel(None::<Ended>)).unzip();
+    let (tell, hear): (Vec<_>, Vec<End>) =
+        graph.steps.iter().map(|_| oneshot::channel()).map(|(t, h)| (t, h.shared())).unzip();
     let mut workers = JoinSet::new();
     for ((index, step), tell) in graph.steps.into_iter().enumerate().zip(tell) {
         let needs: Vec<_> = step.needs.iter().map(|i| hear[*i].clone()).collect();
@@ -80,33 +82,32 @@ where
             let ended = work(step, needs, after, &shared, began).await;
             on_end(index, ended.clone()).await;
             // Nobody may be waiting for this one.
-            let _ = tell.send(Some(ended));
+            let _ = tell.send(ended);
         });
     }
     while let Some(joined) = workers.join_next().await {
         if let Err(fault) = joined {
-            // A step that panicked: its watch closes, and its dependents are blocked.
+            // A step that panicked: its sender is gone, and its dependents are interrupted.
             tracing::error!(%fault, "a step ended abnormally");
         }
     }
-    hear.into_iter().map(|end| end.borrow().clone().unwrap_or(Ended::Interrupted)).collect()
+    let mut ends = Vec::with_capacity(hear.len());
+    for end in hear {
+        ends.push(end_of(end).await);
+    }
+    ends
 }
+
+/// The end of another step. Those that wait for it are woken in the order they began to wait, so that
+/// a run is the same every time the site is.
+type End = SharedFuture<oneshot::Receiver<Ended>>;
 
 /// Waits for another step's end; one that vanished counts as interrupted.
-async fn end_of(mut step: watch::Receiver<Option<Ended>>) -> Ended {
-    match step.wait_for(Option::is_some).await {
-        Ok(end) => end.clone().unwrap_or(Ended::Interrupted),
-        Err(_) => Ended::Interrupted,
-    }
+async fn end_of(step: End) -> Ended {
+    step.await.unwrap_or(Ended::Interrupted)
 }
 
-async fn work(
-    step: Step,
-    needs: Vec<watch::Receiver<Option<Ended>>>,
-    after: Vec<watch::Receiver<Option<Ended>>>,
-    shared: &Shared,
-    began: Duration,
-) -> Ended {
+async fn work(step: Step, needs: Vec<End>, after: Vec<End>, shared: &Shared, began: Duration) -> Ended {
     let mut blocked = false;
     for need in needs {
         match end_of(need).await {

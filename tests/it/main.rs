@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;
+mod chaos;
 mod config;
 mod definition;
 mod definition_printing;
 mod engine;
 mod kill;
+mod hand;
 mod planning;
 mod proxmox;
 mod recordings;

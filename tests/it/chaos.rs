@@ -1,0 +1,4 @@
+//! The engine in bad weather, repeatably: seeded faults, lives cut off between any two effects, and
+//! the promises checked through the world itself.
+
+mod first;

@@ -1,0 +1,116 @@
+//! homeroom on the stage: one simulated site, one store, as many lives as a test wants.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use homeroom::{
+    config::definition::parse,
+    deploy::Tuning,
+    domain::{Definition, LabName, NodeName, SiteName},
+    monitor::Pace,
+    port::{
+        Store,
+        shell::{HostKey, ShellTarget},
+    },
+    service::{GuestVia, Homeroom, Site, SiteRules, site::NodeTable},
+    sim::{Scenario, World},
+};
+
+use super::{
+    agent::Qm,
+    cluster::{Api, Habit},
+    shell::{Doors, Keys},
+    stage::{EPOCH, Stage},
+    store::{Disk, Memory},
+};
+
+/// The one site.
+pub const SITE: &str = "sim";
+/// The class most tests deploy.
+pub const LAB: &str = "cs101";
+
+/// What survives a process: the world, the disk, the keys.
+pub struct House {
+    pub stage: Arc<Stage>,
+    pub disk: Arc<Disk>,
+    keys: Arc<Keys>,
+    token: String,
+    pub habit: Habit,
+    pub vmids: &'static str,
+    pub tuning: Tuning,
+}
+
+impl House {
+    pub fn new(scenario: &Scenario, seed: u64, habit: Habit, disk: Arc<Disk>) -> Self {
+        let world = World::build(scenario, seed, EPOCH).unwrap();
+        let id = scenario.token.clone().unwrap();
+        let (user, name) = id.split_once('!').unwrap();
+        let secret = world.access.users[user].tokens[name].secret.clone();
+        let token = format!("{id}={secret}");
+        let (stage, keys) = (Stage::new(world), Arc::default());
+        Self { stage, disk, keys, token, habit, vmids: "9100-9499", tuning: Tuning::default() }
+    }
+
+    /// Writes a definition down, as `apply` does.
+    pub fn define(&self, toml: &str) {
+        let definition = parse(toml, "class.toml", std::path::Path::new("/"), None).unwrap();
+        self.put(&definition);
+    }
+
+    pub fn put(&self, definition: &Definition) {
+        let store = Memory { stage: self.stage.clone(), disk: self.disk.clone() };
+        let at = jiff::Timestamp::from_second(EPOCH).unwrap();
+        self.stage.live(None, store.put_definition(definition, at)).unwrap().unwrap();
+    }
+
+    /// A process of homeroom's: everything it is made of, anew.
+    pub fn homeroom(&self) -> Arc<Homeroom> {
+        let stage = self.stage.clone();
+        let api = Arc::new(Api { stage: stage.clone(), token: self.token.clone(), habit: self.habit });
+        let nowhere = ShellTarget {
+            host: String::new(),
+            port: 22,
+            user: "root".to_owned(),
+            keys: Vec::new(),
+            ask_agent: false,
+            host_key: HostKey::Known,
+            via: None,
+        };
+        let site = Site {
+            name: site(),
+            rules: SiteRules {
+                environment: "dev".to_owned(),
+                vmids: self.vmids.parse().unwrap(),
+                max_seats: 50,
+                memory_overcommit: 1.0,
+                user: "root".to_owned(),
+                key: None,
+                port: 22,
+                guest_via: GuestVia::Direct,
+            },
+            cluster: api.clone(),
+            agent_by_api: api,
+            agent_by_node: Arc::new(Qm { stage: stage.clone() }),
+            shell: Arc::new(Doors { stage: stage.clone(), keys: self.keys.clone() }),
+            nodes: Arc::new(NodeTable { known: BTreeMap::<NodeName, _>::new(), otherwise: nowhere }),
+        };
+        Arc::new(Homeroom {
+            store: Arc::new(Memory { stage: stage.clone(), disk: self.disk.clone() }),
+            sites: BTreeMap::from([(site.name.clone(), Arc::new(site))]),
+            clock: stage,
+            keys: self.keys.clone(),
+            tuning: self.tuning.clone(),
+            pace: Pace { idle: Duration::from_secs(10), busy: Duration::from_secs(2) },
+            proof_max_age: Duration::from_secs(12 * 3600),
+            owner: "mara@stage".to_owned(),
+        })
+    }
+}
+
+pub fn site() -> SiteName {
+    SiteName::new(SITE).unwrap()
+}
+
+/// The lab most tests are about.
+pub fn lab() -> LabName {
+    LabName::new(LAB).unwrap()
+}
