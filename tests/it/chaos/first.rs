@@ -1,8 +1,8 @@
 //! The stage itself: a deploy on it works, and is the same every time.
 
 use homeroom::{
-    domain::{event::RunState, plan::Consent},
-    service::deploy::{Outcome, deploy},
+    domain::event::RunState,
+    service::deploy::{Outcome, Request, deploy},
     sim::Scenario,
 };
 
@@ -25,7 +25,7 @@ fn deployed(seed: u64) -> (Vec<String>, u64) {
     house.define(CLASS);
     let home = house.homeroom();
     let state = house.stage.live(None, async {
-        match deploy(&home, &house_lab(), Consent::default()).await.unwrap() {
+        match deploy(&home, &house_lab(), &Request::default()).await.unwrap() {
             Outcome::Begun(handle) => handle.ended.await.unwrap().unwrap(),
             Outcome::NothingToDo(_) => panic!("nothing to do"),
         }
