@@ -91,7 +91,7 @@ impl House {
             agent_by_api: api,
             agent_by_node: Arc::new(Qm { stage: stage.clone() }),
             shell: Arc::new(Doors { stage: stage.clone(), keys: self.keys.clone() }),
-            nodes: Arc::new(NodeTable { known: BTreeMap::<NodeName, _>::new(), otherwise: nowhere }),
+            nodes: Arc::new(NodeTable::new(BTreeMap::<NodeName, _>::new(), nowhere)),
         };
         Arc::new(Homeroom {
             store: Arc::new(Memory { stage: stage.clone(), disk: self.disk.clone() }),
