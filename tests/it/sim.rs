@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use homeroom::sim::world::vm::property;
-use homeroom::sim::{Cluster, Fault, FaultKind, Options, Scenario, start};
+use homeroom::sim::{Cluster, Fault, FaultKind, Options, Scenario, WorldHandle, start};
 use serde_json::{Value, json};
 
 /// A plain HTTPS client of one simulated cluster.
@@ -13,6 +13,7 @@ pub struct Client {
     http: reqwest::Client,
     pub base: String,
     pub auth: String,
+    world: WorldHandle,
 }
 
 /// What came back: status, reason phrase, body.
@@ -41,7 +42,8 @@ impl Client {
         let authority = reqwest::Certificate::from_pem(cluster.certificate().as_bytes()).unwrap();
         let http =
             reqwest::Client::builder().tls_certs_only([authority]).timeout(Duration::from_secs(30)).build().unwrap();
-        Self { http, base: cluster.api().into(), auth: format!("PVEAPIToken={id}={secret}") }
+        let auth = format!("PVEAPIToken={id}={secret}");
+        Self { http, base: cluster.api().into(), auth, world: cluster.handle().clone() }
     }
 
     /// A request to a path of the server, without a login.
@@ -50,8 +52,22 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// Sends a request and reads the answer.
-    pub async fn read(request: reqwest::RequestBuilder) -> Result<Got, reqwest::Error> {
+    /// Sends a request and reads the answer. The clock stands still: time moves while a call waits.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Got, reqwest::Error> {
+        let answer = Self::read(request);
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                got = &mut answer => return got,
+                () = tokio::task::yield_now() => {
+                    self.world.step();
+                }
+            }
+        }
+    }
+
+    async fn read(request: reqwest::RequestBuilder) -> Result<Got, reqwest::Error> {
         let answer = request.send().await?;
         let status = answer.status().as_u16();
         let standard = answer.status().canonical_reason().unwrap_or_default().to_owned();
@@ -69,7 +85,7 @@ impl Client {
         if !form.is_empty() {
             request = request.form(form);
         }
-        Self::read(request).await
+        self.send(request).await
     }
 
     pub async fn call(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Got {
@@ -89,7 +105,7 @@ impl Client {
             if let Some(status) = got.data()["exitstatus"].as_str() {
                 return status.to_owned();
             }
-            tokio::task::yield_now().await;
+            self.world.skip(100);
         }
     }
 
@@ -105,20 +121,21 @@ impl Client {
             if good(&got) {
                 return got;
             }
-            tokio::task::yield_now().await;
+            self.world.skip(100);
         }
     }
 }
 
-pub async fn cluster(speed: f64) -> Cluster {
+/// The default world; its clock stands still, and moves while a call waits.
+pub async fn cluster() -> Cluster {
     let scenario = Scenario::default_world().unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    start(Options { scenario, speed, listen, seed: 7 }).await.unwrap()
+    start(Options { scenario, speed: 0.0, listen, seed: 7 }).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_clone_appears_without_name_and_gets_one_with_the_next_broadcast() {
-    let cluster = cluster(50.0).await;
+    let cluster = cluster().await;
     let client = Client::new(&cluster);
     assert_eq!(client.get("/version").await.data()["release"], "9.2");
     let form = [("newid", "9200"), ("name", "cs101-ada"), ("description", "the mark")];
@@ -144,7 +161,7 @@ async fn a_clone_appears_without_name_and_gets_one_with_the_next_broadcast() {
 
 #[tokio::test]
 async fn a_machine_boots_answers_and_gets_an_address() {
-    let cluster = cluster(100.0).await;
+    let cluster = cluster().await;
     let client = Client::new(&cluster);
     let vm = "/nodes/pve1/qemu/9200";
     assert_eq!(
@@ -183,7 +200,7 @@ async fn a_machine_boots_answers_and_gets_an_address() {
 
 #[tokio::test]
 async fn refusals_come_as_reason_phrases_and_close_the_connection() {
-    let cluster = cluster(20.0).await;
+    let cluster = cluster().await;
     let mut client = Client::new(&cluster);
     let got = client.call("POST", "/nodes/pve2/qemu/9001/clone", &[("newid", "9300"), ("full", "0")]).await;
     let words = "Linked clone feature is not supported for 'bulk:base-9001-disk-0' (scsi0)";
@@ -208,7 +225,7 @@ async fn refusals_come_as_reason_phrases_and_close_the_connection() {
 
 #[tokio::test]
 async fn a_storage_lock_held_too_long_fails_the_clone_and_leaves_nothing() {
-    let cluster = cluster(200.0).await;
+    let cluster = cluster().await;
     let client = Client::new(&cluster);
     cluster.world(|world| world.hold_storage("fast", "pve1", 30_000));
     let status = client.task("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "9200")]).await;
@@ -221,7 +238,7 @@ async fn a_storage_lock_held_too_long_fails_the_clone_and_leaves_nothing() {
 
 #[tokio::test]
 async fn writing_to_a_clone_in_progress_fails_at_once_and_to_its_source_after_ten_seconds() {
-    let cluster = cluster(20.0).await;
+    let cluster = cluster().await;
     let client = Client::new(&cluster);
     let upid = client.call("POST", "/nodes/pve2/qemu/9001/clone", &[("newid", "9200"), ("full", "1")]).await.text();
     client.until("GET", "/nodes/pve2/qemu/9200/config", |got| got.body["data"]["lock"] == "clone").await;
@@ -243,7 +260,7 @@ async fn writing_to_a_clone_in_progress_fails_at_once_and_to_its_source_after_te
 
 #[tokio::test]
 async fn connections_can_be_cut_after_the_effect_and_in_the_middle_of_a_body() {
-    let cluster = cluster(50.0).await;
+    let cluster = cluster().await;
     let client = Client::new(&cluster);
     cluster.inject(Fault::first("POST /nodes/*/qemu/*/clone", FaultKind::Lost));
     let lost = client.try_call("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "9200")]).await;
@@ -260,7 +277,7 @@ async fn connections_can_be_cut_after_the_effect_and_in_the_middle_of_a_body() {
 
 #[tokio::test]
 async fn a_node_that_is_off_refuses_and_the_others_say_595() {
-    let cluster = cluster(100.0).await;
+    let cluster = cluster().await;
     let client = Client::new(&cluster);
     cluster.world(|world| world.set_node_online("pve3", false));
     let got = client.get("/nodes/pve3/status").await;
@@ -277,7 +294,7 @@ async fn a_node_that_is_off_refuses_and_the_others_say_595() {
 async fn the_same_cluster_on_version_eight_asks_for_eights_privileges() {
     let scenario = Scenario::default_world().unwrap().at_version("8.4");
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let cluster = start(Options { scenario, speed: 50.0, listen, seed: 7 }).await.unwrap();
+    let cluster = start(Options { scenario, speed: 0.0, listen, seed: 7 }).await.unwrap();
     let mut client = Client::new(&cluster);
     assert_eq!(client.get("/version").await.data()["version"], "8.4.21");
     let seat = "/nodes/pve1/qemu/9100";
