@@ -69,7 +69,6 @@ impl World {
                     ip,
                     online: spec.online,
                     bridges: spec.bridges.clone(),
-                    stats_at: None,
                 },
             );
         }
@@ -83,11 +82,10 @@ impl World {
         for spec in &scenario.guests {
             world.add_guest(spec)?;
         }
+        // everything the scenario lists has stood for a while: the cluster has heard of it
+        world.hear_all();
         let names: Vec<String> = world.nodes.keys().cloned().collect();
         for (at, node) in names.iter().enumerate() {
-            // everything the scenario lists has stood for a while
-            world.broadcast(node);
-            world.wakes.retain(|entry| !matches!(&entry.0.2, Wake::Broadcast(own) if own == node));
             let first = world.physics.broadcast * (at as u64 + 1) / (names.len() as u64 + 1);
             world.at(first, Wake::Broadcast(node.clone()));
         }
@@ -111,7 +109,7 @@ impl World {
             other: spec.used_gib * GIB,
             bandwidth,
             allocate: (spec.allocate_seconds * 1000.0) as u64,
-            volumes: BTreeMap::new(),
+            volumes: super::volumes::Volumes::default(),
             files: spec.files.iter().map(|(name, mib)| (name.clone(), mib << 20)).collect(),
         };
         let nodes: Vec<String> = self.nodes.keys().cloned().collect();

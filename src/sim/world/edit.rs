@@ -79,7 +79,7 @@ impl World {
             pool.vms.retain(|id| *id != vmid);
         }
         for storage in self.storages.values_mut() {
-            storage.volumes.retain(|_, volume| volume.vmid != vmid);
+            storage.volumes.drop_guest(vmid);
         }
     }
 
@@ -133,13 +133,7 @@ impl World {
     pub fn volumes_of(&self, vmid: u32) -> Vec<String> {
         self.storages
             .values()
-            .flat_map(|storage| {
-                storage
-                    .volumes
-                    .iter()
-                    .filter(|(_, volume)| volume.vmid == vmid)
-                    .map(|(name, _)| format!("{}:{name}", storage.id))
-            })
+            .flat_map(|storage| storage.volumes.of(vmid).map(|name| format!("{}:{name}", storage.id)))
             .collect()
     }
 }

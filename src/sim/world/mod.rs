@@ -15,6 +15,7 @@ pub mod stats;
 pub mod storage;
 pub mod task;
 pub mod vm;
+pub mod volumes;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -52,8 +53,6 @@ pub struct Node {
     pub online: bool,
     /// Bridges.
     pub bridges: Vec<String>,
-    /// Lists from this node's statistics, older ones forgotten while it is silent.
-    pub stats_at: Option<Ms>,
 }
 
 /// A pool.

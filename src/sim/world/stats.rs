@@ -39,13 +39,16 @@ impl World {
         if !self.online(node) {
             return;
         }
-        let now = self.now;
         let fresh: Vec<(u32, Stat)> =
             self.guests.values().filter(|vm| vm.node == node).map(|vm| (vm.vmid, self.measure(vm))).collect();
         self.stats.extend(fresh);
-        if let Some(node) = self.nodes.get_mut(node) {
-            node.stats_at = Some(now);
-        }
+    }
+
+    /// Every node has just spoken.
+    pub(super) fn hear_all(&mut self) {
+        let fresh: Vec<(u32, Stat)> =
+            self.guests.values().filter(|vm| self.online(&vm.node)).map(|vm| (vm.vmid, self.measure(vm))).collect();
+        self.stats.extend(fresh);
     }
 
     /// The guest as its node would describe it now.

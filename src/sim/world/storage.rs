@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::volumes::Volumes;
 use super::{LockKey, Ms, PipeKey};
 
 /// The kinds of storage the world knows.
@@ -98,7 +99,7 @@ pub struct Storage {
     /// How long the storage lock is held to allocate a disk.
     pub allocate: Ms,
     /// Images by the part of the volume id after the colon.
-    pub volumes: BTreeMap<String, Volume>,
+    pub volumes: Volumes,
     /// Other files (isos, import images): name to size.
     pub files: BTreeMap<String, u64>,
 }
@@ -138,12 +139,7 @@ impl Storage {
 
     /// The first unused name `vm-<vmid>-disk-<n>` on this storage.
     pub fn new_disk(&self, vmid: u32, format: &str) -> String {
-        let own: Vec<&str> = self
-            .volumes
-            .iter()
-            .filter(|(_, volume)| volume.vmid == vmid)
-            .map(|(name, _)| leaf_stem(leaf(name)))
-            .collect();
+        let own: Vec<&str> = self.volumes.of(vmid).map(|name| leaf_stem(leaf(name))).collect();
         let free = (0..).map(|n| format!("vm-{vmid}-disk-{n}")).find(|stem| !own.contains(&stem.as_str()));
         self.name(vmid, &free.unwrap_or_default(), format)
     }
