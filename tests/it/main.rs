@@ -7,6 +7,7 @@ mod config;
 mod definition;
 mod definition_printing;
 mod engine;
+mod foreign;
 mod hand;
 mod kill;
 mod planning;
