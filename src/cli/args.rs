@@ -107,6 +107,21 @@ pub enum Command {
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
     },
+    /// Start machines that are off, and prove them
+    Start {
+        #[arg(required = true, value_name = "LAB[/SEAT]")]
+        what: Vec<String>,
+    },
+    /// Shut machines down
+    Stop {
+        #[arg(required = true, value_name = "LAB[/SEAT]")]
+        what: Vec<String>,
+    },
+    /// Shut machines down, start them and prove them
+    Restart {
+        #[arg(required = true, value_name = "LAB[/SEAT]")]
+        what: Vec<String>,
+    },
     /// Nodes and storages
     Nodes,
     /// Every machine of every lab

@@ -18,6 +18,7 @@ use self::{
 };
 use crate::{
     config::{self, Settings},
+    service::check::Deed,
     wire::{self, Access, WireError},
 };
 
@@ -68,7 +69,10 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Destroy { what, yes, confirm } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
         Command::Cancel { run } => runs::cancel(context, run).await,
         Command::Status { lab } => status::status(context, lab.as_deref()).await,
-        Command::Check { what } => check::check(context, &what).await,
+        Command::Check { what } => check::deed(context, &what, Deed::Check).await,
+        Command::Start { what } => check::deed(context, &what, Deed::Start).await,
+        Command::Stop { what } => check::deed(context, &what, Deed::Stop).await,
+        Command::Restart { what } => check::deed(context, &what, Deed::Restart).await,
         Command::Nodes => inventory::nodes(context).await,
         Command::Machines => status::machines(context).await,
         Command::Runs { command: None } => runs::list(context).await,

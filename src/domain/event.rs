@@ -70,6 +70,9 @@ pub enum RunKind {
     Deploy,
     Destroy,
     Check,
+    Start,
+    Stop,
+    Restart,
     /// Takes machines back that carry our mark.
     Adopt,
 }
@@ -80,6 +83,9 @@ impl RunKind {
             Self::Deploy => "deploy",
             Self::Destroy => "destroy",
             Self::Check => "check",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
             Self::Adopt => "adopt",
         }
     }

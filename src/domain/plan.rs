@@ -90,6 +90,8 @@ pub enum Verb {
     Update,
     /// Settings change that need a stop; needs `--allow-restart`.
     Restart,
+    /// Shut down, as asked.
+    Halt,
     /// Cannot be changed in place; needs `--allow-replace`.
     Replace,
     /// Not in the definition any more, or a destroy; in a deploy needs `--allow-remove`. Without steps
@@ -108,6 +110,7 @@ impl Verb {
             Self::Prove => "prove",
             Self::Update => "update",
             Self::Restart => "restart",
+            Self::Halt => "stop",
             Self::Replace => "replace",
             Self::Remove => "remove",
             Self::Leave => "leave",
@@ -152,7 +155,7 @@ impl Plan {
         self.seats
             .iter()
             .filter(|seat| match seat.verb {
-                Verb::Restart => !consent.restart,
+                Verb::Restart => self.kind == RunKind::Deploy && !consent.restart,
                 Verb::Replace => !consent.replace,
                 Verb::Remove => self.kind == RunKind::Deploy && !consent.remove && !seat.steps.is_empty(),
                 _ => false,

@@ -122,8 +122,14 @@ pub fn current_state(
             }
             _ => (MachineState::Ready, None),
         },
-        // It was off, and runs again: whoever started it, its roll call is due.
-        MachineState::Stopped if look.and_then(|l| l.guest).is_some_and(|g| g.power == Power::Running) => {
+        // It was off, and runs again: whoever started it, its roll call is due. What was broadcast before
+        // it went off still says that it runs.
+        MachineState::Stopped
+            if look.is_some_and(|look| {
+                let settled = row.last_change().is_none_or(|at| elapsed(at, look.at) > BROADCAST);
+                settled && look.guest.is_some_and(|guest| guest.power == Power::Running)
+            }) =>
+        {
             (MachineState::Stale, Some("started again, not proven since".into()))
         }
         _ => stored,
@@ -227,7 +233,7 @@ pub fn lab_state(
         match run.kind {
             RunKind::Deploy => return LabState::Deploying,
             RunKind::Destroy => return LabState::Destroying,
-            RunKind::Check | RunKind::Adopt => {}
+            RunKind::Check | RunKind::Start | RunKind::Stop | RunKind::Restart | RunKind::Adopt => {}
         }
     }
     let state =

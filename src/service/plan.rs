@@ -13,7 +13,7 @@ use crate::{
         cluster::{ClusterView, Power, TemplateView},
         event::RunKind,
         mark::ownership,
-        planning::{self, GuestFacts, PlanInput, Problem, SiteRules},
+        planning::{self, Deed, GuestFacts, PlanInput, Problem, SiteRules},
     },
     port::SiteError,
 };
@@ -51,11 +51,16 @@ pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) ->
     Ok(ground.planned(plan))
 }
 
-/// What a roll call would do: of all machines of the lab, or of the named seats.
-pub async fn plan_check(home: &Homeroom, lab: &LabName, seats: &[SeatName]) -> Result<Planned, ServiceError> {
+/// What a deed would come to: for all machines of the lab, or for the named seats.
+pub async fn plan_deed(
+    home: &Homeroom,
+    lab: &LabName,
+    seats: &[SeatName],
+    deed: Deed,
+) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
-    let plan = ground.ask(home, false, |input| planning::plan_check(input, seats))?;
+    let plan = ground.ask(home, false, |input| planning::plan_deed(input, seats, deed))?;
     Ok(ground.planned(plan))
 }
 

@@ -1,21 +1,24 @@
-//! `check`: the roll call once more.
+//! `check`, `start`, `stop`, `restart`: what is done to machines that stand.
 
-use super::{Context, deploy::watch, lab_and_seats};
+use super::{
+    Context,
+    deploy::{nothing_to_do, watch},
+    lab_and_seats,
+};
 use crate::{
     cli::exit::{CliError, Exit},
-    service::{check::check as begin, deploy::Outcome},
+    service::{
+        check::{Deed, carry_out},
+        deploy::Outcome,
+    },
 };
 
-pub async fn check(context: &Context, what: &[String]) -> Result<Exit, CliError> {
+pub async fn deed(context: &Context, what: &[String], deed: Deed) -> Result<Exit, CliError> {
     let (lab, seats) = lab_and_seats(what)?;
-    match begin(&context.home, &lab, &seats).await? {
-        Outcome::NothingToDo(_) => {
-            if context.out.json {
-                context.out.object(serde_json::json!({"summary": {"run": null, "state": "done", "ready": 0, "failed": 0, "seconds": 0}}));
-            } else {
-                context.out.line(format!("{lab} has no machines to check; `homeroom deploy {lab}` makes them"));
-            }
-            Ok(Exit::NotReady)
+    match carry_out(&context.home, &lab, &seats, deed).await? {
+        Outcome::NothingToDo(plan) => {
+            nothing_to_do(context, &plan);
+            Ok(if deed == Deed::Check { Exit::NotReady } else { Exit::Done })
         }
         Outcome::Begun(run) => watch(context, run).await,
     }

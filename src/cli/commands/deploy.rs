@@ -9,7 +9,11 @@ use crate::{
         exit::{CliError, Exit},
         signals::Stopper,
     },
-    domain::{MachineState, RunId, event::RunState, plan::Consent},
+    domain::{
+        MachineState, Plan, RunId,
+        event::{RunKind, RunState},
+        plan::{Consent, Verb},
+    },
     service::{
         EventFilter, RunHandle,
         deploy::{Outcome, Request, deploy as begin},
@@ -36,17 +40,21 @@ pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> R
     };
     match begin(&context.home, &lab, &Request { consent, ..Request::default() }).await? {
         Outcome::NothingToDo(plan) => {
-            if context.out.json {
-                let ready = plan.seats.len();
-                context.out.object(
-                    json!({"summary": {"run": null, "state": "done", "ready": ready, "failed": 0, "seconds": 0}}),
-                );
-            } else {
-                plan::show(context.out, &plan);
-            }
+            nothing_to_do(context, &plan);
             Ok(Exit::Done)
         }
         Outcome::Begun(run) => watch(context, run).await,
+    }
+}
+
+/// Says that no run was begun, in the form a run's end has.
+pub fn nothing_to_do(context: &Context, plan: &Plan) {
+    if context.out.json {
+        let ready = plan.seats.iter().filter(|seat| plan.kind == RunKind::Deploy && seat.verb == Verb::Keep).count();
+        let summary = json!({"run": null, "state": "done", "ready": ready, "failed": 0, "seconds": 0});
+        context.out.object(json!({ "summary": summary }));
+    } else {
+        plan::show(context.out, plan);
     }
 }
 

@@ -1,6 +1,10 @@
 //! `destroy`: what would go, and then, confirmed, its going.
 
-use super::{Context, deploy::watch, lab_and_seats, plan};
+use super::{
+    Context,
+    deploy::{nothing_to_do, watch},
+    lab_and_seats, plan,
+};
 use crate::{
     cli::exit::{CliError, Exit},
     service::{
@@ -23,11 +27,7 @@ pub async fn destroy(context: &Context, what: &[String], yes: bool, confirm: Opt
     let confirmation = Confirmation { named: confirm.map(str::to_owned) };
     match begin(&context.home, &lab, &seats, &confirmation).await? {
         Outcome::NothingToDo(plan) => {
-            if context.out.json {
-                context.out.object(serde_json::json!({"summary": {"run": null, "state": "done", "ready": 0, "failed": 0, "seconds": 0}}));
-            } else {
-                plan::show(context.out, &plan);
-            }
+            nothing_to_do(context, &plan);
             Ok(Exit::Done)
         }
         Outcome::Begun(run) => watch(context, run).await,

@@ -38,7 +38,12 @@ pub fn show(out: Output, plan: &Plan) {
         .map(|verb| format!("{} {}", plan.count(verb), verb.as_str()))
         .collect::<Vec<_>>();
     if plan.is_empty() {
-        out.line(format!("{}: nothing to do, {} machines stand as defined", plan.lab, plan.seats.len()));
+        let standing = if plan.kind == RunKind::Deploy {
+            format!(", {} machines stand as defined", plan.seats.len())
+        } else {
+            String::new()
+        };
+        out.line(format!("{}: nothing to do{standing}", plan.lab));
     } else {
         out.line(format!("{} {} on {}: {}", plan.kind.as_str(), plan.lab, plan.site, counts.join(", ")));
     }
@@ -68,7 +73,7 @@ fn sign(verb: Verb) -> &'static str {
         Verb::Create => "+",
         Verb::Remove => "-",
         Verb::Replace => "±",
-        Verb::Update | Verb::Restart => "~",
+        Verb::Update | Verb::Restart | Verb::Halt => "~",
         Verb::Resume | Verb::Prove => ">",
         Verb::Keep => "=",
         Verb::Leave => "?",

@@ -139,7 +139,8 @@ impl Builder<'_> {
             StepName::Verify => Arc::new(Verify { site, seat }),
             StepName::Ssh => Arc::new(Ssh { site, seat }),
             StepName::Stop => {
-                let how = if seat.plan.verb == Verb::Restart { Gentleness::Ask } else { Gentleness::Pull };
+                let ask = matches!(seat.plan.verb, Verb::Restart | Verb::Halt);
+                let how = if ask { Gentleness::Ask } else { Gentleness::Pull };
                 Arc::new(Stop { site, seat, how })
             }
             StepName::Destroy => Arc::new(Destroy { site, seat }),

@@ -99,6 +99,10 @@ async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
         let change = Change::SeatPlanned { role: seat.role, site: plan.site.clone(), steps: seat.steps.clone() };
         let words = format!("{}: {}", seat.verb.as_str(), seat.why);
         recorder.write(Entry::seat(&seat.seat, Level::Debug, words, change)).await?;
+        if seat.verb == Verb::Remove && seat.steps.is_empty() {
+            // Nothing of it is left on the site.
+            recorder.write(Entry::seat(&seat.seat, Level::Info, &seat.why, Change::SeatGone)).await?;
+        }
     }
     Ok(())
 }
@@ -124,9 +128,12 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
     };
     let removed = plan.seats.iter().filter(|s| s.verb == Verb::Remove && progress.seat(&s.seat).is_none()).count();
     let mut parts = Vec::new();
-    for (count, what) in
-        [(of(MachineState::Ready), "ready"), (removed, "removed"), (of(MachineState::Failed), "failed")]
-    {
+    for (count, what) in [
+        (of(MachineState::Ready), "ready"),
+        (of(MachineState::Stopped), "stopped"),
+        (removed, "removed"),
+        (of(MachineState::Failed), "failed"),
+    ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
@@ -181,6 +188,9 @@ impl Tally {
             // The step's own line has said it aloud.
             Some(words) => Entry::seat(seat, Level::Debug, words.as_str(), Change::SeatFailed),
             None if open.plan.verb == Verb::Remove => Entry::seat(seat, Level::Success, "removed", Change::SeatGone),
+            None if open.plan.verb == Verb::Halt => {
+                Entry::seat(seat, Level::Info, "shut down, as asked", Change::SeatStopped)
+            }
             None if open.plan.steps.iter().any(|step| step.is_proof()) => {
                 let took = now.saturating_sub(self.began).as_secs_f64();
                 Entry::seat(seat, Level::Success, format!("ready in {took:.1} s"), Change::SeatReady)

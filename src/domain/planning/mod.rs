@@ -4,7 +4,7 @@
 //! what stands in the way. Nothing here changes a site, reads a clock or decides what was agreed to.
 
 mod addresses;
-mod check;
+mod deed;
 mod deploy;
 mod destroy;
 mod estimate;
@@ -27,7 +27,7 @@ use std::{
 use jiff::Timestamp;
 use thiserror::Error;
 
-pub use check::plan_check;
+pub use deed::{Deed, plan_deed};
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};

@@ -122,7 +122,7 @@ fn sign(verb: Verb) -> (&'static str, Tone) {
         Verb::Resume => (">", Tone::Busy),
         Verb::Prove => ("?", Tone::Busy),
         Verb::Update => ("~", Tone::Warn),
-        Verb::Restart => ("!", Tone::Warn),
+        Verb::Restart | Verb::Halt => ("!", Tone::Warn),
         Verb::Replace => ("!", Tone::Bad),
         Verb::Remove => ("-", Tone::Bad),
         Verb::Keep | Verb::Leave => ("=", Tone::Dim),

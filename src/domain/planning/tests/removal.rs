@@ -46,7 +46,7 @@ fn a_half_made_clone_is_removed_and_a_vanished_machine_forgotten() {
 
 fn check(world: &World, seats: &[&str]) -> Result<Plan, Vec<Problem>> {
     let seats: Vec<SeatName> = seats.iter().map(|s| s.parse().unwrap()).collect();
-    world.with(|input| plan_check(input, &seats))
+    world.with(|input| plan_deed(input, &seats, Deed::Check))
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! The plans of what is done to machines that stand: the roll call again, power on, off, and off and on.
+//! Nothing is made, configured or removed here.
+
+use super::{
+    PlanInput, Problem, addresses,
+    destroy::{seat_plan, unknown_seats},
+    estimate::estimate,
+    standing::{is_ours, stranger},
+    steps::roll_call,
+};
+use crate::domain::{
+    Plan, SeatName, StepName,
+    class::{Profile, SeatSpec},
+    cluster::Power,
+    event::RunKind,
+    plan::{SeatPlan, Verb},
+};
+
+/// What is done to standing machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// The roll call again. It starts and changes nothing.
+    Check,
+    /// Those that are off are started, and prove themselves.
+    Start,
+    /// Those that run are shut down.
+    Stop,
+    /// Shut down, started, proven.
+    Restart,
+}
+
+impl Deed {
+    pub fn kind(self) -> RunKind {
+        match self {
+            Self::Check => RunKind::Check,
+            Self::Start => RunKind::Start,
+            Self::Stop => RunKind::Stop,
+            Self::Restart => RunKind::Restart,
+        }
+    }
+
+    /// What becomes of a machine that runs, or of one that is off; and why.
+    fn of(self, runs: bool) -> (Verb, &'static str) {
+        match (self, runs) {
+            (Self::Check, true) => (Verb::Prove, "the roll call again"),
+            (Self::Check, false) => (Verb::Leave, "it is off; start it first"),
+            (Self::Start, true) => (Verb::Keep, "already running"),
+            (Self::Start | Self::Restart, false) => (Verb::Prove, "started, then the roll call"),
+            (Self::Stop, true) => (Verb::Halt, "shut down"),
+            (Self::Stop, false) => (Verb::Keep, "already off"),
+            (Self::Restart, true) => (Verb::Restart, "shut down, started, then the roll call"),
+        }
+    }
+}
+
+/// Which machines it is done to, and which are left alone; `seats` empty means the whole lab.
+pub fn plan_deed(input: &PlanInput<'_>, seats: &[SeatName], deed: Deed) -> Result<Plan, Vec<Problem>> {
+    unknown_seats(input, seats)?;
+    let class = input.class;
+    let mut notes = Vec::new();
+    let specs = addresses::settle(input).map_err(|problem| vec![problem])?;
+    let chosen = |spec: &SeatSpec| seats.is_empty() || seats.contains(&spec.seat);
+    let plans: Vec<SeatPlan> =
+        specs.into_iter().filter(chosen).filter_map(|spec| seat(input, spec, deed, &mut notes)).collect();
+    if plans.is_empty() {
+        let next = format!("`homeroom deploy {}` makes them", class.name);
+        return Err(vec![Problem::new(format!("{} has no machines to {}", class.name, deed.kind().as_str()), next)]);
+    }
+    if class.rollcall.profile == Profile::Off && deed != Deed::Stop {
+        notes.push("the roll call is off: nothing is proven beyond running".to_owned());
+    }
+    Ok(Plan {
+        kind: deed.kind(),
+        lab: class.name.clone(),
+        site: class.site.clone(),
+        skipped_nodes: Vec::new(),
+        memory_after: Vec::new(),
+        estimate: estimate(&plans, &class.rollcall, &class.rollout),
+        room: Vec::new(),
+        rollcall: class.rollcall.clone(),
+        order: class.rollout.order,
+        stagger: class.rollout.delay,
+        pool: class.pool.clone(),
+        notes,
+        seats: plans,
+    })
+}
+
+fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<String>) -> Option<SeatPlan> {
+    let Some((row, vmid)) = input.progress.seat(&spec.seat).and_then(|row| Some((row, row.vmid?))) else {
+        notes.push(format!("{} has no machine yet", spec.seat));
+        return None;
+    };
+    let guest = input.view.guest(vmid);
+    let node = guest.map(|g| g.node.clone()).or_else(|| row.node.clone())?;
+    let leave = |why: String| Some(seat_plan(row, &node, vmid, Verb::Leave, &[], why));
+    if !input.online(&node) {
+        return leave(format!("{node} is offline"));
+    }
+    let Some(guest) = guest else { return leave(format!("{vmid} is not on the site")) };
+    let facts = input.observed.get(&vmid);
+    if !facts.is_some_and(|facts| is_ours(input, row, facts)) {
+        return leave(match facts {
+            Some(_) => stranger(guest, facts),
+            None => format!("the settings of {vmid} on {node} could not be read"),
+        });
+    }
+    let runs = guest.power != Power::Stopped;
+    let (verb, why) = deed.of(runs);
+    let mut plan =
+        seat_plan(row, &node, vmid, verb, &steps(verb, runs, &roll_call(&input.class.rollcall)), why.to_owned());
+    plan.spec = spec;
+    Some(plan)
+}
+
+fn steps(verb: Verb, runs: bool, proofs: &[StepName]) -> Vec<StepName> {
+    let power: &[StepName] = match verb {
+        Verb::Halt => return vec![StepName::Stop],
+        Verb::Restart => &[StepName::Stop, StepName::Start],
+        // Where nothing is to be proven, that it runs is looked at.
+        Verb::Prove if !runs || proofs.is_empty() => &[StepName::Start],
+        Verb::Prove => &[],
+        _ => return Vec::new(),
+    };
+    [power, proofs].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::planning::fixture::World;
+
+    fn verbs(world: &World, deed: Deed) -> Vec<(Verb, Vec<StepName>)> {
+        let plan = world.with(|input| plan_deed(input, &[], deed)).unwrap();
+        plan.seats.into_iter().map(|seat| (seat.verb, seat.steps)).collect()
+    }
+
+    #[test]
+    fn stopping_shuts_down_what_runs_and_leaves_what_is_off() {
+        let mut world = World::new();
+        world.stand();
+        world.guest_of("ada").power = Power::Stopped;
+        let verbs = verbs(&world, Deed::Stop);
+        assert!(verbs.contains(&(Verb::Keep, Vec::new())));
+        assert!(verbs.contains(&(Verb::Halt, vec![StepName::Stop])));
+    }
+
+    #[test]
+    fn starting_and_restarting_end_in_a_roll_call() {
+        let mut world = World::new();
+        world.stand();
+        world.guest_of("ada").power = Power::Stopped;
+        let started = verbs(&world, Deed::Start);
+        assert!(started.iter().any(|(verb, steps)| *verb == Verb::Prove && steps.first() == Some(&StepName::Start)));
+        assert!(started.iter().all(|(_, steps)| !steps.contains(&StepName::Stop)));
+        let restarted = verbs(&world, Deed::Restart);
+        assert!(restarted.iter().any(|(verb, steps)| {
+            *verb == Verb::Restart && steps.starts_with(&[StepName::Stop, StepName::Start]) && steps.len() > 2
+        }));
+    }
+}
