@@ -1,9 +1,9 @@
 //! Draws the pictures of the README from the running program.
 //!
-//! `cargo build --release && cargo run --release --example pictures [FOLDER]` starts `homeroom demo`
-//! beside this example in a pseudo-terminal, types what a visitor would type, and writes what the
-//! terminal shows as PNG files into `FOLDER` (by default `assets`). It may not draw anything the
-//! program did not show.
+//! `cargo build --release && cargo run --release --example pictures [FOLDER [80x24]]` starts
+//! `homeroom demo` beside this example in a pseudo-terminal, types what a visitor would type, and
+//! writes what the terminal shows as PNG files into `FOLDER` (by default `assets`), 120x40 unless
+//! another size is named. It may not draw anything the program did not show.
 
 mod font;
 mod paint;
@@ -19,14 +19,14 @@ use std::{
 use font::Face;
 use terminal::Terminal;
 
-/// Columns and rows of every picture.
+/// Columns and rows of the README's pictures.
 const SIZE: (u16, u16) = (120, 40);
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let folder = env::args_os().nth(1).map_or_else(|| PathBuf::from("assets"), PathBuf::from);
-    match pictures(&folder) {
+    match size(env::args().nth(2)).and_then(|size| pictures(&folder, size)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pictures: {error}");
@@ -35,8 +35,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// `80x24`, or the README's.
+fn size(text: Option<String>) -> Result<(u16, u16)> {
+    let Some(text) = text else { return Ok(SIZE) };
+    let numbers = text.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
+    numbers.ok_or_else(|| format!("{text} is no size; columns and rows are written 80x24").into())
+}
+
 /// The tour: a class is planned, deployed and opened while others stand.
-fn pictures(folder: &Path) -> Result<()> {
+fn pictures(folder: &Path, size: (u16, u16)) -> Result<()> {
     let face = Face::load()?;
     let save = |terminal: &Terminal, name: &str| {
         let path = folder.join(name);
@@ -44,7 +51,7 @@ fn pictures(folder: &Path) -> Result<()> {
         println!("{}", path.display());
         Ok::<_, Box<dyn Error>>(())
     };
-    let mut terminal = Terminal::start(&program()?, SIZE)?;
+    let mut terminal = Terminal::start(&program()?, size)?;
     // The standing class has answered its roll call.
     terminal.until(|shown| row(shown, "cs100").contains("ready"))?;
     terminal.press("2j")?;
@@ -52,10 +59,10 @@ fn pictures(folder: &Path) -> Result<()> {
     terminal.until(|shown| shown.contains("11 create"))?;
     save(&terminal, "plan.png")?;
     terminal.press("\r")?;
-    terminal.until(|shown| ["3/11", "4/11", "5/11"].iter().any(|part| row(shown, "cs101").contains(part)))?;
+    terminal.until(|shown| ready(row(shown, "cs101"), "/11") >= 3)?;
     save(&terminal, "overview.png")?;
     terminal.press("\r")?;
-    terminal.until(|shown| shown.contains("6 of 11 ready") || shown.contains("7 of 11 ready"))?;
+    terminal.until(|shown| ready(shown, " of 11 ready") >= 5)?;
     save(&terminal, "board.png")?;
     terminal.leave()
 }
@@ -63,6 +70,12 @@ fn pictures(folder: &Path) -> Result<()> {
 /// The screen's first line that speaks of `lab`.
 fn row<'a>(shown: &'a str, lab: &str) -> &'a str {
     shown.lines().find(|line| line.contains(lab)).unwrap_or_default()
+}
+
+/// The number that stands before `what`.
+fn ready(shown: &str, what: &str) -> u32 {
+    let before = shown.split_once(what).and_then(|(before, _)| before.split_whitespace().last());
+    before.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// `homeroom`, as built beside this example.

@@ -12,9 +12,9 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use super::Result;
 
 /// How long a text may take to appear.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// So long without output, a screen is whole.
-const QUIET: Duration = Duration::from_millis(40);
+const QUIET: Duration = Duration::from_millis(15);
 
 pub struct Terminal {
     /// Closing it would hang the program up.
@@ -26,12 +26,12 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts `program demo` in a terminal of 256 colours.
+    /// Starts `program demo`, in real time, in a terminal of 256 colours.
     pub fn start(program: &Path, (columns, rows): (u16, u16)) -> Result<Self> {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size)?;
         let mut command = CommandBuilder::new(program);
-        command.arg("demo");
+        command.args(["demo", "--speed", "1"]);
         command.cwd(std::env::current_dir()?);
         for (name, value) in [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("NO_COLOR", "")] {
             command.env(name, value);
