@@ -59,11 +59,13 @@ fn pictures(folder: &Path, size: (u16, u16)) -> Result<()> {
     terminal.until(|shown| shown.contains("11 create"))?;
     save(&terminal, "plan.png")?;
     terminal.press("\r")?;
+    terminal.until(|shown| row(shown, "cs101").contains("deploying"))?;
+    terminal.press("\r")?;
+    terminal.until(|shown| ready(shown, " of 11 ready") >= 2)?;
+    save(&terminal, "board.png")?;
+    terminal.press("\x1b")?;
     terminal.until(|shown| ready(row(shown, "cs101"), "/11") >= 3)?;
     save(&terminal, "overview.png")?;
-    terminal.press("\r")?;
-    terminal.until(|shown| ready(shown, " of 11 ready") >= 5)?;
-    save(&terminal, "board.png")?;
     terminal.leave()
 }
 
