@@ -326,6 +326,10 @@ fn words(error: &reqwest::Error, limits: Limits) -> String {
         cause = inner;
     }
     let words = cause.to_string();
+    // rustls explains the protocol at length, with an address; an admin wants to know what happened.
+    if words.contains("close_notify") {
+        return "the connection was cut before the answer was whole".to_owned();
+    }
     words.split(" (os error").next().unwrap_or(&words).to_owned()
 }
 
