@@ -57,8 +57,9 @@ impl Stage {
     /// Secrets made on the way are told to `hide`.
     pub async fn with_config(&self, folder: &Path, hide: &(dyn Fn(&str) + Sync)) -> Result<Staged, CliError> {
         let folder = made(folder)?;
+        is_unused(&folder)?;
         let mut scenario = self.scenario()?;
-        let store = wire::store(&folder.join("homeroom.db"), false).await?;
+        let store = wire::store(&folder.join(STORE), false).await?;
         mark_standing(&mut scenario, &store.id, &|lab| store.keys.lab_key(lab).ok().map(|key| key.public));
         drop(store);
         let cluster = self.start(scenario).await?;
@@ -147,7 +148,7 @@ impl Stage {
             monitor = quoted(monitor),
             user = quoted(SSH_USER),
             key = quoted(&key.display().to_string()),
-            store = quoted(&folder.join("homeroom.db").display().to_string()),
+            store = quoted(&folder.join(STORE).display().to_string()),
             speed = self.speed,
         )
     }
@@ -155,6 +156,8 @@ impl Stage {
 
 /// The site's name in the written configuration.
 const SITE: &str = "sim";
+/// The store's file.
+const STORE: &str = "homeroom.db";
 /// The file of the nodes' SSH key.
 const NODE_KEY: &str = "node_key";
 /// Who logs in to nodes.
@@ -183,6 +186,7 @@ fn node_key(cluster: &Cluster, folder: &Path) -> Result<PathBuf, CliError> {
 pub fn announcement(cluster: &Cluster, folder: &Path, config: Option<&Path>) -> Value {
     let first = cluster.nodes().first();
     json!({
+        "schema": 1,
         "api": cluster.api(),
         "fingerprint": cluster.fingerprint(),
         "token_id": cluster.token().0,
@@ -227,6 +231,17 @@ fn made(folder: &Path) -> Result<PathBuf, CliError> {
     fs::create_dir_all(folder).map_err(io)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(io)?;
     fs::canonicalize(folder).map_err(io)
+}
+
+/// A store remembers the machines of its own world; in a new one it would take others' for its own.
+fn is_unused(folder: &Path) -> Result<(), CliError> {
+    if folder.join(STORE).exists() {
+        return Err(CliError::Usage(format!(
+            "{} holds the store of an earlier world; name another folder, or remove this one",
+            folder.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Writes a file only its owner may read.

@@ -64,12 +64,7 @@ async fn command(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
 async fn site(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
     dashboard::needs_a_terminal()?;
     let settings = cli::settings(global)?;
-    if settings.sites.is_empty() {
-        return Err(CliError::Usage(format!(
-            "no site is configured yet: write one into {} (a sample: README, \"A real cluster\"), or try `homeroom demo`",
-            settings.file.display()
-        )));
-    }
+    settings.has_sites()?;
     let _log = log_into(settings.store.folder(), secrets)?;
     let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
     dashboard::run(&settings, Arc::new(home), dashboard::AtTheEnd::FinishRuns).await

@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::domain::{Level, SiteName};
 
-/// Deploys and watches the machines of a training lab.
-///
-/// Without a command: the dashboard.
+/// Below the list of commands.
+const AFTER: &str = "Without a command: the dashboard.\n\n\
+    Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 some machines are not ready,\n\
+    4 refused (not confirmed, held by another run), 130 interrupted.";
+/// Heads the options every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
+/// Deploys and watches the machines of a training lab
 #[derive(Debug, Parser)]
-#[command(name = "homeroom", version, max_term_width = 100)]
+#[command(name = "homeroom", version, max_term_width = 80, after_help = AFTER)]
 pub struct Args {
     #[command(flatten)]
     pub global: Global,
@@ -20,17 +25,17 @@ pub struct Args {
 
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Global {
-    /// Configuration file [default: ~/.config/homeroom/config.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "HOMEROOM_CONFIG")]
+    /// Configuration file, else $HOMEROOM_CONFIG, else ~/.config/homeroom/config.toml
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub config: Option<PathBuf>,
-    /// Only this site
-    #[arg(long, global = true, value_name = "SITE")]
+    /// Nothing but this site
+    #[arg(long, global = true, value_name = "SITE", help_heading = EVERYWHERE)]
     pub site: Option<SiteName>,
     /// Answer in JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
-    /// Tell more (deploy and logs: debug lines too)
-    #[arg(short, long, global = true)]
+    /// Tell more: debug lines of runs too
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub verbose: bool,
 }
 
@@ -55,23 +60,31 @@ pub struct Allow {
 pub enum Command {
     /// Store definitions from TOML files
     Apply {
-        /// A definition file; `-` reads standard input
-        #[arg(short, long = "file", required = true, value_name = "FILE")]
+        /// Definition files; `-` reads standard input
+        #[arg(short, long = "file", required = true, num_args = 1.., value_name = "FILE")]
         files: Vec<PathBuf>,
     },
     /// List definitions, or print one
     Get {
+        /// One lab; all without
         lab: Option<String>,
-        /// `toml` prints the definition as it can be applied again
-        #[arg(short, long, value_name = "FORMAT", value_parser = ["toml", "table"], default_value = "table")]
-        output: String,
+        /// `toml` can be applied again
+        #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+        output: Format,
     },
     /// Edit a definition in $EDITOR
-    Edit { lab: String },
+    Edit {
+        /// The lab
+        lab: String,
+    },
     /// Forget a definition; its machines must be gone
-    Delete { lab: String },
+    Delete {
+        /// The lab
+        lab: String,
+    },
     /// Show what deploy would do, and why each machine goes where it goes
     Plan {
+        /// The lab
         lab: String,
         /// Exit 2 where something would change, 0 where nothing would
         #[arg(long)]
@@ -79,6 +92,7 @@ pub enum Command {
     },
     /// Make a lab what its definition says: creates, and updates what needs no stop
     Deploy {
+        /// The lab
         lab: String,
         /// Do it; without, the plan is shown
         #[arg(long)]
@@ -88,7 +102,7 @@ pub enum Command {
     },
     /// Remove a lab's machines, or some seats'
     Destroy {
-        /// LAB, or LAB/SEAT
+        /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
         /// Do it; without, what would go is shown
@@ -99,11 +113,19 @@ pub enum Command {
         confirm: Option<String>,
     },
     /// Wind a run down; the next deploy goes on from there
-    Cancel { run: i64 },
+    Cancel {
+        /// The run's number
+        #[arg(value_parser = run_number)]
+        run: i64,
+    },
     /// Machines, proofs and their age
-    Status { lab: Option<String> },
+    Status {
+        /// One lab; all without
+        lab: Option<String>,
+    },
     /// Repeat the roll call
     Check {
+        /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
     },
@@ -133,9 +155,10 @@ pub enum Command {
     },
     /// What happened, line by line
     Logs {
+        /// One lab; all without
         lab: Option<String>,
         /// Only this run
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = run_number)]
         run: Option<i64>,
         /// Only this seat
         #[arg(long, value_name = "SEAT")]
@@ -152,6 +175,7 @@ pub enum Command {
     },
     /// What students need: machine, address, user, password
     Roster {
+        /// The lab
         lab: String,
         /// Comma-separated, with a heading
         #[arg(long)]
@@ -159,9 +183,10 @@ pub enum Command {
     },
     /// A shell on a seat's machine, or one command
     Ssh {
+        /// The seat
         #[arg(value_name = "LAB/SEAT")]
         what: String,
-        /// The command, after `--`
+        /// One word is a line for the shell there; several are a command and its words
         #[arg(last = true)]
         command: Vec<String>,
     },
@@ -181,7 +206,25 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// One run: its plan, and how long each step took
-    Show { run: i64 },
+    Show {
+        /// The run's number
+        #[arg(value_parser = run_number)]
+        run: i64,
+    },
+}
+
+/// How `get` prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    Toml,
+    Json,
+}
+
+fn run_number(text: &str) -> Result<i64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "a run is a number; `homeroom runs` lists them".to_owned())
 }
 
 #[derive(Debug, ClapArgs)]
@@ -189,13 +232,13 @@ pub struct SimArgs {
     /// Address of the first node's API; the others take the next free ports
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub listen: std::net::SocketAddr,
-    /// The world, as a scenario file [default: three nodes, two templates, a standing class]
+    /// The world, as a scenario file, instead of the one of `homeroom demo`
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
     /// How many times faster than real
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     pub speed: f64,
-    /// Write a complete homeroom configuration for it into this folder
+    /// Make a complete homeroom configuration for it in this folder
     #[arg(long, value_name = "DIR")]
     pub write_config: Option<PathBuf>,
 }

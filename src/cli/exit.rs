@@ -1,6 +1,6 @@
 //! Exit codes, and which error ends in which.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     config::ConfigError,
@@ -58,8 +58,17 @@ pub enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Service(#[from] ServiceError),
-    #[error("{doing}: {source}")]
+    /// What was typed in an editor cannot be taken, and is not lost.
+    #[error("{error}\nyour text is kept in {}", kept.display())]
+    Kept { error: String, kept: PathBuf, exit: Exit },
+    #[error("{doing}: {}", plain(source))]
     Io { doing: String, source: std::io::Error },
+}
+
+/// An I/O error without Rust's number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 impl From<StoreError> for CliError {
@@ -72,6 +81,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::Kept { exit, .. } => *exit,
             Self::Io { .. } => Exit::Failed,
             Self::Service(error) => match error {
                 ServiceError::NoSite { .. } | ServiceError::NoSeat { .. } | ServiceError::Problems { .. } => {

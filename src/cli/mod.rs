@@ -61,7 +61,7 @@ pub async fn run(
 async fn dispatch(context: &Context, settings: &Settings, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Apply { files } => definitions::apply(context, settings, &files).await,
-        Command::Get { lab, output } => definitions::get(context, lab.as_deref(), &output).await,
+        Command::Get { lab, output } => definitions::get(context, lab.as_deref(), output).await,
         Command::Edit { lab } => definitions::edit(context, settings, &lab).await,
         Command::Delete { lab } => definitions::delete(context, &lab).await,
         Command::Plan { lab, detailed_exitcode } => plan::plan(context, &lab, detailed_exitcode).await,
@@ -73,7 +73,10 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Start { what } => check::deed(context, &what, Deed::Start).await,
         Command::Stop { what } => check::deed(context, &what, Deed::Stop).await,
         Command::Restart { what } => check::deed(context, &what, Deed::Restart).await,
-        Command::Nodes => inventory::nodes(context).await,
+        Command::Nodes => {
+            settings.has_sites()?;
+            inventory::nodes(context).await
+        }
         Command::Machines => status::machines(context).await,
         Command::Runs { command: None } => runs::list(context).await,
         Command::Runs { command: Some(RunsCommand::Show { run }) } => runs::show(context, run).await,

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value};
 
 use crate::domain::Level;
@@ -21,20 +22,36 @@ impl Output {
         Self { json, colour }
     }
 
-    /// One line. Whoever reads may have gone (a closed pipe, a dead terminal): what is at work goes on.
-    pub fn line(self, text: impl AsRef<str>) {
+    /// One line; false when whoever reads has gone (a closed pipe, a dead terminal). That ends no work:
+    /// only what exists to be read need look.
+    pub fn line(self, text: impl AsRef<str>) -> bool {
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
+        writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()).is_ok()
+    }
+
+    /// Whether anybody can still read what is printed. A pipe without a reader is not.
+    pub fn is_read(self) -> bool {
+        let out = std::io::stdout();
+        let mut asked = [PollFd::new(&out, PollFlags::empty())];
+        let gone = PollFlags::ERR | PollFlags::HUP;
+        poll(&mut asked, Some(&Timespec::default())).is_err() || !asked[0].revents().intersects(gone)
+    }
+
+    /// Says to people that an answer has no rows; programs see that it has none.
+    pub fn nothing(self, words: &str) {
+        if !self.json {
+            eprintln!("{words}");
+        }
     }
 
     /// A JSON object, with the schema's number first.
-    pub fn object(self, value: Value) {
+    pub fn object(self, value: Value) -> bool {
         let mut object = Map::new();
         object.insert("schema".to_owned(), 1.into());
         if let Value::Object(fields) = value {
             object.extend(fields);
         }
-        self.line(Value::Object(object).to_string());
+        self.line(Value::Object(object).to_string())
     }
 
     /// Rows in columns, two spaces apart, the last one ragged.
@@ -86,6 +103,11 @@ impl Output {
 /// RFC 3339 in UTC, to the millisecond.
 pub fn time(at: Timestamp) -> String {
     format!("{at:.3}")
+}
+
+/// The second, where the reader is.
+pub fn local_time(at: Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// How long ago, in steps that do not flicker.

@@ -51,7 +51,7 @@ impl Folders {
 }
 
 /// Reads a text file of at most `most` bytes.
-pub(super) fn read_text(path: &Path, most: u64) -> Result<String, ConfigError> {
+pub fn read_text(path: &Path, most: u64) -> Result<String, ConfigError> {
     let failed = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
     let file = File::open(path).map_err(|e| failed(words(&e)))?;
     let mut bytes = Vec::new();

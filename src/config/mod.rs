@@ -16,7 +16,7 @@ mod sites;
 
 pub use engine::EngineSettings;
 pub use error::{ConfigError, Warning};
-pub use files::Folders;
+pub use files::{Folders, read_text};
 pub use proxmox::{
     Credentials, Fingerprint, GuestVia, HostPort, JumpHost, Login, NodeSettings, ProxmoxSite, SshSettings, Token,
 };

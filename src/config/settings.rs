@@ -116,8 +116,16 @@ impl Settings {
         }
     }
 
+    /// An error while there is no site at all.
+    pub fn has_sites(&self) -> Result<(), ConfigError> {
+        if self.sites.is_empty() { Err(ConfigError::NoSite(self.none_configured())) } else { Ok(()) }
+    }
+
     fn none_configured(&self) -> String {
-        format!("no site is configured yet; write one into {}, or try `homeroom demo`", self.file.display())
+        format!(
+            "no site is configured yet; write one into {} (README, \"A real cluster\"), or try `homeroom demo`",
+            self.file.display()
+        )
     }
 
     fn names(&self) -> String {

@@ -32,10 +32,13 @@ pub async fn destroy(
     let (_, site) = home.class(lab).await?;
     let named = confirmation.named.as_deref();
     if (site.rules.is_prod() || named.is_some()) && named != Some(lab.as_str()) {
-        return Err(ServiceError::Refused(format!(
-            "{lab} is on the {} site {}; add --confirm {lab} to destroy there",
-            site.rules.environment, site.name
-        )));
+        return Err(ServiceError::Refused(match named {
+            Some(named) => format!("--confirm says {named:?}, and the lab is {lab}; nothing was removed"),
+            None => format!(
+                "{lab} is on the {} site {}; add --confirm {lab} to destroy there",
+                site.rules.environment, site.name
+            ),
+        }));
     }
     let lock = lock(home, lab, RunKind::Destroy).await?;
     let Planned { plan, site, spares } = read_and_plan(home, lab, seats).await?;

@@ -14,7 +14,7 @@ pub enum ServiceError {
     #[error("{lab} has no seat {seat}; it has {}", list(.known))]
     NoSeat { lab: LabName, seat: SeatName, known: Vec<String> },
     /// The plan cannot be made; every reason, each with what to do.
-    #[error("{lab} cannot be planned:\n{}", .problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+    #[error("{lab} cannot be planned:{}", lines(.problems))]
     Problems { lab: LabName, problems: Vec<String> },
     /// What was asked needs a yes that was not given.
     #[error("refused: {0}")]
@@ -32,6 +32,14 @@ pub enum ServiceError {
     Agent(#[from] AgentError),
     #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+/// One on the same line; several below each other.
+fn lines(problems: &[String]) -> String {
+    match problems {
+        [one] => format!(" {one}"),
+        several => several.iter().map(|problem| format!("\n  {problem}")).collect(),
+    }
 }
 
 fn list(names: &[String]) -> String {

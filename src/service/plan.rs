@@ -130,8 +130,11 @@ impl Ground {
     /// An error if a seat is neither defined nor standing.
     fn know(&self, seats: &[SeatName]) -> Result<(), ServiceError> {
         let mut known: Vec<SeatName> = self.class.seats().into_iter().map(|(seat, _)| seat).collect();
-        known.extend(self.progress.seats.iter().map(|row| row.seat.clone()));
-        known.dedup();
+        for row in &self.progress.seats {
+            if !known.contains(&row.seat) {
+                known.push(row.seat.clone());
+            }
+        }
         match seats.iter().find(|seat| !known.contains(seat)) {
             None => Ok(()),
             Some(seat) => Err(ServiceError::NoSeat {

@@ -3,7 +3,6 @@
 use super::{
     Context,
     deploy::{nothing_to_do, watch},
-    lab_and_seats,
 };
 use crate::{
     cli::exit::{CliError, Exit},
@@ -14,12 +13,9 @@ use crate::{
 };
 
 pub async fn deed(context: &Context, what: &[String], deed: Deed) -> Result<Exit, CliError> {
-    let (lab, seats) = lab_and_seats(what)?;
+    let (lab, seats) = context.lab_and_seats(what).await?;
     match carry_out(&context.home, &lab, &seats, deed).await? {
-        Outcome::NothingToDo(plan) => {
-            nothing_to_do(context, &plan);
-            Ok(if deed == Deed::Check { Exit::NotReady } else { Exit::Done })
-        }
-        Outcome::Begun(run) => watch(context, run).await,
+        Outcome::NothingToDo(plan) => Ok(nothing_to_do(context, &plan)),
+        Outcome::Begun(run) => watch(context, run, deed.kind()).await,
     }
 }

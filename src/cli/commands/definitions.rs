@@ -4,16 +4,20 @@ use std::{io::Read, path::Path, process::Command};
 
 use serde_json::json;
 
-use super::{Context, lab};
+use super::Context;
 use crate::{
     cli::{
+        args::Format,
         exit::{CliError, Exit},
         output::time,
     },
-    config::{Settings, definition},
+    config::{Settings, definition, read_text},
     domain::Definition,
     service::definitions::{Applied, apply as put, delete as remove},
 };
+
+/// No definition is longer, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// `apply -f FILE…`: every file is read and checked before the first is stored.
 pub async fn apply(context: &Context, settings: &Settings, files: &[std::path::PathBuf]) -> Result<Exit, CliError> {
@@ -36,26 +40,26 @@ pub async fn apply(context: &Context, settings: &Settings, files: &[std::path::P
 }
 
 fn read(file: &Path, settings: &Settings) -> Result<Definition, CliError> {
-    let io = |source| CliError::Io { doing: format!("cannot read {}", file.display()), source };
     if file == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(io)?;
+        let io = |source| CliError::Io { doing: "cannot read standard input".to_owned(), source };
+        std::io::stdin().take(LONGEST).read_to_string(&mut text).map_err(io)?;
         let here = std::env::current_dir().map_err(io)?;
         return Ok(definition::parse(&text, "standard input", &here, Some(settings))?);
     }
-    let text = std::fs::read_to_string(file).map_err(io)?;
+    let text = read_text(file, LONGEST)?;
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(definition::parse(&text, &file.display().to_string(), folder, Some(settings))?)
 }
 
 /// `get [LAB] [-o toml]`.
-pub async fn get(context: &Context, name: Option<&str>, format: &str) -> Result<Exit, CliError> {
+pub async fn get(context: &Context, name: Option<&str>, format: Format) -> Result<Exit, CliError> {
     let mut stored = match name {
-        Some(name) => vec![context.home.definition(&lab(name)?).await?],
+        Some(name) => vec![context.home.definition(&context.lab(name).await?).await?],
         None => context.home.store.definitions().await?,
     };
     stored.retain(|stored| context.wants(stored.definition.site()));
-    if context.out.json {
+    if context.out.json || format == Format::Json {
         let definitions: Vec<_> = stored
             .iter()
             .map(|s| {
@@ -65,7 +69,9 @@ pub async fn get(context: &Context, name: Option<&str>, format: &str) -> Result<
             })
             .collect();
         context.out.object(json!({ "definitions": definitions }));
-    } else if format == "toml" {
+    } else if stored.is_empty() {
+        context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
+    } else if format == Format::Toml {
         let texts: Vec<_> = stored.iter().map(|s| definition::to_toml(&s.definition)).collect();
         context.out.line(texts.join("\n").trim_end());
     } else {
@@ -97,7 +103,7 @@ fn source(definition: &Definition) -> String {
 
 /// `edit LAB`: the definition in `$EDITOR`; what was typed is kept when it cannot be taken.
 pub async fn edit(context: &Context, settings: &Settings, name: &str) -> Result<Exit, CliError> {
-    let lab = lab(name)?;
+    let lab = context.lab(name).await?;
     let before = context.home.definition(&lab).await?.definition;
     let io = |doing: &str| {
         let doing = doing.to_owned();
@@ -132,19 +138,21 @@ pub async fn edit(context: &Context, settings: &Settings, name: &str) -> Result<
         Err(error) => Err(error.into()),
     };
     match outcome {
+        Ok(outcome) if context.out.json => context.out.object(json!({"lab": lab, "result": outcome.as_str()})),
         Ok(Applied::Unchanged) => context.out.line(format!("{lab} unchanged")),
         Ok(_) => context.out.line(format!("{lab} changed; `homeroom plan {lab}` shows what that means")),
         Err(error) => {
             let (_, kept) = file.keep().map_err(|e| io("cannot keep the edited file")(e.error))?;
-            return Err(CliError::Usage(format!("{error}\nyour text is kept in {}", kept.display())));
+            let exit = error.exit();
+            return Err(CliError::Kept { error: error.to_string(), kept, exit });
         }
-    }
+    };
     Ok(Exit::Done)
 }
 
 /// `delete LAB`.
 pub async fn delete(context: &Context, name: &str) -> Result<Exit, CliError> {
-    let lab = lab(name)?;
+    let lab = context.lab(name).await?;
     remove(&context.home, &lab).await?;
     if context.out.json {
         context.out.object(json!({ "deleted": lab }));

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Context, lab, logs, plan};
+use tokio::sync::mpsc;
+
+use super::{Context, logs, plan};
 use crate::{
     cli::{
         args::Allow,
@@ -10,19 +12,19 @@ use crate::{
         signals::Stopper,
     },
     domain::{
-        MachineState, Plan, RunId,
+        Change, Event, Level, MachineState, Plan, RunId,
         event::{RunKind, RunState},
         plan::{Consent, Verb},
     },
     service::{
-        EventFilter, RunHandle,
+        EventFilter, RunHandle, ServiceError, StoredEvent,
         deploy::{Outcome, Request, deploy as begin},
         follow::follow,
     },
 };
 
 pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> Result<Exit, CliError> {
-    let lab = lab(name)?;
+    let lab = context.lab(name).await?;
     if !yes {
         let planned = crate::service::plan::plan_deploy(&context.home, &lab).await?;
         plan::show(context.out, &planned.plan);
@@ -39,27 +41,26 @@ pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> R
         fix_drift: allow.fix_drift,
     };
     match begin(&context.home, &lab, &Request { consent, ..Request::default() }).await? {
-        Outcome::NothingToDo(plan) => {
-            nothing_to_do(context, &plan);
-            Ok(Exit::Done)
-        }
-        Outcome::Begun(run) => watch(context, run).await,
+        Outcome::NothingToDo(plan) => Ok(nothing_to_do(context, &plan)),
+        Outcome::Begun(run) => watch(context, run, RunKind::Deploy).await,
     }
 }
 
-/// Says that no run was begun, in the form a run's end has.
-pub fn nothing_to_do(context: &Context, plan: &Plan) {
+/// The answer where a run would have had nothing to do. Machines that had to be left alone make it less than done.
+pub fn nothing_to_do(context: &Context, plan: &Plan) -> Exit {
     if context.out.json {
-        let ready = plan.seats.iter().filter(|seat| plan.kind == RunKind::Deploy && seat.verb == Verb::Keep).count();
-        let summary = json!({"run": null, "state": "done", "ready": ready, "failed": 0, "seconds": 0});
-        context.out.object(json!({ "summary": summary }));
+        let ready = if plan.kind == RunKind::Deploy { plan.count(Verb::Keep) } else { 0 };
+        context
+            .out
+            .object(json!({"summary": {"run": null, "state": "done", "ready": ready, "failed": 0, "seconds": 0}}));
     } else {
         plan::show(context.out, plan);
     }
+    if plan.count(Verb::Leave) > 0 { Exit::NotReady } else { Exit::Done }
 }
 
 /// Prints a run's lines until it has ended. The first interrupt winds it down, the second ends the program.
-pub async fn watch(context: &Context, handle: RunHandle) -> Result<Exit, CliError> {
+pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Result<Exit, CliError> {
     let RunHandle { run, lab, stop, mut ended } = handle;
     let began = context.home.clock.monotonic();
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
@@ -70,10 +71,10 @@ pub async fn watch(context: &Context, handle: RunHandle) -> Result<Exit, CliErro
         tokio::select! {
             Some(event) = events.recv() => match event {
                 Ok(event) => {
-                    if let crate::domain::Change::RunEnded { state: end } = event.event.change {
+                    if let Change::RunEnded { state: end } = event.event.change {
                         state = Some(end);
                     }
-                    logs::show(context, &event.event);
+                    show(context, &event.event);
                 }
                 Err(error) => eprintln!("the log cannot be read for now: {error}"),
             },
@@ -107,8 +108,13 @@ pub async fn watch(context: &Context, handle: RunHandle) -> Result<Exit, CliErro
         let seconds = (seconds * 10.0).round() / 10.0;
         context.out.object(json!({"summary": {"run": run, "state": state.as_str(), "ready": ready, "failed": failed, "seconds": seconds}}));
     } else {
-        context.out.line(format!("run {run} {}: {ready} ready, {failed} failed, {seconds:.0} s", state.as_str()));
-        if failed > 0 {
+        let counts = match (kind, failed) {
+            (RunKind::Destroy, 0) => String::new(),
+            (RunKind::Destroy, _) => format!("{failed} failed, "),
+            _ => format!("{ready} ready, {failed} failed, "),
+        };
+        context.out.line(format!("run {run} {}: {counts}{seconds:.0} s", state.as_str()));
+        if failed > 0 && kind == RunKind::Deploy {
             context
                 .out
                 .line(format!("`homeroom status {lab}` shows the reasons; `homeroom deploy {lab} --yes` tries again"));
@@ -117,15 +123,18 @@ pub async fn watch(context: &Context, handle: RunHandle) -> Result<Exit, CliErro
     Ok(state.into())
 }
 
+/// One line of a run. For people, debug lines only when asked for.
+fn show(context: &Context, event: &Event) {
+    if context.out.json || context.verbose || event.level > Level::Debug {
+        logs::show(context, event);
+    }
+}
+
 /// Prints what is already in the journal, up to the end of the run.
-async fn drain(
-    context: &Context,
-    events: &mut tokio::sync::mpsc::Receiver<Result<crate::service::StoredEvent, crate::service::ServiceError>>,
-    run: RunId,
-) {
+async fn drain(context: &Context, events: &mut mpsc::Receiver<Result<StoredEvent, ServiceError>>, run: RunId) {
     while let Some(Ok(event)) = events.recv().await {
-        logs::show(context, &event.event);
-        if event.event.run == run && matches!(event.event.change, crate::domain::Change::RunEnded { .. }) {
+        show(context, &event.event);
+        if event.event.run == run && matches!(event.event.change, Change::RunEnded { .. }) {
             return;
         }
     }

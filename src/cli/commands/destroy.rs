@@ -3,10 +3,11 @@
 use super::{
     Context,
     deploy::{nothing_to_do, watch},
-    lab_and_seats, plan,
+    plan,
 };
 use crate::{
     cli::exit::{CliError, Exit},
+    domain::event::RunKind,
     service::{
         deploy::Outcome,
         destroy::{Confirmation, destroy as begin, plan_destroy},
@@ -14,22 +15,19 @@ use crate::{
 };
 
 pub async fn destroy(context: &Context, what: &[String], yes: bool, confirm: Option<&str>) -> Result<Exit, CliError> {
-    let (lab, seats) = lab_and_seats(what)?;
+    let (lab, seats) = context.lab_and_seats(what).await?;
     if !yes {
         let plan = plan_destroy(&context.home, &lab, &seats).await?;
         plan::show(context.out, &plan);
         if plan.is_empty() {
             return Ok(Exit::Done);
         }
-        eprintln!("not done: add --yes to remove them");
+        eprintln!("not done: `homeroom destroy {} --yes` does it", what.join(" "));
         return Ok(Exit::Refused);
     }
     let confirmation = Confirmation { named: confirm.map(str::to_owned) };
     match begin(&context.home, &lab, &seats, &confirmation).await? {
-        Outcome::NothingToDo(plan) => {
-            nothing_to_do(context, &plan);
-            Ok(Exit::Done)
-        }
-        Outcome::Begun(run) => watch(context, run).await,
+        Outcome::NothingToDo(plan) => Ok(nothing_to_do(context, &plan)),
+        Outcome::Begun(run) => watch(context, run, RunKind::Destroy).await,
     }
 }

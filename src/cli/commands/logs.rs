@@ -1,15 +1,17 @@
 //! `logs`: events, as they were or as they come.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::{Context, lab};
+use super::Context;
 use crate::{
     cli::{
         exit::{CliError, Exit},
         output::time,
         signals::Stopper,
     },
-    domain::{Event, Level, RunId, SeatName},
+    domain::{Change, Event, Level, RunId, SeatName, event::RunState},
     service::{EventFilter, follow::follow},
 };
 
@@ -24,66 +26,107 @@ pub struct Wanted<'a> {
 }
 
 pub async fn logs(context: &Context, wanted: &Wanted<'_>) -> Result<Exit, CliError> {
-    let lab = wanted.lab.map(lab).transpose()?;
-    if let Some(lab) = &lab {
-        context.home.definition(lab).await?;
-    }
+    let lab = match wanted.lab {
+        Some(name) => {
+            let lab = context.lab(name).await?;
+            context.home.definition(&lab).await?;
+            Some(lab)
+        }
+        None => None,
+    };
     let run = wanted.run.map(RunId);
     if let Some(run) = run {
         context.home.store.run(run).await?;
     }
     let seat = wanted.seat.map(SeatName::new).transpose().map_err(|e| CliError::Usage(e.to_string()))?;
-    let usual = if context.verbose { Level::Debug } else { Level::Info };
-    let filter = EventFilter {
-        lab,
-        run,
-        seat,
-        level: Some(wanted.level.unwrap_or(usual)),
-        after: None,
-        last: Some(wanted.last),
-    };
-    if !wanted.follow {
-        for event in context.home.store.events(&filter).await? {
-            show(context, &event.event);
-        }
-        return Ok(Exit::Done);
+    let level = wanted.level.unwrap_or(if context.verbose { Level::Debug } else { Level::Info });
+    let labs = context.labs_wanted().await?;
+    let is_wanted = |event: &Event| event.level >= level && labs.as_ref().is_none_or(|labs| labs.contains(&event.lab));
+    let filter = EventFilter { lab, run, seat, level: Some(level), after: None, last: Some(wanted.last) };
+    if wanted.follow {
+        return follow_lines(context, filter, is_wanted).await;
     }
+    let events = context.home.store.events(&filter).await?;
+    let mut wanted = events.iter().map(|stored| &stored.event).filter(|event| is_wanted(event)).peekable();
+    if wanted.peek().is_none() {
+        context.out.nothing("no lines");
+    }
+    // Ends early when nobody reads any more.
+    let _ = wanted.all(|event| show(context, event));
+    Ok(Exit::Done)
+}
+
+/// Between looks whether anybody still reads, and whether a run that is followed still has a process: wall time.
+const ALIVE_POLL: Duration = Duration::from_secs(1);
+
+/// Lines as they come: those of one run until it has ended, others until an interrupt or until nobody reads.
+async fn follow_lines(
+    context: &Context,
+    filter: EventFilter,
+    is_wanted: impl Fn(&Event) -> bool,
+) -> Result<Exit, CliError> {
+    let run = filter.run;
+    // The line that ends a run must be heard, however quiet it is and whoever's it is.
+    let (seat, filter) = match run {
+        Some(_) => (filter.seat.clone(), EventFilter { level: None, seat: None, ..filter }),
+        None => (None, filter),
+    };
+    let is_wanted = |event: &Event| is_wanted(event) && (seat.is_none() || event.seat == seat);
     let mut stopper = Stopper::new()?;
+    let mut alive = tokio::time::interval(ALIVE_POLL);
     let mut events = follow(context.home.store.clone(), filter);
+    let mut is_over = false;
     loop {
-        tokio::select! {
+        let event = tokio::select! {
+            biased;
             () = stopper.pressed() => return Ok(Exit::Interrupted),
             event = events.recv() => match event {
-                Some(event) => {
-                    let event = event?.event;
-                    show(context, &event);
-                    let ended = matches!(event.change, crate::domain::Change::RunEnded { .. });
-                    if ended && run == Some(event.run) {
-                        return Ok(Exit::Done);
-                    }
-                }
+                Some(event) => event?.event,
                 None => return Ok(Exit::Done),
+            },
+            _ = alive.tick() => {
+                if !context.out.is_read() {
+                    return Ok(Exit::Done);
+                }
+                if is_over {
+                    context.out.nothing("nobody carries this run out any more; `homeroom deploy` goes on from there");
+                    return Ok(Exit::Done);
+                }
+                // One more round, for lines that are on their way.
+                is_over = match run {
+                    Some(run) => !is_alive(context, run).await?,
+                    None => false,
+                };
+                continue;
             }
+        };
+        if is_wanted(&event) && !show(context, &event) {
+            return Ok(Exit::Done);
+        }
+        if matches!(event.change, Change::RunEnded { .. }) && run == Some(event.run) {
+            return Ok(Exit::Done);
         }
     }
 }
 
-/// Prints one event. As JSON every one; for people, debug lines only when asked for.
-pub fn show(context: &Context, event: &Event) {
+/// Whether a process works on the run.
+async fn is_alive(context: &Context, run: RunId) -> Result<bool, CliError> {
+    let (row, _) = context.home.store.run(run).await?;
+    Ok(row.state == RunState::Running && context.home.store.lab_holder(&row.lab).await?.is_some())
+}
+
+/// Prints one event. False when nobody reads any more.
+pub fn show(context: &Context, event: &Event) -> bool {
     if context.out.json {
         let seat = event.seat.as_ref();
-        context.out.object(json!({
+        return context.out.object(json!({
             "at": time(event.at), "seq": event.seq, "run": event.run, "lab": event.lab, "seat": seat,
             "machine": event.machine, "step": event.step, "level": event.level, "message": event.message,
         }));
-        return;
-    }
-    if event.level == Level::Debug && !context.verbose {
-        return;
     }
     let clock = event.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
     let seat = event.seat.as_ref().map_or("", |seat| seat.as_str());
     let step = event.step.map_or("", |step| step.as_str());
     let text = format!("{:<10} {:<12} {:<9} {}", event.lab, seat, step, event.message);
-    context.out.line(format!("{}  {}", context.out.dim(&clock), context.out.levelled(event.level, text.trim_end())));
+    context.out.line(format!("{}  {}", context.out.dim(&clock), context.out.levelled(event.level, text.trim_end())))
 }

@@ -12,12 +12,13 @@ pub mod runs;
 pub mod ssh;
 pub mod status;
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use crate::{
     cli::{exit::CliError, output::Output},
     domain::{LabName, SeatName, SiteName},
     service::Homeroom,
 };
-use std::sync::Arc;
 
 /// What every command has at hand.
 pub struct Context {
@@ -33,27 +34,41 @@ impl Context {
     pub fn wants(&self, site: &SiteName) -> bool {
         self.site.as_ref().is_none_or(|only| only == site)
     }
-}
 
-/// A lab's name as typed.
-pub fn lab(text: &str) -> Result<LabName, CliError> {
-    LabName::new(text).map_err(|e| CliError::Usage(e.to_string()))
-}
-
-/// `LAB` or `LAB/SEAT`, several of the same lab: the lab, and the seats if any are named.
-pub fn lab_and_seats(what: &[String]) -> Result<(LabName, Vec<SeatName>), CliError> {
-    let mut found: Option<LabName> = None;
-    let mut seats = Vec::new();
-    for text in what {
-        let (name, seat) = match text.split_once('/') {
-            Some((name, seat)) => (lab(name)?, Some(SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?)),
-            None => (lab(text)?, None),
-        };
-        if found.as_ref().is_some_and(|known| *known != name) {
-            return Err(CliError::Usage("one lab at a time: every LAB/SEAT must be of the same lab".to_owned()));
+    /// A lab's name as typed. With `--site`, the lab must be on that site.
+    pub async fn lab(&self, text: &str) -> Result<LabName, CliError> {
+        let lab = LabName::new(text).map_err(|e| CliError::Usage(e.to_string()))?;
+        if let Some(only) = &self.site {
+            let stored = self.home.definition(&lab).await?;
+            let site = stored.definition.site();
+            if site != only {
+                return Err(CliError::Usage(format!("{lab} is on site {site}, not on {only}; leave --site out")));
+            }
         }
-        found = Some(name);
-        seats.extend(seat);
+        Ok(lab)
     }
-    found.map(|lab| (lab, seats)).ok_or_else(|| CliError::Usage("name a lab".to_owned()))
+
+    /// `LAB` or `LAB/SEAT`, several of the same lab: the lab, and the seats if any are named.
+    pub async fn lab_and_seats(&self, what: &[String]) -> Result<(LabName, Vec<SeatName>), CliError> {
+        let mut found: Option<LabName> = None;
+        let mut seats = Vec::new();
+        for text in what {
+            let (name, seat) = text.split_once('/').map_or((text.as_str(), None), |(name, seat)| (name, Some(seat)));
+            let name = self.lab(name).await?;
+            if found.as_ref().is_some_and(|known| *known != name) {
+                return Err(CliError::Usage("one lab at a time: every LAB/SEAT must be of the same lab".to_owned()));
+            }
+            found = Some(name);
+            seats.extend(seat.map(SeatName::new).transpose().map_err(|e| CliError::Usage(e.to_string()))?);
+        }
+        found.map(|lab| (lab, seats)).ok_or_else(|| CliError::Usage("name a lab".to_owned()))
+    }
+
+    /// The labs on the site asked for; none when every site is.
+    pub async fn labs_wanted(&self) -> Result<Option<BTreeSet<LabName>>, CliError> {
+        let Some(site) = &self.site else { return Ok(None) };
+        let stored = self.home.store.definitions().await?;
+        let here = stored.iter().map(|stored| &stored.definition).filter(|definition| definition.site() == site);
+        Ok(Some(here.map(|definition| definition.name().clone()).collect()))
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, lab};
+use super::Context;
 use crate::{
     cli::{
         exit::{CliError, Exit},
@@ -21,7 +21,7 @@ use crate::{
 const WOULD_CHANGE: u8 = 2;
 
 pub async fn plan(context: &Context, name: &str, detailed: bool) -> Result<Exit, CliError> {
-    let planned = plan_deploy(&context.home, &lab(name)?).await?;
+    let planned = plan_deploy(&context.home, &context.lab(name).await?).await?;
     show(context.out, &planned.plan);
     Ok(if detailed && !planned.plan.is_empty() { Exit::Command(WOULD_CHANGE) } else { Exit::Done })
 }
@@ -37,13 +37,18 @@ pub fn show(out: Output, plan: &Plan) {
         .filter(|verb| plan.count(*verb) > 0)
         .map(|verb| format!("{} {}", plan.count(verb), verb.as_str()))
         .collect::<Vec<_>>();
-    if plan.is_empty() {
-        let standing = if plan.kind == RunKind::Deploy {
-            format!(", {} machines stand as defined", plan.seats.len())
-        } else {
-            String::new()
-        };
-        out.line(format!("{}: nothing to do{standing}", plan.lab));
+    let left = plan.count(Verb::Leave);
+    if plan.is_empty() && left > 0 {
+        out.line(format!(
+            "{} {} on {}: nothing can be done, {left} left alone",
+            plan.kind.as_str(),
+            plan.lab,
+            plan.site
+        ));
+    } else if plan.is_empty() && plan.kind == RunKind::Deploy {
+        out.line(format!("{}: nothing to do, {} machines stand as defined", plan.lab, plan.seats.len()));
+    } else if plan.is_empty() {
+        out.line(format!("{}: nothing to do, it has no machines", plan.lab));
     } else {
         out.line(format!("{} {} on {}: {}", plan.kind.as_str(), plan.lab, plan.site, counts.join(", ")));
     }

@@ -3,14 +3,14 @@
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{Context, lab};
+use super::Context;
 use crate::{
     cli::exit::{CliError, Exit},
     service::roster::{RosterRow, roster as rows_of},
 };
 
 pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, CliError> {
-    let lab = lab(name)?;
+    let lab = context.lab(name).await?;
     let rows = rows_of(&context.home, &lab).await?;
     if context.out.json {
         let seats: Vec<_> = rows

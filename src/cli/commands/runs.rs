@@ -8,7 +8,7 @@ use super::{Context, plan, status::step_json};
 use crate::{
     cli::{
         exit::{CliError, Exit},
-        output::time,
+        output::{local_time, time},
     },
     domain::{Progress, RunId, event::RunState, progress::fold},
     service::{EventFilter, RunRow, ServiceError},
@@ -18,7 +18,10 @@ use crate::{
 const LISTED: u32 = 200;
 
 pub async fn list(context: &Context) -> Result<Exit, CliError> {
-    let runs = context.home.store.runs(None, LISTED).await?;
+    let mut runs = context.home.store.runs(None, LISTED).await?;
+    if let Some(wanted) = context.labs_wanted().await? {
+        runs.retain(|run| wanted.contains(&run.lab));
+    }
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for run in &runs {
@@ -29,13 +32,15 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
             run.lab.to_string(),
             run.kind.as_str().to_owned(),
             state,
-            time(run.started_at),
+            local_time(run.started_at),
             took(run).map(|t| format!("{} s", t.as_secs())).unwrap_or_default(),
             run.owner.clone(),
         ]);
     }
     if context.out.json {
         context.out.object(json!({ "runs": values }));
+    } else if rows.is_empty() {
+        context.out.nothing("nothing was run yet");
     } else {
         context.out.table(["RUN", "LAB", "WHAT", "STATE", "STARTED", "TOOK", "BY"], &rows);
     }

@@ -2,7 +2,9 @@
 
 use std::{io::Write, time::Duration};
 
-use super::{Context, lab_and_seats};
+use serde_json::json;
+
+use super::Context;
 use crate::{
     cli::exit::{CliError, Exit},
     service::shell::target,
@@ -13,20 +15,31 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(3600);
 
 /// `ssh LAB/SEAT -- CMD`: what the command prints, and its exit code.
 pub async fn run(context: &Context, what: &str, command: &[String]) -> Result<Exit, CliError> {
-    let (lab, seats) = lab_and_seats(&[what.to_owned()])?;
+    let (lab, seats) = context.lab_and_seats(&[what.to_owned()]).await?;
     let [seat] = seats.as_slice() else {
         return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
     };
     let (site, target) = target(&context.home, &lab, seat).await?;
-    let line = command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let line = match command {
+        // As OpenSSH does: a line for the shell there.
+        [line] => line.clone(),
+        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    };
     let output = site.shell.run(&target, &line, COMMAND_WITHIN).await.map_err(crate::service::ServiceError::from)?;
+    if context.out.json {
+        context.out.object(json!({"lab": lab, "seat": seat, "code": output.code,
+                                  "stdout": output.stdout, "stderr": output.stderr}));
+        return Ok(ended(output.code));
+    }
     // Whoever reads may have gone; the command's own end is still the answer.
     let _ = std::io::stdout().write_all(output.stdout.as_bytes());
     let _ = std::io::stderr().write_all(output.stderr.as_bytes());
-    Ok(match output.code {
-        Some(code) => Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)),
-        None => Exit::Failed,
-    })
+    Ok(ended(output.code))
+}
+
+/// The command's own exit code; none when it was ended by a signal.
+fn ended(code: Option<i32>) -> Exit {
+    code.map_or(Exit::Failed, |code| Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)))
 }
 
 /// A word as one POSIX shell word; plain ones stay as they are.

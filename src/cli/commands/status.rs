@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, lab};
+use super::Context;
 use crate::{
     cli::{
         exit::{CliError, Exit},
@@ -15,7 +15,7 @@ use crate::{
 /// `status [LAB]`. A lab that is not ready ends in exit code 3.
 pub async fn status(context: &Context, name: Option<&str>) -> Result<Exit, CliError> {
     let Some(name) = name else { return overview(context).await };
-    let status = lab_status(&context.home, &lab(name)?).await?;
+    let status = lab_status(&context.home, &context.lab(name).await?).await?;
     if context.out.json {
         context.out.object(lab_json(&status));
     } else {
@@ -62,6 +62,10 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
     let labs = all_status(&context.home, context.site.as_ref()).await?;
     if context.out.json {
         context.out.object(json!({ "labs": labs.iter().map(lab_json).collect::<Vec<_>>() }));
+        return Ok(Exit::Done);
+    }
+    if labs.is_empty() {
+        context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
         return Ok(Exit::Done);
     }
     let rows: Vec<_> = labs
@@ -121,6 +125,10 @@ pub async fn machines(context: &Context) -> Result<Exit, CliError> {
             })
         })
         .collect();
+    if rows.is_empty() {
+        context.out.nothing("no lab has machines; `homeroom deploy LAB --yes` makes them");
+        return Ok(Exit::Done);
+    }
     context.out.table(["LAB", "SEAT", "NAME", "NODE", "VMID", "STATE", "ADDRESS", "REASON"], &rows);
     Ok(Exit::Done)
 }
