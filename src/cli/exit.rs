@@ -57,7 +57,7 @@ pub enum CliError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Service(#[from] ServiceError),
+    Service(Box<ServiceError>),
     /// What was typed in an editor cannot be taken, and is not lost.
     #[error("{error}\nyour text is kept in {}", kept.display())]
     Kept { error: String, kept: PathBuf, exit: Exit },
@@ -71,9 +71,15 @@ fn plain(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
+impl From<ServiceError> for CliError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(Box::new(error))
+    }
+}
+
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
-        Self::Service(error.into())
+        ServiceError::from(error).into()
     }
 }
 
@@ -83,7 +89,7 @@ impl CliError {
             Self::Usage(_) | Self::Config(_) => Exit::Usage,
             Self::Kept { exit, .. } => *exit,
             Self::Io { .. } => Exit::Failed,
-            Self::Service(error) => match error {
+            Self::Service(error) => match &**error {
                 ServiceError::NoSite { .. } | ServiceError::NoSeat { .. } | ServiceError::Problems { .. } => {
                     Exit::Usage
                 }

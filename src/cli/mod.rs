@@ -26,7 +26,7 @@ impl From<WireError> for CliError {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Config(error) => Self::Config(error),
-            WireError::Service(error) => Self::Service(error),
+            WireError::Service(error) => error.into(),
             WireError::Site { .. } => Self::Usage(error.to_string()),
         }
     }
