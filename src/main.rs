@@ -95,8 +95,10 @@ async fn simulate(args: SimArgs) -> Result<Exit, CliError> {
         }
         None => (stage.bare(throw_away.path()).await?, throw_away.path().to_owned(), None),
     };
+    // Heard before anybody knows that there is something to stop.
+    let mut stopper = cli::Stopper::new()?;
     println!("{}", demo::announcement(&cluster, &folder, config.as_deref()));
-    cli::until_told_to_stop().await?;
+    stopper.pressed().await;
     cluster.shutdown().await;
     Ok(Exit::Done)
 }

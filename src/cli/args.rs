@@ -8,8 +8,8 @@ use crate::domain::{Level, SiteName};
 
 /// Below the list of commands.
 const AFTER: &str = "Without a command: the dashboard.\n\n\
-    Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 some machines are not ready,\n\
-    4 refused (not confirmed, held by another run), 130 interrupted.";
+    Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not every machine is\n\
+    ready, 4 refused (not confirmed, held by another run), 130 interrupted.";
 /// Heads the options every command takes.
 const EVERYWHERE: &str = "Options of every command";
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub use args::{Args, Command, Global, SimArgs};
 pub use exit::{CliError, Exit};
+pub use signals::Stopper;
 
 use self::{
     args::RunsCommand,
@@ -90,10 +91,4 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
             Err(CliError::Usage("this command is not one of the headless ones".to_owned()))
         }
     }
-}
-
-/// Waits for SIGINT or SIGTERM.
-pub async fn until_told_to_stop() -> Result<(), CliError> {
-    signals::Stopper::new()?.pressed().await;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod auth;
 mod chaos;
+mod cli;
 mod config;
 mod definition;
 mod definition_printing;

@@ -1,0 +1,10 @@
+//! The command line, through the real binary: words, exit codes and JSON fields are what other programs hold on to.
+
+pub mod desk;
+
+mod definitions;
+mod help;
+mod pipes;
+mod runs;
+mod sim;
+mod work;
