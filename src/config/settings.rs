@@ -122,10 +122,7 @@ impl Settings {
     }
 
     fn none_configured(&self) -> String {
-        format!(
-            "no site is configured yet; write one into {} (README, \"A real cluster\"), or try `homeroom demo`",
-            self.file.display()
-        )
+        format!("no site is configured yet; write one into {}, or try `homeroom demo`", self.file.display())
     }
 
     fn names(&self) -> String {

@@ -80,7 +80,9 @@ struct Ground {
 
 impl Ground {
     async fn read(home: &Homeroom, lab: &LabName, templates: bool) -> Result<Self, ServiceError> {
-        let (class, site) = home.class(lab).await?;
+        let (mut class, site) = home.class(lab).await?;
+        // The user a login is tried as must be one that cloud-init makes.
+        class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
         let (progress, _) = home.store.progress(lab).await?;
         let view = site.cluster.view().await?;
         let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };

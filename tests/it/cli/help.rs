@@ -41,8 +41,8 @@ async fn only_commands_that_are_built_are_offered() {
 async fn without_anything_configured_each_command_says_what_comes_first() {
     let home = tempfile::tempdir().unwrap();
     let no_site = format!(
-        "homeroom: no site is configured yet; write one into {}/.config/homeroom/config.toml \
-         (README, \"A real cluster\"), or try `homeroom demo`",
+        "homeroom: no site is configured yet; write one into {}/.config/homeroom/config.toml, \
+         or try `homeroom demo`",
         home.path().display()
     );
     let no_lab = "no lab is defined; `homeroom apply -f FILE` stores one";
