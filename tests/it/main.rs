@@ -1,6 +1,7 @@
 //! The one integration-test binary: every module drives the program through its public doors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod architecture;
 mod auth;
 mod chaos;
 mod cli;
