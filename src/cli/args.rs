@@ -131,16 +131,19 @@ pub enum Command {
     },
     /// Start machines that are off, and prove them
     Start {
+        /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
     },
     /// Shut machines down
     Stop {
+        /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
     },
     /// Shut machines down, start them and prove them
     Restart {
+        /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
     },

@@ -109,8 +109,8 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
         context.out.object(json!({"summary": {"run": run, "state": state.as_str(), "ready": ready, "failed": failed, "seconds": seconds}}));
     } else {
         let counts = match (kind, failed) {
-            (RunKind::Destroy, 0) => String::new(),
-            (RunKind::Destroy, _) => format!("{failed} failed, "),
+            (RunKind::Destroy | RunKind::Stop, 0) => String::new(),
+            (RunKind::Destroy | RunKind::Stop, _) => format!("{failed} failed, "),
             _ => format!("{ready} ready, {failed} failed, "),
         };
         context.out.line(format!("run {run} {}: {counts}{seconds:.0} s", state.as_str()));

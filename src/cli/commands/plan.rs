@@ -47,8 +47,10 @@ pub fn show(out: Output, plan: &Plan) {
         ));
     } else if plan.is_empty() && plan.kind == RunKind::Deploy {
         out.line(format!("{}: nothing to do, {} machines stand as defined", plan.lab, plan.seats.len()));
-    } else if plan.is_empty() {
+    } else if plan.is_empty() && plan.kind == RunKind::Destroy {
         out.line(format!("{}: nothing to do, it has no machines", plan.lab));
+    } else if plan.is_empty() {
+        out.line(format!("{}: nothing to do", plan.lab));
     } else {
         out.line(format!("{} {} on {}: {}", plan.kind.as_str(), plan.lab, plan.site, counts.join(", ")));
     }

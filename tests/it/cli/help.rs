@@ -6,8 +6,7 @@ use super::desk::{answer, bare};
 async fn every_command_says_what_it_takes_at_eighty_columns() {
     let home = tempfile::tempdir().unwrap();
     let mut all = String::new();
-    let commands =
-        "apply get edit delete plan deploy destroy cancel status check nodes machines runs logs roster ssh sim demo";
+    let commands = "apply get edit delete plan deploy destroy cancel status check start stop restart nodes machines runs logs roster ssh sim demo";
     for command in ["", "runs show"].into_iter().chain(commands.split(' ')) {
         let mut homeroom = bare(home.path());
         homeroom.args(command.split_whitespace()).arg("--help");
@@ -28,7 +27,7 @@ async fn every_command_says_what_it_takes_at_eighty_columns() {
 #[tokio::test]
 async fn only_commands_that_are_built_are_offered() {
     let home = tempfile::tempdir().unwrap();
-    for command in ["rollback", "start", "rebuild", "snapshot", "exec", "console", "join", "serve", "doctor"] {
+    for command in ["rollback", "rebuild", "snapshot", "exec", "console", "join", "serve", "doctor"] {
         let mut homeroom = bare(home.path());
         homeroom.arg(command);
         let said = answer(homeroom, "").await;
