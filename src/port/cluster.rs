@@ -27,8 +27,8 @@ pub enum SiteError {
     #[error("{what}: {site} does not accept the token: {words}; check its id, secret and expiry")]
     Unauthorized { what: String, site: String, words: Clean },
     /// A password login was refused, or cannot be made by a program.
-    #[error("{what}: {site} does not let {user} in: {words}; {next}")]
-    LoginRefused { what: String, site: String, user: String, words: Clean, next: String },
+    #[error("{what}: refused: {words}; {next}")]
+    LoginRefused { what: String, words: Clean, next: String },
     /// 403, in Proxmox's words, which name path and privilege.
     #[error("{what}: {words}; grant the privilege on that path to the token and its user")]
     Forbidden { what: String, words: Clean },

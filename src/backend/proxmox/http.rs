@@ -117,9 +117,9 @@ impl Transport {
         }
         let ticket = login.ticket(self, Some(ticket.number)).await?;
         match self.round(ask, &ticket.headers(writes)).await {
-            Err(SiteError::Unauthorized { what, site, words }) => {
+            Err(SiteError::Unauthorized { what, words, .. }) => {
                 let next = "the ticket just given is not taken: compare the clocks of the nodes".to_owned();
-                Err(SiteError::LoginRefused { what, site, user: login.user.clone(), words, next })
+                Err(SiteError::LoginRefused { what, words, next })
             }
             other => other,
         }

@@ -51,7 +51,7 @@ const REST: Duration = Duration::from_secs(5 * 60);
 /// What goes along with every request, and what is known of it.
 pub(super) enum Badge {
     Token(HeaderMap),
-    Login(Login),
+    Login(Box<Login>),
 }
 
 impl Badge {
@@ -66,7 +66,8 @@ impl Badge {
                 if password.expose_secret().is_empty() {
                     return Err(ConnectionError::Password);
                 }
-                Ok(Self::Login(Login { user, password, desk: Mutex::default(), tries: AtomicU64::new(0) }))
+                let login = Login { user, password, desk: Mutex::default(), tries: AtomicU64::new(0) };
+                Ok(Self::Login(Box::new(login)))
             }
         }
     }
@@ -74,7 +75,7 @@ impl Badge {
 
 /// A user with a password, and the ticket in hand.
 pub(super) struct Login {
-    pub user: String,
+    user: String,
     password: SecretString,
     desk: Mutex<Desk>,
     /// Logins tried so far.
@@ -166,29 +167,25 @@ impl Login {
         let form = Form::new().with("username", &self.user).with("password", password.expose_secret());
         let ask = Ask::post(what.clone(), path(&["access", "ticket"])).form(form).harmless();
         let data = match window.ask(ask).await {
-            Err(SiteError::Unauthorized { what, site, words }) => {
+            Err(SiteError::Unauthorized { what, words, .. }) => {
                 return Err(SiteError::LoginRefused {
                     what,
-                    site,
-                    user: self.user.clone(),
                     words,
                     next: "check user, realm and password under `login`".to_owned(),
                 });
             }
             other => other?,
         };
-        self.read(window.site(), number, now, &data, what)
+        self.read(number, now, &data, what)
     }
 
-    fn read(&self, site: &str, number: u64, now: Timestamp, data: &Value, what: String) -> Result<Ticket, SiteError> {
+    fn read(&self, number: u64, now: Timestamp, data: &Value, what: String) -> Result<Ticket, SiteError> {
         let malformed = |why: &str| SiteError::Malformed { what: what.clone(), why: Clean::new(why) };
         let fields = Fields::of(data).map_err(|why| malformed(&why))?;
         let ticket = fields.raw("ticket").unwrap_or_default();
         if fields.flag("NeedTFA") || ticket.starts_with("PVE:!tfa!") {
             return Err(SiteError::LoginRefused {
                 what,
-                site: site.to_owned(),
-                user: self.user.clone(),
                 words: Clean::new("the account has a second factor, which a program cannot give"),
                 next: format!(
                     "make an API token instead (`pveum user token add {} homeroom --privsep 0`) and set `token`",
