@@ -13,8 +13,8 @@ use secrecy::ExposeSecret;
 
 use crate::{
     backend::{
-        proxmox::{Connection, Credentials, Limits, Proxmox, Trust},
-        ssh::{Qm, Ssh, SshSettings, keys::KeyFiles},
+        proxmox::{Connection, Credentials, Limits, Proxmox, Trust, known, parse_fingerprint},
+        ssh::{self, Qm, Ssh, SshSettings, keys::KeyFiles},
     },
     config::{self, ConfigError, HostPort, ProxmoxSite, Settings, StoreSettings, Token},
     deploy::Tuning,
@@ -58,13 +58,26 @@ pub async fn homeroom(
     access: Access,
     hide: &(dyn Fn(&str) + Sync),
 ) -> Result<Homeroom, WireError> {
+    let (home, left_out) = what_can_be_built(settings, access, hide).await?;
+    match left_out.into_iter().next() {
+        None => Ok(home),
+        Some((_, error)) => Err(error),
+    }
+}
+
+/// The same without the sites that cannot be built, which are named with the reason.
+pub async fn what_can_be_built(
+    settings: &Settings,
+    access: Access,
+    hide: &(dyn Fn(&str) + Sync),
+) -> Result<(Homeroom, Vec<(SiteName, WireError)>), WireError> {
     let options = Options { shared: settings.store.shared, read_only: access == Access::Monitor };
     let store = SqliteStore::open(&settings.store.path, options).await.map_err(ServiceError::from)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock::new(settings.clock.speed));
     let mut ssh_settings = SshSettings::new(settings.store.known_hosts());
     ssh_settings.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     let ssh = Arc::new(Ssh::new(ssh_settings));
-    let mut sites = BTreeMap::new();
+    let (mut sites, mut left_out) = (BTreeMap::new(), Vec::new());
     for (name, site) in &settings.sites {
         let Some(proxmox) = site.proxmox() else { continue };
         let rules = SiteRules {
@@ -77,13 +90,20 @@ pub async fn homeroom(
             port: GUEST_SSH_PORT,
             guest_via: guest_via(proxmox),
         };
-        let cluster = Arc::new(cluster(name, proxmox, access, clock.clone(), hide)?);
+        let cluster = match cluster(name, proxmox, &settings.store, access, clock.clone(), hide) {
+            Ok(cluster) => Arc::new(cluster),
+            Err(error) => {
+                left_out.push((name.clone(), error));
+                continue;
+            }
+        };
         let nodes: Arc<dyn NodeLogins> = Arc::new(node_table(proxmox));
         let targets = nodes.clone();
         let agent_by_node = Qm::new((*ssh).clone(), move |node| Some(targets.target(node)));
         let site = Site {
             name: name.clone(),
             rules,
+            inspect: cluster.clone(),
             agent_by_api: cluster.clone(),
             agent_by_node: Arc::new(agent_by_node),
             cluster,
@@ -92,7 +112,7 @@ pub async fn homeroom(
         };
         sites.insert(name.clone(), Arc::new(site));
     }
-    Ok(Homeroom {
+    let home = Homeroom {
         store: Arc::new(store) as Arc<dyn Store>,
         sites,
         clock,
@@ -101,7 +121,27 @@ pub async fn homeroom(
         pace: Pace { idle: settings.engine.poll_idle, busy: settings.engine.poll_run },
         proof_max_age: settings.engine.proof_max_age,
         owner: owner(),
-    })
+    };
+    Ok((home, left_out))
+}
+
+/// Writes down that an address of a site shows this certificate (as Proxmox prints fingerprints).
+pub fn trust_certificate(
+    store: &StoreSettings,
+    site: &SiteName,
+    endpoint: &str,
+    fingerprint: &str,
+) -> Result<(), WireError> {
+    let file = store.certificates();
+    let wrong = |why: String| WireError::Site { site: site.clone(), why };
+    let bytes = parse_fingerprint(fingerprint).ok_or_else(|| wrong(format!("{fingerprint:?} is no fingerprint")))?;
+    known::trust(&file, site.as_str(), endpoint, &bytes, store.trust_mode())
+        .map_err(|e| wrong(format!("cannot write {}: {e}", file.display())))
+}
+
+/// Writes down that a host shows this SSH key; with `instead`, in place of the one on record.
+pub fn trust_host_key(store: &StoreSettings, host: &str, key: &str, instead: bool) -> std::io::Result<()> {
+    ssh::write_down(&store.known_hosts(), host, key, store.trust_mode(), instead)
 }
 
 /// What a store is known by, and its keys, before there is a configuration to build the rest from.
@@ -127,6 +167,7 @@ const GUEST_SSH_PORT: u16 = 22;
 fn cluster(
     name: &SiteName,
     site: &ProxmoxSite,
+    store: &StoreSettings,
     access: Access,
     clock: Arc<dyn Clock>,
     hide: &dyn Fn(&str),
@@ -154,7 +195,10 @@ fn cluster(
     } else if let Some(file) = &site.ca_file {
         Trust::CaFile(std::fs::read(file).map_err(|e| wrong(format!("cannot read ca_file {}: {e}", file.display())))?)
     } else {
-        Trust::SystemRoots
+        let file = store.certificates();
+        let learned = known::trusted(&file, name.as_str())
+            .map_err(|e| wrong(format!("cannot read {}: {e}", file.display())))?;
+        if learned.is_empty() { Trust::SystemRoots } else { Trust::Learned(learned) }
     };
     let connection = Connection {
         site: name.to_string(),

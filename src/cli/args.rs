@@ -193,6 +193,17 @@ pub enum Command {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// Look the sites over: what will hurt, why, and how to mend it. Changes nothing on them
+    Doctor {
+        /// Only this site
+        site: Option<String>,
+        /// Trust certificates and SSH host keys seen for the first time (asks), or those given by fingerprint
+        #[arg(long, num_args = 0.., value_name = "FINGERPRINT")]
+        trust: Option<Vec<String>>,
+        /// With --trust: do not ask
+        #[arg(long, requires = "trust")]
+        yes: bool,
+    },
     /// A simulated cluster that other programs can use
     Sim(SimArgs),
     /// The dashboard on a simulated cluster; leaves nothing behind

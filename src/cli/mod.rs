@@ -14,7 +14,7 @@ pub use signals::Stopper;
 
 use self::{
     args::RunsCommand,
-    commands::{Context, check, definitions, deploy, destroy, inventory, logs, plan, roster, runs, ssh, status},
+    commands::{Context, check, definitions, deploy, destroy, doctor, inventory, logs, plan, roster, runs, ssh, status},
     output::Output,
 };
 use crate::{
@@ -53,10 +53,38 @@ pub async fn run(
     command: Command,
     hide: &(dyn Fn(&str) + Sync),
 ) -> Result<Exit, CliError> {
-    let home = Arc::new(wire::homeroom(settings, Access::Full, hide).await?);
     let out = Output::new(global.json);
+    if let Command::Doctor { site, trust, yes } = command {
+        return examine(global, settings, out, site, trust, yes, hide).await;
+    }
+    let home = Arc::new(wire::homeroom(settings, Access::Full, hide).await?);
     let context = Context { home, out, verbose: global.verbose, site: global.site.clone() };
     dispatch(&context, settings, command).await
+}
+
+/// `doctor` builds what it can by itself: a site that cannot be built is one of its findings.
+async fn examine(
+    global: &Global,
+    settings: &Settings,
+    out: Output,
+    site: Option<String>,
+    trust: Option<Vec<String>>,
+    yes: bool,
+    hide: &(dyn Fn(&str) + Sync),
+) -> Result<Exit, CliError> {
+    // `--trust campus`: the word behind the flag is the site after all.
+    let (fingerprints, sites): (Vec<_>, Vec<_>) =
+        trust.iter().flatten().cloned().partition(|word| doctor::is_fingerprint(word));
+    let mut sites = site.into_iter().chain(sites).chain(global.site.as_ref().map(ToString::to_string));
+    let site = match sites.next() {
+        Some(name) => Some(settings.site(&name)?.name.clone()),
+        None => None,
+    };
+    if let Some(other) = sites.find(|other| site.as_ref().is_none_or(|site| site.as_str() != other)) {
+        return Err(CliError::Usage(format!("one site at a time, or all: {other} is one too many")));
+    }
+    let trust = trust.is_some().then_some(doctor::Trust { fingerprints, yes });
+    doctor::doctor(out, settings, site.as_ref(), trust.as_ref(), hide).await
 }
 
 async fn dispatch(context: &Context, settings: &Settings, command: Command) -> Result<Exit, CliError> {
@@ -87,7 +115,7 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         }
         Command::Roster { lab, csv } => roster::roster(context, &lab, csv).await,
         Command::Ssh { what, command } => ssh::run(context, &what, &command).await,
-        Command::Sim(_) | Command::Demo { .. } => {
+        Command::Sim(_) | Command::Demo { .. } | Command::Doctor { .. } => {
             Err(CliError::Usage("this command is not one of the headless ones".to_owned()))
         }
     }

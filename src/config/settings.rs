@@ -71,6 +71,16 @@ impl StoreSettings {
         self.folder().join("known_hosts")
     }
 
+    /// Certificates homeroom was told to trust.
+    pub fn certificates(&self) -> PathBuf {
+        self.folder().join("certificates.toml")
+    }
+
+    /// What those two files allow: their owner alone, or the team.
+    pub fn trust_mode(&self) -> u32 {
+        if self.shared { 0o660 } else { 0o600 }
+    }
+
     /// The folder of the labs' private keys.
     pub fn keys(&self) -> PathBuf {
         self.folder().join("keys")

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod clock;
 pub mod cluster;
+pub mod inspect;
 pub mod keys;
 pub mod shell;
 pub mod store;
@@ -11,6 +12,7 @@ pub mod store;
 pub use agent::GuestAgent;
 pub use clock::Clock;
 pub use cluster::{Cluster, SiteError};
+pub use inspect::Inspect;
 pub use keys::KeyRing;
 pub use shell::RemoteShell;
 pub use store::{Store, StoreError};

@@ -40,11 +40,17 @@ pub enum ShellError {
     Unreachable { host: String, why: Clean },
     /// Nobody has trusted this key yet. `host` is spelt as known_hosts spells it (`[host]:port` off
     /// port 22), `key` is the key shown, `TYPE BASE64`: together what trusting it takes.
-    #[error("{host} shows a host key nobody trusted yet: {fingerprint}")]
+    #[error(
+        "{host} shows a host key nobody trusted yet: {fingerprint}; compare it with what `ssh-keygen -lf \
+         /etc/ssh/ssh_host_ed25519_key.pub` prints there, then run `homeroom doctor --trust {fingerprint}`"
+    )]
     UnknownHost { host: String, fingerprint: String, key: String },
-    /// Another key than the one on record.
-    #[error("{host} shows {fingerprint}, another host key than the one on record; find out why before trusting it")]
-    WrongHost { host: String, fingerprint: String },
+    /// Another key than the one on record, whose fingerprint is `known`; `key` is the key shown, `TYPE BASE64`.
+    #[error(
+        "{host} shows another host key than the one on record: {fingerprint}, not {known}; find out why \
+         before trusting it"
+    )]
+    WrongHost { host: String, fingerprint: String, known: String, key: String },
     #[error("{host}: {user} is not let in: {why}")]
     Denied { host: String, user: String, why: Clean },
     #[error("{host}: {why}")]

@@ -5,6 +5,7 @@ pub mod check;
 pub mod definitions;
 pub mod deploy;
 pub mod destroy;
+pub mod doctor;
 pub mod error;
 pub mod follow;
 mod logins;

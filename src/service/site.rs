@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     domain::{NodeName, SiteName, name::VmidRange},
-    port::{Cluster, GuestAgent, RemoteShell, SiteError, shell::ShellTarget},
+    port::{Cluster, GuestAgent, Inspect, RemoteShell, SiteError, shell::ShellTarget},
 };
 
 /// What the configuration says about a site, beyond how to reach it.
@@ -53,6 +53,8 @@ pub struct Site {
     pub name: SiteName,
     pub rules: SiteRules,
     pub cluster: Arc<dyn Cluster>,
+    /// For looking it over.
+    pub inspect: Arc<dyn Inspect>,
     /// Guest agents through the cluster's API.
     pub agent_by_api: Arc<dyn GuestAgent>,
     /// Guest agents through `qm` on the nodes.

@@ -23,7 +23,7 @@ use super::{
     ask::Ask,
     error::{Answer, Asked, Failed, read},
     login::{Badge, Window},
-    trust,
+    trust::{self, Trust},
 };
 use crate::{
     domain::{Clean, NodeName},
@@ -57,7 +57,8 @@ pub(super) struct Transport {
     /// A new connection for every request, so that none is lost to a connection that just went stale.
     writer: Client,
     limits: Limits,
-    badge: Badge,
+    pub(super) badge: Badge,
+    pub(super) trust: Trust,
     clock: Arc<dyn Clock>,
 }
 
@@ -95,18 +96,41 @@ impl Transport {
                 .map_err(|e| ConnectionError::Tls(e.to_string()))
         };
         let health = Mutex::new(Health { preferred: 0, down: vec![None; endpoints.len()] });
-        Ok(Self { site, endpoints, health, reader: client(16)?, writer: client(0)?, limits, badge, clock })
+        Ok(Self { site, endpoints, health, reader: client(16)?, writer: client(0)?, limits, badge, trust, clock })
     }
 
     pub fn site(&self) -> &str {
         &self.site
     }
 
+    /// The addresses as configured.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.endpoints.iter().map(|endpoint| endpoint.base.clone()).collect()
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sends to one address alone.
+    pub async fn send_to(&self, endpoint: &str, ask: Ask) -> Result<Value, SiteError> {
+        let headers = match &self.badge {
+            Badge::Token(headers, _) => headers.clone(),
+            Badge::Login(login) => login.ticket(self, None).await?.headers(false),
+        };
+        let index = self.endpoints.iter().position(|known| known.base == endpoint).unwrap_or_default();
+        match self.once(index, &ask, &headers).await {
+            Ok(data) => Ok(data),
+            Err(Failed::Answered(error)) => Err(error),
+            Err(failed) => Err(self.sum_up(ask, vec![(index, failed)])),
+        }
+    }
+
     /// Sends with the site's credentials, and gives the answer's `data`. A ticket no longer taken is made
     /// anew once: a 401 means that nothing was done.
     pub async fn send(&self, ask: Ask) -> Result<Value, SiteError> {
         let login = match &self.badge {
-            Badge::Token(headers) => return self.round(ask, headers).await,
+            Badge::Token(headers, _) => return self.round(ask, headers).await,
             Badge::Login(login) => login,
         };
         let writes = ask.method != Method::GET;

@@ -50,14 +50,17 @@ const REST: Duration = Duration::from_secs(5 * 60);
 
 /// What goes along with every request, and what is known of it.
 pub(super) enum Badge {
-    Token(HeaderMap),
+    /// The header, and the token's id.
+    Token(HeaderMap, String),
     Login(Box<Login>),
 }
 
 impl Badge {
     pub fn new(credentials: Credentials) -> Result<Self, ConnectionError> {
         match credentials {
-            Credentials::Token { id, secret } => token_header(&id, secret.expose_secret()).map(Self::Token),
+            Credentials::Token { id, secret } => {
+                Ok(Self::Token(token_header(&id, secret.expose_secret())?, id))
+            },
             Credentials::Login { user, password } => {
                 let shaped = user.rsplit_once('@').is_some_and(|(user, realm)| !user.is_empty() && !realm.is_empty());
                 if !shaped || user.contains('!') {
@@ -69,6 +72,14 @@ impl Badge {
                 let login = Login { user, password, desk: Mutex::default(), tries: AtomicU64::new(0) };
                 Ok(Self::Login(Box::new(login)))
             }
+        }
+    }
+
+    /// `name@realm` or `name@realm!token`.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Token(_, id) => id,
+            Self::Login(login) => &login.user,
         }
     }
 }

@@ -12,6 +12,8 @@ mod error;
 mod fields;
 mod guest;
 mod http;
+mod inspect;
+pub mod known;
 mod login;
 #[cfg(test)]
 mod recordings;

@@ -3,7 +3,12 @@
 //! There is no way to switch the check off. With a pinned fingerprint the certificate itself is the
 //! proof, so its names and dates do not matter; that the server holds its key is still checked.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error::Error as StdError,
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
@@ -27,6 +32,23 @@ pub enum Trust {
     CaFile(Vec<u8>),
     /// SHA-256 of each node's certificate, as Proxmox shows them under Node → Certificates.
     Fingerprints(Vec<[u8; 32]>),
+    /// What each address showed when `doctor` was told to trust it.
+    Learned(BTreeMap<String, [u8; 32]>),
+}
+
+impl Trust {
+    /// The only certificates believed; empty when authorities decide.
+    pub(super) fn pins(&self) -> Vec<[u8; 32]> {
+        match self {
+            Self::SystemRoots | Self::CaFile(_) => Vec::new(),
+            Self::Fingerprints(pins) => pins.clone(),
+            Self::Learned(pins) => pins.values().copied().collect(),
+        }
+    }
+
+    fn is_pinned(&self) -> bool {
+        matches!(self, Self::Fingerprints(_) | Self::Learned(_))
+    }
 }
 
 /// Reads `AB:CD:…`, in either case, with or without colons.
@@ -54,6 +76,8 @@ pub(super) struct Untrusted {
     seen: [u8; 32],
     /// What it should have been; empty when authorities decide.
     pinned: Vec<[u8; 32]>,
+    /// The pins are `doctor`'s, not the configuration's.
+    learned: bool,
     /// The authorities' verdict.
     verdict: Option<String>,
 }
@@ -66,20 +90,36 @@ impl fmt::Display for Untrusted {
         match &self.verdict {
             Some(verdict) => write!(
                 f,
-                "its certificate (fingerprint {seen}) was refused: {verdict}; give the cluster's CA file, or compare \
-                 the fingerprint with Node > Certificates in Proxmox and pin it under `fingerprints`"
+                "its certificate (fingerprint {seen}) was refused: {verdict}; compare the fingerprint with \
+                 `pvenode cert info` on the node and run `homeroom doctor --trust`, or give the cluster's CA file"
             ),
             None => {
                 let pinned: Vec<_> = self.pinned.iter().map(show_fingerprint).collect();
+                let change = if self.learned {
+                    format!("run `homeroom doctor --trust {seen}`")
+                } else {
+                    "change `fingerprints`".to_owned()
+                };
                 write!(
                     f,
-                    "its certificate has the fingerprint {seen}, not the pinned {}; if the certificate was renewed, \
-                     compare with Node > Certificates in Proxmox and change `fingerprints`; if not, something sits \
-                     between you and the cluster",
+                    "its certificate has the fingerprint {seen}, not the trusted {}; if the certificate was renewed, \
+                     compare with `pvenode cert info` on the node and {change}; if not, something sits between you \
+                     and the cluster",
                     pinned.join(" or ")
                 )
             }
         }
+    }
+}
+
+/// The authorities' own words if `error` came from a certificate they did not believe.
+pub(super) fn verdict(error: &io::Error) -> Option<String> {
+    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    match tls {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            inner.downcast_ref::<Untrusted>()?.verdict.clone()
+        }
+        _ => None,
     }
 }
 
@@ -113,6 +153,7 @@ fn words(error: &rustls::Error) -> Option<String> {
 struct Verifier {
     /// Empty when authorities decide.
     pinned: Vec<[u8; 32]>,
+    learned: bool,
     authorities: Option<Arc<dyn ServerCertVerifier>>,
     provider: Arc<CryptoProvider>,
 }
@@ -128,7 +169,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let seen: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
         let refuse = |verdict: Option<String>| {
-            let why = Untrusted { seen, pinned: self.pinned.clone(), verdict };
+            let why = Untrusted { seen, pinned: self.pinned.clone(), learned: self.learned, verdict };
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
         };
         match &self.authorities {
@@ -178,31 +219,93 @@ fn plain(verdict: &CertificateError) -> String {
     }
 }
 
+/// Remembers the certificate a server showed, and leaves the verdict to the one behind it.
+#[derive(Debug)]
+pub(super) struct Witness {
+    judge: Verifier,
+    seen: Mutex<Option<[u8; 32]>>,
+}
+
+impl Witness {
+    pub fn new(trust: &Trust) -> Result<Self, ConnectionError> {
+        Ok(Self { judge: verifier(trust)?, seen: Mutex::default() })
+    }
+
+    /// The fingerprint of the certificate last shown.
+    pub fn seen(&self) -> Option<[u8; 32]> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Sha256::digest(end_entity.as_ref()).into());
+        self.judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.judge.supported_verify_schemes()
+    }
+}
+
 /// The TLS settings of a connection that checks certificates as `trust` says.
 pub(super) fn tls(trust: &Trust) -> Result<ClientConfig, ConnectionError> {
+    settings(Arc::new(verifier(trust)?))
+}
+
+/// The TLS settings around what checks certificates.
+pub(super) fn settings(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, ConnectionError> {
+    Ok(ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ConnectionError::Tls(e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+fn verifier(trust: &Trust) -> Result<Verifier, ConnectionError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Verifier {
-        pinned: match trust {
-            Trust::Fingerprints(pins) if pins.is_empty() => return Err(ConnectionError::NoFingerprint),
-            Trust::Fingerprints(pins) => pins.clone(),
-            Trust::SystemRoots | Trust::CaFile(_) => Vec::new(),
-        },
+    if trust.is_pinned() && trust.pins().is_empty() {
+        return Err(ConnectionError::NoFingerprint);
+    }
+    Ok(Verifier {
+        pinned: trust.pins(),
+        learned: matches!(trust, Trust::Learned(_)),
         authorities: match trust {
             Trust::SystemRoots => Some(Arc::new(
                 rustls_platform_verifier::Verifier::new(Arc::clone(&provider))
                     .map_err(|e| ConnectionError::Roots(e.to_string()))?,
             )),
             Trust::CaFile(pem) => Some(from_pem(pem, &provider)?),
-            Trust::Fingerprints(_) => None,
+            Trust::Fingerprints(_) | Trust::Learned(_) => None,
         },
         provider: Arc::clone(&provider),
-    };
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| ConnectionError::Tls(e.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+    })
 }
 
 fn from_pem(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, ConnectionError> {

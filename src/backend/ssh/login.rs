@@ -111,7 +111,11 @@ fn check_host(session: &Session, login: &Login) -> Result<(), ShellError> {
     match login.record.judge(&shown) {
         Verdict::Trusted => Ok(()),
         Verdict::Unknown => Err(ShellError::UnknownHost { host, fingerprint: shown.fingerprint(), key: shown.line() }),
-        Verdict::Wrong => Err(ShellError::WrongHost { host, fingerprint: shown.fingerprint() }),
+        Verdict::Wrong => {
+            let known: Vec<_> = login.record.trusted.iter().map(HostKeyBlob::fingerprint).collect();
+            let known = if known.is_empty() { "revoked".to_owned() } else { known.join(" or ") };
+            Err(ShellError::WrongHost { host, fingerprint: shown.fingerprint(), known, key: shown.line() })
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use qm::{Qm, quote};
-pub use trust::{HostKeyBlob, name_of, trust};
+pub use trust::{HostKeyBlob, name_of, trust, write_down};
 
 use self::{
     dial::Dialler,

@@ -165,9 +165,14 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Writes down that `key` (`TYPE BASE64`) is the one of `name` (as [`name_of`] and the error about
-/// an unknown host spell it). The file is replaced in one rename, mode 0600; its folder is made
-/// when missing. A key already there is not doubled.
+/// an unknown host spell it), in a file of its owner's alone. A key already there is not doubled.
 pub fn trust(known_hosts: &Path, name: &str, key: &str) -> io::Result<()> {
+    write_down(known_hosts, name, key, 0o600, false)
+}
+
+/// The same with the file's `mode`; with `instead`, other keys on record for exactly this name go. The file is
+/// replaced in one rename; its folder is made when missing.
+pub fn write_down(known_hosts: &Path, name: &str, key: &str, mode: u32, instead: bool) -> io::Result<()> {
     use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
 
     let key = HostKeyBlob::from_line(key)
@@ -177,18 +182,28 @@ pub fn trust(known_hosts: &Path, name: &str, key: &str) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(e),
     };
+    let old = if instead { without(&old, name) } else { old };
     if Record::of(&old, name).trusted.contains(&key) {
         return Ok(());
     }
     let folder = known_hosts.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".known_hosts").tempfile_in(folder)?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     let gap = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
     writeln!(file, "{old}{gap}{name} {}", key.line())?;
     file.as_file().sync_all()?;
     file.persist(known_hosts).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// The text without the keys of exactly this name; patterns and revoked keys stay.
+fn without(known_hosts: &str, name: &str) -> String {
+    let is_of_name = |line: &str| {
+        let names = line.split_whitespace().next().unwrap_or_default();
+        names == name || names.strip_prefix("|1|").is_some_and(|hashed| hashed_is(hashed, name).unwrap_or(false))
+    };
+    known_hosts.lines().filter(|line| !is_of_name(line)).map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -252,5 +267,15 @@ mod tests {
         assert_eq!(text, format!("pve1 {KEY}\n[127.0.0.1]:2201 {OTHER}\n"));
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(trust(&file, "pve1", "nonsense").is_err());
+    }
+
+    #[test]
+    fn a_key_trusted_instead_of_another_takes_its_place_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        std::fs::write(&file, format!("# mine\npve1 {KEY}\npve2 {KEY}\n@revoked pve1 {KEY}\n")).unwrap();
+        write_down(&file, "pve1", OTHER, 0o660, true).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text, format!("# mine\npve2 {KEY}\n@revoked pve1 {KEY}\npve1 {OTHER}\n"));
     }
 }

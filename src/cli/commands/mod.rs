@@ -4,6 +4,7 @@ pub mod check;
 pub mod definitions;
 pub mod deploy;
 pub mod destroy;
+pub mod doctor;
 pub mod inventory;
 pub mod logs;
 pub mod plan;
