@@ -196,8 +196,8 @@ fn cluster(
         Trust::CaFile(std::fs::read(file).map_err(|e| wrong(format!("cannot read ca_file {}: {e}", file.display())))?)
     } else {
         let file = store.certificates();
-        let learned = known::trusted(&file, name.as_str())
-            .map_err(|e| wrong(format!("cannot read {}: {e}", file.display())))?;
+        let learned =
+            known::trusted(&file, name.as_str()).map_err(|e| wrong(format!("cannot read {}: {e}", file.display())))?;
         if learned.is_empty() { Trust::SystemRoots } else { Trust::Learned(learned) }
     };
     let connection = Connection {

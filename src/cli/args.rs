@@ -196,7 +196,8 @@ pub enum Command {
     /// Look the sites over: what will hurt, why, and how to mend it. Changes nothing on them
     Doctor {
         /// Only this site
-        site: Option<String>,
+        #[arg(value_name = "SITE")]
+        place: Option<String>,
         /// Trust certificates and SSH host keys seen for the first time (asks), or those given by fingerprint
         #[arg(long, num_args = 0.., value_name = "FINGERPRINT")]
         trust: Option<Vec<String>>,

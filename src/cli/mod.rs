@@ -14,7 +14,9 @@ pub use signals::Stopper;
 
 use self::{
     args::RunsCommand,
-    commands::{Context, check, definitions, deploy, destroy, doctor, inventory, logs, plan, roster, runs, ssh, status},
+    commands::{
+        Context, check, definitions, deploy, destroy, doctor, inventory, logs, plan, roster, runs, ssh, status,
+    },
     output::Output,
 };
 use crate::{
@@ -54,8 +56,8 @@ pub async fn run(
     hide: &(dyn Fn(&str) + Sync),
 ) -> Result<Exit, CliError> {
     let out = Output::new(global.json);
-    if let Command::Doctor { site, trust, yes } = command {
-        return examine(global, settings, out, site, trust, yes, hide).await;
+    if let Command::Doctor { place, trust, yes } = command {
+        return examine(global, settings, out, place, trust, yes, hide).await;
     }
     let home = Arc::new(wire::homeroom(settings, Access::Full, hide).await?);
     let context = Context { home, out, verbose: global.verbose, site: global.site.clone() };
@@ -67,7 +69,7 @@ async fn examine(
     global: &Global,
     settings: &Settings,
     out: Output,
-    site: Option<String>,
+    place: Option<String>,
     trust: Option<Vec<String>>,
     yes: bool,
     hide: &(dyn Fn(&str) + Sync),
@@ -75,7 +77,7 @@ async fn examine(
     // `--trust campus`: the word behind the flag is the site after all.
     let (fingerprints, sites): (Vec<_>, Vec<_>) =
         trust.iter().flatten().cloned().partition(|word| doctor::is_fingerprint(word));
-    let mut sites = site.into_iter().chain(sites).chain(global.site.as_ref().map(ToString::to_string));
+    let mut sites = place.into_iter().chain(sites).chain(global.site.as_ref().map(ToString::to_string));
     let site = match sites.next() {
         Some(name) => Some(settings.site(&name)?.name.clone()),
         None => None,

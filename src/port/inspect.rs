@@ -23,7 +23,10 @@ pub enum Verdict {
     /// Nobody said yet whether to believe it; why the authorities do not.
     Unknown(Clean),
     /// Others are trusted here, with these fingerprints.
-    Changed { trusted: Vec<String>, by: TrustedBy },
+    Changed {
+        trusted: Vec<String>,
+        by: TrustedBy,
+    },
 }
 
 /// On whose word.

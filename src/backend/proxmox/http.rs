@@ -279,17 +279,22 @@ impl Transport {
         if let Some(Failed::Answered(error)) = senseless.map(|at| failures.swap_remove(at).1) {
             return error;
         }
-        let why: Vec<String> = failures
-            .iter()
-            .map(|(index, failed)| {
-                let base = self.endpoints.get(*index).map_or("", |e| e.base.as_str());
-                match failed {
-                    Failed::NotSent(why) | Failed::Untrusted(why) => format!("{base}: {why}"),
-                    Failed::Lost(why) => format!("{base} gave no answer: {why}"),
-                    Failed::Answered(error) => format!("{base}: {error}"),
-                }
-            })
-            .collect();
+        // What all say alike is said once.
+        let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+        for (index, failed) in &failures {
+            let base = self.endpoints.get(*index).map_or("", |e| e.base.as_str());
+            let words = match failed {
+                Failed::NotSent(why) | Failed::Untrusted(why) => why.to_string(),
+                Failed::Lost(why) => format!("no answer: {why}"),
+                Failed::Answered(error) => error.to_string(),
+            };
+            match said.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, bases)) => bases.push(base),
+                None => said.push((words, vec![base])),
+            }
+        }
+        let why: Vec<String> =
+            said.into_iter().map(|(words, bases)| format!("{}: {words}", bases.join(", "))).collect();
         let why = Clean::new(why.join("; "));
         if untrusted {
             SiteError::Untrusted { what: ask.what, site, why }

@@ -58,9 +58,7 @@ pub(super) enum Badge {
 impl Badge {
     pub fn new(credentials: Credentials) -> Result<Self, ConnectionError> {
         match credentials {
-            Credentials::Token { id, secret } => {
-                Ok(Self::Token(token_header(&id, secret.expose_secret())?, id))
-            },
+            Credentials::Token { id, secret } => Ok(Self::Token(token_header(&id, secret.expose_secret())?, id)),
             Credentials::Login { user, password } => {
                 let shaped = user.rsplit_once('@').is_some_and(|(user, realm)| !user.is_empty() && !realm.is_empty());
                 if !shaped || user.contains('!') {

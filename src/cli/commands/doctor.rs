@@ -46,7 +46,7 @@ pub async fn doctor(
         let Some(trust) = trust else { break };
         let open: Vec<Trustable> = findings
             .iter()
-            .filter_map(|finding| finding.trust.clone())
+            .flat_map(|finding| finding.trust.clone())
             .filter(|trustable| !decided.contains(trustable.fingerprint()))
             .collect();
         let chosen = choose(trust, &open)?;
@@ -62,7 +62,7 @@ pub async fn doctor(
     if let Some(trust) = trust
         && let Some(unseen) = trust.fingerprints.iter().find(|given| !decided.iter().any(|seen| same(seen, given)))
     {
-        let shown = findings.iter().filter_map(|finding| finding.trust.as_ref());
+        let shown = findings.iter().flat_map(|finding| &finding.trust);
         let shown: Vec<_> = shown.map(Trustable::fingerprint).collect();
         return Err(CliError::Usage(match shown.as_slice() {
             [] => format!("nothing that waits to be trusted shows {unseen}; nothing waits at all"),
@@ -89,7 +89,7 @@ async fn look(
             what: error.to_string(),
             why: "the site cannot be used, and as long as it stands there no command works".to_owned(),
             mend: format!("correct it in {}", settings.file.display()),
-            trust: None,
+            trust: Vec::new(),
         });
     }
     Ok(findings)
@@ -98,7 +98,8 @@ async fn look(
 /// What of the open questions is to be trusted.
 fn choose(trust: &Trust, open: &[Trustable]) -> Result<Vec<Trustable>, CliError> {
     if !trust.fingerprints.is_empty() {
-        let named = |trustable: &&Trustable| trust.fingerprints.iter().any(|given| same(given, trustable.fingerprint()));
+        let named =
+            |trustable: &&Trustable| trust.fingerprints.iter().any(|given| same(given, trustable.fingerprint()));
         return Ok(open.iter().filter(named).cloned().collect());
     }
     // Another one is trusted there: that takes its name.
@@ -106,8 +107,17 @@ fn choose(trust: &Trust, open: &[Trustable]) -> Result<Vec<Trustable>, CliError>
     if trust.yes {
         return Ok(new.cloned().collect());
     }
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<Trustable> = Vec::new();
+    let mut refused = BTreeSet::new();
     for trustable in new {
+        // One question for one fingerprint, however many addresses show it.
+        if chosen.iter().any(|known| known.fingerprint() == trustable.fingerprint()) {
+            chosen.push(trustable.clone());
+            continue;
+        }
+        if refused.contains(trustable.fingerprint()) {
+            continue;
+        }
         if !std::io::stdin().is_terminal() {
             return Err(CliError::Usage(format!(
                 "standard input is no terminal, so nobody can be asked whether to trust\n{}\ncompare it on the node, \
@@ -118,6 +128,8 @@ fn choose(trust: &Trust, open: &[Trustable]) -> Result<Vec<Trustable>, CliError>
         }
         if asked(trustable)? {
             chosen.push(trustable.clone());
+        } else {
+            refused.insert(trustable.fingerprint());
         }
     }
     Ok(chosen)
@@ -128,10 +140,15 @@ fn asked(trustable: &Trustable) -> Result<bool, CliError> {
     let io = |source| CliError::Io { doing: "cannot ask".to_owned(), source };
     let mut err = std::io::stderr().lock();
     let compare = match trustable {
-        Trustable::Certificate { .. } => "`pvenode cert info` there shows it, and Node > Certificates in the web interface",
-        Trustable::HostKey { .. } => "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there shows it, or the key of its type",
+        Trustable::Certificate { .. } => {
+            "`pvenode cert info` there shows it, and Node > Certificates in the web interface"
+        }
+        Trustable::HostKey { .. } => {
+            "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there shows it, or the key of its type"
+        }
     };
-    write!(err, "{} shows\n  {}\n  ({compare})\nTrust it? [y/N] ", label(trustable), trustable.fingerprint()).map_err(io)?;
+    write!(err, "{} shows\n  {}\n  ({compare})\nTrust it? [y/N] ", label(trustable), trustable.fingerprint())
+        .map_err(io)?;
     err.flush().map_err(io)?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(io)?;

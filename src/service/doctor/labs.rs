@@ -64,7 +64,10 @@ fn templates(view: &ClusterView, lab: &Lab, out: &mut Findings) {
             "template",
             format!("{name}: the site has no template {wanted}"),
             "there is nothing to clone the machines from",
-            format!("name one of those there ({}), make it with `qm template`, or let homeroom see it (VM.Audit)", listed(there)),
+            format!(
+                "name one of those there ({}), make it with `qm template`, or let homeroom see it (VM.Audit)",
+                listed(there)
+            ),
         );
         return;
     }

@@ -140,7 +140,8 @@ impl Look {
         let inspect = &site.inspect;
         let nodes: Vec<NodeName> = view.nodes.iter().filter(|n| n.online).map(|n| n.node.clone()).collect();
         let (all, _) = home.store.all_progress().await.unwrap_or_default();
-        let mine = |progress: &Progress| progress.seats.iter().filter(|s| s.site == site.name).cloned().collect::<Vec<_>>();
+        let mine =
+            |progress: &Progress| progress.seats.iter().filter(|s| s.site == site.name).cloned().collect::<Vec<_>>();
         self.reserved = all.iter().flat_map(mine).filter_map(|seat| seat.vmid).collect();
 
         let classes: Vec<ClassDefinition> = home
@@ -175,8 +176,7 @@ impl Look {
             }),
         );
         (self.clocks, self.bridges, self.logins, self.strays, self.labs) = (clocks, bridges, logins, strays, labs);
-        self.needs_node_login |=
-            self.labs.iter().any(|lab| lab.class.rollcall.via == crate::domain::class::Via::Ssh);
+        self.needs_node_login |= self.labs.iter().any(|lab| lab.class.rollcall.via == crate::domain::class::Via::Ssh);
         self.pools = limited(&site.name, site.cluster.pools()).await.unwrap_or_default();
         self.roles = limited(&site.name, inspect.roles()).await.unwrap_or_default();
         let paths: BTreeSet<String> = privileges::needs(self).into_iter().flat_map(|need| need.asked_on).collect();

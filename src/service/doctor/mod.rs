@@ -47,15 +47,25 @@ pub struct Finding {
     /// What to do; empty where all is well.
     pub mend: String,
     /// What `--trust` would write down.
-    pub trust: Option<Trustable>,
+    pub trust: Vec<Trustable>,
 }
 
 /// Something a person may say to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trustable {
-    Certificate { site: SiteName, endpoint: String, fingerprint: String, changed: bool },
+    Certificate {
+        site: SiteName,
+        endpoint: String,
+        fingerprint: String,
+        changed: bool,
+    },
     /// `host` is spelt as known_hosts spells it; `key` is `TYPE BASE64`.
-    HostKey { host: String, key: String, fingerprint: String, changed: bool },
+    HostKey {
+        host: String,
+        key: String,
+        fingerprint: String,
+        changed: bool,
+    },
 }
 
 impl Trustable {
@@ -84,7 +94,13 @@ impl Findings {
         self.add(check, Grade::Ok, what.into(), "", "");
     }
 
-    fn warning(&mut self, check: &'static str, what: impl Into<String>, why: impl Into<String>, mend: impl Into<String>) {
+    fn warning(
+        &mut self,
+        check: &'static str,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
         self.add(check, Grade::Warning, what.into(), why, mend);
     }
 
@@ -101,13 +117,13 @@ impl Findings {
         mend: impl Into<String>,
     ) {
         let (site, what, why, mend) = (self.site.clone(), what.into(), why.into(), mend.into());
-        self.list.push(Finding { site, check, grade, what, why, mend, trust: None });
+        self.list.push(Finding { site, check, grade, what, why, mend, trust: Vec::new() });
     }
 
     /// The last finding can be put right by trusting this.
     fn trustable(&mut self, trust: Trustable) {
         if let Some(last) = self.list.last_mut() {
-            last.trust = Some(trust);
+            last.trust.push(trust);
         }
     }
 

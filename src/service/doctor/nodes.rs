@@ -41,7 +41,8 @@ fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findin
     let (grade, why) = why(look);
     let (name, site) = (label(login), &look.site);
     let (host, user) = (&login.target.host, &login.target.user);
-    let compare = "compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on it (or the key of the type shown)";
+    let compare =
+        "compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on it (or the key of the type shown)";
     match error {
         ShellError::UnknownHost { host, fingerprint, key } => {
             let kind = key.split(' ').next().unwrap_or_default();
@@ -119,7 +120,10 @@ fn strays(look: &Look, out: &mut Findings) {
                 "marks",
                 format!("{label} is this store's ({}/{}), and the store does not know it", mark.lab, mark.seat),
                 "it runs unseen: no lab shows it and no destroy removes it",
-                format!("`qm config {}` on {} shows what it is; take it back with `homeroom adopt {}`", guest.vmid, guest.node, look.site),
+                format!(
+                    "`qm config {}` on {} shows what it is; take it back with `homeroom adopt {}`",
+                    guest.vmid, guest.node, look.site
+                ),
             ),
             Ownership::OtherStore(mark) => out.warning(
                 "marks",

@@ -90,9 +90,7 @@ fn lab_needs(
     let lab = Some(class.name.to_string());
     let new = look.free_vmid().map(|id| format!("/vms/{id}")).unwrap_or_else(|| "/vms".to_owned());
     let machines = match &class.pool {
-        Some(pool) => {
-            Machines { asked_on: vec![new, format!("/pool/{pool}")], given_on: format!("/pool/{pool}") }
-        }
+        Some(pool) => Machines { asked_on: vec![new, format!("/pool/{pool}")], given_on: format!("/pool/{pool}") },
         None => Machines { asked_on: vec![new], given_on: "/vms".to_owned() },
     };
     let mut on_machines = |privileges: &[&'static str], why: &'static str| {

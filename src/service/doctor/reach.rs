@@ -1,6 +1,6 @@
 //! Rules: addresses, certificates, clocks, version, quorum.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -21,7 +21,27 @@ const FAR_APART: SignedDuration = SignedDuration::from_secs(300);
 pub fn findings(look: &Look, out: &mut Findings) {
     for endpoint in &look.endpoints {
         reachable(look, endpoint, out);
-        certificate(look, endpoint, out);
+    }
+    let mut answering: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for endpoint in &look.endpoints {
+        if let Some(Ok(version)) = &endpoint.version {
+            answering.entry(version.as_str()).or_default().push(&endpoint.address);
+        }
+    }
+    for (version, addresses) in answering {
+        out.ok("reachable", format!("{}: Proxmox VE {version}", listed(addresses)));
+    }
+    // Addresses that show the same certificate are one question.
+    let mut shown: Vec<(&Certificate, Vec<&str>)> = Vec::new();
+    for endpoint in &look.endpoints {
+        let Ok(certificate) = &endpoint.certificate else { continue };
+        match shown.iter_mut().find(|(known, _)| same_case(known, certificate)) {
+            Some((_, addresses)) => addresses.push(&endpoint.address),
+            None => shown.push((certificate, vec![&endpoint.address])),
+        }
+    }
+    for (shown, addresses) in shown {
+        certificate(look, shown, &addresses, out);
     }
     match &look.view {
         Err(error) => {
@@ -50,9 +70,8 @@ fn reachable(look: &Look, endpoint: &Endpoint, out: &mut Findings) {
                 out.error("reachable", what, "nothing can be done on the site", mend);
             }
         }
-        (Ok(_), Some(Ok(version))) => out.ok("reachable", format!("{address} answers: Proxmox VE {version}")),
         (Ok(_), Some(Err(error))) => unanswered(error, out),
-        (Ok(_), None) => {}
+        (Ok(_), Some(Ok(_)) | None) => {}
     }
 }
 
@@ -69,13 +88,20 @@ fn unanswered(error: &SiteError, out: &mut Findings) {
         SiteError::LoginRefused { .. } => {
             out.error("credentials", error.to_string(), why, "correct `login` in the configuration, or use a `token`");
         }
-        error => out.error("reachable", error.to_string(), why, "look at pveproxy on that node (`journalctl -u pveproxy`)"),
+        error => {
+            out.error("reachable", error.to_string(), why, "look at pveproxy on that node (`journalctl -u pveproxy`)")
+        }
     }
 }
 
-fn certificate(look: &Look, endpoint: &Endpoint, out: &mut Findings) {
-    let Ok(Certificate { fingerprint, verdict }) = &endpoint.certificate else { return };
-    let address = &endpoint.address;
+/// Trusted by the same, or showing the same for the same reason.
+fn same_case(a: &Certificate, b: &Certificate) -> bool {
+    a.verdict == b.verdict && (a.fingerprint == b.fingerprint || matches!(a.verdict, Verdict::Trusted(_)))
+}
+
+fn certificate(look: &Look, shown: &Certificate, addresses: &[&str], out: &mut Findings) {
+    let Certificate { fingerprint, verdict } = shown;
+    let address = listed(addresses);
     let compare = "compare with `pvenode cert info` on that node, or Node > Certificates in the web interface";
     match verdict {
         Verdict::Trusted(by) => {
@@ -89,23 +115,22 @@ fn certificate(look: &Look, endpoint: &Endpoint, out: &mut Findings) {
         Verdict::Unknown(why) => {
             out.error(
                 "certificate",
-                format!("{address}: nobody trusts its certificate yet ({why})\n{fingerprint}"),
+                format!("{address}: nobody trusts the certificate yet ({why})\n{fingerprint}"),
                 "nothing is sent to a server that cannot prove who it is",
                 format!("{compare};\nif it is the same: homeroom doctor {} --trust", look.site),
             );
         }
         Verdict::Changed { trusted, by } => {
             let mend = match by {
-                TrustedBy::Doctor => format!(
-                    "{compare};\nif it was renewed: homeroom doctor {} --trust {fingerprint}",
-                    look.site
-                ),
+                TrustedBy::Doctor => {
+                    format!("{compare};\nif it was renewed: homeroom doctor {} --trust {fingerprint}", look.site)
+                }
                 _ => format!("{compare};\nif it was renewed: put it under `fingerprints` in the configuration"),
             };
             out.error(
                 "certificate",
                 format!(
-                    "{address}: shows another certificate than the trusted one\nshown   {fingerprint}\n{}",
+                    "{address}: not the certificate that is trusted\nshown   {fingerprint}\n{}",
                     trusted.iter().map(|t| format!("trusted {t}")).collect::<Vec<_>>().join("\n")
                 ),
                 "it was renewed, or something sits between you and the cluster; nothing is sent to it",
@@ -118,12 +143,14 @@ fn certificate(look: &Look, endpoint: &Endpoint, out: &mut Findings) {
         Verdict::Changed { by: TrustedBy::Doctor, .. } => true,
         _ => return,
     };
-    out.trustable(Trustable::Certificate {
-        site: look.site.clone(),
-        endpoint: address.clone(),
-        fingerprint: fingerprint.clone(),
-        changed,
-    });
+    for address in addresses {
+        out.trustable(Trustable::Certificate {
+            site: look.site.clone(),
+            endpoint: (*address).to_owned(),
+            fingerprint: fingerprint.clone(),
+            changed,
+        });
+    }
 }
 
 fn version(look: &Look, out: &mut Findings) {
