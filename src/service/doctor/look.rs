@@ -138,6 +138,8 @@ impl Look {
     /// What can be asked once the cluster answers.
     async fn closer(&mut self, home: &Homeroom, site: &Site, view: &ClusterView) {
         let inspect = &site.inspect;
+        // Not knowing shows in the logins themselves.
+        let _ = limited(&site.name, site.know_nodes()).await;
         let nodes: Vec<NodeName> = view.nodes.iter().filter(|n| n.online).map(|n| n.node.clone()).collect();
         let (all, _) = home.store.all_progress().await.unwrap_or_default();
         let mine =

@@ -88,6 +88,7 @@ impl House {
                 guest_via: GuestVia::Direct,
             },
             cluster: api.clone(),
+            inspect: api.clone(),
             agent_by_api: api,
             agent_by_node: Arc::new(Qm { stage: stage.clone() }),
             shell: Arc::new(Doors { stage: stage.clone(), keys: self.keys.clone() }),

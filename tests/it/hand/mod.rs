@@ -10,6 +10,7 @@ mod agent;
 mod cluster;
 mod decode;
 mod house;
+mod inspect;
 mod shell;
 mod stage;
 mod store;

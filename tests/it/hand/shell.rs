@@ -89,7 +89,8 @@ impl RemoteShell for Doors {
             HostKey::Known => false,
         };
         if !known {
-            return Err(ShellError::WrongHost { host: host.clone(), fingerprint: shown });
+            let known = "another".to_owned();
+            return Err(ShellError::WrongHost { host: host.clone(), fingerprint: shown.clone(), known, key: shown });
         }
         let offered: Vec<String> = {
             let made = self.keys.made.lock().unwrap();
