@@ -25,6 +25,8 @@ pub enum LimitKey {
     LocalStorage(NodeName, String),
     /// Removals, over the whole site: each takes a storage's lock per disk, and one that times out leaves its disk behind.
     Removals,
+    /// Clones that join a pool: each takes a cluster-wide lock at its end, and is undone if it has to wait too long.
+    Pool(String),
     /// Machines starting on a node.
     Boots(NodeName),
     /// Questions to guest agents at once through a node.
@@ -45,6 +47,7 @@ impl fmt::Display for LimitKey {
             Self::SharedStorage(storage) => write!(f, "storage/{storage}"),
             Self::LocalStorage(node, storage) => write!(f, "storage/{node}/{storage}"),
             Self::Removals => f.write_str("removals"),
+            Self::Pool(pool) => write!(f, "pool/{pool}"),
             Self::Boots(node) => write!(f, "boots/{node}"),
             Self::Asks(node) => write!(f, "asks/{node}"),
         }
@@ -113,7 +116,7 @@ impl Limits {
 
     fn first(&self, key: &LimitKey) -> f64 {
         let size = match key {
-            LimitKey::SharedStorage(_) => self.tuning.clones_per_shared_storage,
+            LimitKey::SharedStorage(_) | LimitKey::Pool(_) => self.tuning.clones_per_shared_storage,
             LimitKey::LocalStorage(..) => self.tuning.clones_per_local_storage,
             LimitKey::Removals => self.tuning.removals,
             LimitKey::Boots(_) => self.tuning.boots_per_node,

@@ -72,6 +72,9 @@ pub struct CloneSource {
     pub storage_shared: bool,
     /// Bytes a full copy moves; for a linked clone, what it takes at once.
     pub bytes: u64,
+    /// Sent with the clone: the token may make machines in this pool alone.
+    #[serde(default)]
+    pub pool: Option<String>,
 }
 
 /// What is done to a seat's machine.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::SiteError;
-use crate::domain::{Clean, NodeName};
+use crate::domain::{Clean, NodeName, Vmid};
 
 /// What a server shows of itself before anything is sent to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub trait Inspect: Send + Sync {
     async fn time(&self, node: &NodeName) -> Result<Timestamp, SiteError>;
     /// What the caller may do on exactly this path.
     async fn privileges(&self, path: &str) -> Result<BTreeSet<String>, SiteError>;
+    /// Whether no guest has this number, seen or not.
+    async fn is_free(&self, vmid: Vmid) -> Result<bool, SiteError>;
     async fn roles(&self) -> Result<Vec<RoleRow>, SiteError>;
     async fn bridges(&self, node: &NodeName) -> Result<Vec<Bridge>, SiteError>;
 }

@@ -1,6 +1,7 @@
 //! One file per use case, shared by dashboard and command line. Knows no screen, file format or backend.
 
 pub mod adopt;
+mod allowed;
 pub mod check;
 pub mod definitions;
 pub mod deploy;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Homeroom, ServiceError, Site};
+use super::{Homeroom, ServiceError, Site, allowed::Allowed};
 use crate::{
     domain::{
         LabName, MachineState, Plan, Progress, SeatName, Vmid,
@@ -39,7 +39,8 @@ pub async fn plan_deploy(home: &Homeroom, lab: &LabName) -> Result<Planned, Serv
 /// What deploy would do, with drift put right or not.
 pub async fn plan_deploy_with(home: &Homeroom, lab: &LabName, fix_drift: bool) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, lab, true).await?;
-    let plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(input))?;
+    let mut plan = ground.ask(home, fix_drift, planning::plan_deploy)?;
+    ground.allowed.apply(&mut plan);
     Ok(ground.planned(plan))
 }
 
@@ -76,6 +77,7 @@ struct Ground {
     reserved: BTreeSet<Vmid>,
     commitments: Vec<(crate::domain::NodeName, crate::domain::placement::Want)>,
     lab_key: String,
+    allowed: Allowed,
 }
 
 impl Ground {
@@ -88,9 +90,14 @@ impl Ground {
         let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };
         let observed = observe(home, &site, &view, &progress).await?;
         let applied = applied(home, lab).await?;
-        let (reserved, commitments) = others(home, lab, &site, &view).await?;
+        let (mut reserved, commitments) = others(home, lab, &site, &view).await?;
+        let allowed = match templates.is_empty() {
+            true => Allowed::default(),
+            false => Allowed::ask(&site, &class, &view, &progress, &reserved).await?,
+        };
+        reserved.extend(&allowed.unseen);
         let lab_key = home.keys.lab_key(lab)?.public;
-        Ok(Self { class, site, view, templates, progress, observed, applied, reserved, commitments, lab_key })
+        Ok(Self { class, site, view, templates, progress, observed, applied, reserved, commitments, lab_key, allowed })
     }
 
     fn rules(&self, home: &Homeroom) -> SiteRules {

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod definition;
 mod definition_printing;
+mod doctor;
 mod engine;
 mod foreign;
 mod hand;

@@ -19,7 +19,7 @@ use super::{
     trust::{self, Trust, Witness, show_fingerprint},
 };
 use crate::{
-    domain::{Clean, NodeName},
+    domain::{Clean, NodeName, Vmid},
     port::{
         Inspect, SiteError,
         inspect::{Bridge, Caller, Certificate, RoleRow, TrustedBy, Verdict},
@@ -80,6 +80,15 @@ impl Inspect for Proxmox {
     async fn privileges(&self, on: &str) -> Result<BTreeSet<String>, SiteError> {
         let ask = Ask::get(format!("ask what may be done on {on}"), path(&["access", "permissions"]));
         self.read(ask.form(Form::new().with("path", on)), |data| privileges(on, data)).await
+    }
+
+    async fn is_free(&self, vmid: Vmid) -> Result<bool, SiteError> {
+        let ask = Ask::get(format!("ask whether {vmid} is free"), path(&["cluster", "nextid"]));
+        match self.read(ask.form(Form::new().with("vmid", vmid)), |_| Ok(())).await {
+            Ok(()) => Ok(true),
+            Err(SiteError::Invalid { errors, .. }) if errors.contains_key("vmid") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn roles(&self) -> Result<Vec<RoleRow>, SiteError> {

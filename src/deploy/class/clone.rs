@@ -28,8 +28,6 @@ pub struct CloneMachine {
     pub site: Arc<Site>,
     pub seat: Arc<Seat>,
     pub source: CloneSource,
-    /// Sent with the clone, for tokens that may only clone into their pool.
-    pub pool: Option<String>,
 }
 
 /// What stands at the seat's VMID.
@@ -101,7 +99,7 @@ impl Action for CloneMachine {
             full: !self.source.linked,
             storage: self.source.storage.clone(),
             format: self.source.format.clone(),
-            pool: self.pool.clone(),
+            pool: self.source.pool.clone(),
         };
         self.seat.learn(|facts| facts.fresh = false);
         let upid = match self.site.cluster.clone_guest(&request).await {

@@ -114,7 +114,7 @@ impl Builder<'_> {
             StepName::Reserve => Arc::new(Reserve { seat }),
             StepName::Clone => {
                 let source = seat.plan.source.clone()?;
-                Arc::new(CloneMachine { site, seat, source, pool: None })
+                Arc::new(CloneMachine { site, seat, source })
             }
             StepName::Configure => Arc::new(Configure { site, seat }),
             StepName::Resize => Arc::new(Resize { site, seat }),
@@ -163,11 +163,12 @@ fn needs(name: StepName, added: &Added) -> Vec<StepIndex> {
 /// What a step takes from the hardware.
 fn limits(name: StepName, plan: &SeatPlan) -> Vec<LimitKey> {
     match (name, &plan.source) {
-        (StepName::Clone, Some(source)) if source.storage_shared => {
-            vec![LimitKey::SharedStorage(source.limit_storage.clone())]
-        }
         (StepName::Clone, Some(source)) => {
-            vec![LimitKey::LocalStorage(source.node.clone(), source.limit_storage.clone())]
+            let storage = match source.storage_shared {
+                true => LimitKey::SharedStorage(source.limit_storage.clone()),
+                false => LimitKey::LocalStorage(source.node.clone(), source.limit_storage.clone()),
+            };
+            std::iter::once(storage).chain(source.pool.clone().map(LimitKey::Pool)).collect()
         }
         // A removal takes the storage's lock per disk: too many at once leave disks behind.
         (StepName::Destroy, _) => vec![LimitKey::Removals],

@@ -201,6 +201,7 @@ fn source(
         storage_shared: is_shared(view, &limit_storage),
         limit_storage,
         bytes,
+        pool: None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use homeroom::{
-    domain::{Clean, NodeName},
+    domain::{Clean, NodeName, Vmid},
     port::{
         Inspect, SiteError,
         inspect::{Bridge, Caller, Certificate, RoleRow},
@@ -42,6 +42,15 @@ impl Inspect for Api {
         let data = self.ask("ask what may be done", "GET", "/access/permissions", json!({"path": path})).await?;
         let held = data.get(path).and_then(|held| held.as_object()).into_iter().flatten();
         Ok(held.map(|(name, _)| name.clone()).collect())
+    }
+
+    async fn is_free(&self, vmid: Vmid) -> Result<bool, SiteError> {
+        let params = json!({"vmid": vmid.get()});
+        match self.ask("ask whether it is free", "GET", "/cluster/nextid", params).await {
+            Ok(_) => Ok(true),
+            Err(SiteError::Invalid { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn roles(&self) -> Result<Vec<RoleRow>, SiteError> {

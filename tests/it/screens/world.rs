@@ -391,6 +391,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
                 limit_storage: "fast".into(),
                 storage_shared: true,
                 bytes: 40 << 20,
+                pool: None,
             }),
             changes: Vec::new(),
             steps: StepName::CLASS.to_vec(),

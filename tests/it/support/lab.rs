@@ -83,8 +83,22 @@ impl Lab {
     }
 
     pub async fn at(speed: f64) -> Self {
+        Self::on(None, speed).await
+    }
+
+    /// On another world than the default one, whose definitions are not there then.
+    pub async fn of(scenario: &str) -> Self {
+        Self::on(Some(scenario), SPEED).await
+    }
+
+    async fn on(scenario: Option<&str>, speed: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let stage = Stage { scenario: None, listen: ([127, 0, 0, 1], 0).into(), speed };
+        let scenario = scenario.map(|text| {
+            let file = folder.path().join("scenario.toml");
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        let stage = Stage { scenario, listen: ([127, 0, 0, 1], 0).into(), speed };
         let staged = stage.with_config(folder.path(), &|_| {}).await.unwrap();
         let before = seen::guests(&staged.cluster);
         Self { cluster: staged.cluster, config: staged.config, home: staged.home, before, folder }
