@@ -1,7 +1,8 @@
 //! A run in this process: begun under the lab's lock, carried out in the background, stoppable.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -13,11 +14,11 @@ use crate::{
         recorder::{Entry, JournalLost},
     },
     domain::{
-        Change, Clean, LabName, Level, Plan, RunId, Vmid,
+        Change, Clean, LabName, Level, NodeName, Plan, RunId, Vmid,
         class::{SeatSpec, Via},
         event::{RunKind, RunState},
     },
-    port::{GuestAgent, Store, store::LabLock},
+    port::{GuestAgent, Store, shell::ShellError, store::LabLock},
 };
 
 /// A run under way. Dropping the handle does not stop it.
@@ -46,6 +47,7 @@ pub async fn begin(
     let logins = Arc::new(LabLogins::new(home, site, &plan.lab, &specs)?);
     if plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node {
         site.know_nodes().await?;
+        trusted_nodes(site, &plan).await?;
     }
     let agent = agent_for(site, plan.rollcall.via);
     let run = home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?;
@@ -74,6 +76,24 @@ pub async fn begin(
     let lab = work.plan.lab.clone();
     let ended = tokio::spawn(work.carry_out(parts));
     Ok(RunHandle { run, lab, stop, ended })
+}
+
+/// How long a login tried beforehand may take: wall time.
+const LOGIN_WITHIN: Duration = Duration::from_secs(20);
+
+/// Makes sure, before anything is begun, that no node shows a host key nobody trusted. Whatever else ails a
+/// login is the run's to meet and retry.
+async fn trusted_nodes(site: &Site, plan: &Plan) -> Result<(), ServiceError> {
+    let proven = plan.seats.iter().filter(|seat| seat.steps.iter().any(|step| step.is_proof()));
+    let nodes: BTreeSet<&NodeName> = proven.map(|seat| &seat.node).collect();
+    let logins = nodes.into_iter().map(|node| site.nodes.target(node)).filter(|target| !target.keys.is_empty());
+    let tries = logins.map(|target| async move { site.shell.run(&target, "true", LOGIN_WITHIN).await.err() });
+    for error in join_all(tries).await.into_iter().flatten() {
+        if matches!(error, ShellError::UnknownHost { .. } | ShellError::WrongHost { .. }) {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 /// The agent as the definition wants it reached.

@@ -107,6 +107,7 @@ async fn a_certificate_is_trusted_only_when_told_and_a_changed_one_only_by_name(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ssh_host_key_nobody_trusts_ends_headless_commands_with_the_way_to_trust_it() {
     let lab = Lab::start().await;
+    lab.run(&["check", "cs100"]).await.ends(0);
     std::fs::remove_file(lab.folder().join("known_hosts")).unwrap();
     for told in [&["ssh", "cs100/ada", "--", "true"][..], &["check", "cs100"][..], &["deploy", "cs101", "--yes"][..]] {
         let ran = lab.run(told).await;
