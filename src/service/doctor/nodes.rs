@@ -121,8 +121,8 @@ fn strays(look: &Look, out: &mut Findings) {
                 format!("{label} is this store's ({}/{}), and the store does not know it", mark.lab, mark.seat),
                 "it runs unseen: no lab shows it and no destroy removes it",
                 format!(
-                    "`qm config {}` on {} shows what it is; take it back with `homeroom adopt {}`",
-                    guest.vmid, guest.node, look.site
+                    "`qm config {}` on {} shows what it is; if nobody needs it, remove it there by hand",
+                    guest.vmid, guest.node
                 ),
             ),
             Ownership::OtherStore(mark) => out.warning(

@@ -176,7 +176,7 @@ fn lab_needs(
     }
 }
 
-/// Whether a token may make machines outside pools.
+/// Whether one of the privileges is held on one of the paths.
 fn held(look: &Look, need: &Need) -> bool {
     need.asked_on.iter().any(|path| {
         look.held.get(path).is_some_and(|held| need.privileges.iter().any(|privilege| held.contains(*privilege)))
@@ -206,11 +206,11 @@ pub fn findings(look: &Look, out: &mut Findings) {
         Some(token) => format!("{}!{token}", look.caller.user),
         None => look.caller.user.clone(),
     };
-    for ((optional, path), needs) in &missing {
-        let names: BTreeSet<&str> = needs.iter().filter_map(|need| need.privileges.first().copied()).collect();
-        let labs: BTreeSet<&String> = needs.iter().filter_map(|need| need.lab.as_ref()).collect();
+    for ((optional, path), lacking) in &missing {
+        let names: BTreeSet<&str> = lacking.iter().filter_map(|need| need.privileges.first().copied()).collect();
+        let labs: BTreeSet<&String> = lacking.iter().filter_map(|need| need.lab.as_ref()).collect();
         let mut why: Vec<String> = Vec::new();
-        for need in needs {
+        for need in lacking {
             let line = format!("{} {}", need.privileges.first().unwrap_or(&""), need.why);
             if !why.contains(&line) {
                 why.push(line);
@@ -219,7 +219,12 @@ pub fn findings(look: &Look, out: &mut Findings) {
         let of = if labs.is_empty() { String::new() } else { format!(" (for {})", listed(labs)) };
         let grade = if *optional { Grade::Warning } else { Grade::Error };
         let what = format!("{who} lacks {} on {path}{of}", listed(&names));
-        out.add("privileges", grade, what, why.join("\n"), grant(look, path, &names));
+        // An entry on a path takes the place of what comes from above it, so it has to give all that is
+        // needed there and below, not the missing alone.
+        let below = format!("{}/", path.trim_end_matches('/'));
+        let all = needs.iter().filter(|need| need.given_on == *path || need.given_on.starts_with(&below));
+        let all: BTreeSet<&str> = all.filter_map(|need| need.privileges.first().copied()).collect();
+        out.add("privileges", grade, what, why.join("\n"), grant(look, path, &all));
     }
     if missing.is_empty() {
         let labs: Vec<_> = look.labs.iter().map(|lab| lab.class.name.to_string()).collect();
