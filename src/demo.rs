@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::CliError,
     config::{self, Settings},
-    domain::{LabName, RunId, SeatName, StoreId, Vmid, mark::Mark},
+    domain::{Definition, LabName, RunId, SeatName, StoreId, Vmid, mark::Mark},
     service::{Homeroom, adopt::adopt, check::check, definitions},
     sim::{self, Cluster, Scenario},
     wire::{self, Access},
@@ -62,14 +62,17 @@ impl Stage {
         let store = wire::store(&folder.join(STORE), false).await?;
         mark_standing(&mut scenario, &store.id, &|lab| store.keys.lab_key(lab).ok().map(|key| key.public));
         drop(store);
+        let templates: Vec<String> =
+            scenario.guests.iter().filter(|guest| guest.template).map(|guest| guest.name.clone()).collect();
         let cluster = self.start(scenario).await?;
         let config = self.write(&cluster, &folder)?;
         let (settings, _) = config::load(Some(&config))?;
         let home = wire::homeroom(&settings, Access::Full, hide).await?;
-        let is_default = self.scenario.is_none();
-        for (name, text) in DEFINITIONS.iter().filter(|_| is_default) {
+        for (name, text) in DEFINITIONS {
             let definition = config::definition::parse(text, name, &folder, Some(&settings))?;
-            definitions::apply(&home, &definition).await?;
+            if templates.contains(&template_of(&definition)) {
+                definitions::apply(&home, &definition).await?;
+            }
         }
         for site in home.sites.keys() {
             adopt(&home, site).await?;
@@ -162,6 +165,14 @@ const STORE: &str = "homeroom.db";
 const NODE_KEY: &str = "node_key";
 /// Who logs in to nodes.
 const SSH_USER: &str = "root";
+
+/// What a definition's machines are cloned from, by name.
+fn template_of(definition: &Definition) -> String {
+    match definition {
+        Definition::Class(class) => class.template.to_string(),
+        Definition::Workshop(workshop) => workshop.image.clone(),
+    }
+}
 
 /// Repeats the roll call of every class that stands, in the background.
 pub fn roll_call(home: &Arc<Homeroom>) {

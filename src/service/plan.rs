@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt, stream};
+
 use super::{Homeroom, ServiceError, Site, allowed::Allowed};
 use crate::{
     domain::{
@@ -28,6 +30,8 @@ pub struct Planned {
 
 /// Spare VMIDs kept at hand for a run.
 const SPARES: usize = 64;
+/// Machines asked about at once: a node answers with three workers.
+const READ_AT_ONCE: usize = 4;
 /// Runs whose plans are looked through for what was deployed last.
 const RUNS_LOOKED_AT: u32 = 50;
 
@@ -59,8 +63,9 @@ pub async fn plan_deed(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
-    let ground = Ground::read(home, lab, false).await?;
+    let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
+    ground.see_power().await?;
     let plan = ground.ask(home, false, |input| planning::plan_deed(input, seats, deed))?;
     Ok(ground.planned(plan))
 }
@@ -98,6 +103,24 @@ impl Ground {
         reserved.extend(&allowed.unseen);
         let lab_key = home.keys.lab_key(lab)?.public;
         Ok(Self { class, site, view, templates, progress, observed, applied, reserved, commitments, lab_key, allowed })
+    }
+
+    /// Looks at the lab's machines themselves: the cluster's list still shows for seconds what was before.
+    async fn see_power(&mut self) -> Result<(), ServiceError> {
+        let machines: Vec<_> = self.observed.iter().map(|(vmid, facts)| (*vmid, facts.node.clone())).collect();
+        let cluster = &self.site.cluster;
+        let seen: Vec<_> = stream::iter(machines)
+            .map(|(vmid, node)| async move { (vmid, cluster.status(&node, vmid).await) })
+            .buffer_unordered(READ_AT_ONCE)
+            .collect()
+            .await;
+        for (vmid, status) in seen {
+            let running = status?.running;
+            if let Some(guest) = self.view.guests.iter_mut().find(|guest| guest.vmid == vmid) {
+                guest.power = if running { Power::Running } else { Power::Stopped };
+            }
+        }
+        Ok(())
     }
 
     fn rules(&self, home: &Homeroom) -> SiteRules {

@@ -18,6 +18,9 @@ pub async fn nodes(context: &Context) -> Result<Exit, CliError> {
     if let Some(site) = &context.site {
         context.home.site(site)?;
     }
+    if context.home.sites.is_empty() {
+        return Err(CliError::Usage("no site is configured yet; `homeroom demo` shows what one looks like".to_owned()));
+    }
     let (mut nodes, mut storages, mut rows, mut storage_rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut failed = false;
     for site in context.home.sites.values().filter(|site| context.wants(&site.name)) {

@@ -138,11 +138,16 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
             parts.push(format!("{count} {what}"));
         }
     }
-    let words = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
-    match state {
-        RunState::Done => (Level::Success, words),
-        RunState::Interrupted => (Level::Warning, format!("stopped on request; deploy again to go on ({words})")),
-        _ => (Level::Error, words),
+    let words = parts.join(", ");
+    match (state, words.is_empty()) {
+        (RunState::Done, true) => (Level::Success, "done".to_owned()),
+        (RunState::Done, false) => (Level::Success, words),
+        (RunState::Interrupted, true) => (Level::Warning, "stopped on request; the next deploy goes on".to_owned()),
+        (RunState::Interrupted, false) => {
+            (Level::Warning, format!("stopped on request, {words} so far; the next deploy goes on"))
+        }
+        (_, true) => (Level::Error, "ended early".to_owned()),
+        (_, false) => (Level::Error, words),
     }
 }
 

@@ -173,13 +173,6 @@ pub(super) fn template_notes(
             ));
         }
         if template.cloud_init {
-            if cloud.user.is_none() && proofs.contains(&StepName::Ssh) {
-                notes.push(
-                    "no cloud_init.user is set: the ssh proof logs in as the site's ssh.user, but cloud-init gives the \
-                     lab's key to the image's own default user; name one user in [cloud_init], or set rollcall.ssh = false"
-                        .to_owned(),
-                );
-            }
             continue;
         }
         let drive = format!("add one with `qm set {} --ide2 STORAGE:cloudinit`", template.vmid);
