@@ -4,6 +4,8 @@
 mod change;
 mod everyday;
 mod faults;
+mod identity;
 mod order;
+mod outage;
 mod stopping;
 mod strangers;

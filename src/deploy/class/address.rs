@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use super::{
     boots::Waiting,
+    identities::{Told, tell},
     seat::{Facts, Seat},
-    site::{Identity, Site},
+    site::Site,
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
@@ -115,7 +116,7 @@ impl Address {
                 wanted.ip
             )));
         }
-        super::verify::claim(&self.site, &self.seat, context, Identity::Address(ip)).await?;
+        tell(&self.site, &self.seat, context, Told::Address(ip)).await?;
         Ok(ip.to_string())
     }
 }

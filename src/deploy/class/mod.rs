@@ -10,6 +10,7 @@ mod configure;
 mod destroy;
 mod exec;
 mod graph;
+mod identities;
 mod pool;
 mod power;
 mod report;
@@ -30,15 +31,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use site::{Logins, Site, SiteParts};
 
-use self::{graph::build, seat::Seat};
+use self::{graph::build, identities::Told, seat::Seat};
 use super::{
     Recorder,
     recorder::{Entry, JournalLost},
     schedule::{Ended, Shared, carry_out},
 };
 use crate::domain::{
-    Change, Clean, Level, MachineState, Plan, SeatName,
-    event::RunState,
+    Change, Clean, Level, MachineState, NodeName, Plan, SeatName, Vmid,
+    event::{RunKind, RunState},
     plan::{SeatPlan, Verb},
 };
 
@@ -55,6 +56,13 @@ pub async fn carry_out_plan(
     stop: CancellationToken,
 ) -> Result<RunState, JournalLost> {
     announce(plan, &recorder).await?;
+    if plan.kind == RunKind::Check {
+        for seat in plan.seats.iter().filter(|seat| seat.verb == Verb::Leave) {
+            if is_off(&site, &seat.node, seat.vmid).await {
+                recorder.write(found_off(&seat.seat)).await?;
+            }
+        }
+    }
     let known = recorder.progress();
     let seats: Vec<Arc<Seat>> = plan
         .seats
@@ -65,6 +73,11 @@ pub async fn carry_out_plan(
             Arc::new(Seat::new(seat.clone(), ip, row.map(|row| row.host_keys.clone()).unwrap_or_default()))
         })
         .collect();
+    // Machines that stand and are left alone must not be doubled either. Their addresses are not held against
+    // anybody: a lease may have passed on.
+    for row in known.seats.iter().filter(|row| row.state == MachineState::Ready && !row.host_keys.is_empty()) {
+        site.identities.tell(&row.seat, Told::HostKeys(row.host_keys.clone()));
+    }
     let (graph, subjects) = build(plan, &site, &seats);
     let shared = Shared {
         recorder: recorder.clone(),
@@ -73,14 +86,15 @@ pub async fn carry_out_plan(
         stop: stop.clone(),
     };
     let tally = Arc::new(Tally::new(plan, &subjects, site.clock.monotonic()));
-    let (writer, clock) = (recorder.clone(), site.clock.clone());
+    let (writer, worked_on, kind) = (recorder.clone(), site.clone(), plan.kind);
+    let homes: HashMap<SeatName, Arc<Seat>> = seats.iter().map(|seat| (seat.name().clone(), seat.clone())).collect();
     let ends = carry_out(graph, shared, move |index, ended| {
-        let (tally, writer, now) = (tally.clone(), writer.clone(), clock.monotonic());
-        let seat = subjects.get(index).cloned().flatten();
+        let (tally, writer, site) = (tally.clone(), writer.clone(), worked_on.clone());
+        let seat = subjects.get(index).and_then(|name| homes.get(name.as_ref()?)).cloned();
         async move {
             if let Some(seat) = seat
-                && let Some(entry) = tally.ended(&seat, ended, now)
-                && let Err(lost) = writer.write(entry).await
+                && let Some(entry) = tally.ended(seat.name(), ended, site.clock.monotonic())
+                && let Err(lost) = write_end(&writer, &site, &seat, kind, entry).await
             {
                 tracing::error!(%lost, "the end of a seat is not written down");
             }
@@ -91,6 +105,44 @@ pub async fn carry_out_plan(
     let (level, words) = closing_words(plan, &recorder, state);
     recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;
     Ok(state)
+}
+
+/// Writes a seat's end down. One that another was found to share something with is not ready, whichever of
+/// the two was found out first; one whose roll call found it off is stopped, not failed.
+async fn write_end(
+    recorder: &Recorder,
+    site: &Site,
+    seat: &Seat,
+    kind: RunKind,
+    entry: Entry,
+) -> Result<(), JournalLost> {
+    let facts = seat.facts();
+    match entry.change {
+        Change::SeatFailed if kind == RunKind::Check && is_off(site, &facts.node, facts.vmid).await => {
+            recorder.write(found_off(seat.name())).await
+        }
+        Change::SeatReady => {
+            if site.identities.shared(seat.name()).is_none() {
+                recorder.write(entry).await?;
+            }
+            match site.identities.shared(seat.name()) {
+                Some(words) => {
+                    recorder.write(Entry::seat(seat.name(), Level::Error, words.as_str(), Change::SeatFailed)).await
+                }
+                None => Ok(()),
+            }
+        }
+        _ => recorder.write(entry).await,
+    }
+}
+
+/// Whether the machine's node says now that it is off. Without an answer nothing is claimed.
+async fn is_off(site: &Site, node: &NodeName, vmid: Vmid) -> bool {
+    site.cluster.status(node, vmid).await.is_ok_and(|status| !status.running)
+}
+
+fn found_off(seat: &SeatName) -> Entry {
+    Entry::seat(seat, Level::Warning, "was off when its roll call was due; deploy starts it", Change::SeatStopped)
 }
 
 /// Writes down which seats take part and what is before them.
@@ -114,7 +166,7 @@ fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: bool) ->
         plan.seats.iter().any(|seat| progress.seat(&seat.seat).is_some_and(|row| row.state == MachineState::Failed));
     if ends.iter().any(|end| *end == Ended::Interrupted) && stopped {
         RunState::Interrupted
-    } else if a_seat_failed || ends.iter().any(|end| *end != Ended::Well) {
+    } else if a_seat_failed || plan.count(Verb::Leave) > 0 || ends.iter().any(|end| *end != Ended::Well) {
         RunState::Failed
     } else {
         RunState::Done
@@ -133,6 +185,7 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
         (of(MachineState::Stopped), "stopped"),
         (removed, "removed"),
         (of(MachineState::Failed), "failed"),
+        (plan.count(Verb::Leave), "left alone"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));

@@ -12,14 +12,14 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use super::boots::Boots;
+use super::{boots::Boots, identities::Identities};
 use crate::{
     deploy::{
         Tuning,
         limits::{LimitKey, Limits},
         tasks::Tasks,
     },
-    domain::{LabName, NodeName, SeatName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
+    domain::{LabName, NodeName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
     port::{
         Clock, Cluster, GuestAgent, RemoteShell, SiteError,
         agent::{AgentError, ExecOutput, Interface},
@@ -59,25 +59,7 @@ pub struct Site {
     /// VMIDs of the plan's block nobody has taken, for machines whose own was taken by others.
     spares: StdMutex<Vec<Vmid>>,
     pub(super) boots: Boots,
-    identities: StdMutex<Vec<(Identity, SeatName)>>,
-}
-
-/// What two machines of a lab must not share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    Address(IpAddr),
-    MachineId(String),
-    HostKey(String),
-}
-
-impl Identity {
-    pub fn what(&self) -> String {
-        match self {
-            Self::Address(ip) => format!("address {ip}"),
-            Self::MachineId(_) => "machine-id (empty /etc/machine-id in the template)".to_owned(),
-            Self::HostKey(_) => "SSH host key (remove the host keys from the template)".to_owned(),
-        }
-    }
+    pub identities: Identities,
 }
 
 /// What a site is built from.
@@ -114,7 +96,7 @@ impl Site {
             look: Mutex::new(None),
             spares: StdMutex::new(parts.spares),
             boots,
-            identities: StdMutex::default(),
+            identities: Identities::default(),
         }
     }
 
@@ -145,17 +127,6 @@ impl Site {
         let mut learned = self.limits.learned();
         learned.extend(self.boots.learned());
         learned
-    }
-
-    /// Claims an identity for a seat; the seat that has it already, if another.
-    pub fn claim(&self, identity: Identity, seat: &SeatName) -> Option<SeatName> {
-        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
-        let other = identities.iter().find(|(known, owner)| *known == identity && owner != seat);
-        if let Some((_, owner)) = other {
-            return Some(owner.clone());
-        }
-        identities.push((identity, seat.clone()));
-        None
     }
 }
 

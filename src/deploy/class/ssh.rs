@@ -5,8 +5,9 @@ use std::{net::IpAddr, sync::Arc};
 use async_trait::async_trait;
 
 use super::{
+    identities::{Told, tell},
     seat::Seat,
-    site::{Identity, Site},
+    site::Site,
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
@@ -75,9 +76,7 @@ impl Ssh {
                 "the guest shows no SSH host key; is an SSH server installed in the template?",
             ));
         }
-        for key in &keys {
-            super::verify::claim(&self.site, &self.seat, context, Identity::HostKey(key.clone())).await?;
-        }
+        tell(&self.site, &self.seat, context, Told::HostKeys(keys.clone())).await?;
         if keys != facts.host_keys {
             self.seat.learn(|facts| facts.host_keys.clone_from(&keys));
             context

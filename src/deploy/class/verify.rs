@@ -6,18 +6,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 
 use super::{
+    identities::{Told, tell},
     seat::Seat,
-    site::{Identity, Site},
+    site::Site,
 };
 use crate::{
-    deploy::{
-        recorder::Entry,
-        step::{Action, Check, StepContext, StepError},
-    },
-    domain::{
-        Change, Level,
-        verify::{GuestReport, Pending, verify},
-    },
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::verify::{GuestReport, Pending, verify},
 };
 
 pub struct Verify {
@@ -49,17 +44,8 @@ impl Action for Verify {
             return Err(StepError::fatal(wrong.join("; ")));
         }
         if let Some(id) = said.machine_id {
-            claim(&self.site, &self.seat, context, Identity::MachineId(id)).await?;
+            tell(&self.site, &self.seat, context, Told::MachineId(id)).await?;
         }
         Ok("configuration, CPUs, memory and name as wanted".to_owned())
     }
-}
-
-/// Claims an identity for the seat. If another seat has it, both have failed, by name.
-pub async fn claim(site: &Site, seat: &Seat, context: &StepContext, identity: Identity) -> Result<(), StepError> {
-    let what = identity.what();
-    let Some(other) = site.claim(identity, seat.name()) else { return Ok(()) };
-    let words = format!("has the same {what} as {}", seat.name());
-    context.recorder.write(Entry::seat(&other, Level::Error, words, Change::SeatFailed)).await?;
-    Err(StepError::fatal(format!("has the same {what} as {other}")))
 }

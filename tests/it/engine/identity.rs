@@ -1,0 +1,37 @@
+//! What must be one machine's own.
+
+use crate::support::lab::Lab;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_machines_with_one_identity_both_fail_by_name() {
+    let lab = Lab::start().await;
+    lab.class("duo", &["ada", "grace"], "").await;
+    lab.deploy("duo").await.ends(0);
+    let (ada, grace) = (lab.machine("duo", "ada").vmid, lab.machine("duo", "grace").vmid);
+    let as_ada = |change: fn(&mut homeroom::sim::guest::Inside, &homeroom::sim::guest::Inside)| {
+        lab.cluster.world(|world| {
+            let ada = world.guests[&ada].inside.clone().unwrap();
+            change(world.guests.get_mut(&grace).unwrap().inside.as_mut().unwrap(), &ada);
+        });
+    };
+    let both_fail = async |what: &str| {
+        lab.run(&["check", "duo", "--json"]).await.ends(3);
+        let status = lab.status("duo").await;
+        for (own, other) in [(0, "grace"), (1, "ada")] {
+            let machine = &status["machines"][own];
+            assert_eq!(machine["state"], "failed", "{status:#}");
+            let reason = machine["reason"].as_str().unwrap();
+            assert!(reason.contains(what) && reason.contains(other), "{reason}");
+        }
+    };
+    as_ada(|grace, ada| grace.machine_id.clone_from(&ada.machine_id));
+    both_fail("machine-id").await;
+    as_ada(|grace, ada| {
+        grace.machine_id = "f".repeat(32);
+        grace.host_key = ada.host_key;
+    });
+    both_fail("host key").await;
+    as_ada(|grace, _| grace.host_key = [7; 32]);
+    lab.run(&["check", "duo"]).await.ends(0);
+    lab.is_proven("duo").await;
+}
