@@ -64,6 +64,10 @@ pub struct CloneSource {
     /// The node the template lies on; the clone is asked for there.
     pub node: NodeName,
     pub linked: bool,
+    /// Should the site refuse the linked clone, a full copy is made: the definition leaves it open, and there
+    /// is room and time for full copies of every machine of the plan.
+    #[serde(default)]
+    pub full_fallback: bool,
     /// Storage of the new disks, sent only for full clones.
     pub storage: Option<String>,
     pub format: Option<String>,

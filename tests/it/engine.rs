@@ -2,6 +2,7 @@
 //! judged by the cluster's own listing.
 
 mod change;
+mod cloning;
 mod everyday;
 mod faults;
 mod identity;

@@ -175,3 +175,87 @@ killed! {
     killed_while_the_answer_to_a_removal_is_on_its_way: destroy_survives(Instant::AfterTheRequest);
     killed_with_the_number_of_a_removals_task_in_hand: destroy_survives(Instant::AfterTheAnswer);
 }
+
+/// The password a guest's user has.
+fn password_in(lab: &Lab, seat: &str) -> Option<String> {
+    let vmid = lab.machine("duo", seat).vmid;
+    lab.cluster.world(|world| world.guests[&vmid].inside.as_ref()?.users.get("student")?.password.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_cloned_by_a_run_that_was_killed_still_gets_its_password() {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "[cloud_init]\nuser = \"student\"\npassword = \"generate\"").await;
+    kill(&lab, &["deploy", "duo", "--yes"], &CONFIGURE, Instant::BeforeTheRequest).await;
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+    let roster = lab.run(&["roster", "duo", "--json"]).await.ends(0).object();
+    for (row, seat) in SEATS.iter().enumerate() {
+        let told = roster["seats"][row]["password"].as_str().map(str::to_owned);
+        assert!(told.as_ref().is_some_and(|password| password.len() > 7), "{roster:#}");
+        assert_eq!(password_in(&lab, seat), told);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_outlives_its_run_is_waited_for() {
+    let lab = Lab::start().await;
+    // Both copies together take two modelled minutes.
+    lab.cluster.world(|world| world.set_bandwidth("bulk", 4.0 * 1_073_741_824.0 / 120_000.0));
+    lab.apply(
+        "kind = \"class\"\nname = \"duo\"\nsite = \"sim\"\ntemplate = \"debian-12\"\nstudents = [\"ada\", \"grace\"]\n\
+         teacher = false\ncloud_init.user = \"student\"\n",
+    )
+    .await;
+    let mut child = lab.spawn(&["deploy", "duo", "--yes"]);
+    lab.until("both are being copied", async || {
+        let made = lab.made();
+        made.len() == 2 && made.iter().all(|guest| guest.lock.as_deref() == Some("clone"))
+    })
+    .await;
+    child.kill().await.unwrap();
+    let again = lab.run(&["deploy", "duo", "--yes"]).await.ends(0);
+    assert!(again.out.contains("an earlier clone of this machine is still at work"), "{}", again.out);
+    assert_eq!(seen::tasks(&lab.cluster, "qmclone").len(), 2);
+    lab.holds("duo", &SEATS);
+    lab.is_proven("duo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_arrive_after_their_sender_died_double_nothing() {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "").await;
+    lab.inject(Fault::every(CLONE.call, FaultKind::Slow { seconds: 40.0 }));
+    let mut child = lab.spawn(&["deploy", "duo", "--yes"]);
+    lab.until_written("duo", StepName::Clone, |change| matches!(change, Change::StepStarted { .. })).await;
+    child.kill().await.unwrap();
+    lab.heal();
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+    let late = lab.cluster.now() + 41_000;
+    lab.until("the late requests have arrived", async || lab.cluster.now() > late).await;
+    lab.holds("duo", &SEATS);
+    lab.is_proven("duo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_and_again_a_class_comes_up_and_goes_whole() {
+    let lab = Lab::start().await;
+    lab.class("duo", &["ada", "grace", "linus"], "").await;
+    for (round, lines) in [3, 11, 17, 26, 9, 21].into_iter().enumerate() {
+        let destroys = round == 4;
+        let before = lab.journal("duo").await.len();
+        let mut child = lab.spawn(&[if destroys { "destroy" } else { "deploy" }, "duo", "--yes"]);
+        lab.until("so much is written", async || {
+            lab.journal("duo").await.len() >= before + lines || child.try_wait().unwrap().is_some()
+        })
+        .await;
+        child.kill().await.unwrap();
+    }
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &["ada", "grace", "linus"]);
+    lab.is_proven("duo").await;
+    lab.destroy("duo").await.ends(0);
+    assert_eq!(lab.made(), []);
+    lab.is_tidy();
+}

@@ -20,7 +20,7 @@ use crate::{
     },
     port::{
         SiteError,
-        cluster::{CloneRequest, TaskState},
+        cluster::{CloneRequest, TaskState, Upid},
     },
 };
 
@@ -89,26 +89,20 @@ impl Action for CloneMachine {
             run: context.recorder.run(),
             vmid: facts.vmid,
         };
-        let request = CloneRequest {
+        let mut request = CloneRequest {
             template: self.source.template,
             node: self.source.node.clone(),
             vmid: facts.vmid,
             target: (facts.node != self.source.node).then(|| facts.node.clone()),
             name: self.seat.plan.name.clone(),
             description: mark.text(),
-            full: !self.source.linked,
+            full: !self.source.linked || facts.full,
             storage: self.source.storage.clone(),
             format: self.source.format.clone(),
             pool: self.source.pool.clone(),
         };
         self.seat.learn(|facts| facts.fresh = false);
-        let upid = match self.site.cluster.clone_guest(&request).await {
-            Ok(upid) => upid,
-            Err(SiteError::Refused { words, .. }) if says_taken(&words) => {
-                return Err(StepError::Conflict(Clean::new(format!("VMID {} is taken: {words}", facts.vmid))));
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let upid = self.ask(context, &mut request).await?;
         context.record(Level::Debug, format!("task {}", upid.0), Change::TaskStarted { upid: upid.0.clone() }).await?;
         match self.site.tasks.wait(context, &upid).await? {
             TaskState::Ok { .. } => {
@@ -116,7 +110,7 @@ impl Action for CloneMachine {
                 let took = self.site.clock.monotonic().saturating_sub(began);
                 context.observe(Observed::Took(took));
                 let took = took.as_secs_f64();
-                let kind = if self.source.linked { "linked" } else { "full" };
+                let kind = if request.full { "full" } else { "linked" };
                 Ok(format!("{kind} clone of {} in {took:.1} s", self.source.template_name))
             }
             TaskState::Failed(words) if says_taken(&words) => Err(StepError::Conflict(words)),
@@ -131,6 +125,29 @@ impl Action for CloneMachine {
 }
 
 impl CloneMachine {
+    /// Asks for the clone; where a linked one is refused and the plan allows it, for a full copy. The refused
+    /// request had no effect, so the intent on disk covers both.
+    async fn ask(&self, context: &StepContext, request: &mut CloneRequest) -> Result<Upid, StepError> {
+        let words = match self.site.cluster.clone_guest(request).await {
+            Ok(upid) => return Ok(upid),
+            Err(SiteError::Refused { words, .. }) if says_taken(&words) => {
+                return Err(StepError::Conflict(Clean::new(format!("VMID {} is taken: {words}", request.vmid))));
+            }
+            Err(SiteError::Refused { words, .. }) if !request.full && says_not_linkable(&words) => words,
+            Err(error) => return Err(error.into()),
+        };
+        if !self.source.full_fallback {
+            return Err(StepError::fatal(format!(
+                "{words}; full copies were not part of the plan: set clone = \"full\" and deploy again"
+            )));
+        }
+        context.go_on()?;
+        context.note(Level::Warning, format!("{words}; making a full copy, as the plan allows")).await?;
+        self.seat.learn(|facts| facts.full = true);
+        request.full = true;
+        Ok(self.site.cluster.clone_guest(request).await?)
+    }
+
     async fn find(&self) -> Result<Found, StepError> {
         let facts = self.seat.facts();
         let view = self.site.look().await?;
@@ -194,6 +211,12 @@ impl CloneMachine {
 /// Proxmox's words for an id that exists: in the answer, or in the task (facts: races on the new id).
 fn says_taken(words: &Clean) -> bool {
     ["already exists", "File exists"].iter().any(|text| words.as_str().contains(text))
+}
+
+/// Proxmox's words for disks that can only be copied.
+fn says_not_linkable(words: &Clean) -> bool {
+    let words = words.as_str().to_ascii_lowercase();
+    words.contains("linked clone")
 }
 
 /// Proxmox's words for a lock that was not had in time.

@@ -55,6 +55,7 @@ pub async fn carry_out_plan(
     recorder: Recorder,
     stop: CancellationToken,
 ) -> Result<RunState, JournalLost> {
+    let before = recorder.progress();
     announce(plan, &recorder).await?;
     if plan.kind == RunKind::Check {
         for seat in plan.seats.iter().filter(|seat| seat.verb == Verb::Leave) {
@@ -63,19 +64,13 @@ pub async fn carry_out_plan(
             }
         }
     }
-    let known = recorder.progress();
-    let seats: Vec<Arc<Seat>> = plan
-        .seats
-        .iter()
-        .map(|seat| {
-            let row = known.seat(&seat.seat);
-            let ip = row.and_then(|row| row.ip);
-            Arc::new(Seat::new(seat.clone(), ip, row.map(|row| row.host_keys.clone()).unwrap_or_default()))
-        })
-        .collect();
+    let seats: Vec<Arc<Seat>> =
+        plan.seats.iter().map(|seat| Arc::new(Seat::new(seat.clone(), before.seat(&seat.seat)))).collect();
     // Machines that stand and are left alone must not be doubled either. Their addresses are not held against
     // anybody: a lease may have passed on.
-    for row in known.seats.iter().filter(|row| row.state == MachineState::Ready && !row.host_keys.is_empty()) {
+    for row in
+        recorder.progress().seats.iter().filter(|row| row.state == MachineState::Ready && !row.host_keys.is_empty())
+    {
         site.identities.tell(&row.seat, Told::HostKeys(row.host_keys.clone()));
     }
     let (graph, subjects) = build(plan, &site, &seats);
@@ -164,7 +159,7 @@ fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: bool) ->
     let progress = recorder.progress();
     let a_seat_failed =
         plan.seats.iter().any(|seat| progress.seat(&seat.seat).is_some_and(|row| row.state == MachineState::Failed));
-    if ends.iter().any(|end| *end == Ended::Interrupted) && stopped {
+    if ends.contains(&Ended::Interrupted) && stopped {
         RunState::Interrupted
     } else if a_seat_failed || plan.count(Verb::Leave) > 0 || ends.iter().any(|end| *end != Ended::Well) {
         RunState::Failed

@@ -8,9 +8,10 @@ use std::{
 
 use super::report::SelfReport;
 use crate::domain::{
-    LabName, NodeName, SeatName, Vmid,
+    LabName, NodeName, SeatName, StepName, StepState, Vmid,
     mark::Mark,
     plan::{SeatPlan, Verb},
+    progress::SeatProgress,
     verify::Wanted,
 };
 
@@ -33,20 +34,32 @@ pub struct Facts {
     pub started_at: Option<Duration>,
     /// When this run cloned it.
     pub cloned_at: Option<Duration>,
+    /// The site refused a linked clone: the machine is a full copy.
+    pub full: bool,
+    /// No run has written its settings yet: its password is still to be set.
+    pub unwritten: bool,
     /// No earlier run has ever asked for this clone: nothing to look for.
     pub fresh: bool,
 }
 
 impl Seat {
-    pub fn new(plan: SeatPlan, ip: Option<IpAddr>, host_keys: Vec<String>) -> Self {
+    /// `before` is how the seat stood before this run.
+    pub fn new(plan: SeatPlan, before: Option<&SeatProgress>) -> Self {
+        let written = before.and_then(|row| row.step(StepName::Configure)).is_some_and(|s| s.state == StepState::Ok);
         let facts = Facts {
             node: plan.node.clone(),
             vmid: plan.vmid,
-            ip,
-            host_keys,
+            ip: before.and_then(|row| row.ip),
+            host_keys: before.map(|row| row.host_keys.clone()).unwrap_or_default(),
             report: None,
             started_at: None,
             cloned_at: None,
+            full: false,
+            unwritten: match plan.verb {
+                Verb::Create | Verb::Replace => true,
+                Verb::Resume => !written,
+                _ => false,
+            },
             fresh: matches!(plan.verb, Verb::Create),
         };
         Self { plan, facts: Mutex::new(facts) }

@@ -3,7 +3,7 @@
 use super::{
     PlanInput, Problem, addresses, destroy,
     estimate::estimate,
-    problems,
+    fallback, problems,
     standing::{Fate, Home, fate},
     steps::Target,
     templates::{self, Room, growth},
@@ -64,6 +64,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         let unplaced = problems::unplaced_problems(&work.unplaced);
         return Err(work.problems.into_iter().chain(unplaced).collect());
     }
+    fallback::allow(input, &mut seats, &work.templates);
     seats.extend(destroy::removals(input, &mut notes));
     Ok(Plan {
         kind: RunKind::Deploy,

@@ -8,6 +8,7 @@ mod deed;
 mod deploy;
 mod destroy;
 mod estimate;
+mod fallback;
 #[cfg(test)]
 pub(in crate::domain) mod fixture;
 mod gather;

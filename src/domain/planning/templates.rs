@@ -196,6 +196,7 @@ fn source(
         template_name: template.name.clone(),
         node: template.node.clone(),
         linked,
+        full_fallback: false,
         storage: machine.storage.clone().filter(|_| !linked),
         format: machine.format.clone().filter(|_| !linked),
         storage_shared: is_shared(view, &limit_storage),

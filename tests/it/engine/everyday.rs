@@ -63,7 +63,8 @@ async fn destroying_a_class_or_one_seat_touches_no_other() {
     lab.class("one", &["ada", "grace"], "").await;
     lab.class("two", &["ada", "grace"], "").await;
     let (one, two) = tokio::join!(lab.deploy("one"), lab.deploy("two"));
-    (one.ends(0), two.ends(0));
+    one.ends(0);
+    two.ends(0);
     let other: Vec<_> = lab.made().into_iter().filter(|guest| guest.mark("lab") == Some("two")).collect();
     assert_eq!(other.len(), 2);
 

@@ -386,6 +386,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
                 template_name: "ubuntu-22.04".into(),
                 node,
                 linked: true,
+                full_fallback: false,
                 storage: None,
                 format: None,
                 limit_storage: "fast".into(),

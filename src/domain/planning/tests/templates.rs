@@ -181,3 +181,26 @@ fn a_foreign_machine_of_the_same_name_is_never_doubled() {
         "cs101-ada (205 on pve1) and 1 more are already there, made by another homeroom store, or by one that was lost"
     );
 }
+
+#[test]
+fn a_linked_clone_may_become_a_full_copy_only_where_all_of_them_would_fit_in_room_and_time() {
+    let mut world = World::new();
+    let allowed = |world: &World| {
+        let plan = world.deploy();
+        let fallback: Vec<bool> = plan.seats.iter().map(|seat| seat.source.as_ref().unwrap().full_fallback).collect();
+        assert!(fallback.iter().all(|one| *one == fallback[0]), "{fallback:?}");
+        assert!(plan.seats.iter().all(|seat| seat.source.as_ref().unwrap().linked));
+        fallback[0]
+    };
+    assert!(allowed(&world));
+    world.class.rollcall.address_within = Duration::from_secs(120);
+    assert!(!allowed(&world), "24 GiB are not copied in two minutes");
+    world.class.rollcall.address_within = Duration::from_secs(1800);
+    world.class.clone = CloneMode::Linked;
+    assert!(!allowed(&world));
+    world.class.clone = CloneMode::Auto;
+    for row in world.view.storages.iter_mut().filter(|row| row.storage.as_str() == "fast") {
+        row.used = row.total - (19 << 30);
+    }
+    assert!(!allowed(&world), "three copies of 8 GiB do not fit into 19");
+}
