@@ -17,6 +17,7 @@ mod planning;
 mod proxmox;
 mod recordings;
 mod screens;
+mod secrets;
 mod sim;
 mod sim_ssh;
 mod sim_world;

@@ -36,6 +36,10 @@ pub struct Lab {
     pub home: Homeroom,
     /// What stood before any test did anything.
     pub before: Vec<Seen>,
+    /// What the program writes into its log file.
+    pub log: &'static str,
+    /// More environment for the program.
+    pub env: Vec<(&'static str, &'static str)>,
     folder: TempDir,
 }
 
@@ -101,7 +105,7 @@ impl Lab {
         let stage = Stage { scenario, listen: ([127, 0, 0, 1], 0).into(), speed };
         let staged = stage.with_config(folder.path(), &|_| {}).await.unwrap();
         let before = seen::guests(&staged.cluster);
-        Self { cluster: staged.cluster, config: staged.config, home: staged.home, before, folder }
+        Self { cluster: staged.cluster, config: staged.config, home: staged.home, before, log: "homeroom=debug", env: Vec::new(), folder }
     }
 
     pub fn folder(&self) -> &Path {
@@ -127,7 +131,8 @@ impl Lab {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
-        command.args(args).env("HOMEROOM_CONFIG", &self.config).env("HOMEROOM_LOG", "homeroom=trace");
+        command.args(args).env("HOMEROOM_CONFIG", &self.config).env("HOMEROOM_LOG", self.log);
+        command.envs(self.env.iter().copied());
         command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null()).kill_on_drop(true);
         command
     }
