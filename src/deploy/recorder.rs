@@ -3,7 +3,7 @@
 //! Whoever writes an intent waits for its commit before acting. Entries that arrive together are
 //! committed together.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use jiff::Timestamp;
 use tokio::{
@@ -65,6 +65,7 @@ pub struct Recorder {
     run: RunId,
     requests: mpsc::Sender<Request>,
     progress: Arc<RwLock<Progress>>,
+    lost: Arc<OnceLock<JournalLost>>,
 }
 
 /// Entries that may wait for the writer; more than that, and their senders wait.
@@ -84,8 +85,9 @@ impl Recorder {
         let lab = progress.lab.clone();
         let seq = progress.run.as_ref().filter(|known| known.id == run).map_or(0, |known| known.seq);
         let progress = Arc::new(RwLock::new(progress));
-        let writer = Writer { store, clock, run, lab, seq, progress: progress.clone() };
-        (Self { run, requests, progress }, tokio::spawn(writer.work(inbox)))
+        let lost = Arc::default();
+        let writer = Writer { store, clock, run, lab, seq, progress: progress.clone(), lost: Arc::clone(&lost) };
+        (Self { run, requests, progress, lost }, tokio::spawn(writer.work(inbox)))
     }
 
     pub fn run(&self) -> RunId {
@@ -98,6 +100,11 @@ impl Recorder {
         let ended = || JournalLost("its writer has ended".to_owned());
         self.requests.send((entry, done)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
+    }
+
+    /// Why the journal missed something of this run, if it did.
+    pub fn lost(&self) -> Option<JournalLost> {
+        self.lost.get().cloned()
     }
 
     /// How the lab stands, as of the last commit.
@@ -129,6 +136,8 @@ struct Writer {
     lab: LabName,
     seq: u64,
     progress: Arc<RwLock<Progress>>,
+    /// The first failure.
+    lost: Arc<OnceLock<JournalLost>>,
 }
 
 impl Writer {
@@ -137,6 +146,9 @@ impl Writer {
         while inbox.recv_many(&mut batch, BATCH).await > 0 {
             let (entries, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
             let outcome = self.commit(entries).await.map_err(|e| JournalLost(e.to_string()));
+            if let Err(lost) = &outcome {
+                self.lost.get_or_init(|| lost.clone());
+            }
             for answer in answers {
                 // A worker that no longer waits has nothing to learn.
                 let _ = answer.send(outcome.clone());

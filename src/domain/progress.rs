@@ -178,6 +178,7 @@ fn plan_seat(
     row.role = role;
     row.run = event.run;
     row.reason = None;
+    clear_leftovers(row, steps);
     for step in steps {
         match row.steps.iter_mut().find(|s| s.step == *step) {
             Some(known) => *known = StepProgress { upid: known.upid.take(), ..StepProgress::waiting(*step, event.run) },
@@ -187,6 +188,15 @@ fn plan_seat(
     row.steps.sort_by_key(|s| s.step);
     if steps.iter().any(|s| s.is_proof()) {
         row.state = MachineState::Planned;
+    }
+}
+
+/// What a broken-off run left under way, and this one does not take up, is not under way any more. A shutdown or
+/// removal is no part of a machine's chain: beyond its own run it says nothing.
+fn clear_leftovers(row: &mut SeatProgress, steps: &[StepName]) {
+    row.steps.retain(|s| steps.contains(&s.step) || StepName::CLASS.contains(&s.step));
+    for left in row.steps.iter_mut().filter(|s| s.state == StepState::Running && !steps.contains(&s.step)) {
+        left.state = StepState::Waiting;
     }
 }
 
@@ -387,6 +397,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_a_broken_off_run_left_under_way_is_not_under_way_in_the_next() {
+        let begun = |run, seq, step| event(run, seq, Some("ada"), Some(step), Change::StepStarted { attempt: 1 });
+        let progress = folded(&[
+            event(1, 1, None, None, started()),
+            event(1, 2, Some("ada"), None, planned(&StepName::CLASS)),
+            begun(1, 3, StepName::Address),
+            event(2, 1, None, None, started()),
+            event(2, 2, Some("ada"), None, planned(&[StepName::Stop, StepName::Destroy])),
+            begun(2, 3, StepName::Stop),
+            event(3, 1, None, None, started()),
+            event(3, 2, Some("ada"), None, planned(&[StepName::Start, StepName::Ssh])),
+            begun(3, 3, StepName::Start),
+        ]);
+        let ada = &progress.seats[0];
+        assert_eq!(ada.current().map(|step| step.step), Some(StepName::Start));
+        assert_eq!(ada.step(StepName::Address).map(|step| step.state), Some(StepState::Waiting));
+        assert_eq!(ada.step(StepName::Stop), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod cloning;
 mod everyday;
 mod faults;
 mod identity;
+mod journal;
 mod order;
 mod outage;
 mod stopping;

@@ -6,7 +6,6 @@ use homeroom::{
     domain::{Change, StepName},
     sim::{Fault, FaultKind},
 };
-use sqlx::{ConnectOptions, Executor, sqlite::SqliteConnectOptions};
 
 use crate::support::{lab::Lab, seen};
 
@@ -80,7 +79,7 @@ async fn kill(lab: &Lab, args: &[&str], effect: &Effect, instant: Instant) {
     let begun = |change: &Change| matches!(change, Change::StepStarted { .. });
     let done = |change: &Change| matches!(change, Change::StepDone { .. });
     match instant {
-        Instant::BeforeTheIntent => sql(lab, &endless_commit_of(effect.step)).await,
+        Instant::BeforeTheIntent => lab.sql(&endless_commit_of(effect.step)).await,
         Instant::BeforeTheRequest => lab.inject(Fault::every(effect.call, NEVER)),
         Instant::AfterTheRequest => lab.inject(Fault::every(effect.call, FaultKind::Stall)),
         Instant::AfterTheAnswer if effect.task => {}
@@ -99,7 +98,7 @@ async fn kill(lab: &Lab, args: &[&str], effect: &Effect, instant: Instant) {
     }
     child.kill().await.unwrap();
     lab.heal();
-    sql(lab, "DROP TRIGGER IF EXISTS endless").await;
+    lab.sql("DROP TRIGGER IF EXISTS endless").await;
     if matches!(instant, Instant::BeforeTheIntent) {
         let events = lab.journal("duo").await;
         let of_step = |change: &Change| matches!(change, Change::StepStarted { .. });
@@ -117,13 +116,6 @@ fn endless_commit_of(step: StepName) -> String {
              SELECT (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT count(*) FROM n);
          END"
     )
-}
-
-/// Speaks to the store's database behind homeroom's back.
-async fn sql(lab: &Lab, text: &str) {
-    let options = SqliteConnectOptions::new().filename(lab.folder().join("homeroom.db"));
-    let mut connection = options.connect().await.unwrap();
-    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned()))).await.unwrap();
 }
 
 async fn deploy_survives(effect: Effect, instant: Instant) {

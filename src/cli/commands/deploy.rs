@@ -66,14 +66,13 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
     let mut events = follow(context.home.store.clone(), filter);
     let mut stopper = Stopper::new()?;
-    let mut state = None;
-    while state.is_none() {
+    let mut told_the_end = false;
+    // The journal's last line comes before the run's own end: what the run says in the end counts.
+    let result = loop {
         tokio::select! {
             Some(event) = events.recv() => match event {
                 Ok(event) => {
-                    if let Change::RunEnded { state: end } = event.event.change {
-                        state = Some(end);
-                    }
+                    told_the_end |= matches!(event.event.change, Change::RunEnded { .. });
                     show(context, &event.event);
                 }
                 Err(error) => eprintln!("the log cannot be read for now: {error}"),
@@ -86,20 +85,22 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
                 eprintln!("finishing what is in flight, then stopping; once more stops now");
                 stop.cancel();
             }
-            result = &mut ended => {
-                // The journal's last line may still be on its way to us; without a journal there is none.
-                state = Some(match result {
-                    Ok(Ok(end)) => { drain(context, &mut events, run).await; end }
-                    Ok(Err(lost)) => {
-                        eprintln!("{lost}");
-                        return Ok(Exit::Failed);
-                    }
-                    Err(_) => return Ok(Exit::Failed),
-                });
-            }
+            result = &mut ended => break result,
         }
-    }
-    let state = state.unwrap_or(RunState::Failed);
+    };
+    let (state, exit) = match result {
+        Ok(Ok(state)) => {
+            if !told_the_end {
+                drain(context, &mut events, run).await;
+            }
+            (state, state.into())
+        }
+        Ok(Err(lost)) => {
+            eprintln!("{lost}; `homeroom deploy {lab} --yes` goes on from here");
+            (RunState::Interrupted, Exit::Failed)
+        }
+        Err(_) => return Ok(Exit::Failed),
+    };
     let seconds = context.home.clock.monotonic().saturating_sub(began).as_secs_f64();
     let (progress, _) = context.home.store.progress(&lab).await?;
     let of_run = |wanted| progress.seats.iter().filter(|seat| seat.run == run && seat.state == wanted).count();
@@ -120,7 +121,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
                 .line(format!("`homeroom status {lab}` shows the reasons; `homeroom deploy {lab} --yes` tries again"));
         }
     }
-    Ok(state.into())
+    Ok(exit)
 }
 
 /// One line of a run. For people, debug lines only when asked for.

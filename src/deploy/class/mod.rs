@@ -96,6 +96,13 @@ pub async fn carry_out_plan(
         }
     })
     .await;
+    if let Some(lost) = recorder.lost() {
+        // It may take a line again: then others need not wonder.
+        let words = format!("{lost}; deploy again to go on");
+        let ended = Change::RunEnded { state: RunState::Interrupted };
+        recorder.write(Entry::run(Level::Error, words, ended)).await?;
+        return Err(lost);
+    }
     let state = run_state(plan, &ends, &recorder, stop.is_cancelled());
     let (level, words) = closing_words(plan, &recorder, state);
     recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;

@@ -16,6 +16,7 @@ use homeroom::{
     sim::{Cluster, Fault},
 };
 use serde_json::Value;
+use sqlx::{ConnectOptions, Connection, Executor, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -105,7 +106,15 @@ impl Lab {
         let stage = Stage { scenario, listen: ([127, 0, 0, 1], 0).into(), speed };
         let staged = stage.with_config(folder.path(), &|_| {}).await.unwrap();
         let before = seen::guests(&staged.cluster);
-        Self { cluster: staged.cluster, config: staged.config, home: staged.home, before, log: "homeroom=debug", env: Vec::new(), folder }
+        Self {
+            cluster: staged.cluster,
+            config: staged.config,
+            home: staged.home,
+            before,
+            log: "homeroom=debug",
+            env: Vec::new(),
+            folder,
+        }
     }
 
     pub fn folder(&self) -> &Path {
@@ -165,6 +174,14 @@ impl Lab {
     /// `status --json` of a lab; its exit code is left aside.
     pub async fn status(&self, lab: &str) -> Value {
         self.run(&["status", lab, "--json"]).await.object()
+    }
+
+    /// Speaks to the store's database behind homeroom's back.
+    pub async fn sql(&self, text: &str) {
+        let options = SqliteConnectOptions::new().filename(self.folder().join("homeroom.db"));
+        let mut connection = options.connect().await.unwrap();
+        connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned()))).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     pub fn inject(&self, fault: Fault) {
