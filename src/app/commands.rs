@@ -11,6 +11,7 @@ pub enum Command {
     Open,
     Back,
     Quit,
+    Suspend,
     Help,
     Refresh,
     Up,
@@ -217,6 +218,7 @@ pub static TABLE: &[Entry] = &[
     looks(Command::Refresh, &[Ctrl('r'), Key::F(5)], LISTS, Group::Program, "", "ask every site now"),
     looks(Command::Help, &[Char('?'), Key::F(1)], LISTS, Group::Program, "help", "this list"),
     looks(Command::Quit, &[Char('q')], LISTS, Group::Program, "quit", "leave"),
+    looks(Command::Suspend, &[Ctrl('z')], LISTS, Group::Program, "", "back to the shell for a while; fg returns"),
     looks(Command::Quit, &[Ctrl('c')], ANYWHERE, Group::Popup, "", ""),
     // Popups. What is named first stands first in their bottom line.
     acts(Command::ConfirmDeploy, &[Enter], &[C::PlanPopup], Group::Popup, "deploy", "carry out the plan"),

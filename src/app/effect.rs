@@ -25,6 +25,8 @@ pub enum Effect {
     /// Open a terminal on the seat: an `Attach` by its own channel, or `ShellEnded` with the reason. The
     /// first thing the attached terminal is told is its size.
     OpenShell { lab: LabName, seat: SeatName },
+    /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
+    Suspend,
     /// Leave the program.
     Quit,
 }

@@ -65,7 +65,8 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             }
         }
         Effect::OpenShell { lab, seat } => open_shell(shared, lab, seat).await,
-        Effect::Quit => {}
+        // The screen's own.
+        Effect::Suspend | Effect::Quit => {}
     }
 }
 

@@ -1,57 +1,63 @@
-//! What the terminal reports, in the program's own words.
+//! What a person does at the terminal, one thing after the other.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use std::{collections::VecDeque, io, time::Instant};
 
-use crate::{
-    app::{Action, Key, State, action_for},
-    domain::Clean,
+use super::{
+    keyboard::Keyboard,
+    keys::{Heard, Keys},
 };
+use crate::app::{Action, State, action_for};
 
-/// The action an event of the terminal asks for, if any.
-pub fn action(state: &State, event: &Event) -> Option<Action> {
-    match event {
-        Event::Key(press) if press.kind != KeyEventKind::Release => action_for(state, key(press)?),
-        Event::Paste(text) => Some(Action::Paste(Clean::new(text))),
-        Event::Resize(columns, rows) => Some(Action::Resized(*columns, *rows)),
-        _ => None,
+/// Keys and pastes of the terminal, until dropped.
+pub struct Input {
+    keyboard: Keyboard,
+    keys: Keys,
+    heard: VecDeque<Heard>,
+    /// When the last bytes came.
+    last: Instant,
+}
+
+impl Input {
+    /// Begins to read the terminal.
+    pub fn start() -> io::Result<Self> {
+        let keyboard = Keyboard::start()?;
+        Ok(Self { keyboard, keys: Keys::default(), heard: VecDeque::new(), last: Instant::now() })
+    }
+
+    /// Forgets what was typed for somebody else and not read by them.
+    pub fn forget() {
+        let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+    }
+
+    /// What was done next; none once the terminal is gone. May be called off and called again.
+    pub async fn next(&mut self) -> Option<Heard> {
+        loop {
+            if let Some(heard) = self.heard.pop_front() {
+                return Some(heard);
+            }
+            let bytes = match self.keys.patience() {
+                None => self.keyboard.bytes.recv().await?,
+                // From when the bytes came, so that a call that was called off does not begin the wait anew.
+                Some(wait) => {
+                    match tokio::time::timeout_at((self.last + wait).into(), self.keyboard.bytes.recv()).await {
+                        Ok(bytes) => bytes?,
+                        Err(_) => {
+                            self.heard.extend(self.keys.give_up());
+                            continue;
+                        }
+                    }
+                }
+            };
+            self.last = Instant::now();
+            self.heard.extend(self.keys.hear(&bytes));
+        }
     }
 }
 
-/// A key press by the program's own name; none for keys it has no name for.
-fn key(press: &KeyEvent) -> Option<Key> {
-    let held = |modifier| press.modifiers.contains(modifier);
-    Some(match press.code {
-        KeyCode::Char(_) if held(KeyModifiers::ALT) => return None,
-        KeyCode::Char(c) if held(KeyModifiers::CONTROL) => Key::Ctrl(c.to_ascii_lowercase()),
-        KeyCode::Char(c) => Key::Char(c),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab if held(KeyModifiers::SHIFT) => Key::BackTab,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Delete => Key::Delete,
-        KeyCode::F(n) => Key::F(n),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_with_alt_are_no_letters() {
-        assert_eq!(key(&KeyEvent::new(KeyCode::Char('x'), KeyModifiers::ALT)), None);
-        assert_eq!(key(&KeyEvent::new(KeyCode::Char('C'), KeyModifiers::CONTROL)), Some(Key::Ctrl('c')));
-        assert_eq!(key(&KeyEvent::new(KeyCode::Char('C'), KeyModifiers::SHIFT)), Some(Key::Char('C')));
+/// The action it asks for in this state, if any.
+pub fn action(state: &State, heard: Heard) -> Option<Action> {
+    match heard {
+        Heard::Key(key) => action_for(state, key),
+        Heard::Paste(text) => Some(Action::Paste(text)),
     }
 }

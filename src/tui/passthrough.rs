@@ -1,24 +1,17 @@
 //! A shell with the whole terminal: raw bytes both ways, resizes along, nothing interpreted.
 //!
-//! Standard input is read here directly, by a thread that can be stopped, so that pasting and mouse
-//! reports of programs inside arrive as they were sent.
+//! Standard input is passed on as it is read, so that pasting and mouse reports of programs inside arrive
+//! as they were sent.
 
-use std::{
-    io::{self, PipeWriter, Write},
-    thread::JoinHandle,
-};
+use std::io::{self, Write};
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    stdio,
-};
 use tokio::{
     io::AsyncWriteExt,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 
-use super::terminal::TuiError;
+use super::{keyboard::Keyboard, terminal::TuiError};
 use crate::{
     app::attach::{Attach, FromShell, ShellEnd, ToShell},
     domain::Clean,
@@ -80,53 +73,6 @@ async fn type_in(mut keyboard: Keyboard, to: &mpsc::Sender<ToShell>) -> ShellEnd
 async fn send_size(to: &mpsc::Sender<ToShell>) {
     if let Ok((columns, rows)) = crossterm::terminal::size() {
         let _ = to.send(ToShell::Resize(columns, rows)).await;
-    }
-}
-
-/// Standard input, byte by byte, until dropped.
-struct Keyboard {
-    bytes: mpsc::Receiver<Vec<u8>>,
-    /// Closing it wakes the thread.
-    stop: Option<PipeWriter>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Keyboard {
-    fn start() -> io::Result<Self> {
-        let (stopped, stop) = io::pipe()?;
-        let (send, bytes) = mpsc::channel(16);
-        let thread = std::thread::Builder::new().name("keyboard".into()).spawn(move || {
-            let stdin = stdio::stdin();
-            let mut buffer = [0; 4096];
-            loop {
-                let mut ready = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&stopped, PollFlags::IN)];
-                match poll(&mut ready, None) {
-                    Err(rustix::io::Errno::INTR) => continue,
-                    Err(_) => return,
-                    Ok(_) if !ready[1].revents().is_empty() => return,
-                    Ok(_) => {}
-                }
-                match rustix::io::read(stdin, &mut buffer) {
-                    Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-                    Err(_) | Ok(0) => return,
-                    Ok(n) if send.blocking_send(buffer[..n].to_vec()).is_err() => return,
-                    Ok(_) => {}
-                }
-            }
-        })?;
-        Ok(Self { bytes, stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Keyboard {
-    fn drop(&mut self) {
-        // The thread may wait for room or for keys; neither outlives this.
-        self.bytes.close();
-        while self.bytes.try_recv().is_ok() {}
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

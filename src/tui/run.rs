@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use crossterm::event::EventStream;
-use futures_util::StreamExt;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     draw::Look,
-    input,
+    input::{self, Input},
     passthrough::passthrough,
     terminal::{Screen, TuiError},
 };
@@ -46,10 +47,20 @@ const BATCH: usize = 256;
 
 /// Owns the terminal until the person leaves. Polled by the thread it is called on (`block_on`), so that a
 /// panic while drawing gives the terminal back.
-pub async fn run(mut state: State, look: Look, mut wires: Wires) -> Result<Ended, TuiError> {
-    let mut screen = Screen::take()?;
+pub async fn run(state: State, look: Look, wires: Wires) -> Result<Ended, TuiError> {
+    let screen = Screen::take()?;
+    match on(screen, state, look, wires).await {
+        // Nobody to tell it to, and what is under way has to go on.
+        Err(error) if error.is_gone() => Ok(Ended::HungUp),
+        ended => ended,
+    }
+}
+
+async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) -> Result<Ended, TuiError> {
     resize(&mut state);
-    let mut keys = EventStream::new();
+    let mut input = listen()?;
+    let mut resized = hear(SignalKind::window_change())?;
+    let mut continued = hear(SignalKind::from_raw(CONTINUED))?;
     let mut drawn = None;
     let mut batch = Vec::with_capacity(BATCH);
     loop {
@@ -63,17 +74,22 @@ pub async fn run(mut state: State, look: Look, mut wires: Wires) -> Result<Ended
         tokio::select! {
             biased;
             () = wires.stop.cancelled() => return Ok(Ended::Stopped),
-            event = keys.next() => match event {
-                Some(Ok(event)) => {
-                    if let Some(action) = input::action(&state, &event) {
+            heard = input.next() => match heard {
+                Some(heard) => {
+                    if let Some(action) = input::action(&state, heard) {
                         effects = update(&mut state, action);
                     }
                 }
-                Some(Err(_)) | None => return Ok(Ended::HungUp),
+                None => return Ok(Ended::HungUp),
             },
+            _ = resized.recv() => resize(&mut state),
+            _ = continued.recv() => {
+                screen.again()?;
+                resize(&mut state);
+            }
             Some(attach) = wires.shells.recv() => {
                 // Nobody else reads the terminal while the shell has it.
-                drop(keys);
+                drop(input);
                 screen.lend()?;
                 let stopped = shell(&mut state, attach, &mut wires).await;
                 screen.retake()?;
@@ -81,8 +97,8 @@ pub async fn run(mut state: State, look: Look, mut wires: Wires) -> Result<Ended
                 if stopped {
                     return Ok(Ended::Stopped);
                 }
-                swallow();
-                keys = EventStream::new();
+                Input::forget();
+                input = listen()?;
             }
             n = wires.actions.recv_many(&mut batch, BATCH), if !wires.actions.is_closed() || !wires.actions.is_empty() => {
                 if n > 0 {
@@ -91,33 +107,64 @@ pub async fn run(mut state: State, look: Look, mut wires: Wires) -> Result<Ended
             }
             () = next_second() => {}
         }
-        if send(&mut state, &wires.effects, effects) {
-            return Ok(Ended::Left);
+        match send(&mut state, &wires.effects, effects) {
+            None => {}
+            Some(Own::Leave) => return Ok(Ended::Left),
+            Some(Own::Suspend) => {
+                drop(input);
+                suspend(&mut screen, &mut continued).await?;
+                resize(&mut state);
+                input = listen()?;
+            }
         }
     }
 }
 
-/// Passes effects on; whether leaving was among them.
-fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> bool {
+/// SIGCONT, for which tokio has no name.
+const CONTINUED: i32 = rustix::process::Signal::CONT.as_raw();
+/// A stop that is ignored, as where there is no shell to go back to, is noticed after this.
+const NOT_STOPPED: Duration = Duration::from_millis(300);
+
+fn listen() -> Result<Input, TuiError> {
+    Input::start().map_err(TuiError::io("read it"))
+}
+
+fn hear(kind: SignalKind) -> Result<Signal, TuiError> {
+    signal(kind).map_err(TuiError::io("follow its signals"))
+}
+
+/// Stops the whole program until it is continued, then takes the terminal over again.
+async fn suspend(screen: &mut Screen, continued: &mut Signal) -> Result<(), TuiError> {
+    screen.suspend()?;
+    // The stop may reach this thread a moment later than the others.
+    let _ = tokio::time::timeout(NOT_STOPPED, continued.recv()).await;
+    screen.again()
+}
+
+/// An effect that the loop carries out itself.
+enum Own {
+    Leave,
+    Suspend,
+}
+
+/// Passes effects on, up to one of its own.
+fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> Option<Own> {
     for effect in effects {
-        let leaving = effect == Effect::Quit;
-        if to.try_send(effect).is_err() && !leaving {
-            let text = "too much is asked for at once; try again in a moment".into();
-            update(state, Action::Notice { level: Level::Warning, text });
-        }
-        if leaving {
-            return true;
+        match effect {
+            Effect::Quit => {
+                let _ = to.try_send(effect);
+                return Some(Own::Leave);
+            }
+            Effect::Suspend => return Some(Own::Suspend),
+            effect => {
+                if to.try_send(effect).is_err() {
+                    let text = "too much is asked for at once; try again in a moment".into();
+                    update(state, Action::Notice { level: Level::Warning, text });
+                }
+            }
         }
     }
-    false
-}
-
-/// Forgets what came in while the terminal changed hands: keys meant for the shell, and a resize told late,
-/// behind which crossterm would hold the next key back.
-fn swallow() {
-    while let Ok(true) = crossterm::event::poll(Duration::ZERO) {
-        let _ = crossterm::event::read();
-    }
+    None
 }
 
 fn resize(state: &mut State) {

@@ -35,6 +35,13 @@ pub enum TuiError {
 }
 
 impl TuiError {
+    /// Whether it says that the terminal is no longer there.
+    pub(super) fn is_gone(&self) -> bool {
+        use rustix::io::Errno;
+        matches!(self, Self::Io { source, .. }
+            if matches!(Errno::from_io_error(source), Some(Errno::IO | Errno::PIPE | Errno::NXIO | Errno::BADF)))
+    }
+
     pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
@@ -48,9 +55,36 @@ static OWNER: OnceLock<ThreadId> = OnceLock::new();
 /// What programs inside a shell may have left switched on: mouse reports, pasting, keypad, the other screen.
 const SWITCH_OFF: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1049l";
 
+/// Whether the terminal went away for good.
+static GONE: AtomicBool = AtomicBool::new(false);
+
+/// Standard output in large pieces. Once the terminal is gone it takes everything and keeps nothing: ratatui
+/// reports what it cannot undo to standard error, which is gone as well, and that would be a panic.
+struct Out(BufWriter<Stdout>);
+
+impl Out {
+    fn unless_gone<T>(
+        &mut self,
+        done: T,
+        write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if GONE.load(Ordering::SeqCst) { Ok(done) } else { write(&mut self.0) }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unless_gone(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_gone((), Write::flush)
+    }
+}
+
 /// The terminal in our hands; given back when dropped.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<Out>>,
 }
 
 impl Screen {
@@ -82,6 +116,21 @@ impl Screen {
         execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show).map_err(TuiError::io("lend it"))
     }
 
+    /// Gives it back and stops the program, with all that runs in it, until the shell continues it.
+    pub fn suspend(&mut self) -> Result<(), TuiError> {
+        restore();
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)
+            .map_err(|errno| TuiError::Io { doing: "stop for the shell", source: errno.into() })
+    }
+
+    /// Takes it over again as if for the first time: somebody may have changed its modes meanwhile.
+    pub fn again(&mut self) -> Result<(), TuiError> {
+        restore();
+        enter()?;
+        self.terminal = blank()?;
+        Ok(())
+    }
+
     /// Takes it back after whatever was left switched on in it, to be drawn anew.
     pub fn retake(&mut self) -> Result<(), TuiError> {
         let mut out = io::stdout();
@@ -95,13 +144,15 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        restore();
+        if give_back().is_err() {
+            GONE.store(true, Ordering::SeqCst);
+        }
     }
 }
 
 /// A terminal on which nothing is drawn yet.
-fn blank() -> Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>, TuiError> {
-    let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+fn blank() -> Result<Terminal<CrosstermBackend<Out>>, TuiError> {
+    let backend = CrosstermBackend::new(Out(BufWriter::with_capacity(1 << 16, io::stdout())));
     Terminal::new(backend).map_err(TuiError::io("ask for its size"))
 }
 
@@ -114,18 +165,17 @@ fn enter() -> Result<(), TuiError> {
 
 /// Gives the terminal back as it was; does nothing when it is not in our hands. For every way out.
 pub fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        // The terminal may be gone: then there is nothing to restore and nobody to tell.
-        let _ = execute!(
-            io::stdout(),
-            EndSynchronizedUpdate,
-            DisableBracketedPaste,
-            LeaveAlternateScreen,
-            ResetColor,
-            Show
-        );
-        let _ = disable_raw_mode();
+    // The terminal may be gone: then there is nothing to restore and nobody to tell.
+    let _ = give_back();
+}
+
+fn give_back() -> io::Result<()> {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return Ok(());
     }
+    let mut out = io::stdout();
+    let shown = execute!(out, EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show);
+    shown.and(disable_raw_mode())
 }
 
 /// A panic on the drawing thread gives the terminal back before it is reported. One elsewhere goes to the

@@ -173,6 +173,16 @@ pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
     vec![Effect::CancelRun { lab, run }]
 }
 
+/// `^z`: a stopped program carries nothing on, so with a run in hand it does not stop.
+pub(super) fn suspend(state: &mut State) -> Vec<Effect> {
+    match state.own_runs.first_key_value().map(|(run, lab)| (*run, lab.clone())) {
+        Some((run, lab)) => {
+            no(state, format!("run {run} of {lab} is under way here and would stand still; q leaves it running"))
+        }
+        None => vec![Effect::Suspend],
+    }
+}
+
 /// One seat by name, several by number.
 fn count(seats: &[SeatName]) -> String {
     match seats {

@@ -79,6 +79,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             say(state, Level::Info, "asking every site");
             vec![Effect::Refresh]
         }
+        Command::Suspend => acts::suspend(state),
         Command::Quit if !state.own_runs.is_empty() => {
             state.popup = Some(Popup::Quit);
             Vec::new()

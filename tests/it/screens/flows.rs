@@ -118,6 +118,15 @@ fn leaving_asks_only_while_a_run_of_this_program_is_under_way() {
 }
 
 #[test]
+fn a_program_with_a_run_in_hand_does_not_stop_for_the_shell() {
+    let mut state = world(120, 40);
+    assert!(press(&mut state, "<c-z>").is_empty());
+    assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().starts_with("run 12 of cs101")));
+    assert_eq!(press(&mut world::read_only(120, 40), "<c-z>").len(), 0, "it has the same run");
+    assert_eq!(press(&mut world::empty(), "<c-z>"), [Effect::Suspend]);
+}
+
+#[test]
 fn the_filter_narrows_a_list_and_escape_takes_it_back() {
     let mut state = world(120, 40);
     press(&mut state, "/102");
@@ -186,7 +195,10 @@ fn read_only_asks_for_nothing_that_changes_anything() {
             let mut state = world::read_only(120, 40);
             let key = if key.chars().count() == 1 { key.clone() } else { format!("<{key}>") };
             for effect in press(&mut state, &format!("{place}{key}<enter>")) {
-                assert!(matches!(effect, Effect::Refresh | Effect::Quit), "{key} asked for {effect:?}");
+                assert!(
+                    matches!(effect, Effect::Refresh | Effect::Suspend | Effect::Quit),
+                    "{key} asked for {effect:?}"
+                );
             }
         }
     }

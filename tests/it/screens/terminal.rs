@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::world::{lab, seat, world};
 
 const INSIDE: &str = "HOMEROOM_TEST_INSIDE";
+const ITSELF: [&str; 4] = ["screens::terminal::inside", "--exact", "--nocapture", "--test-threads=1"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What runs inside: the sample world, and a runtime that answers a refresh as it is told to.
@@ -29,7 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn inside() {
     let Ok(on_refresh) = std::env::var(INSIDE) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut state = world(80, 24);
+    if on_refresh == "idle" {
+        state.own_runs.clear();
+    }
+    let hung_up = on_refresh.strip_prefix("deaf ").map(str::to_owned);
     let ended = runtime.block_on(async {
+        // The signal alone would end it; here it is the terminal that has to be noticed.
+        let _deaf = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).unwrap();
         let (_actions, actions) = mpsc::channel(8);
         let (effects, mut wishes) = mpsc::channel(8);
         let (shells, opened) = mpsc::channel(1);
@@ -50,11 +58,15 @@ fn inside() {
             std::future::pending().await
         };
         tokio::select! {
-            ended = run(world(80, 24), Look::new(Depth::Indexed, Glyphs::UNICODE), wires) => ended,
+            ended = run(state, Look::new(Depth::Indexed, Glyphs::UNICODE), wires) => ended,
             never = answer => never,
         }
     });
-    println!("ended: {}", ended.map_or_else(|error| error.to_string(), |ended| format!("{ended:?}")));
+    let words = ended.map_or_else(|error| error.to_string(), |ended| format!("{ended:?}"));
+    match hung_up {
+        Some(file) => std::fs::write(file, words).unwrap(),
+        None => println!("ended: {words}"),
+    }
 }
 
 /// A shell that tells the bytes it is sent, and ends with ctrl-d.
@@ -82,6 +94,8 @@ struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     output: std_mpsc::Receiver<Vec<u8>>,
     shown: vt100::Parser,
+    /// Everything written so far.
+    raw: Vec<u8>,
 }
 
 impl Drop for Terminal {
@@ -92,10 +106,14 @@ impl Drop for Terminal {
 
 impl Terminal {
     fn start(on_refresh: &str) -> Self {
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        command.args(ITSELF);
+        Self::start_as(command, on_refresh)
+    }
+
+    fn start_as(mut command: CommandBuilder, on_refresh: &str) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-        command.args(["screens::terminal::inside", "--exact", "--nocapture", "--test-threads=1"]);
         command.env(INSIDE, on_refresh);
         command.env("TERM", "xterm-256color");
         command.env("RUST_BACKTRACE", "0");
@@ -111,7 +129,7 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Self { master: pair.master, keys, child, output, shown: vt100::Parser::new(24, 80, 0) }
+        Self { master: pair.master, keys, child, output, shown: vt100::Parser::new(24, 80, 0), raw: Vec::new() }
     }
 
     fn press(&mut self, keys: &str) {
@@ -133,7 +151,21 @@ impl Terminal {
             let Ok(bytes) = self.output.recv_timeout(left) else {
                 panic!("{wanted:?} never came; shown was:\n{}", self.shown.screen().contents());
             };
-            self.shown.process(&bytes);
+            self.take_in(&bytes);
+        }
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        self.shown.process(bytes);
+        self.raw.extend_from_slice(bytes);
+    }
+
+    /// Reads until the second screen was opened so many times.
+    fn until_taken(&mut self, times: usize) {
+        let opened = |raw: &[u8]| raw.windows(8).filter(|window| window == b"\x1b[?1049h").count();
+        while opened(&self.raw) < times {
+            let bytes = self.output.recv_timeout(PATIENCE).expect("it is opened again");
+            self.take_in(&bytes);
         }
     }
 
@@ -210,6 +242,92 @@ fn the_screen_follows_the_size_of_the_terminal() {
     terminal.press("q\r");
     terminal.until("ended: Left");
     terminal.assert_given_back();
+}
+
+#[test]
+fn a_key_that_comes_with_a_resize_does_not_wait_for_the_next() {
+    let mut terminal = Terminal::start("stop");
+    terminal.until("3 workshops 2");
+    for size in [(100, 30), (80, 24), (120, 40), (90, 25)] {
+        terminal.resize(size.0, size.1);
+        terminal.press("?");
+        terminal.until("shift-tab h left");
+        terminal.press("\x1b");
+        terminal.until("enter open");
+    }
+}
+
+#[test]
+fn escape_is_heard_without_another_key() {
+    let mut terminal = Terminal::start("stop");
+    terminal.until("cs102");
+    terminal.press("j\r");
+    terminal.until("student-10");
+    terminal.press("\x1b");
+    terminal.until("3 workshops 2");
+    // A slow line breaks sequences in two.
+    terminal.press("\x1b[");
+    terminal.press("Z");
+    terminal.until("pve1");
+}
+
+#[test]
+fn ctrl_z_goes_back_to_the_shell_and_fg_returns() {
+    let mut command = CommandBuilder::new("sh");
+    let script = "\"$0\" \"$@\"; echo stopped with $?; read line; fg >/dev/null";
+    command.args(["-mc", script]);
+    command.arg(std::env::current_exe().unwrap());
+    command.args(ITSELF);
+    let mut terminal = Terminal::start_as(command, "idle");
+    terminal.until("cs102");
+    terminal.press("\x1a");
+    terminal.until("stopped with 1");
+    let screen = terminal.shown.screen();
+    assert!(!screen.alternate_screen() && !screen.bracketed_paste() && !screen.hide_cursor());
+    terminal.press("\n");
+    terminal.until("3 workshops 2");
+    assert!(terminal.shown.screen().alternate_screen() && terminal.shown.screen().hide_cursor());
+    terminal.press("1");
+    terminal.until("pve1");
+    terminal.press("q");
+    terminal.until("ended: Left");
+    terminal.assert_given_back();
+}
+
+#[test]
+fn ctrl_z_where_there_is_no_shell_to_go_back_to_changes_nothing() {
+    let mut terminal = Terminal::start("idle");
+    terminal.until("cs102");
+    terminal.press("\x1a");
+    terminal.until_taken(2);
+    terminal.until("3 workshops 2");
+    terminal.press("1");
+    terminal.until("pve1");
+    terminal.press("q");
+    terminal.until("ended: Left");
+    terminal.assert_given_back();
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ended");
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(ITSELF);
+    command.env(INSIDE, format!("deaf {}", file.display()));
+    command.env("TERM", "xterm-256color");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let (mut shown, mut buffer) = (vt100::Parser::new(24, 80, 0), [0; 4096]);
+    while !shown.screen().contents().contains("cs102") {
+        let n = reader.read(&mut buffer).unwrap();
+        shown.process(&buffer[..n]);
+    }
+    drop((reader, pair));
+    child.wait().unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "HungUp");
 }
 
 #[test]
