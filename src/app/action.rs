@@ -8,6 +8,7 @@ use tui_input::InputRequest;
 use super::{attach::ShellEnd, commands::Command};
 use crate::domain::{
     Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, cluster::ClusterView,
+    progress::RunProgress, timing::Timing,
 };
 
 /// Something that happened: time, a key, or data that came in.
@@ -36,6 +37,11 @@ pub enum Action {
     EventsArrived(Vec<Event>),
     /// A run that is recorded as running has nobody working on it: a deploy goes on from there.
     RunOrphaned { lab: LabName, run: RunId },
+
+    /// The runs of a lab, newest first, or why they cannot be read.
+    RunsLoaded { lab: LabName, runs: Result<Vec<RunProgress>, Clean> },
+    /// Where a run's time went, or why it cannot be told.
+    TimingLoaded { run: RunId, timing: Result<Arc<Timing>, Clean> },
 
     /// A plan that was asked for, or why there is none.
     PlanReady { lab: LabName, plan: Result<Arc<Plan>, Clean> },

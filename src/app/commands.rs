@@ -27,6 +27,7 @@ pub enum Command {
     LogFilter,
     ClearLogFilter,
     SeatLog,
+    Runs,
     Deploy,
     Destroy,
     Retry,
@@ -56,6 +57,8 @@ pub enum Context {
     Log,
     Board,
     LogScreen,
+    Runs,
+    Run,
     /// `/` is being typed.
     Filter,
     PlanPopup,
@@ -109,9 +112,10 @@ use Context as C;
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
 
 const OVERVIEW: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log];
-const LISTS: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen];
+const FILTERED: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen];
+const LISTS: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Run];
 const SCROLLS: &[Context] =
-    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::PlanPopup, C::HelpPopup];
+    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Run, C::PlanPopup, C::HelpPopup];
 const LABS: &[Context] = &[C::Classes, C::Workshops, C::Board];
 const LOGS: &[Context] = &[C::Log, C::LogScreen];
 const ANYWHERE: &[Context] = &[
@@ -121,6 +125,8 @@ const ANYWHERE: &[Context] = &[
     C::Log,
     C::Board,
     C::LogScreen,
+    C::Runs,
+    C::Run,
     C::Filter,
     C::PlanPopup,
     C::DestroyPopup,
@@ -158,7 +164,7 @@ pub static TABLE: &[Entry] = &[
     looks(
         Command::Open,
         &[Enter],
-        &[C::Classes, C::Workshops, C::Log],
+        &[C::Classes, C::Workshops, C::Log, C::Runs],
         Group::Move,
         "open",
         "open what is under the cursor",
@@ -191,7 +197,15 @@ pub static TABLE: &[Entry] = &[
     ),
     acts(Command::Cancel, &[Char('C')], &[C::Classes, C::Board], Group::Lab, "", "stop the run under way"),
     looks(Command::SeatLog, &[Char('l')], &[C::Board], Group::Log, "log", "the log of the seat under the cursor"),
-    looks(Command::Filter, &[Char('/')], LISTS, Group::Move, "filter", "show only rows that contain a text"),
+    looks(Command::Filter, &[Char('/')], FILTERED, Group::Move, "filter", "show only rows that contain a text"),
+    looks(
+        Command::Runs,
+        &[Char('R')],
+        &[C::Classes, C::Board],
+        Group::Lab,
+        "runs",
+        "what was done with the lab, and where the time went",
+    ),
     looks(Command::LogFilter, &[Char('f')], LISTS, Group::Log, "log filter", "filter the log by lab, seat and level"),
     looks(Command::ClearLogFilter, &[Char('F')], LOGS, Group::Log, "", "show the whole log again"),
     looks(Command::Up, &[Char('k'), Up], SCROLLS, Group::Move, "", "up"),
@@ -209,7 +223,7 @@ pub static TABLE: &[Entry] = &[
     looks(
         Command::Back,
         &[Esc, Char('h'), Left],
-        &[C::Board, C::LogScreen],
+        &[C::Board, C::LogScreen, C::Runs, C::Run],
         Group::Move,
         "back",
         "back; else clears the filter",

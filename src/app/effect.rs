@@ -25,6 +25,10 @@ pub enum Effect {
     /// Open a terminal on the seat: an `Attach` by its own channel, or `ShellEnded` with the reason. The
     /// first thing the attached terminal is told is its size.
     OpenShell { lab: LabName, seat: SeatName },
+    /// The runs of a lab, newest first. Answer: `RunsLoaded`.
+    LoadRuns { lab: LabName },
+    /// Where a run's time went. Answer: `TimingLoaded`.
+    LoadTiming { run: RunId },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
     /// Leave the program.

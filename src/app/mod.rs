@@ -12,6 +12,7 @@ pub mod key;
 pub mod labs;
 pub mod log;
 pub mod popup;
+pub mod runs;
 pub mod seats;
 pub mod sites;
 pub mod state;

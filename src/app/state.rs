@@ -10,6 +10,7 @@ use super::{
     cursor::Cursor,
     log::Log,
     popup::Popup,
+    runs::{RunBoard, RunList},
     sites::{NodeRow, Site},
 };
 use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, event::RunState};
@@ -58,6 +59,8 @@ pub enum Screen {
     Overview,
     Board(Board),
     Log,
+    Runs(RunList),
+    Run(RunBoard),
 }
 
 /// The roll-call board of a class.
@@ -175,6 +178,8 @@ impl State {
         match (screen, self.focus) {
             (Screen::Board(_), _) => Context::Board,
             (Screen::Log, _) => Context::LogScreen,
+            (Screen::Runs(_), _) => Context::Runs,
+            (Screen::Run(_), _) => Context::Run,
             (Screen::Overview, Pane::Nodes) => Context::Nodes,
             (Screen::Overview, Pane::Classes) => Context::Classes,
             (Screen::Overview, Pane::Workshops) => Context::Workshops,

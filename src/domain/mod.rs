@@ -19,6 +19,7 @@ pub mod readiness;
 pub mod retry;
 pub mod size;
 pub mod step;
+pub mod timing;
 pub mod verify;
 pub mod workshop;
 

@@ -10,9 +10,9 @@ use crate::{
         Action, Effect,
         attach::{Attach, FromShell, ToShell},
     },
-    domain::{Clean, LabName, Level, SeatName},
+    domain::{Clean, LabName, Level, RunId, SeatName, progress::RunProgress, timing::Timing},
     service::{
-        Homeroom, ServiceError, ShellInput, ShellOutput, ShellSession,
+        EventFilter, Homeroom, RunRow, ServiceError, ShellInput, ShellOutput, ShellSession,
         check::check,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
@@ -65,9 +65,36 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             }
         }
         Effect::OpenShell { lab, seat } => open_shell(shared, lab, seat).await,
+        Effect::LoadRuns { lab } => {
+            let rows = home.store.runs(Some(&lab), RUNS_LISTED).await;
+            let runs = rows.map(|rows| rows.into_iter().map(progress_of).collect());
+            shared.say(Action::RunsLoaded { lab, runs: runs.map_err(|error| words(error.into())) }).await;
+        }
+        Effect::LoadTiming { run } => {
+            let timing = timing(home, run).await.map_err(words);
+            shared.say(Action::TimingLoaded { run, timing }).await;
+        }
         // The screen's own.
         Effect::Suspend | Effect::Quit => {}
     }
+}
+
+/// Runs of a lab that are listed.
+const RUNS_LISTED: u32 = 200;
+
+/// A run of the store as the screens know runs.
+fn progress_of(row: RunRow) -> RunProgress {
+    let RunRow { id, kind, state, owner, started_at, ended_at, .. } = row;
+    RunProgress { id, kind, state, owner: Clean::new(owner), started_at, ended_at, seq: 0 }
+}
+
+/// Where a run's time went, from its events.
+async fn timing(home: &Homeroom, run: RunId) -> Result<Arc<Timing>, ServiceError> {
+    let (_, plan) = home.store.run(run).await?;
+    let filter = EventFilter { run: Some(run), ..EventFilter::default() };
+    let events: Vec<_> = home.store.events(&filter).await?.into_iter().map(|stored| stored.event).collect();
+    let timing = Timing::of(&events, Some(&plan)).map(Arc::new);
+    timing.ok_or_else(|| ServiceError::Refused(format!("run {run} has recorded nothing yet")))
 }
 
 fn words(error: ServiceError) -> Clean {

@@ -2,7 +2,7 @@
 
 use ratatui::{Frame, layout::Rect};
 
-use super::{Depth, Glyphs, Theme, board, header, overview, panes, pen::Page, popups, theme::Tone};
+use super::{Depth, Glyphs, Theme, board, gantt, header, overview, panes, pen::Page, popups, runs, theme::Tone};
 use crate::app::{Screen, State};
 
 /// Colours and signs, chosen once at the start.
@@ -40,6 +40,8 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         Screen::Overview => overview::draw(&mut page, middle, state),
         Screen::Board(board) => board::draw(&mut page, middle, state, board),
         Screen::Log => panes::log::screen(&mut page, middle, state),
+        Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
+        Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
     }
     header::bottom(&mut page, bottom, state);
     if let Some(popup) = &state.popup {

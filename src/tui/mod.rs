@@ -5,6 +5,7 @@
 mod board;
 mod draw;
 mod format;
+mod gantt;
 mod glyphs;
 mod header;
 mod input;
@@ -16,6 +17,7 @@ mod passthrough;
 mod pen;
 mod popups;
 mod run;
+mod runs;
 mod terminal;
 mod theme;
 

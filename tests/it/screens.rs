@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use homeroom::{
     app::{Action, Effect, State, update},
-    domain::{Change, Level, Role, StepName, plan::Verb},
+    domain::{
+        Change, Level, Role, RunId, StepName, event::RunState, plan::Verb, progress::RunProgress, timing::Timing,
+    },
     tui::{Depth, Glyphs, Look, draw},
 };
 use ratatui::{
@@ -106,6 +108,42 @@ fn the_workshops_pane_says_what_cannot_be_started() {
 #[test]
 fn the_board_tells_every_seat_and_explains_the_one_under_the_cursor() {
     snapshots("board", "j<enter>G");
+}
+
+/// The runs of cs101, or further in, run 12 in time.
+fn runs(columns: u16, rows: u16, script: &str, ended: bool) -> State {
+    let mut state = world(columns, rows);
+    press(&mut state, "jR");
+    let of = |name: &str| state.progress[&lab(name)].run.clone().unwrap();
+    let earlier = |run| RunProgress { id: RunId(run), state: RunState::Interrupted, ..of("cs100") };
+    let known = vec![of("cs101"), earlier(9), earlier(3)];
+    update(&mut state, Action::RunsLoaded { lab: lab("cs101"), runs: Ok(known) });
+    if press(&mut state, script) == [Effect::LoadTiming { run: RunId(12) }] {
+        let timing = Ok(Arc::new(Timing::of(&world::timed(ended), None).unwrap()));
+        update(&mut state, Action::TimingLoaded { run: RunId(12), timing });
+    }
+    state
+}
+
+#[test]
+fn the_runs_of_a_lab_are_listed_and_one_is_told_in_time() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        insta::assert_snapshot!(format!("runs_{columns}x{rows}"), screen(&runs(columns, rows, "", true)));
+        insta::assert_snapshot!(format!("run_{columns}x{rows}"), screen(&runs(columns, rows, "<enter>", true)));
+    }
+    let mut state = runs(120, 40, "<enter>", false);
+    press(&mut state, "j");
+    insta::assert_snapshot!("run_going", screen(&state));
+    let shown = buffer(&state, &colours());
+    assert_eq!(colour_of(&shown, "▐address─"), OK);
+    assert_eq!(colour_of(&shown, "running"), BUSY);
+    let ascii = Look::new(Depth::None, Glyphs::ASCII);
+    assert!(text(&buffer(&state, &ascii)).is_ascii());
+    for (columns, rows) in [(60, 14), (61, 15), (99, 60), (300, 100)] {
+        for script in ["", "<enter>", "<enter>G"] {
+            screen(&runs(columns, rows, script, false));
+        }
+    }
 }
 
 #[test]

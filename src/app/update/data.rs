@@ -37,7 +37,12 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ProgressLoaded(progress) => {
             state.progress.insert(progress.lab.clone(), progress);
         }
-        Action::EventsArrived(events) => events.iter().for_each(|event| happened(state, event)),
+        Action::EventsArrived(events) => {
+            events.iter().for_each(|event| happened(state, event));
+            return state.runs_behind(&events);
+        }
+        Action::RunsLoaded { lab, runs } => state.runs_loaded(&lab, runs),
+        Action::TimingLoaded { run, timing } => return state.timing_loaded(run, timing),
         Action::RunOrphaned { lab, run } => {
             if state.orphaned.insert(run) {
                 let text = format!("run {run} broke off and nobody is working on it; deploy goes on from there");

@@ -6,7 +6,7 @@ mod moves;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Command, Effect, State, popup::Popup, state::Toast};
+use super::{Action, Command, Effect, Screen, State, popup::Popup, state::Toast};
 use crate::domain::{Clean, Level};
 
 /// How long news stands in the bottom line.
@@ -79,6 +79,11 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             say(state, Level::Info, "asking every site");
             vec![Effect::Refresh]
         }
+        Command::Runs => match state.target_lab() {
+            Some(lab) => state.open_runs(lab),
+            None => Vec::new(),
+        },
+        Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),
         Command::Quit if !state.own_runs.is_empty() => {
             state.popup = Some(Popup::Quit);

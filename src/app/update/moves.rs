@@ -80,6 +80,11 @@ fn step(state: &mut State, delta: isize) {
             }
         }
         Context::Log | Context::LogScreen => state.log.step(delta),
+        Context::Runs | Context::Run => match state.screens.last_mut() {
+            Some(Screen::Runs(list)) => list.cursor.step(&list.keys(), delta),
+            Some(Screen::Run(board)) => board.cursor.step(&board.keys(), delta),
+            _ => {}
+        },
         Context::PlanPopup => {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
@@ -117,7 +122,9 @@ fn back(state: &mut State) {
     if state.popup.take().is_some() {
         return;
     }
-    if state.typing {
+    if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_)) {
+        state.screens.pop();
+    } else if state.typing {
         state.typing = false;
         list_filter(state).reset();
     } else if !list_filter(state).value().is_empty() {

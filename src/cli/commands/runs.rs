@@ -10,7 +10,7 @@ use crate::{
         exit::{CliError, Exit},
         output::{local_time, time},
     },
-    domain::{Progress, RunId, event::RunState, progress::fold},
+    domain::{Progress, RunId, event::RunState, progress::fold, timing::Timing},
     service::{EventFilter, RunRow, ServiceError},
 };
 
@@ -73,12 +73,14 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     let (row, planned) = context.home.store.run(run).await?;
     let mut progress = Progress::new(row.lab.clone());
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
-    for stored in context.home.store.events(&filter).await? {
-        fold(&mut progress, &stored.event);
-    }
+    let events: Vec<_> = context.home.store.events(&filter).await?.into_iter().map(|stored| stored.event).collect();
+    events.iter().for_each(|event| fold(&mut progress, event));
+    // In the wall's seconds, as the run's own.
+    let held_up_by = Timing::of(&events, Some(&planned)).and_then(|timing| timing.held_up_by(1.0));
     let state = state_of(context, &row).await?;
     if context.out.json {
         let mut value = run_json(&row, &state);
+        value["held_up_by"] = json!(held_up_by);
         value["plan"] = plan::to_json(&planned);
         value["machines"] = progress
             .seats
@@ -110,6 +112,9 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
         })
         .collect();
     context.out.table(["SEAT", "STATE", "STEPS", "REASON"], &rows);
+    if let Some(held_up_by) = held_up_by {
+        context.out.line(format!("held up by: {held_up_by}"));
+    }
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use homeroom::{
     app::{Action, Effect, Screen, State, commands::TABLE, popup::Popup, update},
-    domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb},
+    domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb, timing::Timing},
 };
 
 use super::world::{self, Script, lab, now, plan, press, seat, world};
@@ -127,6 +127,31 @@ fn a_program_with_a_run_in_hand_does_not_stop_for_the_shell() {
 }
 
 #[test]
+fn a_run_that_goes_on_is_read_again_once_per_answer() {
+    let mut state = world(120, 40);
+    assert_eq!(press(&mut state, "jR"), [Effect::LoadRuns { lab: lab("cs101") }]);
+    assert!(press(&mut state, "<enter>").is_empty(), "there is no run to open yet");
+    let run = state.progress[&lab("cs101")].run.clone().unwrap();
+    update(&mut state, Action::RunsLoaded { lab: lab("cs101"), runs: Ok(vec![run]) });
+    let ask = [Effect::LoadTiming { run: RunId(12) }];
+    assert_eq!(press(&mut state, "<enter>"), ask);
+    let events = world::cs101();
+    let answer = |state: &mut State| {
+        let timing = Ok(Arc::new(Timing::of(&world::cs101(), None).unwrap()));
+        update(state, Action::TimingLoaded { run: RunId(12), timing })
+    };
+    let reread = Effect::LoadRuns { lab: lab("cs101") };
+    let arrived = update(&mut state, Action::EventsArrived(events.clone()));
+    assert_eq!(arrived, std::slice::from_ref(&reread), "an answer is on its way; the list behind it is read again");
+    assert_eq!(answer(&mut state), ask, "and comes too late for these");
+    assert!(answer(&mut state).is_empty());
+    assert_eq!(update(&mut state, Action::EventsArrived(events)), [reread, ask[0].clone()]);
+    assert!(update(&mut state, Action::EventsArrived(world::cs100())).is_empty(), "another run's");
+    press(&mut state, "<esc><esc>");
+    assert!(matches!(state.screen(), Screen::Overview));
+}
+
+#[test]
 fn the_filter_narrows_a_list_and_escape_takes_it_back() {
     let mut state = world(120, 40);
     press(&mut state, "/102");
@@ -196,7 +221,7 @@ fn read_only_asks_for_nothing_that_changes_anything() {
             let key = if key.chars().count() == 1 { key.clone() } else { format!("<{key}>") };
             for effect in press(&mut state, &format!("{place}{key}<enter>")) {
                 assert!(
-                    matches!(effect, Effect::Refresh | Effect::Suspend | Effect::Quit),
+                    matches!(effect, Effect::Refresh | Effect::LoadRuns { .. } | Effect::Suspend | Effect::Quit),
                     "{key} asked for {effect:?}"
                 );
             }

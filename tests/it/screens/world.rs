@@ -305,7 +305,7 @@ fn ready(script: &mut Script, who: &str, node: &str, vmid: u64, ip: &str) {
     script.say(Some(who), None, Level::Success, "ready in 24.8 s", Change::SeatReady);
 }
 
-fn cs100() -> Vec<Event> {
+pub fn cs100() -> Vec<Event> {
     let mut script = Script::new(7, "cs100", 11_600);
     let seats = ["teacher", "student-01", "student-02", "student-03", "student-04"];
     for (n, who) in seats.into_iter().enumerate() {
@@ -317,8 +317,82 @@ fn cs100() -> Vec<Event> {
     script.events()
 }
 
+/// A run of four seats told to the moment: boots waited for one node, one configuration was tried twice, one clone failed.
+pub fn timed(ended: bool) -> Vec<Event> {
+    let mut script = Script::new(12, "cs101", 41);
+    let whole = script.at;
+    type Steps<'a> = &'a [(StepName, i64, i64)];
+    let lines: [(&str, &str, Steps<'_>); 4] = [
+        (
+            "teacher",
+            "pve2",
+            &[(Cloned, 300, 2_100), (Configure, 2_100, 2_900), (Start, 2_900, 4_200), (Address, 4_200, 15_000)],
+        ),
+        (
+            "student-01",
+            "pve1",
+            &[(Cloned, 300, 2_400), (Configure, 5_400, 6_000), (Start, 6_000, 7_500), (Address, 7_500, 18_400)],
+        ),
+        (
+            "student-02",
+            "pve1",
+            &[(Cloned, 2_300, 4_400), (Configure, 4_400, 5_000), (Start, 13_000, 14_500), (Address, 14_500, 25_000)],
+        ),
+        ("student-03", "pve1", &[(Cloned, 4_400, 9_000)]),
+    ];
+    for (n, (who, node, steps)) in lines.into_iter().enumerate() {
+        script.at = whole;
+        script.plan(who, if n == 0 { Role::Teacher } else { Role::Student });
+        script.after(200);
+        script.reserve(who, node, 9_100 + n as u64);
+        let mut last = 0;
+        for (step, from, to) in steps {
+            if *step == Configure && n == 1 {
+                script.at = whole;
+                script.after(2_400).start(who, *step);
+                script.after(1_000);
+                let wait = Change::StepRetry { wait: Duration::from_secs(2) };
+                script.say(Some(who), Some(*step), Level::Warning, "can't lock file", wait);
+            }
+            script.at = whole;
+            script.after(*from);
+            script.start(who, *step);
+            script.at = whole;
+            script.after(*to);
+            last = *to;
+            if n < 3 {
+                script.done(who, *step, (*to - *from) as u64, "done");
+            }
+        }
+        if n == 3 {
+            let took = Duration::from_millis(4_600);
+            script.say(Some(who), Some(Cloned), Level::Error, "storage fast is full", Change::StepFailed { took });
+            script.say(Some(who), None, Level::Error, "storage fast is full", Change::SeatFailed);
+            continue;
+        }
+        script.start(who, Agent);
+        script.after(100).start(who, Exec);
+        script.after(600);
+        script.done(who, Exec, 600, "ran");
+        script.at = whole;
+        script.after(last + 5_000);
+        if ended || n < 2 {
+            script.done(who, Agent, 5_000, "settled");
+            script.say(Some(who), None, Level::Success, "ready", Change::SeatReady);
+        }
+    }
+    script.at = whole;
+    script.after(30_000);
+    if ended {
+        script.say(None, None, Level::Error, "3 of 4 ready", Change::RunEnded { state: RunState::Failed });
+    } else {
+        script.plan("student-04", Role::Student);
+    }
+    script.events()
+}
+
 /// In the middle: seven ready, one proving, one waiting for its address, one not begun, one failed.
-fn cs101() -> Vec<Event> {
+pub fn cs101() -> Vec<Event> {
     let mut script = Script::new(12, "cs101", 41);
     script.plan("teacher", Role::Teacher);
     (1..=10).for_each(|n| script.plan(&format!("student-{n:02}"), Role::Student));

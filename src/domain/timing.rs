@@ -1,0 +1,422 @@
+//! Where a run's time went: per seat and step, waiting apart from working; and what held it up.
+//!
+//! Computed from the run's events alone. Times are the wall's, counted from the beginning of the run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{Change, Clean, Event, NodeName, Plan, RunId, SeatName, StepName, class::Order, event::RunState};
+
+/// A run in time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timing {
+    pub run: RunId,
+    pub began: Timestamp,
+    /// How long it took; absent while it goes on.
+    pub took: Option<Duration>,
+    pub state: RunState,
+    /// In the order of the run.
+    pub seats: Vec<SeatTiming>,
+    /// What seats can wait for, as the plan has it.
+    storages: BTreeMap<SeatName, String>,
+    ordered: bool,
+}
+
+/// One seat's share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeatTiming {
+    pub seat: SeatName,
+    pub node: Option<NodeName>,
+    /// By their beginning. Proofs may overlap; waiting never overlaps anything.
+    pub spans: Vec<Span>,
+    pub end: SeatEnd,
+}
+
+/// How a seat's part in the run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatEnd {
+    Open,
+    Well(Duration),
+    Failed(Duration),
+}
+
+/// A stretch of time of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub step: StepName,
+    pub kind: SpanKind,
+    pub from: Duration,
+    /// Absent while it goes on.
+    pub to: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanKind {
+    /// Ready to begin, and not let in yet.
+    Waiting,
+    Working,
+    /// Between an attempt that failed and the next.
+    Pausing,
+    Failed,
+}
+
+impl Span {
+    /// How long it lasted; nothing while it goes on.
+    pub fn lasted(&self) -> Duration {
+        self.to.map_or(Duration::ZERO, |to| to.saturating_sub(self.from))
+    }
+}
+
+/// Shorter than this is no waiting, but the journal's own time.
+const NOTICED: Duration = Duration::from_millis(60);
+
+impl Timing {
+    /// Reads a run's events, in their order. `plan` names what is waited for. None without the run's beginning.
+    pub fn of(events: &[Event], plan: Option<&Plan>) -> Option<Self> {
+        let first = events.iter().find(|event| matches!(event.change, Change::RunStarted { .. }))?;
+        let sources = plan.into_iter().flat_map(|plan| &plan.seats);
+        let storages = sources.filter_map(|s| Some((s.seat.clone(), s.source.as_ref()?.limit_storage.clone())));
+        let mut timing = Self {
+            run: first.run,
+            began: first.at,
+            took: None,
+            state: RunState::Running,
+            seats: Vec::new(),
+            storages: storages.collect(),
+            ordered: plan.is_some_and(|plan| plan.order != Order::Parallel),
+        };
+        for event in events.iter().filter(|event| event.run == first.run) {
+            timing.take(event);
+        }
+        Some(timing)
+    }
+
+    fn take(&mut self, event: &Event) {
+        let at = Duration::try_from(event.at.duration_since(self.began)).unwrap_or_default();
+        match &event.change {
+            Change::RunEnded { state } => {
+                self.state = *state;
+                self.took = Some(at);
+                return;
+            }
+            // It was broken off, and goes on.
+            Change::RunStarted { .. } => return,
+            _ => {}
+        }
+        let Some(seat) = &event.seat else { return };
+        let place = self.seats.iter().position(|row| row.seat == *seat).unwrap_or_else(|| {
+            let (seat, spans) = (seat.clone(), Vec::new());
+            self.seats.push(SeatTiming { seat, node: None, spans, end: SeatEnd::Open });
+            self.seats.len() - 1
+        });
+        self.seats[place].take(event, at);
+    }
+
+    /// When the seat that ended last did; else when the run did.
+    fn length(&self, without: impl Fn(&SeatTiming) -> Duration) -> Duration {
+        let ends = self.seats.iter().filter_map(|seat| Some(seat.end.at()?.saturating_sub(without(seat))));
+        ends.max().unwrap_or_default()
+    }
+
+    /// One sentence on what held the run up, once it has ended. `speed` is that of the modelled world.
+    ///
+    /// The rule: of everything that was waited for, tried again, or slower on one seat than on the others,
+    /// what would have made the run shortest had it not been.
+    pub fn held_up_by(&self, speed: f64) -> Option<Clean> {
+        self.took?;
+        let whole = self.length(|_| Duration::ZERO);
+        let say = |time: Duration| seconds(time, speed);
+        let best = self
+            .causes()
+            .into_iter()
+            .map(|cause| (self.length(|seat| self.lost(seat, &cause)), cause))
+            .min_by(|a, b| a.0.cmp(&b.0));
+        let noticeable = (whole / 20).max(NOTICED);
+        match best {
+            Some((without, cause)) if whole.saturating_sub(without) >= noticeable => {
+                let lost: Vec<_> =
+                    self.seats.iter().map(|seat| self.lost(seat, &cause)).filter(|t| !t.is_zero()).collect();
+                let longest = lost.iter().max().copied().unwrap_or_default();
+                let how = match &cause {
+                    Cause::Slow(_, step) => format!("{} longer than {step} took elsewhere", say(longest)),
+                    Cause::Again(_) if lost.len() == 1 => format!("1 seat, {}", say(longest)),
+                    Cause::Again(_) => format!("{} seats, the longest {}", lost.len(), say(longest)),
+                    _ if lost.len() == 1 => format!("1 seat waited {}", say(longest)),
+                    _ => format!("{} seats waited, the longest {}", lost.len(), say(longest)),
+                };
+                Some(Clean::new(format!("{cause} ({how}); without it about {}", say(without))))
+            }
+            _ => self.longest(speed),
+        }
+    }
+
+    /// The longest step of the seat that ended last, where nothing else stands out.
+    fn longest(&self, speed: f64) -> Option<Clean> {
+        let seat = self.seats.iter().max_by_key(|seat| seat.end.at())?;
+        let span = seat.spans.iter().filter(|span| span.kind == SpanKind::Working).max_by_key(|span| span.lasted())?;
+        Some(Clean::new(format!(
+            "nothing in particular; the longest step of {}, the last, was {} with {}",
+            seat.seat,
+            span.step,
+            seconds(span.lasted(), speed)
+        )))
+    }
+
+    fn causes(&self) -> BTreeSet<Cause> {
+        let mut causes = BTreeSet::new();
+        for seat in &self.seats {
+            for span in &seat.spans {
+                match span.kind {
+                    SpanKind::Waiting => causes.extend([self.awaited(seat, span.step)]),
+                    SpanKind::Pausing => causes.extend([Cause::Again(span.step)]),
+                    SpanKind::Working | SpanKind::Failed => causes.extend([Cause::Slow(seat.seat.clone(), span.step)]),
+                }
+            }
+        }
+        causes
+    }
+
+    /// What a seat waits for before a step.
+    fn awaited(&self, seat: &SeatTiming, step: StepName) -> Cause {
+        match (step, &seat.node, self.storages.get(&seat.seat)) {
+            _ if self.ordered => Cause::Order,
+            (StepName::Clone, _, Some(storage)) => Cause::Clones(storage.clone()),
+            (StepName::Start, Some(node), _) => Cause::Boots(node.clone()),
+            _ => Cause::Turn(step),
+        }
+    }
+
+    /// What a seat lost to a cause.
+    fn lost(&self, seat: &SeatTiming, cause: &Cause) -> Duration {
+        let sum = |of: &dyn Fn(&Span) -> bool| seat.spans.iter().filter(|span| of(span)).map(Span::lasted).sum();
+        match cause {
+            Cause::Again(step) => sum(&|span| span.kind == SpanKind::Pausing && span.step == *step),
+            Cause::Slow(who, step) if *who == seat.seat => {
+                let usual = self.usual(who, *step);
+                usual.map_or(Duration::ZERO, |usual| seat.worked(*step).saturating_sub(usual))
+            }
+            Cause::Slow(..) => Duration::ZERO,
+            waited => sum(&|span| span.kind == SpanKind::Waiting && self.awaited(seat, span.step) == *waited),
+        }
+    }
+
+    /// What a step took on the other seats: their median. None where there are fewer than two.
+    fn usual(&self, but: &SeatName, step: StepName) -> Option<Duration> {
+        let others = self.seats.iter().filter(|seat| seat.seat != *but).map(|seat| seat.worked(step));
+        let mut times: Vec<_> = others.filter(|time| !time.is_zero()).collect();
+        times.sort();
+        (times.len() >= 2).then(|| times[times.len() / 2])
+    }
+}
+
+impl SeatEnd {
+    /// When, if it has ended.
+    pub fn at(self) -> Option<Duration> {
+        match self {
+            Self::Open => None,
+            Self::Well(at) | Self::Failed(at) => Some(at),
+        }
+    }
+}
+
+impl SeatTiming {
+    /// Working time on a step, over all attempts.
+    pub fn worked(&self, step: StepName) -> Duration {
+        let works = |span: &&Span| span.step == step && matches!(span.kind, SpanKind::Working | SpanKind::Failed);
+        self.spans.iter().filter(works).map(Span::lasted).sum()
+    }
+
+    fn take(&mut self, event: &Event, at: Duration) {
+        match (&event.change, event.step) {
+            (Change::Reserved { node, .. }, _) => self.node = Some(node.clone()),
+            (Change::SeatReady | Change::SeatGone | Change::SeatStopped, _) => self.end = SeatEnd::Well(at),
+            (Change::SeatFailed, _) => self.end = SeatEnd::Failed(at),
+            (Change::StepStarted { .. }, Some(step)) => self.begin(step, at),
+            (Change::StepRetry { .. }, Some(step)) => {
+                self.close(step, at, SpanKind::Working);
+                self.spans.push(Span { step, kind: SpanKind::Pausing, from: at, to: None });
+            }
+            (Change::StepDone { .. } | Change::StepSkipped, Some(step)) => self.close(step, at, SpanKind::Working),
+            (Change::StepFailed { .. }, Some(step)) => self.close(step, at, SpanKind::Failed),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, step: StepName, at: Duration) {
+        let again = self.spans.iter().any(|span| span.step == step && span.to.is_none());
+        self.close(step, at, SpanKind::Working);
+        // Since the last thing that was done for the seat ended, it has waited.
+        let busy = self.spans.iter().any(|span| span.to.is_none());
+        let idle = self.spans.iter().filter_map(|span| span.to).max().unwrap_or_default();
+        if !again && !busy && at.saturating_sub(idle) >= NOTICED {
+            self.spans.push(Span { step, kind: SpanKind::Waiting, from: idle, to: Some(at) });
+        }
+        self.spans.push(Span { step, kind: SpanKind::Working, from: at, to: None });
+    }
+
+    /// Ends what is open of a step; `kind` is what its work turns out to be.
+    fn close(&mut self, step: StepName, at: Duration, kind: SpanKind) {
+        for span in self.spans.iter_mut().filter(|span| span.step == step && span.to.is_none()) {
+            span.to = Some(at);
+            if span.kind == SpanKind::Working {
+                span.kind = kind;
+            }
+        }
+    }
+}
+
+/// What can hold a run up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Order,
+    Clones(String),
+    Boots(NodeName),
+    Again(StepName),
+    Slow(SeatName, StepName),
+    Turn(StepName),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Order => f.write_str("the order its definition asks for"),
+            Self::Clones(storage) => write!(f, "clones on {storage}"),
+            Self::Boots(node) => write!(f, "boots on {node}"),
+            Self::Again(step) => write!(f, "attempts of {step} that failed"),
+            Self::Slow(seat, step) => write!(f, "{step} of {seat}"),
+            Self::Turn(step) => write!(f, "the turn to {step}"),
+        }
+    }
+}
+
+/// `0.4 s`, `12 s`
+fn seconds(time: Duration, speed: f64) -> String {
+    let seconds = time.as_secs_f64() * speed;
+    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::{LabName, Level, SiteName, Vmid, event::RunKind};
+
+    fn event(ms: i64, seat: Option<&str>, step: Option<StepName>, change: Change) -> Event {
+        Event {
+            at: Timestamp::from_millisecond(1_000_000 + ms).unwrap(),
+            seq: 1,
+            run: RunId(7),
+            lab: LabName::new("cs101").unwrap(),
+            seat: seat.map(|seat| SeatName::new(seat).unwrap()),
+            machine: None,
+            step,
+            level: Level::Info,
+            message: "line".into(),
+            change,
+        }
+    }
+
+    /// A run of seats, each with steps that begin and end at these milliseconds.
+    type Steps<'a> = &'a [(StepName, i64, i64)];
+
+    fn run(seats: &[(&str, Steps<'_>)]) -> Vec<Event> {
+        let site = SiteName::new("sim").unwrap();
+        let mut events =
+            vec![event(0, None, None, Change::RunStarted { kind: RunKind::Deploy, site, owner: "ada".into() })];
+        let took = Duration::ZERO;
+        let mut last = 0;
+        for (seat, steps) in seats {
+            let node = NodeName::new("pve1");
+            events.push(event(0, Some(seat), None, Change::Reserved { node, vmid: Vmid::new(9101).unwrap() }));
+            for (step, from, to) in *steps {
+                events.push(event(*from, Some(seat), Some(*step), Change::StepStarted { attempt: 1 }));
+                events.push(event(*to, Some(seat), Some(*step), Change::StepDone { took }));
+            }
+            let end = steps.iter().map(|(_, _, to)| *to).max().unwrap_or(0);
+            events.push(event(end, Some(seat), None, Change::SeatReady));
+            last = last.max(end);
+        }
+        events.push(event(last, None, None, Change::RunEnded { state: RunState::Done }));
+        events
+    }
+
+    fn sentence(events: &[Event]) -> String {
+        Timing::of(events, None).unwrap().held_up_by(1.0).unwrap().to_string()
+    }
+
+    use StepName::{Agent, Clone as Cloned, Configure, Exec, Start};
+
+    #[test]
+    fn waiting_is_told_apart_from_working() {
+        let events =
+            run(&[("ada", &[(Cloned, 0, 400), (Start, 3_400, 4_000), (Agent, 4_000, 9_000), (Exec, 4_100, 4_500)])]);
+        let timing = Timing::of(&events, None).unwrap();
+        let kinds: Vec<_> =
+            timing.seats[0].spans.iter().map(|span| (span.step, span.kind, span.lasted().as_millis())).collect();
+        let work = SpanKind::Working;
+        assert_eq!(
+            kinds,
+            [
+                (Cloned, work, 400),
+                (Start, SpanKind::Waiting, 3_000),
+                (Start, work, 600),
+                (Agent, work, 5_000),
+                (Exec, work, 400)
+            ]
+        );
+        assert_eq!(timing.took, Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn boots_that_waited_for_their_node_held_the_run_up() {
+        let events = run(&[
+            ("ada", &[(Cloned, 0, 400), (Start, 400, 2_000), (Agent, 2_000, 9_000)]),
+            ("bob", &[(Cloned, 0, 400), (Start, 400, 2_000), (Agent, 2_000, 9_000)]),
+            ("eve", &[(Cloned, 0, 400), (Start, 6_400, 8_000), (Agent, 8_000, 15_000)]),
+        ]);
+        assert_eq!(sentence(&events), "boots on pve1 (1 seat waited 6.0 s); without it about 9.0 s");
+    }
+
+    #[test]
+    fn one_silent_agent_is_named() {
+        let usual: &[_] = &[(Cloned, 0, 400), (Agent, 400, 9_000)];
+        let events = run(&[("ada", usual), ("bob", usual), ("eve", &[(Cloned, 0, 400), (Agent, 400, 31_000)])]);
+        assert_eq!(sentence(&events), "agent of eve (22 s longer than agent took elsewhere); without it about 9.0 s");
+    }
+
+    #[test]
+    fn attempts_that_failed_cost_their_pauses() {
+        let mut events = run(&[("ada", &[(Cloned, 0, 400), (Configure, 9_400, 10_000)])]);
+        let retry = Change::StepRetry { wait: Duration::from_secs(2) };
+        let at = events.iter().position(|e| e.step == Some(Configure)).unwrap();
+        events.insert(at, event(5_000, Some("ada"), Some(Configure), retry));
+        events.insert(at, event(400, Some("ada"), Some(Configure), Change::StepStarted { attempt: 1 }));
+        assert_eq!(sentence(&events), "attempts of configure that failed (1 seat, 4.4 s); without it about 5.6 s");
+        let timing = Timing::of(&events, None).unwrap();
+        assert!(timing.seats[0].spans.iter().all(|span| span.kind != SpanKind::Waiting));
+    }
+
+    #[test]
+    fn a_run_in_which_all_went_alike_has_nobody_to_blame() {
+        let usual: &[_] = &[(Cloned, 0, 400), (Agent, 400, 9_000)];
+        let told = sentence(&run(&[("ada", usual), ("bob", usual), ("eve", usual)]));
+        assert!(
+            told.starts_with("nothing in particular; the longest step of eve, the last, was agent with 8.6 s"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn while_it_goes_on_nothing_is_judged() {
+        let mut events = run(&[("ada", &[(Cloned, 0, 400)])]);
+        events.pop();
+        let timing = Timing::of(&events, None).unwrap();
+        assert_eq!((timing.took, timing.held_up_by(1.0)), (None, None));
+        assert_eq!(Timing::of(&events[1..], None), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Where a run's time went: a line per seat against time, waiting apart from working, and one sentence on
+//! what held it up. Below, the steps of the seat under the cursor.
+
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    format,
+    panes::empty,
+    pen::{Page, wrap},
+    runs,
+    theme::Tone,
+};
+use crate::{
+    app::{Context, State, cursor::window, runs::RunBoard},
+    domain::timing::{SeatEnd, SeatTiming, Span, SpanKind, Timing},
+};
+
+/// Lines below: what held it up, two of them, a rule, three of steps.
+const BELOW: u16 = 6;
+/// At the right: the seat's end.
+const END: usize = 8;
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
+    headline(page, area, state, board);
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let timing = match &board.timing {
+        None => return empty(page, body, &["reading what happened"]),
+        Some(Err(why)) => return empty(page, body, &[why.as_str()]),
+        Some(Ok(timing)) => timing,
+    };
+    if timing.seats.is_empty() {
+        return empty(page, body, &["no seat took part in it"]);
+    }
+    let scale = Scale::fit(page, state, board, timing, usize::from(area.width));
+    scale.title(page, body);
+    let keys = board.keys();
+    let at = board.cursor.position(&keys).unwrap_or(0);
+    let rows = Rect { y: body.y + 1, height: (body.height - 1).saturating_sub(BELOW), ..body };
+    let height = usize::from(rows.height).min(timing.seats.len());
+    let first = window(at, timing.seats.len(), height);
+    let focused = state.context() == Context::Run;
+    for (n, seat) in timing.seats.iter().enumerate().skip(first).take(height) {
+        if n == at {
+            let style = page.look.theme.cursor_row();
+            page.under(rows, n - first, style);
+        }
+        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        page.line(rows, n - first).put(marker, if focused { Tone::Accent } else { Tone::Border });
+        scale.row(page, rows, n - first, seat);
+    }
+    let below = Rect { y: rows.y + u16::try_from(height).unwrap_or(0), height: BELOW, ..area };
+    foot(page, below, state, timing, at);
+}
+
+fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
+    let run = &board.run;
+    let mut pen = page.line(area, 0);
+    pen.skip(1).put(&format!("run {}", run.id), Tone::Title).skip(3).put(run.kind.as_str(), Tone::Text);
+    let (word, tone) = runs::word(state, run);
+    pen.put(" of ", Tone::Dim).put(board.lab.as_str(), Tone::Text).skip(3).put(word, tone);
+    let zone = &state.settings.zone;
+    let end = run.ended_at.map_or(String::new(), |end| format!(" to {}", format::clock(end, zone)));
+    pen.right(&[
+        (format!("   by {}", run.owner), Tone::Dim),
+        (format!("   {}{end}   ", format::clock(run.started_at, zone)), Tone::Dim),
+        (format!("{} ", runs::length(state, run)), Tone::Text),
+    ]);
+}
+
+/// What held it up, and the seat under the cursor step by step.
+fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, at: usize) {
+    let speed = state.settings.speed;
+    let text = timing.held_up_by(speed).map_or("it goes on".to_owned(), |told| format!("held up by: {told}"));
+    let width = usize::from(area.width).saturating_sub(3);
+    for (n, line) in wrap(&text, width).iter().take(2).enumerate() {
+        page.line(area, n).skip(1).put(line, Tone::Text);
+    }
+    let Some(seat) = timing.seats.get(at) else { return };
+    page.rule(area, 2, seat.seat.as_str());
+    let mut row = 3;
+    let mut pen = page.line(area, row);
+    pen.skip(1);
+    for span in &seat.spans {
+        let (prefix, tone) = match span.kind {
+            SpanKind::Waiting => ("waiting to ", Tone::Dim),
+            SpanKind::Pausing => ("pause before ", Tone::Warn),
+            SpanKind::Working if span.to.is_none() => ("", Tone::Busy),
+            SpanKind::Working => ("", Tone::Ok),
+            SpanKind::Failed => ("", Tone::Bad),
+        };
+        let time = match span.to {
+            Some(_) => format::took(modelled(span.lasted(), speed)),
+            None => pen.glyphs().working.to_owned(),
+        };
+        if pen.room() < prefix.width() + span.step.as_str().width() + time.width() + 4 {
+            row += 1;
+            pen = page.line(area, row);
+            pen.skip(1);
+        }
+        pen.put(prefix, Tone::Dim).put(span.step.as_str(), Tone::Dim).skip(1).put(&time, tone).skip(2);
+    }
+}
+
+fn modelled(time: Duration, speed: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * speed).unwrap_or(time)
+}
+
+/// Time across the screen.
+struct Scale {
+    seat: usize,
+    /// Columns for time.
+    width: usize,
+    whole: Duration,
+    speed: f64,
+    /// It is not over, nor broken off.
+    going: bool,
+}
+
+impl Scale {
+    fn fit(page: &Page<'_>, state: &State, board: &RunBoard, timing: &Timing, width: usize) -> Self {
+        let seat = timing.seats.iter().map(|seat| seat.seat.as_str().width()).max().unwrap_or(0).clamp(4, 16) + 2;
+        let so_far = state.now.duration_since(board.run.started_at).unsigned_abs();
+        let last =
+            timing.seats.iter().flat_map(|seat| &seat.spans).filter_map(|span| span.to.or(Some(span.from))).max();
+        let broken_off = state.orphaned.contains(&board.run.id);
+        let whole = timing.took.or(last.filter(|_| broken_off)).unwrap_or(so_far).max(Duration::from_millis(1));
+        let margin = page.look.glyphs.cursor.width() + seat + END + 1;
+        Self {
+            seat,
+            width: width.saturating_sub(margin).max(1),
+            whole,
+            speed: state.settings.speed,
+            going: timing.took.is_none() && !broken_off,
+        }
+    }
+
+    /// The column in which an instant lies.
+    fn column(&self, at: Duration) -> usize {
+        let share = at.as_secs_f64() / self.whole.as_secs_f64();
+        ((share * self.width as f64) as usize).min(self.width)
+    }
+
+    /// Ticks of a round length, at least ten columns apart.
+    fn title(&self, page: &mut Page<'_>, area: Rect) {
+        const ROUND: [u64; 14] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 3_600, 7_200, 21_600];
+        let wall = |seconds: u64| Duration::from_secs_f64(seconds as f64 / self.speed.max(0.001));
+        let step = ROUND.into_iter().find(|step| self.column(wall(*step)) >= 10).unwrap_or(86_400);
+        page.line(area, 0).skip(1).put("seat", Tone::Dim);
+        for n in 0.. {
+            let at = wall(n * step);
+            let column = self.column(at);
+            if at > self.whole || column + 6 > self.width {
+                return;
+            }
+            let text = format::took(Duration::from_secs(n * step));
+            let text = if n == 0 { "0s".to_owned() } else { text };
+            page.line(area, 0).skip(1 + self.seat + column).put(&text, Tone::Dim);
+        }
+    }
+
+    fn row(&self, page: &mut Page<'_>, area: Rect, row: usize, seat: &SeatTiming) {
+        page.line(area, row).skip(1).col(seat.seat.as_str(), self.seat, Tone::Text);
+        let mut free = 0;
+        for span in &seat.spans {
+            let from = self.column(span.from).max(free);
+            let to = span.to.map_or(self.width, |to| self.column(to)).max(from);
+            // Even the shortest work is seen; waiting that fills no column is not.
+            let shown = if span.kind == SpanKind::Waiting { to - from } else { (to - from).max(1) };
+            if from >= self.width || shown == 0 || (to <= free && free > 0 && self.column(span.from) < free) {
+                continue;
+            }
+            let width = shown.min(self.width - from);
+            self.span(page, area, row, span, from, width);
+            free = from + width;
+        }
+        let glyphs = &page.look.glyphs;
+        let begun = seat.spans.iter().any(|span| span.to.is_none());
+        if self.going && !begun && seat.end == SeatEnd::Open {
+            // Nothing is done for it now: it waits, since its last step ended.
+            let rest = glyphs.dot.repeat(self.width.saturating_sub(free));
+            page.line(area, row).skip(1 + self.seat + free).put(&rest, Tone::Dim);
+        }
+        let (sign, at, tone) = match seat.end {
+            SeatEnd::Open if begun && self.going => (glyphs.working, None, Tone::Busy),
+            SeatEnd::Open => (glyphs.planned, None, Tone::Dim),
+            SeatEnd::Well(at) => (glyphs.ready, Some(at), Tone::Ok),
+            SeatEnd::Failed(at) => (glyphs.failed, Some(at), Tone::Bad),
+        };
+        let text = at.map_or(String::new(), |at| format::took(modelled(at, self.speed)));
+        page.line(area, row).skip(1 + self.seat + self.width + 1).put(sign, tone).skip(1).put(&text, Tone::Text);
+    }
+
+    fn span(&self, page: &mut Page<'_>, area: Rect, row: usize, span: &Span, from: usize, width: usize) {
+        let glyphs = &page.look.glyphs;
+        let (fill, tone) = match span.kind {
+            SpanKind::Waiting => (glyphs.dot, Tone::Dim),
+            SpanKind::Pausing => (glyphs.dot, Tone::Warn),
+            SpanKind::Failed => (glyphs.full, Tone::Bad),
+            SpanKind::Working if span.to.is_none() => (glyphs.rule, Tone::Busy),
+            SpanKind::Working => (glyphs.rule, Tone::Ok),
+        };
+        let bar = match (span.kind, width) {
+            (SpanKind::Working, 1) => glyphs.full.to_owned(),
+            (SpanKind::Working, _) => {
+                let (left, right) = if glyphs.unicode { ("▐", "▌") } else { ("[", "]") };
+                let name = span.step.as_str();
+                let inside = width - 2;
+                let name = if name.width() <= inside { name } else { "" };
+                format!("{left}{name}{}{right}", fill.repeat(inside - name.width()))
+            }
+            _ => fill.repeat(width),
+        };
+        page.line(area, row).skip(1 + self.seat + from).put(&bar, tone);
+    }
+}

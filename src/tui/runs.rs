@@ -1,0 +1,62 @@
+//! The runs of a lab: what was done, by whom, how it ended, how long it took.
+
+use ratatui::layout::Rect;
+
+use super::{format, panes::empty, pen::Page, theme::Tone};
+use crate::{
+    app::{Context, State, cursor::window, runs::RunList},
+    domain::{event::RunState, progress::RunProgress},
+};
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, list: &RunList) {
+    let mut pen = page.line(area, 0);
+    pen.skip(1).put(list.lab.as_str(), Tone::Title).skip(3).put("runs", Tone::Text);
+    let mut pen = page.line(area, 1);
+    pen.skip(1).num("run", 5, Tone::Dim).skip(3).col("what", 10, Tone::Dim).col("state", 13, Tone::Dim);
+    pen.col("began", 14, Tone::Dim).col("took", 8, Tone::Dim).put("by", Tone::Dim);
+    let body = Rect { y: area.y + 2, height: area.height - 2, ..area };
+    let runs = match &list.runs {
+        None => return empty(page, body, &["reading the runs"]),
+        Some(Err(why)) => return empty(page, body, &[why.as_str()]),
+        Some(Ok(runs)) if runs.is_empty() => return empty(page, body, &["nothing was done with it yet"]),
+        Some(Ok(runs)) => runs,
+    };
+    let at = list.cursor.position(&list.keys()).unwrap_or(0);
+    let height = usize::from(body.height);
+    let first = window(at, runs.len(), height);
+    let focused = state.context() == Context::Runs;
+    for (n, run) in runs.iter().enumerate().skip(first).take(height) {
+        if n == at {
+            let style = page.look.theme.cursor_row();
+            page.under(body, n - first, style);
+        }
+        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let mut pen = page.line(body, n - first);
+        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        pen.num(&run.id.to_string(), 5, Tone::Text).skip(3).col(run.kind.as_str(), 10, Tone::Text);
+        let (word, tone) = word(state, run);
+        pen.col(word, 13, tone);
+        pen.col(&format::moment(run.started_at, state.now, &state.settings.zone), 14, Tone::Dim);
+        pen.col(&length(state, run), 8, Tone::Text).put(run.owner.as_str(), Tone::Dim);
+    }
+}
+
+/// How a run stands, in a word.
+pub fn word(state: &State, run: &RunProgress) -> (&'static str, Tone) {
+    match run.state {
+        RunState::Running if state.orphaned.contains(&run.id) => ("broken off", Tone::Warn),
+        RunState::Running => ("running", Tone::Busy),
+        RunState::Done => ("done", Tone::Ok),
+        RunState::Failed => ("failed", Tone::Bad),
+        RunState::Interrupted | RunState::Cancelled => (run.state.as_str(), Tone::Warn),
+    }
+}
+
+/// How long it took, or has been going on.
+pub fn length(state: &State, run: &RunProgress) -> String {
+    match run.ended_at {
+        Some(end) => format::timer(state.modelled(run.started_at, end)),
+        None if state.orphaned.contains(&run.id) => String::new(),
+        None => format::timer(state.elapsed(run.started_at)),
+    }
+}
