@@ -78,6 +78,7 @@ struct Ground {
     templates: Vec<TemplateView>,
     progress: Progress,
     observed: BTreeMap<Vmid, GuestFacts>,
+    unseen: BTreeSet<Vmid>,
     applied: BTreeMap<SeatName, planning::Applied>,
     reserved: BTreeSet<Vmid>,
     commitments: Vec<(crate::domain::NodeName, crate::domain::placement::Want)>,
@@ -94,6 +95,7 @@ impl Ground {
         let view = site.cluster.view().await?;
         let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };
         let observed = observe(home, &site, &view, &progress).await?;
+        let unseen = unseen(&site, &view, &progress).await?;
         let applied = applied(home, lab).await?;
         let (mut reserved, commitments) = others(home, lab, &site, &view).await?;
         let allowed = match templates.is_empty() {
@@ -102,7 +104,20 @@ impl Ground {
         };
         reserved.extend(&allowed.unseen);
         let lab_key = home.keys.lab_key(lab)?.public;
-        Ok(Self { class, site, view, templates, progress, observed, applied, reserved, commitments, lab_key, allowed })
+        Ok(Self {
+            class,
+            site,
+            view,
+            templates,
+            progress,
+            observed,
+            unseen,
+            applied,
+            reserved,
+            commitments,
+            lab_key,
+            allowed,
+        })
     }
 
     /// Looks at the lab's machines themselves: the cluster's list still shows for seconds what was before.
@@ -147,6 +162,7 @@ impl Ground {
             observed: &self.observed,
             applied: &self.applied,
             reserved: &self.reserved,
+            unseen: &self.unseen,
             commitments: &self.commitments,
             site: &site,
             now: home.clock.now(),
@@ -226,6 +242,25 @@ async fn observe(
         }
     }
     Ok(observed)
+}
+
+/// Numbers of the lab that nobody lists and that are taken all the same. A machine is gone only where its
+/// number is free: a token that may not see it would otherwise make us forget it.
+async fn unseen(site: &Site, view: &ClusterView, progress: &Progress) -> Result<BTreeSet<Vmid>, ServiceError> {
+    let unlisted: Vec<_> =
+        progress.seats.iter().filter_map(|row| row.vmid).filter(|vmid| view.guest(*vmid).is_none()).collect();
+    let asked: Vec<_> = stream::iter(unlisted)
+        .map(|vmid| async move { (vmid, site.inspect.is_free(vmid).await) })
+        .buffer_unordered(READ_AT_ONCE)
+        .collect()
+        .await;
+    let mut unseen = BTreeSet::new();
+    for (vmid, is_free) in asked {
+        if !is_free? {
+            unseen.insert(vmid);
+        }
+    }
+    Ok(unseen)
 }
 
 /// What was last deployed to each seat.

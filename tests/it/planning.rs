@@ -74,6 +74,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         observed: &BTreeMap::new(),
         applied: &BTreeMap::new(),
         reserved: &BTreeSet::new(),
+        unseen: &BTreeSet::new(),
         commitments: &[],
         site: &site,
         now: view.at,

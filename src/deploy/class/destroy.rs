@@ -38,7 +38,7 @@ pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
                 "{} is offline: whether VM {} is still there cannot be seen; bring the node back, then destroy again",
                 facts.node, facts.vmid
             ))),
-            _ => Ok(Standing::Nothing),
+            _ => not_listed(site, seat).await,
         };
     };
     let config = match site.cluster.config(&guest.node, guest.vmid).await {
@@ -59,6 +59,16 @@ pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
             site.lab,
             seat.name()
         ))),
+    }
+}
+
+/// A machine nobody lists is gone only if its configuration is: a token may not see all there is.
+async fn not_listed(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
+    let facts = seat.facts();
+    match site.cluster.config(&facts.node, facts.vmid).await {
+        Err(SiteError::Missing { .. }) => Ok(Standing::Nothing),
+        Ok(_) => Err(StepError::Unreachable(Clean::new(format!("VM {} is there but not listed yet", facts.vmid)))),
+        Err(error) => Err(error.into()),
     }
 }
 

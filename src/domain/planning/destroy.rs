@@ -79,10 +79,14 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         if input.view.quorate == Some(false) {
             return plan(Verb::Leave, &[], format!("left alone: without quorum {vmid} may exist unseen"));
         }
+        if input.unseen.contains(&vmid) {
+            notes.push(unseen(row, vmid));
+            return plan(Verb::Leave, &[], format!("left alone: {vmid} exists and may not be seen"));
+        }
         return if was_made(row) {
             plan(Verb::Remove, &[], format!("{vmid} is no longer on the site: the seat is forgotten"))
         } else {
-            plan(Verb::Remove, &[StepName::Destroy], format!("run {} set {vmid} aside", row.run))
+            plan(Verb::Remove, &[], format!("run {} set {vmid} aside and nothing came of it", row.run))
         };
     };
     let facts = input.observed.get(&vmid);
@@ -113,6 +117,14 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         "no longer in the definition"
     };
     plan(Verb::Remove, steps, why.to_owned())
+}
+
+/// That a machine stands which the token may not see, and what to do.
+pub(super) fn unseen(row: &SeatProgress, vmid: Vmid) -> String {
+    format!(
+        "{} ({vmid}) exists, but the token may not see it, so it is left alone; grant VM.Audit on /vms/{vmid}",
+        row.name
+    )
 }
 
 pub(super) fn seat_plan(

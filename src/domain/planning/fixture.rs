@@ -108,6 +108,7 @@ pub struct World {
     pub observed: BTreeMap<Vmid, GuestFacts>,
     pub applied: BTreeMap<SeatName, Applied>,
     pub reserved: BTreeSet<Vmid>,
+    pub unseen: BTreeSet<Vmid>,
     pub commitments: Vec<(NodeName, Want)>,
     pub site: SiteRules,
     pub fix_drift: bool,
@@ -144,6 +145,7 @@ impl World {
             observed: BTreeMap::new(),
             applied: BTreeMap::new(),
             reserved: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             commitments: Vec::new(),
             site: SiteRules {
                 vmids: "9100-9999".parse().unwrap(),
@@ -175,6 +177,7 @@ impl World {
             observed: &self.observed,
             applied: &self.applied,
             reserved: &self.reserved,
+            unseen: &self.unseen,
             commitments: &self.commitments,
             site: &self.site,
             now: now(),

@@ -55,6 +55,8 @@ pub struct PlanInput<'a> {
     pub progress: &'a Progress,
     /// The lab's machines as read from the site, by VMID; one that could not be read is absent.
     pub observed: &'a BTreeMap<Vmid, GuestFacts>,
+    /// Numbers of the lab's machines that are not listed and yet are taken: machines the token may not see.
+    pub unseen: &'a BTreeSet<Vmid>,
     /// What was last deployed, by seat ([`applied`]); tells a changed definition from a changed machine.
     pub applied: &'a BTreeMap<SeatName, Applied>,
     /// VMIDs that other labs of the store have set aside.

@@ -1,6 +1,6 @@
 //! What becomes of a seat that already has a number: kept, gone on with, proven, changed, or left alone.
 
-use super::{GuestFacts, PlanInput, steps::Target, steps::roll_call};
+use super::{GuestFacts, PlanInput, destroy::unseen, steps::Target, steps::roll_call};
 use crate::domain::{
     MachineState, NodeName, StepName, StepState, Vmid,
     class::{Profile, SeatSpec, TemplateRef},
@@ -79,6 +79,10 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
     let Some(guest) = guest else {
         if input.view.quorate == Some(false) {
             return leave(format!("left alone: without quorum {vmid} may exist unseen"));
+        }
+        if was_made(row) && input.unseen.contains(&vmid) {
+            notes.push(unseen(row, vmid));
+            return leave(format!("left alone: {vmid} exists and may not be seen"));
         }
         return if was_made(row) {
             Fate::Again {

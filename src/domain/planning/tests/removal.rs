@@ -59,3 +59,16 @@ fn a_check_repeats_the_roll_call_and_starts_nothing() {
     assert_eq!(verbs(&check(&world, &["ada"]).unwrap()), ["ada prove"]);
     assert!(check(&World::new(), &[]).unwrap_err()[0].to_string().starts_with("cs101 has no machines to check"));
 }
+
+#[test]
+fn a_machine_the_token_may_not_see_is_neither_removed_nor_forgotten() {
+    let mut world = World::new();
+    world.stand();
+    let vmid = world.vmid("ada");
+    world.vanish("ada");
+    world.unseen.insert(vmid);
+    let removal = world.with(|input| plan_destroy(input, &[])).unwrap();
+    assert_eq!(seat(&removal, "ada").verb, Verb::Leave);
+    assert!(removal.notes.iter().any(|note| note.contains("VM.Audit")), "{:?}", removal.notes);
+    assert_eq!(seat(&world.deploy(), "ada").verb, Verb::Leave);
+}
