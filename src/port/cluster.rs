@@ -15,7 +15,7 @@ use crate::domain::{
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SiteError {
     /// Nothing was sent (no route, refused), or only a question got lost. No effect happened.
-    #[error("{what}: cannot reach {site}: {why}")]
+    #[error("{what}: cannot reach {site}: {why}; check that it is up, and its address")]
     Unreachable { what: String, site: String, why: Clean },
     /// Somebody answered who could not prove to be the site: wrong fingerprint, unknown authority. Nothing was sent.
     #[error("{what}: {site} is not trusted: {why}")]
