@@ -2,3 +2,8 @@
 //! the promises checked through the world itself.
 
 mod first;
+mod mutants;
+mod promises;
+mod seeds;
+mod story;
+mod weather;

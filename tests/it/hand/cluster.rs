@@ -1,6 +1,10 @@
 //! The cluster port on the world's API, and the bad habits it can be given.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use homeroom::{
@@ -43,6 +47,8 @@ pub struct Api {
     pub stage: Arc<Stage>,
     pub token: String,
     pub habit: Habit,
+    /// What was asked of each clone task, for the habit that trusts.
+    pub asked: Mutex<BTreeMap<String, CloneRequest>>,
 }
 
 impl Api {
@@ -136,7 +142,11 @@ impl Cluster for Api {
                 self.believe(request);
                 Ok(self.some_task_that_ended_well(&request.node))
             }
-            answer => answer.map(|data| decode::upid(&data)),
+            answer => {
+                let upid = answer.map(|data| decode::upid(&data))?;
+                self.asked.lock().unwrap().insert(upid.0.to_string(), request.clone());
+                Ok(upid)
+            }
         }
     }
 
@@ -195,6 +205,14 @@ impl Cluster for Api {
         let data = self.get("read how a task stands", &task_path(upid, "status")).await?;
         Ok(match decode::task(&data) {
             TaskState::Failed(_) | TaskState::Died(_) if self.habit == Habit::TrustsTheStart => {
+                TaskState::Ok { warnings: 0 }
+            }
+            TaskState::Failed(words)
+                if self.habit == Habit::TrustsAlreadyExists && words.as_str().contains("exists") =>
+            {
+                if let Some(request) = self.asked.lock().unwrap().get(upid.0.as_str()) {
+                    self.believe(request);
+                }
                 TaskState::Ok { warnings: 0 }
             }
             state => state,

@@ -8,7 +8,7 @@ use homeroom::{
     domain::{Definition, LabName, NodeName, SiteName},
     monitor::Pace,
     port::{
-        Store,
+        KeyRing, Store,
         shell::{HostKey, ShellTarget},
     },
     service::{GuestVia, Homeroom, Site, SiteRules, site::NodeTable},
@@ -62,10 +62,20 @@ impl House {
         self.stage.live(None, store.put_definition(definition, at)).unwrap().unwrap();
     }
 
+    /// The public half of a lab's key.
+    pub fn lab_key(&self, lab: &LabName) -> String {
+        self.keys.lab_key(lab).unwrap().public
+    }
+
     /// A process of homeroom's: everything it is made of, anew.
     pub fn homeroom(&self) -> Arc<Homeroom> {
         let stage = self.stage.clone();
-        let api = Arc::new(Api { stage: stage.clone(), token: self.token.clone(), habit: self.habit });
+        let api = Arc::new(Api {
+            stage: stage.clone(),
+            token: self.token.clone(),
+            habit: self.habit,
+            asked: Default::default(),
+        });
         let nowhere = ShellTarget {
             host: String::new(),
             port: 22,

@@ -11,7 +11,8 @@ use std::{
 use async_trait::async_trait;
 use homeroom::{
     domain::{
-        Change, Clean, Definition, Event, LabName, Plan, Progress, Role, RunId, SeatName, SiteName, StoreId,
+        Change, Clean, Definition, Event, LabName, Plan, Progress, Role, RunId, SeatName, SiteName, StepName,
+        StepState, StoreId,
         event::{RunKind, RunState},
         progress::{RunProgress, SeatProgress},
     },
@@ -44,7 +45,7 @@ pub struct Disk {
     locks: Arc<Mutex<BTreeMap<LabName, String>>>,
     /// Appends (counted from 1) that find the disk full.
     pub full: Mutex<Range<u64>>,
-    /// Says that intents are written and writes none: a mistake the suite must notice.
+    /// Says that intents are kept, and keeps only what was made: a mistake the suite must notice.
     pub forgets_intents: bool,
 }
 
@@ -157,9 +158,9 @@ impl Tables {
     }
 }
 
-/// An intent: what is about to be done, and under which number.
-fn is_intent(event: &Event) -> bool {
-    matches!(event.change, Change::StepStarted { .. } | Change::Reserved { .. } | Change::SeatPlanned { .. })
+/// The machine is there: what is written down of it before is the intent to make it.
+fn is_made(row: &SeatProgress) -> bool {
+    row.step(StepName::Clone).is_none_or(|step| step.state == StepState::Ok)
 }
 
 #[async_trait]
@@ -238,11 +239,10 @@ impl Store for Memory {
             tables.appends += 1;
             if self.disk.full.lock().unwrap().contains(&tables.appends) {
                 Err(failed("database or disk is full"))
-            } else if self.disk.forgets_intents && events.iter().any(is_intent) {
-                Ok(())
             } else {
                 tables.version += 1;
-                tables.append(events, changed, gone)
+                let kept = changed.iter().filter(|row| !self.disk.forgets_intents || is_made(row)).cloned();
+                tables.append(events, &kept.collect::<Vec<_>>(), gone)
             }
         };
         self.stage.point().await;

@@ -1,0 +1,59 @@
+//! Many stories, and what of each must hold.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use super::story::tell;
+use crate::hand::Habit;
+
+/// Stories told in every run of the tests; more with `HOMEROOM_CHAOS_SEEDS`.
+const SEEDS: u64 = 500;
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("HOMEROOM_CHAOS_FIRST").unwrap_or(0);
+    first..first + number("HOMEROOM_CHAOS_SEEDS").unwrap_or(SEEDS)
+}
+
+#[test]
+fn whatever_happens_every_seat_has_one_machine_in_the_end_and_nothing_is_left_after_a_destroy() {
+    let seeds = seeds();
+    let next = AtomicU64::new(seeds.start);
+    let failures: Vec<String> = thread::scope(|scope| {
+        let tellers: Vec<_> = (0..thread::available_parallelism().map_or(1, usize::from))
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut failures = Vec::new();
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end {
+                            return failures;
+                        }
+                        let end = tell(seed, Habit::Good, false);
+                        if !end.broken.is_empty() {
+                            let (broken, acts) = (end.broken.join("\n  "), end.acts.join("\n    "));
+                            failures.push(format!("seed {seed}:\n  {broken}\n    {acts}"));
+                        }
+                    }
+                })
+            })
+            .collect();
+        tellers.into_iter().flat_map(|teller| teller.join().unwrap()).collect()
+    });
+    let many = failures.len();
+    let few: Vec<String> = failures.into_iter().take(10).collect();
+    assert!(few.is_empty(), "{many} of {} stories end badly:\n{}", seeds.end - seeds.start, few.join("\n"));
+}
+
+#[test]
+fn a_story_told_twice_is_the_same_request_for_request() {
+    for seed in [3, 11, 42] {
+        let (first, second) = (tell(seed, Habit::Good, false), tell(seed, Habit::Good, false));
+        for (n, (a, b)) in first.requests.iter().zip(&second.requests).enumerate() {
+            assert_eq!(a, b, "seed {seed}, request {n}");
+        }
+        assert_eq!(first.requests.len(), second.requests.len(), "seed {seed}");
+    }
+}

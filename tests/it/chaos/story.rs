@@ -1,0 +1,247 @@
+//! One story: acts in bad weather, each perhaps cut off, then calm, a deploy, the promises, a
+//! destroy, and the promises again.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use homeroom::{
+    config::definition::parse,
+    domain::{Definition, LabName, SeatName, class::ClassDefinition, event::RunState},
+    service::{
+        Homeroom, ServiceError,
+        check::check,
+        deploy::{Outcome, Request, deploy},
+        destroy::{Confirmation, destroy},
+    },
+    sim::Scenario,
+};
+
+use super::{
+    promises::{self, Portrait},
+    weather::{self, Dice},
+};
+use crate::hand::{Disk, Habit, House, Over, house_lab};
+
+/// How a story ended.
+pub struct End {
+    /// Promises not kept, in words.
+    pub broken: Vec<String>,
+    /// Every request, in order.
+    pub requests: Vec<String>,
+    /// What was done to it, for people.
+    pub acts: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Deploy,
+    Check,
+    DestroyAll,
+    Destroy(SeatName),
+}
+
+struct Story {
+    house: House,
+    dice: Dice,
+    lab: LabName,
+    class: ClassDefinition,
+    before: BTreeMap<u32, Portrait>,
+    acts: Vec<String>,
+    broken: Vec<String>,
+}
+
+/// Tells the story of a seed with an engine of this habit.
+pub fn tell(seed: u64, habit: Habit, forgets_intents: bool) -> End {
+    let mut story = Story::begin(seed, habit, forgets_intents);
+    story.house.stage.world(|world| {
+        for fault in weather::faults(&mut story.dice) {
+            story.acts.push(format!("{fault:?}"));
+            world.inject(fault);
+        }
+    });
+    for n in 0..story.dice.from(1, 4) {
+        let act = story.next_act(n);
+        story.stormy(&act);
+    }
+    story.calm_down();
+    story.settle("deploy", &Act::Deploy);
+    story.look("after the deploy", |story| {
+        let seats: Vec<SeatName> = story.class.seats().into_iter().map(|(seat, _)| seat).collect();
+        let key = story.house.lab_key(&story.lab);
+        story.house.stage.world(|world| promises::deployed(world, &story.lab, &seats, &key))
+    });
+    if story.dice.chance(50) {
+        story.house.stage.world(|world| weather::faults(&mut story.dice).into_iter().for_each(|f| world.inject(f)));
+        story.stormy(&Act::DestroyAll);
+        story.calm_down();
+    }
+    story.settle("destroy", &Act::DestroyAll);
+    story.look("after the destroy", |story| {
+        let told: Vec<String> = story.house.disk.told().iter().map(|event| event.message.to_string()).collect();
+        story.house.stage.world(|world| promises::destroyed(world, &story.before, &told))
+    });
+    End { broken: story.broken, requests: story.house.stage.journal(), acts: story.acts }
+}
+
+impl Story {
+    fn begin(seed: u64, habit: Habit, forgets_intents: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut scenario = Scenario::default_world().unwrap();
+        scenario.nodes.truncate(2);
+        // Two machines of others in the midst of our range, with our tag and no mark.
+        scenario.guests.retain(|guest| guest.node != "pve3" && guest.vmid != 9103);
+        let house = House::new(&scenario, seed, habit, Disk::new(forgets_intents));
+        let class = class(&mut dice);
+        house.put(&Definition::Class(class.clone()));
+        let before = house.stage.world(|world| promises::portraits(world));
+        let acts = vec![format!("{} seats, {:?}", class.seats().len(), class.template)];
+        Self { house, dice, lab: house_lab(), class, before, acts, broken: Vec::new() }
+    }
+
+    fn next_act(&mut self, n: u64) -> Act {
+        let seats: Vec<SeatName> = self.class.seats().into_iter().map(|(seat, _)| seat).collect();
+        match self.dice.from(0, 9) {
+            _ if n == 0 => Act::Deploy,
+            0..=5 => Act::Deploy,
+            6 => Act::Check,
+            7 => Act::DestroyAll,
+            _ => Act::Destroy(self.dice.pick(&seats)),
+        }
+    }
+
+    /// One act with everything that may come over it.
+    fn stormy(&mut self, act: &Act) {
+        weather::events(&mut self.dice, &self.house.stage);
+        if self.dice.chance(15) {
+            let first = self.dice.from(1, 150);
+            *self.house.disk.full.lock().unwrap() = first..first + self.dice.from(1, 40);
+        }
+        let die_at = self.dice.chance(60).then(|| {
+            let most = self.dice.pick(&[30, 150, 400, 900]);
+            self.dice.from(1, most)
+        });
+        let interrupt = self.dice.chance(10).then(|| self.dice.seconds(0, 60));
+        let end = self.play(act, die_at, interrupt);
+        self.acts.push(format!("{act:?} until {die_at:?}, stopped {interrupt:?}: {end}"));
+        *self.house.disk.full.lock().unwrap() = 0..0;
+        let pause = self.dice.seconds(0, 60);
+        self.house.stage.rest(pause);
+    }
+
+    /// One life: the act in words, and how it ended.
+    fn play(&mut self, act: &Act, die_at: Option<u64>, interrupt: Option<Duration>) -> String {
+        let home = self.house.homeroom();
+        let work = carry_out(&home, &self.lab, act, interrupt);
+        match self.house.stage.live(die_at, work) {
+            Ok(Ok(Some(state))) => format!("{state:?}"),
+            Ok(Ok(None)) => "nothing to do".to_owned(),
+            Ok(Err(error)) => format!("refused: {error}"),
+            Err(Over::Killed) => "killed".to_owned(),
+            Err(Over::Stuck) => {
+                self.broken.push(format!("{act:?} hung"));
+                "stuck".to_owned()
+            }
+        }
+    }
+
+    /// Everything works again, and what was under way ends.
+    fn calm_down(&self) {
+        self.house.stage.call_off();
+        self.house.stage.world(|world| {
+            world.faults.clear();
+            world.set_quorate(true);
+            for node in ["pve1", "pve2"] {
+                world.set_node_online(node, true);
+            }
+        });
+        self.house.stage.rest(Duration::from_secs(300));
+    }
+
+    /// Asks in calm weather until there is nothing left to do, as a patient admin would.
+    fn settle(&mut self, what: &str, act: &Act) {
+        for _ in 0..4 {
+            let told = self.house.disk.told().len();
+            let end = self.play(act, None, None);
+            self.acts.push(format!("{what} in calm weather: {end}"));
+            let done = end == "nothing to do" || end == "Done";
+            if done {
+                break;
+            }
+            self.follow_advice(told);
+            self.house.stage.rest(Duration::from_secs(30));
+        }
+    }
+
+    /// Runs the commands that homeroom printed: `qm unlock N && qm destroy N`.
+    fn follow_advice(&mut self, from: usize) {
+        for event in self.house.disk.told().iter().skip(from) {
+            let Some(advice) = event.message.as_str().split("run `").nth(1) else { continue };
+            for command in advice.split('`').next().unwrap().split(" && ") {
+                let words: Vec<&str> = command.split_whitespace().collect();
+                let ["qm", verb, id] = words[..] else { continue };
+                let id: u32 = id.parse().unwrap();
+                self.acts.push(format!("an admin runs {command}"));
+                self.house.stage.world(|world| match verb {
+                    "unlock" => world.set_lock(id, None),
+                    "destroy" => world.vanish(id),
+                    other => panic!("{other}?"),
+                });
+            }
+        }
+    }
+
+    fn look(&mut self, when: &str, check: impl FnOnce(&Self) -> Vec<String>) {
+        let always = self.house.stage.world(|world| promises::always(world, &self.before, &self.lab));
+        let found = always.into_iter().chain(check(self)).map(|what| format!("{when}: {what}"));
+        let found: Vec<String> = found.collect();
+        self.broken.extend(found);
+    }
+}
+
+async fn carry_out(
+    home: &Arc<Homeroom>,
+    lab: &LabName,
+    act: &Act,
+    interrupt: Option<Duration>,
+) -> Result<Option<RunState>, ServiceError> {
+    let outcome = match act {
+        Act::Deploy => deploy(home, lab, &Request::default()).await?,
+        Act::Check => check(home, lab, &[]).await?,
+        Act::DestroyAll => destroy(home, lab, &[], &Confirmation::default()).await?,
+        Act::Destroy(seat) => destroy(home, lab, std::slice::from_ref(seat), &Confirmation::default()).await?,
+    };
+    let Outcome::Begun(handle) = outcome else { return Ok(None) };
+    if let Some(after) = interrupt {
+        let (clock, stop) = (home.clock.clone(), handle.stop.clone());
+        tokio::spawn(async move {
+            clock.sleep(after).await;
+            stop.cancel();
+        });
+    }
+    // A run whose journal is lost is as good as killed.
+    Ok(Some(handle.ended.await.unwrap().unwrap_or(RunState::Interrupted)))
+}
+
+/// A small class of one kind or another.
+fn class(dice: &mut Dice) -> ClassDefinition {
+    let template = dice.pick(&["ubuntu-22.04", "ubuntu-22.04", "debian-12"]);
+    let mut toml = format!(
+        "kind = \"class\"\nname = \"cs101\"\nsite = \"sim\"\ntemplate = \"{template}\"\ncount = {}\nteacher = {}\n",
+        dice.from(1, 3),
+        dice.chance(50)
+    );
+    if dice.chance(20) {
+        toml.push_str("pool = \"lab\"\n");
+    }
+    if dice.chance(20) {
+        toml.push_str("[machine]\ndisk = \"10G\"\n");
+    }
+    toml.push_str("[cloud_init]\nuser = \"student\"\npassword = \"generate\"\n");
+    if dice.chance(40) {
+        toml.push_str("[rollcall]\nvia = \"api\"\n");
+    }
+    let Definition::Class(mut class) = parse(&toml, "class.toml", std::path::Path::new("/"), None).unwrap() else {
+        panic!("no class")
+    };
+    class.rollcall.address_within = Duration::from_secs(120);
+    class
+}
