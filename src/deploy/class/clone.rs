@@ -37,6 +37,8 @@ enum Found {
     Ours,
     /// Being cloned right now.
     Cloning,
+    /// Ours, and being removed right now.
+    Going,
     /// Left locked by a clone whose task is gone.
     Dead,
     /// Somebody else's.
@@ -66,6 +68,7 @@ impl Action for CloneMachine {
                         node = facts.node
                     )));
                 }
+                Found::Going => context.sleep(self.site.tuning.task_poll).await?,
                 Found::Cloning => {
                     if !told {
                         context
@@ -172,6 +175,10 @@ impl CloneMachine {
         }
         if ours {
             self.seat.learn(|facts| facts.node = guest.node.clone());
+            if config.get("lock") == Some("destroyed") {
+                super::destroy::removal_goes_on(&self.site, &self.seat).await?;
+                return Ok(Found::Going);
+            }
             return Ok(Found::Ours);
         }
         Ok(Found::Foreign)

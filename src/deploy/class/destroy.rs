@@ -24,6 +24,8 @@ pub struct Destroy {
 pub enum Standing {
     Nothing,
     Ours,
+    /// Ours, and a removal has begun: its worker is at it, or died.
+    HalfGone,
     /// In the middle of a clone of ours: no mark yet, and not to be touched until it ends.
     Cloning,
 }
@@ -49,7 +51,7 @@ pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
     match ownership(&site.store, guest.vmid, guest.template, &config.description) {
         Ownership::Ours(mark) if seat.is_marked_by(&mark, &site.lab) => {
             seat.learn(|facts| facts.node = guest.node.clone());
-            Ok(Standing::Ours)
+            Ok(if config.get("lock") == Some("destroyed") { Standing::HalfGone } else { Standing::Ours })
         }
         _ if config.get("lock") == Some("clone") => Ok(Standing::Cloning),
         _ => Err(StepError::fatal(format!(
@@ -75,10 +77,29 @@ async fn not_listed(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
 /// An error unless the machine carries this seat's mark now.
 pub async fn prove_ours(site: &Site, seat: &Seat) -> Result<(), StepError> {
     match standing(site, seat).await? {
-        Standing::Ours => Ok(()),
+        Standing::Ours | Standing::HalfGone => Ok(()),
         Standing::Nothing => Err(StepError::fatal("the machine is no longer there")),
         Standing::Cloning => Err(StepError::Locked(Clean::new("the machine is still being cloned"))),
     }
+}
+
+/// An error, with what to do, unless a removal of the seat's half removed machine is at work.
+pub async fn removal_goes_on(site: &Site, seat: &Seat) -> Result<(), StepError> {
+    let facts = seat.facts();
+    let running = site.tasks.running(&facts.node, site.clock.monotonic()).await?;
+    let id = facts.vmid.to_string();
+    if running.iter().any(|task| task.kind.as_str() == "qmdestroy" && task.id.as_str() == id) {
+        return Ok(());
+    }
+    // It may have ended between the two reads.
+    let lock = site.look().await?.guest(facts.vmid).and_then(|guest| guest.lock.clone());
+    if lock.is_none_or(|lock| lock.as_str() != "destroyed") {
+        return Ok(());
+    }
+    Err(StepError::fatal(format!(
+        "VM {id} on {node} is locked by a removal that died; run `qm unlock {id} && qm destroy {id}` on {node}, then try again",
+        node = facts.node
+    )))
 }
 
 #[async_trait]
@@ -87,8 +108,15 @@ impl Action for Destroy {
         let waiting_since = self.site.clock.monotonic();
         loop {
             match standing(&self.site, &self.seat).await? {
-                Standing::Nothing => return Ok(Check::Done("already gone".to_owned())),
+                Standing::Nothing => {
+                    self.tell_leftovers(context).await?;
+                    return Ok(Check::Done("already gone".to_owned()));
+                }
                 Standing::Ours => return Ok(Check::Needed),
+                Standing::HalfGone => {
+                    removal_goes_on(&self.site, &self.seat).await?;
+                    context.sleep(self.site.tuning.task_poll).await?;
+                }
                 Standing::Cloning => {
                     if self.site.clock.monotonic().saturating_sub(waiting_since) > self.site.tuning.task_stall {
                         let facts = self.seat.facts();
@@ -125,5 +153,25 @@ impl Action for Destroy {
             }
             TaskState::Running => Err(StepError::Interrupted),
         }
+    }
+}
+
+impl Destroy {
+    /// A machine that went unseen (its removal was begun by a process that did not see its end) may have
+    /// left disks behind, and nobody has read the log that says so.
+    async fn tell_leftovers(&self, context: &StepContext) -> Result<(), StepError> {
+        let facts = self.seat.facts();
+        let view = self.site.look().await?;
+        let storages = view.storages.iter().filter(|storage| storage.node == facts.node && storage.images);
+        for storage in storages.filter(|storage| storage.available) {
+            for volume in self.site.cluster.volumes(&facts.node, storage.storage.as_str(), facts.vmid).await? {
+                let line = format!(
+                    "left behind by VM {}: {volume}; `pvesm free {volume}` on {} removes it",
+                    facts.vmid, facts.node
+                );
+                context.note(Level::Warning, line).await?;
+            }
+        }
+        Ok(())
     }
 }

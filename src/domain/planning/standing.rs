@@ -122,6 +122,10 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         notes.push(format!("{whose}; {} gets a new number and that machine is left alone", spec.seat));
         return Fate::New { because: Some(whose) };
     }
+    if guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "destroyed") {
+        let why = format!("a removal of {vmid} on {node} was begun; made anew once it is gone");
+        return Fate::Again { home, verb: Verb::Resume, reserve, why };
+    }
     let fate = of_ours(input, spec, row, guest, facts, home);
     if let Some(lock) = &guest.lock
         && !matches!(&fate, Fate::Settled { verb: Verb::Keep, .. })

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use homeroom::{
     config::definition::parse,
-    domain::{Definition, LabName, SeatName, class::ClassDefinition, event::RunState},
+    domain::{Definition, LabName, Level, SeatName, class::ClassDefinition, event::RunState},
     service::{
         Homeroom, ServiceError,
         check::check,
@@ -166,6 +166,11 @@ impl Story {
             if done {
                 break;
             }
+            let errors: Vec<String> = (self.house.disk.told().iter().skip(told))
+                .filter(|event| event.level == Level::Error)
+                .map(|event| format!("  {}: {}", event.seat.as_ref().map_or("", SeatName::as_str), event.message))
+                .collect();
+            self.acts.extend(errors);
             self.follow_advice(told);
             self.house.stage.rest(Duration::from_secs(30));
         }
