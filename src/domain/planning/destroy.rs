@@ -7,7 +7,7 @@ use super::{
     standing::{is_half_cloned, is_ours, stranger},
 };
 use crate::domain::{
-    NodeName, Plan, SeatName, StepName, Vmid,
+    NodeName, Plan, SeatName, StepName, StepState, Vmid,
     class::{CloudInit, MachineSpec, Profile, RollCall, SeatSpec},
     cluster::Power,
     event::RunKind,
@@ -83,7 +83,10 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
             notes.push(unseen(row, vmid));
             return plan(Verb::Leave, &[], format!("left alone: {vmid} exists and may not be seen"));
         }
-        return if was_made(row) {
+        let begun = row.step(StepName::Destroy).is_some_and(|step| step.state != StepState::Waiting);
+        return if was_made(row) && begun {
+            plan(Verb::Remove, &[StepName::Destroy], format!("{vmid} is gone; what its removal left is looked for"))
+        } else if was_made(row) {
             plan(Verb::Remove, &[], format!("{vmid} is no longer on the site: the seat is forgotten"))
         } else {
             plan(Verb::Remove, &[], format!("run {} set {vmid} aside and nothing came of it", row.run))

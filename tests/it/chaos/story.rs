@@ -167,7 +167,7 @@ impl Story {
                 break;
             }
             let errors: Vec<String> = (self.house.disk.told().iter().skip(told))
-                .filter(|event| event.level == Level::Error)
+                .filter(|event| event.level >= Level::Warning)
                 .map(|event| format!("  {}: {}", event.seat.as_ref().map_or("", SeatName::as_str), event.message))
                 .collect();
             self.acts.extend(errors);
