@@ -33,7 +33,13 @@ impl<'a> SeatRow<'a> {
         max_age: Duration,
     ) -> Self {
         let look = site.and_then(|site| site.look(progress));
-        let (state, reason) = current_state(progress, look, alive, now, max_age);
+        let (state, reason) = match current_state(progress, look, alive, now, max_age) {
+            // What nobody has been able to look at for a while is not called ready.
+            (MachineState::Ready, _) if site.is_some_and(|site| site.is_lost(now)) => {
+                (MachineState::Unknown, Some(Clean::from("its site does not answer")))
+            }
+            known => known,
+        };
         Self { seat: progress.seat.clone(), role: progress.role, progress: Some(progress), state, reason }
     }
 

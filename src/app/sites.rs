@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{
     Clean, NodeName, SiteName, Vmid,
@@ -13,6 +13,9 @@ use crate::domain::{
     progress::SeatProgress,
     readiness::Look,
 };
+
+/// A site that has been silent for this long is lost: some looks may fail before.
+const LOST_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// One site on the screen.
 #[derive(Debug, Default)]
@@ -100,6 +103,11 @@ impl Site {
     pub fn lost(&mut self, why: Clean, now: Timestamp) {
         let since = self.lost.as_ref().map_or(now, |lost| lost.since);
         self.lost = Some(Lost { why, since });
+    }
+
+    /// Whether it has not answered for so long that what was seen last no longer counts.
+    pub fn is_lost(&self, now: Timestamp) -> bool {
+        self.lost.as_ref().is_some_and(|lost| now.duration_since(lost.since) >= LOST_AFTER)
     }
 
     /// What the latest look shows of a seat's machine.

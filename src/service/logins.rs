@@ -12,8 +12,15 @@ use secrecy::SecretString;
 use super::{GuestVia, Homeroom, ServiceError, Site};
 use crate::{
     deploy::class::Logins,
-    domain::{LabName, NodeName, Role, SeatName, class::SeatSpec},
-    port::shell::{HostKey, ShellTarget},
+    domain::{
+        LabName, NodeName, Role, SeatName,
+        class::{Password, SeatSpec},
+    },
+    port::{
+        KeyRing,
+        keys::KeyError,
+        shell::{HostKey, ShellTarget},
+    },
 };
 
 /// Logins of one lab.
@@ -27,17 +34,45 @@ pub struct LabLogins {
 }
 
 impl LabLogins {
-    /// Prepares keys and passwords for the given seats.
-    pub fn new(home: &Homeroom, site: &Arc<Site>, lab: &LabName, seats: &[SeatSpec]) -> Result<Self, ServiceError> {
-        let key = home.keys.lab_key(lab)?;
-        let mut passwords = BTreeMap::new();
-        for spec in seats {
-            if let Some(from) = &spec.cloud_init.password {
-                passwords.insert(spec.seat.clone(), home.keys.password(lab, &spec.seat, from)?);
-            }
-        }
+    /// Prepares the key, and the passwords of the given seats.
+    pub async fn new(
+        home: &Homeroom,
+        site: &Arc<Site>,
+        lab: &LabName,
+        seats: Vec<SeatSpec>,
+    ) -> Result<Self, ServiceError> {
+        let (keys, name) = (home.keys.clone(), lab.clone());
+        // A password may come from a command that takes its time.
+        let made = tokio::task::spawn_blocking(move || {
+            let key = keys.lab_key(&name)?;
+            Ok::<_, KeyError>((key, passwords(&*keys, &name, &seats)?))
+        });
+        let (key, passwords) = made
+            .await
+            .map_err(|fault| ServiceError::NotNow(format!("the keys of {lab} cannot be read: {fault}")))??;
         Ok(Self { site: site.clone(), key, passwords, teacher: Mutex::default() })
     }
+}
+
+/// The passwords of seats; one that several share is fetched once.
+fn passwords(
+    keys: &dyn KeyRing,
+    lab: &LabName,
+    seats: &[SeatSpec],
+) -> Result<BTreeMap<SeatName, SecretString>, KeyError> {
+    let mut fetched: Vec<(&Password, SecretString)> = Vec::new();
+    let mut passwords = BTreeMap::new();
+    for spec in seats {
+        let Some(from) = &spec.cloud_init.password else { continue };
+        let known = fetched.iter().find(|(known, _)| *known == from && *from != Password::Generate);
+        let password = match known {
+            Some((_, password)) => password.clone(),
+            None => keys.password(lab, &spec.seat, from)?,
+        };
+        fetched.push((from, password.clone()));
+        passwords.insert(spec.seat.clone(), password);
+    }
+    Ok(passwords)
 }
 
 impl Logins for LabLogins {

@@ -33,7 +33,9 @@ const SPARES: usize = 64;
 /// Machines asked about at once: a node answers with three workers.
 const READ_AT_ONCE: usize = 4;
 /// Runs whose plans are looked through for what was deployed last.
-const RUNS_LOOKED_AT: u32 = 50;
+const RUNS_LOOKED_AT: u32 = 10_000;
+/// Deploys among them whose plans are read.
+const DEPLOYS_READ: usize = 50;
 
 /// What deploy would do.
 pub async fn plan_deploy(home: &Homeroom, lab: &LabName) -> Result<Planned, ServiceError> {
@@ -266,10 +268,9 @@ async fn unseen(site: &Site, view: &ClusterView, progress: &Progress) -> Result<
 /// What was last deployed to each seat.
 async fn applied(home: &Homeroom, lab: &LabName) -> Result<BTreeMap<SeatName, planning::Applied>, ServiceError> {
     let mut plans = Vec::new();
-    for row in home.store.runs(Some(lab), RUNS_LOOKED_AT).await? {
-        if row.kind == RunKind::Deploy {
-            plans.push((row.id, home.store.run(row.id).await?.1));
-        }
+    let runs = home.store.runs(Some(lab), RUNS_LOOKED_AT).await?;
+    for row in runs.iter().filter(|row| row.kind == RunKind::Deploy).take(DEPLOYS_READ) {
+        plans.push((row.id, home.store.run(row.id).await?.1));
     }
     plans.sort_by_key(|(id, _)| *id);
     Ok(planning::applied(plans.iter().map(|(_, plan)| plan)))

@@ -10,11 +10,11 @@ use super::{GuestVia, Homeroom, ServiceError, Site, logins::LabLogins};
 use crate::{
     deploy::{
         Recorder,
-        class::{self, SiteParts, carry_out_plan},
+        class::{self, Logins, SiteParts, carry_out_plan},
         recorder::{Entry, JournalLost},
     },
     domain::{
-        Change, Clean, LabName, Level, NodeName, Plan, RunId, Vmid,
+        Change, Clean, LabName, Level, NodeName, Plan, Role, RunId, StepName, Vmid,
         class::{SeatSpec, Via},
         event::{RunKind, RunState},
     },
@@ -43,11 +43,16 @@ pub async fn begin(
     lock: Box<dyn LabLock>,
     spares: Vec<Vmid>,
 ) -> Result<RunHandle, ServiceError> {
-    let specs: Vec<SeatSpec> = plan.seats.iter().map(|seat| seat.spec.clone()).collect();
-    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, &specs)?);
-    if plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node {
+    let configured = plan.seats.iter().filter(|seat| seat.steps.contains(&StepName::Configure));
+    let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
+    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, specs).await?);
+    let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
+    if proves && (plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node) {
         site.know_nodes().await?;
         trusted_nodes(site, &plan).await?;
+    }
+    if proves && site.rules.guest_via == GuestVia::Teacher {
+        know_teacher(home, &plan.lab, &logins).await?;
     }
     let agent = agent_for(site, plan.rollcall.via);
     let run = home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?;
@@ -76,6 +81,21 @@ pub async fn begin(
     let lab = work.plan.lab.clone();
     let ended = tokio::spawn(work.carry_out(parts));
     Ok(RunHandle { run, lab, stop, ended })
+}
+
+/// Where the way to the seats is the teacher's machine: as it was proven before, until this run proves it anew.
+async fn know_teacher(home: &Homeroom, lab: &LabName, logins: &LabLogins) -> Result<(), ServiceError> {
+    let (class, _) = home.class(lab).await?;
+    let (progress, _) = home.store.progress(lab).await?;
+    let teacher = class.resolve().into_iter().find(|spec| spec.role == Role::Teacher);
+    let row = progress.seats.iter().find(|row| row.role == Role::Teacher && !row.host_keys.is_empty());
+    if let (Some(spec), Some(row)) = (teacher, row)
+        && let (Some(ip), Some(node)) = (row.ip, &row.node)
+        && let Ok(target) = logins.target(&spec, node, ip, &row.host_keys)
+    {
+        logins.proven(&spec, &target);
+    }
+    Ok(())
 }
 
 /// How long a login tried beforehand may take: wall time.

@@ -90,7 +90,11 @@ async fn compose(
     let held_by = home.store.lab_holder(lab).await?;
     let alive = held_by.is_some();
     let now = home.clock.now();
-    let state = judge(definition, &progress, view.ok(), alive, now, home.proof_max_age);
+    let state = match judge(definition, &progress, view.ok(), alive, now, home.proof_max_age) {
+        // What nobody can see is not called ready.
+        LabState::Ready if view.is_err() => LabState::Partial,
+        state => state,
+    };
     let stand = |row: &SeatProgress| {
         let seen = view.ok().and_then(|view| Look::of(view, row));
         let (state, reason) = current_state(row, seen, alive, now, home.proof_max_age);

@@ -3,7 +3,7 @@
 //! A lost answer is never taken for a failure and "already exists" never for success: the mark on the
 //! machine with our VMID decides. Asking twice with one VMID cannot make two machines.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -30,6 +30,9 @@ pub struct CloneMachine {
     pub source: CloneSource,
 }
 
+/// An earlier clone's copy is waited for this long: its own task can no longer be told from others'.
+const LONGEST_COPY: Duration = Duration::from_secs(3600);
+
 /// What stands at the seat's VMID.
 enum Found {
     Nothing,
@@ -52,6 +55,7 @@ impl Action for CloneMachine {
             return Ok(Check::Needed);
         }
         let mut told = false;
+        let began = self.site.clock.monotonic();
         loop {
             match self.find().await? {
                 Found::Nothing => return Ok(Check::Needed),
@@ -75,6 +79,16 @@ impl Action for CloneMachine {
                             .note(Level::Info, "an earlier clone of this machine is still at work; waiting for it")
                             .await?;
                         told = true;
+                    }
+                    if self.site.clock.monotonic().saturating_sub(began) > LONGEST_COPY {
+                        let facts = self.seat.facts();
+                        return Err(StepError::fatal(format!(
+                            "VM {} on {} has been locked by a clone for {} min; look at the tasks of {}, then deploy again",
+                            facts.vmid,
+                            facts.node,
+                            LONGEST_COPY.as_secs() / 60,
+                            self.source.node
+                        )));
                     }
                     context.sleep(self.site.tuning.task_poll).await?;
                 }

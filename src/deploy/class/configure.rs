@@ -9,7 +9,7 @@ use super::{seat::Seat, site::Site};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        mark::Mark,
+        mark::{Ownership, ownership},
         verify::{config_unwanted, config_wanted, keep_only_changes},
     },
     port::cluster::{ConfigChange, GuestConfig},
@@ -34,7 +34,8 @@ impl Action for Configure {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let facts = self.seat.facts();
         let config = self.site.cluster.config(&facts.node, facts.vmid).await?;
-        if Mark::parse(&config.description).is_none_or(|mark| !self.seat.is_marked_by(&mark, &self.site.lab)) {
+        let owner = ownership(&self.site.store, facts.vmid, false, &config.description);
+        if !matches!(&owner, Ownership::Ours(mark) if self.seat.is_marked_by(mark, &self.site.lab)) {
             return Err(StepError::fatal(format!(
                 "VM {} on {} does not carry this seat's mark: it is not ours and is left alone",
                 facts.vmid, facts.node

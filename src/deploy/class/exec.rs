@@ -52,6 +52,12 @@ impl Exec {
         let command = ["sh", "-c", REPORT].map(str::to_owned);
         let output = self.site.agent.exec(&facts.node, facts.vmid, &command, self.within).await?;
         let report = SelfReport::parse(&output.stdout);
+        let missing = report.missing();
+        if output.code != Some(0) || !missing.is_empty() {
+            let why =
+                if missing.is_empty() { first_line(&output) } else { format!("{} is missing", missing.join(", ")) };
+            return Err(StepError::fatal(format!("asked about itself, the guest gave no whole answer: {why}")));
+        }
         self.seat.learn(|facts| facts.report = Some(report));
         Ok(())
     }

@@ -3,7 +3,7 @@
 /// Prints `name=value` lines, and the public halves of the SSH host keys.
 pub const REPORT: &str = "echo host=$(hostname); echo cpus=$(nproc); \
     echo memory=$(awk '/MemTotal/ {print $2}' /proc/meminfo); echo machine=$(cat /etc/machine-id); \
-    cat /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null";
+    cat /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null; true";
 
 /// A guest's answer; what it could not say is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub struct SelfReport {
 }
 
 impl SelfReport {
+    /// What every guest must be able to say and this one did not.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let said = [
+            (self.hostname.is_some(), "its name"),
+            (self.cpus.is_some(), "its number of CPUs"),
+            (self.memory.is_some(), "its memory"),
+            (self.machine_id.is_some(), "its machine-id"),
+        ];
+        said.into_iter().filter(|(said, _)| !said).map(|(_, what)| what).collect()
+    }
+
     pub fn parse(text: &str) -> Self {
         let mut report = Self::default();
         for line in text.lines() {
