@@ -1,6 +1,7 @@
 //! The Proxmox client against a server that breaks off, stalls and lies, over real TLS on the loopback.
 
 mod cluster;
+mod hostile;
 pub mod server;
 
 use std::{

@@ -9,7 +9,7 @@ use super::{
     ask::Ask,
     decode,
     encode::{Form, path, percent},
-    guest, view,
+    error, guest, view,
 };
 use crate::{
     domain::{
@@ -78,7 +78,16 @@ impl Cluster for Proxmox {
     async fn view(&self) -> Result<ClusterView, SiteError> {
         let version = self.version().await?;
         let what = format!("look at {}", self.transport.site());
-        let resources = self.transport.send(Ask::get(what.clone(), path(&["cluster", "resources"])));
+        let take = |asked: error::Asked<'_>, answer: &error::Answer| {
+            if answer.status != 200 {
+                let refused = error::read(asked, answer);
+                return Err(refused.err().unwrap_or_else(|| error::malformed(asked, "it lists nothing".to_owned())));
+            }
+            self.last.or_read(&answer.body, || {
+                view::listing(&error::read(asked, answer)?).map_err(|why| error::malformed(asked, why))
+            })
+        };
+        let resources = self.transport.send_and(Ask::get(what.clone(), path(&["cluster", "resources"])), &take);
         let status = self.transport.send(Ask::get(what.clone(), path(&["cluster", "status"])));
         let (resources, status) = tokio::join!(resources, status);
         let status = match status {
@@ -87,7 +96,8 @@ impl Cluster for Proxmox {
             Err(SiteError::Forbidden { .. }) => None,
             Err(error) => return Err(error),
         };
-        view::cluster_view(self.clock.now(), version, &resources?, status.as_ref())
+        let resources = resources?;
+        view::cluster_view(self.clock.now(), version, &resources, status.as_ref())
             .map_err(|why| SiteError::Malformed { what, why: Clean::new(why) })
     }
 

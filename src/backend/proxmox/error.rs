@@ -67,7 +67,8 @@ pub(super) fn read(asked: Asked<'_>, answer: &Answer) -> Result<Value, Failed> {
     }
 }
 
-fn malformed(asked: Asked<'_>, why: String) -> Failed {
+/// An answer that makes no sense.
+pub(super) fn malformed(asked: Asked<'_>, why: String) -> Failed {
     Failed::Answered(SiteError::Malformed { what: asked.what.to_owned(), why: Clean::new(why) })
 }
 

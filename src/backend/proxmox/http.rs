@@ -33,6 +33,9 @@ use crate::{
 /// How long an address that could not be reached is asked last.
 const SHUN: Duration = Duration::from_secs(30);
 
+/// Makes something of an answer.
+pub(super) type Take<'a, T> = dyn Fn(Asked<'_>, &Answer) -> Result<T, Failed> + Send + Sync + 'a;
+
 /// An address, and how it did lately.
 #[derive(Debug)]
 struct Endpoint {
@@ -119,28 +122,33 @@ impl Transport {
             Badge::Login(login) => login.ticket(self, None).await?.headers(false),
         };
         let index = self.endpoints.iter().position(|known| known.base == endpoint).unwrap_or_default();
-        match self.once(index, &ask, &headers).await {
+        match self.once(index, &ask, &headers, &read).await {
             Ok(data) => Ok(data),
             Err(Failed::Answered(error)) => Err(error),
             Err(failed) => Err(self.sum_up(ask, vec![(index, failed)])),
         }
     }
 
-    /// Sends with the site's credentials, and gives the answer's `data`. A ticket no longer taken is made
-    /// anew once: a 401 means that nothing was done.
+    /// Sends with the site's credentials, and gives the answer's `data`.
     pub async fn send(&self, ask: Ask) -> Result<Value, SiteError> {
+        self.send_and(ask, &read).await
+    }
+
+    /// Sends with the site's credentials, and gives what `take` makes of the answer. A ticket no longer taken is
+    /// made anew once: a 401 means that nothing was done.
+    pub async fn send_and<T>(&self, ask: Ask, take: &Take<'_, T>) -> Result<T, SiteError> {
         let login = match &self.badge {
-            Badge::Token(headers, _) => return self.round(ask, headers).await,
+            Badge::Token(headers, _) => return self.round(ask, headers, take).await,
             Badge::Login(login) => login,
         };
         let writes = ask.method != Method::GET;
         let ticket = login.ticket(self, None).await?;
-        match self.round(ask.clone(), &ticket.headers(writes)).await {
+        match self.round(ask.clone(), &ticket.headers(writes), take).await {
             Err(SiteError::Unauthorized { .. }) => {}
             other => return other,
         }
         let ticket = login.ticket(self, Some(ticket.number)).await?;
-        match self.round(ask, &ticket.headers(writes)).await {
+        match self.round(ask, &ticket.headers(writes), take).await {
             Err(SiteError::Unauthorized { what, words, .. }) => {
                 let next = "the ticket just given is not taken: compare the clocks of the nodes".to_owned();
                 Err(SiteError::LoginRefused { what, words, next })
@@ -150,10 +158,10 @@ impl Transport {
     }
 
     /// Sends to one address after the other until one answers.
-    async fn round(&self, ask: Ask, badge: &HeaderMap) -> Result<Value, SiteError> {
+    async fn round<T>(&self, ask: Ask, badge: &HeaderMap, take: &Take<'_, T>) -> Result<T, SiteError> {
         let mut failures: Vec<(usize, Failed)> = Vec::new();
         for index in self.order(ask.node.as_ref()) {
-            match self.once(index, &ask, badge).await {
+            match self.once(index, &ask, badge, take).await {
                 Ok(data) => {
                     self.mark(index, true);
                     return Ok(data);
@@ -200,7 +208,7 @@ impl Transport {
         }
     }
 
-    async fn once(&self, index: usize, ask: &Ask, badge: &HeaderMap) -> Result<Value, Failed> {
+    async fn once<T>(&self, index: usize, ask: &Ask, badge: &HeaderMap, take: &Take<'_, T>) -> Result<T, Failed> {
         let base = self.endpoints.get(index).map_or("", |e| e.base.as_str());
         let mut url = format!("{base}/api2/json{}", ask.path);
         let in_body = matches!(ask.method, Method::POST | Method::PUT);
@@ -225,7 +233,7 @@ impl Transport {
                 site = %self.site, base, method = %ask.method, path = %ask.path, status = answer.status,
                 ms = started.elapsed().as_millis(), "asked Proxmox"
             );
-            read(Asked { what: &ask.what, site: &self.site, writes: !ask.repeatable }, &answer)
+            take(Asked { what: &ask.what, site: &self.site, writes: !ask.repeatable }, &answer)
         });
         if let Err(failed) = &outcome {
             tracing::debug!(site = %self.site, base, what = %ask.what, ?failed, "Proxmox gave no data");
@@ -314,7 +322,7 @@ impl Window for Transport {
     }
 
     async fn ask(&self, ask: Ask) -> Result<Value, SiteError> {
-        self.round(ask, &HeaderMap::new()).await
+        self.round(ask, &HeaderMap::new(), &read).await
     }
 }
 

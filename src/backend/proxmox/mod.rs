@@ -10,10 +10,13 @@ mod decode;
 mod encode;
 mod error;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod guest;
 mod http;
 mod inspect;
 pub mod known;
+mod last;
 mod login;
 #[cfg(test)]
 mod recordings;
@@ -28,7 +31,7 @@ use tokio::sync::OnceCell;
 
 pub use self::login::Credentials;
 pub use self::trust::{Trust, parse_fingerprint, show_fingerprint};
-use self::{ask::Ask, encode::path, http::Transport};
+use self::{ask::Ask, encode::path, http::Transport, last::Last};
 use crate::{
     domain::{Clean, NodeName},
     port::{Clock, SiteError},
@@ -113,6 +116,7 @@ pub struct Proxmox {
     transport: Transport,
     clock: Arc<dyn Clock>,
     version: OnceCell<Clean>,
+    last: Last,
 }
 
 impl fmt::Debug for Proxmox {
@@ -124,13 +128,23 @@ impl fmt::Debug for Proxmox {
 impl Proxmox {
     /// Checks the settings; connects to nothing yet.
     pub fn new(connection: Connection, clock: Arc<dyn Clock>) -> Result<Self, ConnectionError> {
-        Ok(Self { transport: Transport::new(connection, clock.clone())?, clock, version: OnceCell::new() })
+        Ok(Self {
+            transport: Transport::new(connection, clock.clone())?,
+            clock,
+            version: OnceCell::new(),
+            last: Last::default(),
+        })
     }
 
     /// Proxmox's version, such as `9.2.11`; asked once.
     pub async fn version(&self) -> Result<Clean, SiteError> {
         let ask = || Ask::get(format!("version of {}", self.transport.site()), path(&["version"]));
         self.version.get_or_try_init(|| self.read(ask(), decode::version)).await.cloned()
+    }
+
+    /// How many listings of the cluster were read so far; one that says what the last one said is not.
+    pub fn listings_read(&self) -> u64 {
+        self.last.read()
     }
 
     /// Asks, and reads the answer's data.

@@ -80,7 +80,8 @@ fn data(name: &str) -> Value {
 
 fn look(name: &str, status: Option<&str>) -> crate::domain::cluster::ClusterView {
     let status = status.map(data);
-    view::cluster_view(Timestamp::UNIX_EPOCH, Clean::new("9.2.11"), &data(name), status.as_ref()).unwrap()
+    let rows = view::listing(&data(name)).unwrap();
+    view::cluster_view(Timestamp::UNIX_EPOCH, Clean::new("9.2.11"), &rows, status.as_ref()).unwrap()
 }
 
 /// Reads a success as the client would; `None` for what the client never asks.
@@ -91,7 +92,7 @@ fn read_success(recording: &Recording) -> Option<Result<(), String>> {
     let vm = path.contains("/qemu/");
     Some(match (recording.method.as_str(), last) {
         ("GET", "version") => decode::version(&data).map(drop),
-        ("GET", "resources") => view::cluster_view(Timestamp::UNIX_EPOCH, Clean::default(), &data, None).map(drop),
+        ("GET", "resources") => view::listing(&data).map(drop),
         ("GET", "status") if path == "/cluster/status" => decode::node_addresses(&data).map(drop),
         ("GET", "status") if path.contains("/tasks/") => decode::task(&data).map(drop),
         ("GET", "log") if path.contains("/tasks/") => decode::task_log(&data).map(drop),

@@ -9,21 +9,29 @@ use crate::domain::{
     cluster::{ClusterView, GuestView, NodeView, Power, StorageView},
 };
 
+/// What `/cluster/resources` lists, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    nodes: Vec<NodeView>,
+    storages: Vec<StorageView>,
+    guests: Vec<GuestView>,
+}
+
 /// One look, from `/cluster/resources` and, where the token may read it, `/cluster/status`.
 pub(super) fn cluster_view(
     at: Timestamp,
     version: Clean,
-    resources: &Value,
+    rows: &Rows,
     status: Option<&Value>,
 ) -> Result<ClusterView, String> {
-    let mut view = ClusterView {
-        at,
-        version,
-        quorate: status.map(quorate).transpose()?,
-        nodes: Vec::new(),
-        storages: Vec::new(),
-        guests: Vec::new(),
-    };
+    let Rows { nodes, storages, guests } = rows;
+    let (nodes, storages, guests) = (nodes.clone(), storages.clone(), guests.clone());
+    Ok(ClusterView { at, version, quorate: status.map(quorate).transpose()?, nodes, storages, guests })
+}
+
+/// Reads `/cluster/resources`.
+pub(super) fn listing(resources: &Value) -> Result<Rows, String> {
+    let mut view = Rows::default();
     for row in rows(resources)? {
         match row.raw("type").as_deref() {
             Some("node") => view.nodes.extend(node(row)),

@@ -12,6 +12,8 @@ use crate::sim::world::{Who, World};
 
 /// Milliseconds until a failed login is answered.
 pub const LOGIN_DELAY: u64 = 3000;
+/// What Proxmox shows for a configuration that says nothing: SHA-1 of no text.
+const EMPTY_DIGEST: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
 /// Milliseconds until a silent node is given up.
 const NO_ROUTE: u64 = 3000;
 
@@ -136,6 +138,12 @@ fn node(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Repl
         ("GET", "/version") => nodes::version(world),
         ("GET", "/time") => nodes::time(world),
         ("GET", "/dns") => Ok(Reply::Data(json!({"dns1": "192.0.2.1", "search": "lab.example"}))),
+        ("GET", "/hosts") => nodes::hosts(world),
+        ("GET", "/config") => Ok(Reply::Data(json!({ "digest": EMPTY_DIGEST }))),
+        ("GET", "/firewall") => Ok(index(&["rules", "options", "log"])),
+        ("GET", "/firewall/rules" | "/aplinfo") => Ok(Reply::Data(json!([]))),
+        ("GET", "/firewall/options") => Ok(Reply::Data(json!({ "digest": EMPTY_DIGEST }))),
+        ("GET", "/firewall/log") => Ok(no_lines()),
         ("GET", "/network") => nodes::network(world, call),
         ("GET", "/network/{iface}") => nodes::interface(world, call),
         ("GET", "/rrddata") => nodes::rrddata(world, call),
@@ -199,9 +207,23 @@ fn guest(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Rep
         ("GET", "/snapshot/{snapname}/config") => snapshot::config(world, call),
         ("POST", "/snapshot/{snapname}/rollback") => snapshot::rollback(world, call),
         ("DELETE", "/snapshot/{snapname}") => snapshot::delete(world, call),
-        ("GET", "/firewall/rules") => Ok(Reply::Data(json!([]))),
+        ("GET", rest) if rest.starts_with("/firewall") => {
+            // of a guest that is not there, Proxmox reads the empty firewall too
+            match rest {
+                "/firewall" => Ok(index(&["rules", "aliases", "ipset", "refs", "options", "log"])),
+                "/firewall/rules" | "/firewall/refs" => Ok(Reply::Data(json!([]))),
+                "/firewall/options" => Ok(Reply::Data(json!({ "digest": EMPTY_DIGEST }))),
+                "/firewall/log" => Ok(no_lines()),
+                _ => unmodelled(method, &format!("/nodes/{{node}}/qemu/{{vmid}}{rest}")),
+            }
+        }
         _ => unmodelled(method, &format!("/nodes/{{node}}/qemu/{{vmid}}{rest}")),
     }
+}
+
+/// A log without lines, as Proxmox shows it.
+fn no_lines() -> Reply {
+    Reply::Data(json!([{ "n": 1, "t": "no content" }]))
 }
 
 /// A directory of calls.

@@ -218,7 +218,17 @@ impl World {
     }
 
     fn handle(&mut self, call: CallId, request: Request) {
-        match self.route(&request) {
+        let routed = self.route(&request);
+        match &routed {
+            Ok((route, _)) => self.tally.called(&request.method, route.template),
+            Err((fail, _)) if matches!(fail.status, 400 | 501) => {
+                let errors: Vec<String> = fail.errors.iter().flatten().map(|(k, v)| format!("{k}: {v}")).collect();
+                let (method, path, words) = (&request.method, &request.path, fail.message.trim());
+                self.tally.refused(format!("{method} {path}: {} {words} {}", fail.status, errors.join("; ")));
+            }
+            Err(_) => {}
+        }
+        match routed {
             Ok((route, made)) => {
                 let entry = schema::get().entry(route.template, &request.method);
                 let protected = entry.is_some_and(|entry| entry.is_protected());

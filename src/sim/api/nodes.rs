@@ -1,6 +1,7 @@
 //! Calls about nodes.
 
 use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
 
 use super::{Call, Fail, Reply};
 use crate::sim::world::fault::dice;
@@ -87,6 +88,16 @@ pub fn status(world: &World, call: &Call) -> Result<Reply, Fail> {
 /// GET /nodes/{node}/time
 pub fn time(world: &World) -> Result<Reply, Fail> {
     Ok(Reply::Data(json!({ "timezone": "UTC", "time": world.unix(), "localtime": world.unix() })))
+}
+
+/// GET /nodes/{node}/hosts
+pub fn hosts(world: &World) -> Result<Reply, Fail> {
+    let mut data = String::from("127.0.0.1 localhost.localdomain localhost\n");
+    for node in world.nodes.values() {
+        data.push_str(&format!("{} {}.lab.example {}\n", node.ip, node.name, node.name));
+    }
+    let digest: String = Sha1::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Reply::Data(json!({ "data": data, "digest": digest })))
 }
 
 /// GET /nodes/{node}/network

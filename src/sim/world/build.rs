@@ -40,6 +40,7 @@ impl World {
             tasks: Vec::new(),
             faults: Faults::new(scenario.faults.clone()),
             fingerprint: String::new(),
+            tally: super::tally::Tally::default(),
             stats: BTreeMap::new(),
             task_at: HashMap::new(),
             locks: super::lock::Locks::default(),

@@ -13,6 +13,7 @@ pub mod pipe;
 mod run;
 pub mod stats;
 pub mod storage;
+pub mod tally;
 pub mod task;
 pub mod vm;
 pub mod volumes;
@@ -133,6 +134,8 @@ pub struct World {
     pub faults: fault::Faults,
     /// The certificate's fingerprint, shown in node lists.
     pub fingerprint: String,
+    /// What was asked so far.
+    pub tally: tally::Tally,
     stats: BTreeMap<u32, stats::Stat>,
     task_at: HashMap<String, usize>,
     locks: lock::Locks,

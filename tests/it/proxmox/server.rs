@@ -48,15 +48,16 @@ pub struct Server {
     pub connections: Arc<AtomicUsize>,
     /// Head and body of each request.
     requests: Arc<Mutex<Vec<String>>>,
+    shown: Arc<Mutex<Arc<CertifiedKey>>>,
 }
 
 /// Presents a certificate with whatever key it was given.
 #[derive(Debug)]
-struct Presents(Arc<CertifiedKey>);
+struct Presents(Arc<Mutex<Arc<CertifiedKey>>>);
 
 impl ResolvesServerCert for Presents {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        Some(Arc::clone(&self.0.lock().unwrap()))
     }
 }
 
@@ -73,15 +74,15 @@ impl Server {
         key: Vec<u8>,
         reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-        let key = provider.key_provider.load_private_key(key).unwrap();
-        let shown = Arc::new(CertifiedKey::new(vec![certificate.clone()], key));
-        let config = ServerConfig::builder_with_provider(provider)
+        let shown = Arc::new(Mutex::new(certified(&certificate, key)));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Presents(shown)));
+            .with_cert_resolver(Arc::new(Presents(Arc::clone(&shown))));
+        // Whoever resumes a session is not shown the certificate again.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         let acceptor = TlsAcceptor::from(Arc::new(config));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -109,16 +110,31 @@ impl Server {
                 });
             }
         });
-        Self { address, certificate, pem, connections, requests }
+        Self { address, certificate, pem, connections, requests, shown }
     }
 
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.certificate).into()
     }
 
+    /// From now on shows another certificate; gives back what brings the first one back.
+    pub fn changes_its_certificate(&self) -> impl FnOnce() + use<> {
+        let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let other = certified(other.cert.der(), other.signing_key.serialize_der());
+        let first = std::mem::replace(&mut *self.shown.lock().unwrap(), other);
+        let shown = Arc::clone(&self.shown);
+        move || *shown.lock().unwrap() = first
+    }
+
     pub fn asked(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
+}
+
+fn certified(certificate: &CertificateDer<'static>, key: Vec<u8>) -> Arc<CertifiedKey> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+    let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).unwrap();
+    Arc::new(CertifiedKey::new(vec![certificate.clone()], key))
 }
 
 async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {

@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub mod big;
 pub mod child;
 pub mod lab;
 pub mod seen;
