@@ -105,7 +105,7 @@ async fn the_monitor_asks_twice_a_tick_whatever_the_size_and_reads_an_unchanged_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_on_the_command_line_ask_as_much_of_a_hundred_nodes_as_of_three() {
-    let (small, large) = (Lab::start().await, Lab::of(&big::scenario(NODES, GUESTS)).await);
+    let (small, large) = (Lab::at(1.0).await, Lab::on(Some(&big::scenario(NODES, GUESTS)), 1.0).await);
     for command in ["nodes", "machines", "status"] {
         let mut asked = Vec::new();
         for lab in [&small, &large] {

@@ -96,7 +96,8 @@ impl Lab {
         Self::on(Some(scenario), SPEED).await
     }
 
-    async fn on(scenario: Option<&str>, speed: f64) -> Self {
+    /// On any world at any speed.
+    pub async fn on(scenario: Option<&str>, speed: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let scenario = scenario.map(|text| {
             let file = folder.path().join("scenario.toml");
