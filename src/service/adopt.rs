@@ -2,7 +2,7 @@
 //!
 //! What is adopted is not proven: it is stale until a roll call.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Homeroom, ServiceError, run::lock};
 use crate::{
@@ -84,13 +84,17 @@ async fn write_down(
     recorder.write(Entry::run(Level::Info, format!("adopting {} machines", machines.len()), started)).await?;
     for (seat, guest) in machines {
         let role = roles.get(seat).copied().unwrap_or(Role::Student);
-        let steps = vec![StepName::Reserve];
+        let steps = vec![StepName::Reserve, StepName::Clone];
         let planned = Change::SeatPlanned { role, site: site.clone(), steps };
         recorder.write(Entry::seat(seat, Level::Debug, "found by its mark", planned)).await?;
         let reserved = Change::Reserved { node: guest.node.clone(), vmid: guest.vmid };
         recorder
             .write(Entry::seat(seat, Level::Debug, format!("vmid {} on {}", guest.vmid, guest.node), reserved))
             .await?;
+        for step in [StepName::Reserve, StepName::Clone] {
+            let done = Change::StepDone { took: Duration::ZERO };
+            recorder.write(Entry::step(Some(seat), step, Level::Debug, "there already", done)).await?;
+        }
         recorder.write(Entry::seat(seat, Level::Info, "adopted, not proven yet", Change::SeatStale)).await?;
     }
     let ended = Change::RunEnded { state: RunState::Done };
@@ -109,7 +113,7 @@ fn empty_plan(lab: &LabName, site: &SiteName) -> Plan {
         room: Vec::new(),
         rollcall: RollCall::default(),
         order: Order::Parallel,
-        stagger: std::time::Duration::ZERO,
+        stagger: Duration::ZERO,
         pool: None,
         notes: Vec::new(),
     }

@@ -25,10 +25,11 @@ pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(
         site.know_nodes().await?;
     }
     let logins = LabLogins::new(home, &site, lab, Vec::new()).await?;
-    if site.rules.guest_via == GuestVia::Teacher && seat != &SeatName::teacher() {
-        if let Some(teacher) = specs.iter().find(|spec| spec.seat == SeatName::teacher()) {
-            logins.proven(teacher, &login(&logins, &progress, teacher)?);
-        }
+    if site.rules.guest_via == GuestVia::Teacher
+        && seat != &SeatName::teacher()
+        && let Some(teacher) = specs.iter().find(|spec| spec.seat == SeatName::teacher())
+    {
+        logins.proven(teacher, &login(&logins, &progress, teacher)?);
     }
     Ok((site, login(&logins, &progress, spec)?))
 }
