@@ -2,7 +2,7 @@
 
 /// Prints `name=value` lines, and the public halves of the SSH host keys.
 pub const REPORT: &str = "echo host=$(hostname); echo cpus=$(nproc); \
-    echo memory=$(awk '/MemTotal/ {print $2}' /proc/meminfo); echo machine=$(cat /etc/machine-id); \
+    echo memory=$(grep MemTotal: /proc/meminfo); echo machine=$(cat /etc/machine-id); \
     cat /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null; true";
 
 /// A guest's answer; what it could not say is absent.
@@ -40,13 +40,19 @@ impl SelfReport {
             match name {
                 "host" if !value.is_empty() => report.hostname = Some(value.to_owned()),
                 "cpus" => report.cpus = value.parse().ok(),
-                "memory" => report.memory = value.parse().ok().map(|kib: u64| kib.saturating_mul(1024)),
+                "memory" => report.memory = memory_of(value),
                 "machine" if !value.is_empty() => report.machine_id = Some(value.to_owned()),
                 _ => {}
             }
         }
         report
     }
+}
+
+/// Bytes, from the line `MemTotal: 4014388 kB`. The guest is not asked to cut it: not every image has awk.
+fn memory_of(line: &str) -> Option<u64> {
+    let kib: u64 = line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kib.saturating_mul(1024))
 }
 
 /// `TYPE BASE64` of a public key line, without its comment.
@@ -65,7 +71,7 @@ mod tests {
     fn a_report_is_read_line_by_line_and_keys_keep_their_padding() {
         let key = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0b1kZx0yXWJ6m1vO4Q2o0bH3sC1kqv8m0Q2k7bW1aB==";
         let report = SelfReport::parse(&format!(
-            "host=cs101-ada\ncpus=2\nmemory=4014388\nmachine=8f5e\nssh-ed25519 {key} root@cs101-ada\nnoise\n"
+            "host=cs101-ada\ncpus=2\nmemory=MemTotal: 4014388 kB\nmachine=8f5e\nssh-ed25519 {key} root@cs101-ada\nnoise\n"
         ));
         assert_eq!(report.hostname.as_deref(), Some("cs101-ada"));
         assert_eq!((report.cpus, report.memory), (Some(2), Some(4_014_388 * 1024)));
