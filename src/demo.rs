@@ -16,7 +16,8 @@ use crate::{
     cli::CliError,
     config::{self, Settings},
     domain::{Definition, LabName, RunId, SeatName, StoreId, Vmid, mark::Mark},
-    service::{Homeroom, adopt::adopt, check::check, definitions},
+    port::KeyRing,
+    service::{Homeroom, ServiceError, adopt::adopt, check::check, definitions},
     sim::{self, Cluster, Scenario},
     wire::{self, Access},
 };
@@ -60,7 +61,7 @@ impl Stage {
         is_unused(&folder)?;
         let mut scenario = self.scenario()?;
         let store = wire::store(&folder.join(STORE), false).await?;
-        mark_standing(&mut scenario, &store.id, &|lab| store.keys.lab_key(lab).ok().map(|key| key.public));
+        mark_standing(&mut scenario, &store.id, &*store.keys).await?;
         drop(store);
         let templates: Vec<String> =
             scenario.guests.iter().filter(|guest| guest.template).map(|guest| guest.name.clone()).collect();
@@ -210,7 +211,7 @@ pub fn announcement(cluster: &Cluster, folder: &Path, config: Option<&Path>) -> 
 }
 
 /// Gives machines that stand from the start the mark of this store and their lab's key, as if it had made them.
-fn mark_standing(scenario: &mut Scenario, store: &StoreId, key: &dyn Fn(&LabName) -> Option<String>) {
+async fn mark_standing(scenario: &mut Scenario, store: &StoreId, keys: &dyn KeyRing) -> Result<(), ServiceError> {
     for guest in scenario.guests.iter_mut().filter(|guest| !guest.template) {
         let Some((lab, seat)) = guest.name.split_once('-') else { continue };
         let (Ok(lab), Ok(seat)) = (LabName::new(lab), SeatName::new(seat)) else { continue };
@@ -218,12 +219,12 @@ fn mark_standing(scenario: &mut Scenario, store: &StoreId, key: &dyn Fn(&LabName
         if guest.config.get("tags").is_none_or(|tags| !tags.contains(crate::domain::mark::TAG)) {
             continue;
         }
-        if let Some(key) = key(&lab) {
-            guest.config.insert("sshkeys".to_owned(), percent_encoded(&key));
-        }
+        let key = keys.lab_key(&lab).await?;
+        guest.config.insert("sshkeys".to_owned(), percent_encoded(&key.public));
         let mark = Mark { store: store.clone(), lab, seat, run: RunId(0), vmid };
         guest.config.insert("description".to_owned(), mark.text());
     }
+    Ok(())
 }
 
 /// As Proxmox keeps `sshkeys`: everything but letters, digits and `_.!~*'()-` encoded.

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use secrecy::SecretString;
 use thiserror::Error;
 
@@ -29,12 +30,13 @@ pub struct LabKey {
     pub public: String,
 }
 
+#[async_trait]
 pub trait KeyRing: Send + Sync {
     /// The lab's key pair, made on first use.
-    fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
+    async fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
     /// A seat's password: fetched from where the definition says, or made for the seat, and then the
-    /// same at every call as long as the lab's secret is kept.
-    fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
+    /// same at every call as long as the lab's secret is kept. A command that fetches it may take its time.
+    async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
     /// Forgets a lab's key and secret; no error if there is none.
-    fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
+    async fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
 }

@@ -57,7 +57,7 @@ pub async fn delete(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> 
         )));
     }
     home.store.delete_definition(lab).await?;
-    home.keys.forget(lab)?;
+    home.keys.forget(lab).await?;
     Ok(())
 }
 

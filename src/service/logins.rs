@@ -41,21 +41,14 @@ impl LabLogins {
         lab: &LabName,
         seats: Vec<SeatSpec>,
     ) -> Result<Self, ServiceError> {
-        let (keys, name) = (home.keys.clone(), lab.clone());
-        // A password may come from a command that takes its time.
-        let made = tokio::task::spawn_blocking(move || {
-            let key = keys.lab_key(&name)?;
-            Ok::<_, KeyError>((key, passwords(&*keys, &name, &seats)?))
-        });
-        let (key, passwords) = made
-            .await
-            .map_err(|fault| ServiceError::NotNow(format!("the keys of {lab} cannot be read: {fault}")))??;
+        let key = home.keys.lab_key(lab).await?;
+        let passwords = passwords(&*home.keys, lab, &seats).await?;
         Ok(Self { site: site.clone(), key, passwords, teacher: Mutex::default() })
     }
 }
 
 /// The passwords of seats; one that several share is fetched once.
-fn passwords(
+async fn passwords(
     keys: &dyn KeyRing,
     lab: &LabName,
     seats: &[SeatSpec],
@@ -67,7 +60,7 @@ fn passwords(
         let known = fetched.iter().find(|(known, _)| *known == from && *from != Password::Generate);
         let password = match known {
             Some((_, password)) => password.clone(),
-            None => keys.password(lab, &spec.seat, from)?,
+            None => keys.password(lab, &spec.seat, from).await?,
         };
         fetched.push((from, password.clone()));
         passwords.insert(spec.seat.clone(), password);

@@ -105,7 +105,7 @@ impl Ground {
             false => Allowed::ask(&site, &class, &view, &progress, &reserved).await?,
         };
         reserved.extend(&allowed.unseen);
-        let lab_key = home.keys.lab_key(lab)?.public;
+        let lab_key = home.keys.lab_key(lab).await?.public;
         Ok(Self {
             class,
             site,

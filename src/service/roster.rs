@@ -23,21 +23,22 @@ pub struct RosterRow {
 pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, ServiceError> {
     let (class, site) = home.class(lab).await?;
     let status = super::status::lab_status(home, lab).await?;
-    class
-        .resolve()
-        .into_iter()
-        .map(|spec| {
-            let row = status.machines.iter().find(|machine| machine.seat == spec.seat);
-            let password = spec.cloud_init.password.as_ref();
-            Ok(RosterRow {
-                machine: crate::domain::machine::machine_name(lab, &spec.seat),
-                ip: row.and_then(|row| row.ip),
-                user: spec.cloud_init.user.clone().unwrap_or_else(|| site.rules.user.clone()),
-                password: password.map(|from| home.keys.password(lab, &spec.seat, from)).transpose()?,
-                state: row.map_or(MachineState::Planned, |row| row.state),
-                seat: spec.seat,
-                role: spec.role,
-            })
-        })
-        .collect()
+    let mut rows = Vec::new();
+    for spec in class.resolve() {
+        let machine = status.machines.iter().find(|machine| machine.seat == spec.seat);
+        let password = match &spec.cloud_init.password {
+            Some(from) => Some(home.keys.password(lab, &spec.seat, from).await?),
+            None => None,
+        };
+        rows.push(RosterRow {
+            machine: crate::domain::machine::machine_name(lab, &spec.seat),
+            ip: machine.and_then(|machine| machine.ip),
+            user: spec.cloud_init.user.clone().unwrap_or_else(|| site.rules.user.clone()),
+            password,
+            state: machine.map_or(MachineState::Planned, |machine| machine.state),
+            seat: spec.seat,
+            role: spec.role,
+        });
+    }
+    Ok(rows)
 }

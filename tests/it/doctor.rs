@@ -146,6 +146,15 @@ async fn a_wrong_secret_is_named_as_one() {
     assert!(!of(&found, "credentials", "error").is_empty(), "{found:#?}");
 }
 
+/// A site whose token is given `acls`, and no lab but those a test defines.
+async fn site_of(acls: &[(&str, &str)]) -> Lab {
+    let lab = Lab::of(&looker(world(acls, ""))).await;
+    for name in ["cs100", "cs101", "cs102"] {
+        lab.run(&["delete", name]).await;
+    }
+    lab
+}
+
 const POOL: [(&str, &str); 5] = [
     ("/", "Looker"),
     ("/pool/lab", "Homeroom"),
@@ -160,7 +169,7 @@ fn looker(text: String) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_one_pool_makes_a_whole_class_there_beside_guests_it_cannot_see() {
-    let lab = Lab::of(&looker(world(&POOL, ""))).await;
+    let lab = site_of(&POOL).await;
     lab.class("cs200", &["ada", "grace"], "pool = \"lab\"\n").await;
     let found = findings(&lab.run(&["doctor", "--json"]).await.ends(0));
     assert!(!of(&found, "privileges", "ok").is_empty(), "{found:#?}");
@@ -177,14 +186,14 @@ async fn a_token_of_one_pool_makes_a_whole_class_there_beside_guests_it_cannot_s
 async fn what_a_token_lacks_is_named_with_path_reason_and_the_command_that_grants_it() {
     let few: Vec<_> =
         POOL.into_iter().filter(|(path, _)| !path.starts_with("/sdn") && !path.contains("9000")).collect();
-    let lab = Lab::of(&looker(world(&few, ""))).await;
+    let lab = site_of(&few).await;
     lab.class("cs200", &["ada"], "pool = \"lab\"\n[machine]\nstorage = \"fast\"\n").await;
     let found = findings(&lab.run(&["doctor", "--json"]).await.ends(1));
     let missing = of(&found, "template", "error");
     assert!(missing.iter().any(|f| f["mend"].as_str().unwrap().contains("VM.Audit")), "{found:#?}");
 
     let few: Vec<_> = POOL.into_iter().filter(|(path, _)| !path.starts_with("/sdn")).collect();
-    let lab = Lab::of(&looker(world(&few, ""))).await;
+    let lab = site_of(&few).await;
     lab.class("cs200", &["ada"], "pool = \"lab\"\n").await;
     let found = findings(&lab.run(&["doctor", "--json"]).await.ends(1));
     let [sdn] = of(&found, "privileges", "error").try_into().unwrap();
@@ -202,7 +211,7 @@ async fn a_token_on_all_machines_needs_no_pool() {
     let mut acls = POOL.to_vec();
     acls[1] = ("/vms", "Homeroom");
     acls[2] = ("/vms/9000", "Homeroom");
-    let lab = Lab::of(&looker(world(&acls, ""))).await;
+    let lab = site_of(&acls).await;
     lab.class("cs200", &["ada", "grace"], "").await;
     lab.run(&["doctor"]).await.ends(0);
     lab.deploy("cs200").await.ends(0);

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Digest as _;
 use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
@@ -106,10 +107,8 @@ impl KeyFiles {
     fn secret(&self, lab: &LabName) -> PathBuf {
         self.folder.join(format!("{lab}.secret"))
     }
-}
 
-impl KeyRing for KeyFiles {
-    fn lab_key(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+    fn lab_key_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
         let private = self.private(lab);
         match lab_key(&private, &format!("homeroom {lab}"), self.mode) {
             Ok(public) => Ok(LabKey { private, public }),
@@ -117,7 +116,7 @@ impl KeyRing for KeyFiles {
         }
     }
 
-    fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
+    fn password_now(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
         if let Some(secret) = Secret::of_password(lab.as_str(), from) {
             let why = |e: ConfigError| port::KeyError {
                 doing: "cannot get the password of",
@@ -143,7 +142,7 @@ impl KeyRing for KeyFiles {
         Ok(SecretString::from(letters.collect::<String>()))
     }
 
-    fn forget(&self, lab: &LabName) -> Result<(), port::KeyError> {
+    fn forget_now(&self, lab: &LabName) -> Result<(), port::KeyError> {
         for path in [self.private(lab), self.secret(lab)] {
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -154,6 +153,42 @@ impl KeyRing for KeyFiles {
         }
         Ok(())
     }
+}
+
+/// Files are waited for, and so are the commands that print passwords: neither holds up the runtime.
+#[async_trait]
+impl KeyRing for KeyFiles {
+    async fn lab_key(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+        let (files, lab) = (self.clone(), lab.clone());
+        apart(move || files.lab_key_now(&lab)).await
+    }
+
+    async fn password(
+        &self,
+        lab: &LabName,
+        seat: &SeatName,
+        from: &Password,
+    ) -> Result<SecretString, port::KeyError> {
+        let (files, lab, seat, from) = (self.clone(), lab.clone(), seat.clone(), from.clone());
+        apart(move || files.password_now(&lab, &seat, &from)).await
+    }
+
+    async fn forget(&self, lab: &LabName) -> Result<(), port::KeyError> {
+        let (files, lab) = (self.clone(), lab.clone());
+        apart(move || files.forget_now(&lab)).await
+    }
+}
+
+/// On a thread that may wait.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, port::KeyError> + Send + 'static,
+) -> Result<T, port::KeyError> {
+    let stopped = |e: tokio::task::JoinError| port::KeyError {
+        doing: "stopped while reading",
+        path: PathBuf::from("the keys"),
+        why: e.to_string(),
+    };
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }
 
 /// The public half of a private key file, as one line.
@@ -218,23 +253,25 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 
-    #[test]
-    fn a_seats_password_stays_the_same_until_the_lab_is_forgotten() {
+    #[tokio::test]
+    async fn a_seats_password_stays_the_same_until_the_lab_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let files = KeyFiles::new(folder.path().join("keys"), 0o640);
         let (lab, ada, grace) =
             (LabName::new("cs101").unwrap(), SeatName::new("ada").unwrap(), SeatName::new("grace").unwrap());
-        let password = |seat| files.password(&lab, seat, &Password::Generate).unwrap().expose_secret().to_owned();
-        let first = password(&ada);
+        let password = async |seat| {
+            files.password(&lab, seat, &Password::Generate).await.unwrap().expose_secret().to_owned()
+        };
+        let first = password(&ada).await;
         assert_eq!(first.len(), 12);
-        assert_eq!(first, password(&ada));
-        assert_ne!(first, password(&grace));
-        let key = files.lab_key(&lab).unwrap();
+        assert_eq!(first, password(&ada).await);
+        assert_ne!(first, password(&grace).await);
+        let key = files.lab_key(&lab).await.unwrap();
         assert_eq!(fs::metadata(&key.private).unwrap().permissions().mode() & 0o777, 0o640);
-        files.forget(&lab).unwrap();
-        files.forget(&lab).unwrap();
-        assert_ne!(first, password(&ada));
-        assert_ne!(key.public, files.lab_key(&lab).unwrap().public);
+        files.forget(&lab).await.unwrap();
+        files.forget(&lab).await.unwrap();
+        assert_ne!(first, password(&ada).await);
+        assert_ne!(key.public, files.lab_key(&lab).await.unwrap().public);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl House {
 
     /// The public half of a lab's key.
     pub fn lab_key(&self, lab: &LabName) -> String {
-        self.keys.lab_key(lab).unwrap().public
+        self.keys.key_of(lab).public
     }
 
     /// A process of homeroom's: everything it is made of, anew.

@@ -36,8 +36,8 @@ pub struct Keys {
     made: Mutex<BTreeMap<PathBuf, String>>,
 }
 
-impl KeyRing for Keys {
-    fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError> {
+impl Keys {
+    pub fn key_of(&self, lab: &LabName) -> LabKey {
         let private = PathBuf::from(format!("/keys/{lab}"));
         let mut made = self.made.lock().unwrap();
         let public = made.entry(private.clone()).or_insert_with(|| {
@@ -45,14 +45,21 @@ impl KeyRing for Keys {
             lab.as_str().bytes().zip(&mut seed).for_each(|(byte, place)| *place = byte);
             pair(&seed, lab.as_str()).public
         });
-        Ok(LabKey { private, public: public.clone() })
+        LabKey { private, public: public.clone() }
+    }
+}
+
+#[async_trait]
+impl KeyRing for Keys {
+    async fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError> {
+        Ok(self.key_of(lab))
     }
 
-    fn password(&self, _: &LabName, seat: &SeatName, _: &Password) -> Result<SecretString, KeyError> {
+    async fn password(&self, _: &LabName, seat: &SeatName, _: &Password) -> Result<SecretString, KeyError> {
         Ok(SecretString::from(format!("secret-of-{seat}")))
     }
 
-    fn forget(&self, _: &LabName) -> Result<(), KeyError> {
+    async fn forget(&self, _: &LabName) -> Result<(), KeyError> {
         Ok(())
     }
 }

@@ -231,6 +231,10 @@ async fn a_clone_in_progress_is_in_the_active_list_under_its_template() {
     let active = client.active_tasks(&node).await.unwrap();
     let row = active.iter().find(|row| row.upid == upid).unwrap();
     assert_eq!((row.kind.as_str(), row.id.as_str()), ("qmclone", "9001"));
+    // The worker is a process of its own: the clone's configuration appears a moment after the answer.
+    while client.view().await.unwrap().guest(vmid(9502)).is_none() {
+        tokio::task::yield_now().await;
+    }
     let change = ConfigChange { set: [("cores".to_owned(), "2".to_owned())].into(), ..ConfigChange::default() };
     let busy = client.configure(&node, vmid(9502), &change).await.unwrap_err();
     assert!(matches!(&busy, SiteError::Locked { words, .. } if words.as_str() == "VM is locked (clone)"), "{busy}");
