@@ -15,8 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::CliError,
     config::{self, Settings},
-    domain::{Definition, LabName, RunId, SeatName, StoreId, Vmid, mark::Mark},
-    port::KeyRing,
+    domain::{Definition, LabName, RunId, SeatName, Vmid, mark::Mark},
     service::{Homeroom, ServiceError, adopt::adopt, check::check, definitions},
     sim::{self, Cluster, Scenario},
     wire::{self, Access},
@@ -61,7 +60,7 @@ impl Stage {
         is_unused(&folder)?;
         let mut scenario = self.scenario()?;
         let store = wire::store(&folder.join(STORE), false).await?;
-        mark_standing(&mut scenario, &store.id, &*store.keys).await?;
+        mark_standing(&mut scenario, &store).await?;
         drop(store);
         let templates: Vec<String> =
             scenario.guests.iter().filter(|guest| guest.template).map(|guest| guest.name.clone()).collect();
@@ -211,7 +210,7 @@ pub fn announcement(cluster: &Cluster, folder: &Path, config: Option<&Path>) -> 
 }
 
 /// Gives machines that stand from the start the mark of this store and their lab's key, as if it had made them.
-async fn mark_standing(scenario: &mut Scenario, store: &StoreId, keys: &dyn KeyRing) -> Result<(), ServiceError> {
+async fn mark_standing(scenario: &mut Scenario, with: &wire::StoreAndKeys) -> Result<(), ServiceError> {
     for guest in scenario.guests.iter_mut().filter(|guest| !guest.template) {
         let Some((lab, seat)) = guest.name.split_once('-') else { continue };
         let (Ok(lab), Ok(seat)) = (LabName::new(lab), SeatName::new(seat)) else { continue };
@@ -219,9 +218,9 @@ async fn mark_standing(scenario: &mut Scenario, store: &StoreId, keys: &dyn KeyR
         if guest.config.get("tags").is_none_or(|tags| !tags.contains(crate::domain::mark::TAG)) {
             continue;
         }
-        let key = keys.lab_key(&lab).await?;
+        let key = with.keys.lab_key(&lab).await?;
         guest.config.insert("sshkeys".to_owned(), percent_encoded(&key.public));
-        let mark = Mark { store: store.clone(), lab, seat, run: RunId(0), vmid };
+        let mark = Mark { store: with.id.clone(), lab, seat, run: RunId(0), vmid };
         guest.config.insert("description".to_owned(), mark.text());
     }
     Ok(())

@@ -542,16 +542,17 @@ async fn a_folder_that_was_there_is_not_opened_to_the_group_behind_its_owners_ba
 
 #[tokio::test]
 async fn opening_a_store_again_in_one_process_leaves_sqlites_locks_alone() {
-    use std::os::unix::fs::MetadataExt;
     // SQLite's locks belong to the process and are lost when it closes any handle on the file; the next
     // process to leave would then take the write-ahead log from under us.
     let folder = folder();
     let path = file(&folder);
     let one = SqliteStore::open(&path, ALONE).await.unwrap();
-    let inode = format!(":{} ", std::fs::metadata(&path).unwrap().ino());
     let locked = || {
-        let table = std::fs::read_to_string("/proc/locks").unwrap();
-        table.lines().any(|lock| lock.contains("POSIX") && lock.contains(&inode))
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let ours = open.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|file| file == path));
+        // gone again is no lock: other tests open and close files meanwhile
+        let infos = ours.map(|fd| std::fs::read_to_string(Path::new("/proc/self/fdinfo").join(fd.file_name())));
+        infos.flatten().any(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains("POSIX")))
     };
     assert!(locked());
     let two = SqliteStore::open(&path, ALONE).await.unwrap();

@@ -163,12 +163,7 @@ impl KeyRing for KeyFiles {
         apart(move || files.lab_key_now(&lab)).await
     }
 
-    async fn password(
-        &self,
-        lab: &LabName,
-        seat: &SeatName,
-        from: &Password,
-    ) -> Result<SecretString, port::KeyError> {
+    async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
         let (files, lab, seat, from) = (self.clone(), lab.clone(), seat.clone(), from.clone());
         apart(move || files.password_now(&lab, &seat, &from)).await
     }
@@ -259,9 +254,8 @@ mod tests {
         let files = KeyFiles::new(folder.path().join("keys"), 0o640);
         let (lab, ada, grace) =
             (LabName::new("cs101").unwrap(), SeatName::new("ada").unwrap(), SeatName::new("grace").unwrap());
-        let password = async |seat| {
-            files.password(&lab, seat, &Password::Generate).await.unwrap().expose_secret().to_owned()
-        };
+        let password =
+            async |seat| files.password(&lab, seat, &Password::Generate).await.unwrap().expose_secret().to_owned();
         let first = password(&ada).await;
         assert_eq!(first.len(), 12);
         assert_eq!(first, password(&ada).await);
