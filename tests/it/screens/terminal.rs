@@ -144,12 +144,16 @@ impl Terminal {
 
     /// Reads until the screen shows the text.
     fn until(&mut self, wanted: &str) {
+        self.until_so(wanted, |screen| screen.contents().contains(wanted));
+    }
+
+    fn until_so(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.shown.screen().contents().contains(wanted) {
+        while !is_so(self.shown.screen()) {
             // The clock goes on writing: what counts is the whole wait.
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(bytes) = self.output.recv_timeout(left) else {
-                panic!("{wanted:?} never came; shown was:\n{}", self.shown.screen().contents());
+                panic!("{what:?} never came; shown was:\n{}", self.shown.screen().contents());
             };
             self.take_in(&bytes);
         }
@@ -286,7 +290,7 @@ fn ctrl_z_goes_back_to_the_shell_and_fg_returns() {
     assert!(!screen.alternate_screen() && !screen.bracketed_paste() && !screen.hide_cursor());
     terminal.press("\n");
     terminal.until("3 workshops 2");
-    assert!(terminal.shown.screen().alternate_screen() && terminal.shown.screen().hide_cursor());
+    terminal.until_so("a terminal taken again", |screen| screen.alternate_screen() && screen.hide_cursor());
     terminal.press("1");
     terminal.until("pve1");
     terminal.press("q");
