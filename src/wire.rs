@@ -99,13 +99,14 @@ pub async fn what_can_be_built(
         };
         let nodes: Arc<dyn NodeLogins> = Arc::new(node_table(proxmox));
         let targets = nodes.clone();
-        let agent_by_node = Qm::new((*ssh).clone(), move |node| Some(targets.target(node)));
+        let by_node = Arc::new(Qm::new((*ssh).clone(), move |node| Some(targets.target(node))));
         let site = Site {
             name: name.clone(),
             rules,
             inspect: cluster.clone(),
             agent_by_api: cluster.clone(),
-            agent_by_node: Arc::new(agent_by_node),
+            agent_by_node: by_node.clone(),
+            mend: by_node,
             cluster,
             shell: ssh.clone(),
             nodes,

@@ -225,6 +225,8 @@ pub trait Cluster: Send + Sync {
     async fn remove(&self, node: &NodeName, vmid: Vmid) -> Result<Upid, SiteError>;
     /// All tasks running on a node.
     async fn active_tasks(&self, node: &NodeName) -> Result<Vec<TaskRow>, SiteError>;
+    /// Tasks of a kind on a node that began at `since` or later and have ended, as far back as the node remembers.
+    async fn ended_tasks(&self, node: &NodeName, kind: &str, since: Timestamp) -> Result<Vec<TaskRow>, SiteError>;
     async fn task(&self, upid: &Upid) -> Result<TaskState, SiteError>;
     /// The task's log lines from `start` (0-based), in order.
     async fn task_log(&self, upid: &Upid, start: u64) -> Result<Vec<Clean>, SiteError>;

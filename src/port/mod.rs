@@ -6,6 +6,7 @@ pub mod clock;
 pub mod cluster;
 pub mod inspect;
 pub mod keys;
+pub mod mend;
 pub mod shell;
 pub mod store;
 
@@ -14,5 +15,6 @@ pub use clock::Clock;
 pub use cluster::{Cluster, SiteError};
 pub use inspect::Inspect;
 pub use keys::KeyRing;
+pub use mend::Mend;
 pub use shell::RemoteShell;
 pub use store::{Store, StoreError};

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use crate::{
         class::{SeatSpec, Via},
         event::{RunKind, RunState},
     },
-    port::{GuestAgent, Store, shell::ShellError, store::LabLock},
+    port::{GuestAgent, Mend, Store, agent::AgentError, shell::ShellError, store::LabLock},
 };
 
 /// A run under way. Dropping the handle does not stop it.
@@ -69,6 +70,7 @@ pub async fn begin(
         cluster: site.cluster.clone(),
         agent,
         shell: site.shell.clone(),
+        mend: Arc::new(MendAt(site.clone())),
         clock: home.clock.clone(),
         logins,
         store: home.store.id().clone(),
@@ -121,6 +123,22 @@ pub fn agent_for(site: &Site, via: Via) -> Arc<dyn GuestAgent> {
     match via {
         Via::Api => site.agent_by_api.clone(),
         Via::Ssh => site.agent_by_node.clone(),
+    }
+}
+
+/// Repairs at nodes whose addresses are asked for once they are needed.
+struct MendAt(Arc<Site>);
+
+#[async_trait]
+impl Mend for MendAt {
+    async fn is_copying(&self, node: &NodeName, vmid: Vmid) -> Result<bool, AgentError> {
+        self.0.know_nodes().await?;
+        self.0.mend.is_copying(node, vmid).await
+    }
+
+    async fn remove_locked(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
+        self.0.know_nodes().await?;
+        self.0.mend.remove_locked(node, vmid).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     domain::{NodeName, SiteName, name::VmidRange},
-    port::{Cluster, GuestAgent, Inspect, RemoteShell, SiteError, shell::ShellTarget},
+    port::{Cluster, GuestAgent, Inspect, Mend, RemoteShell, SiteError, shell::ShellTarget},
 };
 
 /// What the configuration says about a site, beyond how to reach it.
@@ -60,6 +60,8 @@ pub struct Site {
     /// Guest agents through `qm` on the nodes.
     pub agent_by_node: Arc<dyn GuestAgent>,
     pub shell: Arc<dyn RemoteShell>,
+    /// Repairs by root on the nodes.
+    pub mend: Arc<dyn Mend>,
     /// How to log in to nodes.
     pub nodes: Arc<dyn NodeLogins>,
 }

@@ -3,6 +3,7 @@
 
 mod change;
 mod cloning;
+mod dead;
 mod everyday;
 mod faults;
 mod identity;

@@ -7,7 +7,7 @@ use homeroom::{
     backend::ssh::{Qm, Ssh, SshSettings, keys::lab_key, name_of, trust},
     domain::{NodeName, Vmid},
     port::{
-        GuestAgent, RemoteShell, SiteError,
+        GuestAgent, Mend, RemoteShell, SiteError,
         agent::{AgentError, ExecOutput},
         shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellTarget},
     },
@@ -190,13 +190,14 @@ async fn the_agent_is_asked_through_qm_from_silence_to_an_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_clones_lock_is_lifted_by_qm_unlock() {
+async fn what_a_dead_clone_left_is_removed_in_spite_of_its_lock() {
     let bench = Bench::new().await;
     bench.clone_one().await;
     bench.cluster.world(|world| world.set_lock(VMID, Some("clone")));
     assert!(bench.qm(&format!("qm start {VMID}")).await.stderr.contains("VM is locked (clone)"));
-    bench.agent().unlock(&pve1(), vmid()).await.unwrap();
-    assert_eq!(bench.qm(&format!("qm start {VMID}")).await.code, Some(0));
+    assert!(!bench.agent().is_copying(&pve1(), vmid()).await.unwrap());
+    bench.agent().remove_locked(&pve1(), vmid()).await.unwrap();
+    assert!(bench.qm(&format!("qm config {VMID}")).await.stderr.contains("does not exist"));
     bench.cluster.shutdown().await;
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{
     Proxmox,
@@ -163,6 +164,17 @@ impl Cluster for Proxmox {
         let ask = Ask::get(format!("list the tasks running on {node}"), path(&["nodes", node.as_str(), "tasks"]));
         let form = Form::new().with("source", "active").with("limit", 500);
         self.read(ask.at(node).form(form), decode::active_tasks).await
+    }
+
+    async fn ended_tasks(&self, node: &NodeName, kind: &str, since: Timestamp) -> Result<Vec<TaskRow>, SiteError> {
+        let what = format!("list the {kind} tasks that ended on {node}");
+        let form = Form::new()
+            .with("source", "archive")
+            .with("typefilter", kind)
+            .with("since", since.as_second())
+            .with("limit", 500);
+        let ask = Ask::get(what, path(&["nodes", node.as_str(), "tasks"])).at(node).form(form);
+        self.read(ask, decode::ended_tasks).await
     }
 
     async fn task(&self, upid: &Upid) -> Result<TaskState, SiteError> {

@@ -38,8 +38,16 @@ pub(super) fn has_feature(data: &Value) -> Result<bool, String> {
 }
 
 pub(super) fn active_tasks(data: &Value) -> Result<Vec<TaskRow>, String> {
-    let running = rows(data)?.into_iter().filter(|row| row.number("endtime").is_none());
-    Ok(running
+    task_rows(data, false)
+}
+
+pub(super) fn ended_tasks(data: &Value) -> Result<Vec<TaskRow>, String> {
+    task_rows(data, true)
+}
+
+fn task_rows(data: &Value, ended: bool) -> Result<Vec<TaskRow>, String> {
+    let wanted = rows(data)?.into_iter().filter(|row| row.number("endtime").is_some() == ended);
+    Ok(wanted
         .filter_map(|row| {
             Some(TaskRow {
                 upid: Upid(row.text("upid")?),

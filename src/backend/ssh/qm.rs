@@ -13,7 +13,7 @@ use super::Ssh;
 use crate::{
     domain::{Clean, NodeName, Vmid},
     port::{
-        GuestAgent, SiteError,
+        GuestAgent, Mend, SiteError,
         agent::{AgentError, ExecOutput, Interface},
         shell::ShellTarget,
     },
@@ -22,6 +22,9 @@ use crate::{
 /// The longest a `qm` call may take beyond what it was told to wait, its turn in the queue of its
 /// node included; wall time.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The longest the removal of a guest may take: a storage under load is waited for; wall time.
+const REMOVAL: Duration = Duration::from_secs(600);
 
 /// How a node is logged into; `None` for one nobody configured.
 type Nodes = dyn Fn(&NodeName) -> Option<ShellTarget> + Send + Sync;
@@ -42,11 +45,6 @@ impl Qm {
     /// `nodes` tells how to log into a node as root.
     pub fn new(ssh: Ssh, nodes: impl Fn(&NodeName) -> Option<ShellTarget> + Send + Sync + 'static) -> Self {
         Self { ssh, nodes: Box::new(nodes) }
-    }
-
-    /// Lifts the lock of a guest (`qm unlock`). Only for a lock whose task and copy are proven dead.
-    pub async fn unlock(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
-        self.ask(node, vmid, &format!("qm unlock {vmid}"), PATIENCE).await.map(drop)
     }
 
     /// The version of Proxmox VE on a node, such as `9.2.11`: also the proof that it can be asked.
@@ -103,6 +101,23 @@ impl GuestAgent for Qm {
         let command = format!("qm guest exec {vmid} --timeout {seconds} -- {}", words.join(" "));
         let said = self.ask(node, vmid, &command, within.saturating_add(PATIENCE)).await?;
         executed(&said.stdout, within).map_err(|why| malformed(format!("run a command in {vmid} on {node}"), &why))
+    }
+}
+
+#[async_trait]
+impl Mend for Qm {
+    async fn is_copying(&self, node: &NodeName, vmid: Vmid) -> Result<bool, AgentError> {
+        // The brackets keep the pattern from finding the shell that carries it.
+        let said = self.run(node, &format!("pgrep -f 'vm-{vmid}-dis[k]'"), PATIENCE).await?;
+        match said.code {
+            Some(0) => Ok(true),
+            Some(1) if said.stderr.trim().is_empty() => Ok(false),
+            _ => Err(AgentError::Node(Clean::new(format!("pgrep on {node}: {}", said.stderr.trim())))),
+        }
+    }
+
+    async fn remove_locked(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
+        self.ask(node, vmid, &format!("qm destroy {vmid} --skiplock 1 --purge 1"), REMOVAL).await.map(drop)
     }
 }
 

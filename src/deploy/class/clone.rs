@@ -7,14 +7,18 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{seat::Seat, site::Site};
+use super::{
+    dead::{Half, clear, half_cloned},
+    seat::Seat,
+    site::Site,
+};
 use crate::{
     deploy::{
         limits::Observed,
         step::{Action, Check, StepContext, StepError},
     },
     domain::{
-        Change, Clean, Level,
+        Change, Clean, Level, NodeName,
         mark::{Mark, Ownership, ownership},
         plan::CloneSource,
     },
@@ -42,8 +46,8 @@ enum Found {
     Cloning,
     /// Ours, and being removed right now.
     Going,
-    /// Left locked by a clone whose task is gone.
-    Dead,
+    /// Left locked by a clone whose task is gone; why that is known, or why it is not ours to clear.
+    Dead(NodeName, Result<Clean, Clean>),
     /// Somebody else's.
     Foreign,
 }
@@ -57,20 +61,19 @@ impl Action for CloneMachine {
         let mut told = false;
         let began = self.site.clock.monotonic();
         loop {
-            match self.find().await? {
+            match self.find(context).await? {
                 Found::Nothing => return Ok(Check::Needed),
                 Found::Ours => return Ok(Check::Done("already there, with our mark".to_owned())),
                 Found::Foreign => {
                     self.take_another_vmid(context).await?;
                     return Ok(Check::Needed);
                 }
-                Found::Dead => {
-                    let facts = self.seat.facts();
-                    return Err(StepError::fatal(format!(
-                        "VM {id} on {node} is locked by a clone that died; run `qm unlock {id} && qm destroy {id}` on {node}, then deploy again",
-                        id = facts.vmid,
-                        node = facts.node
-                    )));
+                Found::Dead(node, known) => {
+                    if clear(&self.site, &self.seat, context, &node, ("clone", known)).await? {
+                        super::destroy::tell_leftovers(&self.site, &self.seat, context, &node).await?;
+                        return Ok(Check::Needed);
+                    }
+                    context.sleep(self.site.tuning.task_poll).await?;
                 }
                 Found::Going => context.sleep(self.site.tuning.task_poll).await?,
                 Found::Cloning => {
@@ -165,7 +168,7 @@ impl CloneMachine {
         Ok(self.site.cluster.clone_guest(request).await?)
     }
 
-    async fn find(&self) -> Result<Found, StepError> {
+    async fn find(&self, context: &StepContext) -> Result<Found, StepError> {
         let facts = self.seat.facts();
         let view = self.site.look().await?;
         let Some(guest) = view.guest(facts.vmid) else { return Ok(Found::Nothing) };
@@ -178,31 +181,20 @@ impl CloneMachine {
         let owner = ownership(&self.site.store, guest.vmid, guest.template, &config.description);
         let ours = matches!(&owner, Ownership::Ours(mark) if self.seat.is_marked_by(mark, &self.site.lab));
         if config.get("lock") == Some("clone") {
-            // Whose it is shows when the clone ends; a mark is not there yet.
-            let running = self.site.tasks.running(&self.source.node, self.site.clock.monotonic()).await?;
-            let copying = running.iter().any(|task| task.kind.as_str() == "qmclone");
-            return Ok(match (copying, ours) {
-                (true, _) => Found::Cloning,
-                (false, _) if self.still_locked().await? => Found::Dead,
-                (false, _) => Found::Cloning,
+            return Ok(match half_cloned(&self.site, &self.seat, context, guest).await? {
+                Half::Cloning => Found::Cloning,
+                Half::Dead(known) => Found::Dead(guest.node.clone(), known),
             });
         }
         if ours {
             self.seat.learn(|facts| facts.node = guest.node.clone());
             if config.get("lock") == Some("destroyed") {
-                super::destroy::removal_goes_on(&self.site, &self.seat).await?;
+                super::destroy::removal_goes_on(&self.site, &self.seat, context).await?;
                 return Ok(Found::Going);
             }
             return Ok(Found::Ours);
         }
         Ok(Found::Foreign)
-    }
-
-    /// Reads the lock again, after the list of tasks: a clone that ended in between is not dead.
-    async fn still_locked(&self) -> Result<bool, StepError> {
-        let view = self.site.look().await?;
-        let lock = view.guest(self.seat.facts().vmid).and_then(|guest| guest.lock.clone());
-        Ok(lock.is_some_and(|lock| lock.as_str() == "clone"))
     }
 
     /// Gives the seat a VMID nobody has; the old one belongs to somebody else.

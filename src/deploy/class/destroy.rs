@@ -1,14 +1,19 @@
 //! `destroy`: the machine goes. Its mark is read again right before; without it nothing is touched.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{clone::is_lock_timeout, seat::Seat, site::Site};
+use super::{
+    clone::is_lock_timeout,
+    dead::{Half, clear, half_cloned},
+    seat::Seat,
+    site::Site,
+};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        Change, Clean, Level,
+        Change, Clean, Level, NodeName,
         mark::{Ownership, ownership},
     },
     port::{SiteError, cluster::TaskState},
@@ -18,6 +23,9 @@ pub struct Destroy {
     pub site: Arc<Site>,
     pub seat: Arc<Seat>,
 }
+
+/// A clone that still copies is waited for this long before the machine is removed: modelled time.
+const LONGEST_COPY: Duration = Duration::from_secs(3600);
 
 /// Whose the machine at the seat's VMID is, and where it lies now.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,8 +91,9 @@ pub async fn prove_ours(site: &Site, seat: &Seat) -> Result<(), StepError> {
     }
 }
 
-/// An error, with what to do, unless a removal of the seat's half removed machine is at work.
-pub async fn removal_goes_on(site: &Site, seat: &Seat) -> Result<(), StepError> {
+/// Whether the removal of the seat's half removed machine is at work, or has just ended. Otherwise its worker
+/// died, and what it left is removed here.
+pub async fn removal_goes_on(site: &Site, seat: &Seat, context: &StepContext) -> Result<(), StepError> {
     let facts = seat.facts();
     let running = site.tasks.running(&facts.node, site.clock.monotonic()).await?;
     let id = facts.vmid.to_string();
@@ -96,10 +105,8 @@ pub async fn removal_goes_on(site: &Site, seat: &Seat) -> Result<(), StepError> 
     if lock.is_none_or(|lock| lock.as_str() != "destroyed") {
         return Ok(());
     }
-    Err(StepError::fatal(format!(
-        "VM {id} on {node} is locked by a removal that died; run `qm unlock {id} && qm destroy {id}` on {node}, then try again",
-        node = facts.node
-    )))
+    let known = Ok(Clean::new("it carries our mark and no removal of it is at work"));
+    clear(site, seat, context, &facts.node, ("removal", known)).await.map(drop)
 }
 
 #[async_trait]
@@ -109,19 +116,24 @@ impl Action for Destroy {
         loop {
             match standing(&self.site, &self.seat).await? {
                 Standing::Nothing => {
-                    self.tell_leftovers(context).await?;
+                    tell_leftovers(&self.site, &self.seat, context, &self.seat.facts().node).await?;
                     return Ok(Check::Done("already gone".to_owned()));
                 }
                 Standing::Ours => return Ok(Check::Needed),
                 Standing::HalfGone => {
-                    removal_goes_on(&self.site, &self.seat).await?;
+                    removal_goes_on(&self.site, &self.seat, context).await?;
                     context.sleep(self.site.tuning.task_poll).await?;
                 }
                 Standing::Cloning => {
-                    if self.site.clock.monotonic().saturating_sub(waiting_since) > self.site.tuning.task_stall {
+                    if let Some(words) = self.clear_dead_clone(context).await? {
+                        return Ok(Check::Done(words));
+                    }
+                    if self.site.clock.monotonic().saturating_sub(waiting_since) > LONGEST_COPY {
                         let facts = self.seat.facts();
                         return Err(StepError::fatal(format!(
-                            "VM {id} on {node} is still locked by a clone; if no such task runs, run `qm unlock {id} && qm destroy {id}` on {node}",
+                            "VM {id} on {node} has been locked by a clone for {} min; look at the tasks of {node}, then \
+                             destroy again",
+                            LONGEST_COPY.as_secs() / 60,
                             id = facts.vmid,
                             node = facts.node
                         )));
@@ -157,21 +169,31 @@ impl Action for Destroy {
 }
 
 impl Destroy {
-    /// A machine that went unseen (its removal was begun by a process that did not see its end) may have
-    /// left disks behind, and nobody has read the log that says so.
-    async fn tell_leftovers(&self, context: &StepContext) -> Result<(), StepError> {
-        let facts = self.seat.facts();
-        let view = self.site.look().await?;
-        let storages = view.storages.iter().filter(|storage| storage.node == facts.node && storage.images);
-        for storage in storages.filter(|storage| storage.available) {
-            for volume in self.site.cluster.volumes(&facts.node, storage.storage.as_str(), facts.vmid).await? {
-                let line = format!(
-                    "left behind by VM {}: {volume}; `pvesm free {volume}` on {} removes it",
-                    facts.vmid, facts.node
-                );
-                context.note(Level::Warning, line).await?;
-            }
+    /// Clears the machine away if its clone is dead, and says so.
+    async fn clear_dead_clone(&self, context: &StepContext) -> Result<Option<String>, StepError> {
+        let (site, seat) = (&self.site, &self.seat);
+        let view = site.look().await?;
+        let Some(guest) = view.guest(seat.facts().vmid) else { return Ok(None) };
+        let Half::Dead(known) = half_cloned(site, seat, context, guest).await? else { return Ok(None) };
+        if !clear(site, seat, context, &guest.node, ("clone", known)).await? {
+            return Ok(None);
         }
-        Ok(())
+        tell_leftovers(site, seat, context, &guest.node).await?;
+        Ok(Some(format!("what a dead clone left of VM {} is removed from {}", guest.vmid, guest.node)))
     }
+}
+
+/// A machine that went unseen (its removal was begun by a process that did not see its end, or its clone died)
+/// may have left disks behind, and nobody has read the log that says so.
+pub async fn tell_leftovers(site: &Site, seat: &Seat, context: &StepContext, node: &NodeName) -> Result<(), StepError> {
+    let vmid = seat.facts().vmid;
+    let view = site.look().await?;
+    let storages = view.storages.iter().filter(|storage| storage.node == *node && storage.images);
+    for storage in storages.filter(|storage| storage.available) {
+        for volume in site.cluster.volumes(node, storage.storage.as_str(), vmid).await? {
+            let line = format!("left behind by VM {vmid}: {volume}; `pvesm free {volume}` on {node} removes it");
+            context.note(Level::Warning, line).await?;
+        }
+    }
+    Ok(())
 }

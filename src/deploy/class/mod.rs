@@ -7,6 +7,7 @@ mod agent;
 mod boots;
 mod clone;
 mod configure;
+mod dead;
 mod destroy;
 mod exec;
 mod graph;

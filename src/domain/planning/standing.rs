@@ -42,7 +42,8 @@ pub(super) fn is_ours(input: &PlanInput<'_>, row: &SeatProgress, facts: &GuestFa
 
 /// A clone of ours that Proxmox still writes, or that died: no mark can be seen yet.
 pub(super) fn is_half_cloned(row: &SeatProgress, guest: &GuestView) -> bool {
-    guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "clone") && !was_made(row)
+    let cloned = row.step(StepName::Clone).is_some_and(|step| step.state == StepState::Ok);
+    guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "clone") && !cloned
 }
 
 fn is_done(row: &SeatProgress, step: StepName) -> bool {
@@ -103,6 +104,8 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
     let facts = input.observed.get(&vmid);
     if is_half_cloned(row, guest) {
         let why = format!("run {} began to clone {vmid} on {node}", row.run);
+        // Until its clone is done a machine lies where its template does.
+        let home = Home { node: row.node.clone().unwrap_or(node), vmid };
         return Fate::Again { home, verb: Verb::Resume, reserve, why };
     }
     let Some(facts) = facts else {

@@ -238,6 +238,7 @@ impl NodePlace {
                 let version = self.handle.world(|world| world.version.clone());
                 Said::out(format!("pve-manager/{version}/14a22df35955d97d (running kernel: {KERNEL})\n"))
             }
+            Some((program, args)) if program == "pgrep" => self.pgrep(args),
             _ => {
                 let (unix, now) = self.handle.world(|world| (world.unix(), world.now()));
                 (self.session.unix, self.session.uptime) = (unix, now);
@@ -251,6 +252,25 @@ impl NodePlace {
                 said
             }
         }
+    }
+}
+
+impl NodePlace {
+    /// `pgrep -f PATTERN`: the copies at work on this node whose command line holds the pattern. Of regular
+    /// expressions only one-letter brackets are known, which people write so as not to find themselves.
+    fn pgrep(&self, args: &[String]) -> Said {
+        let [flag, pattern] = args else {
+            return Said::err(2, "pgrep: only one pattern can be provided\n");
+        };
+        if flag != "-f" {
+            return Said::err(2, format!("pgrep: invalid option -- '{}'\n", flag.trim_start_matches('-')));
+        }
+        let text = pattern.replace(['[', ']'], "");
+        let found = self.handle.world(|world| world.copies(&self.node).filter(|line| line.contains(&text)).count());
+        if found == 0 {
+            return Said { exit: Exit::Code(1), ..Said::default() };
+        }
+        Said::out((0..found).map(|n| format!("{}\n", 4000 + n)).collect::<String>())
     }
 }
 

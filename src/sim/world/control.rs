@@ -33,6 +33,16 @@ impl World {
         self.end_task(upid, "unexpected status".into());
     }
 
+    /// The command lines of the copies at work on a node.
+    pub fn copies(&self, node: &str) -> impl Iterator<Item = &str> {
+        self.jobs.values().filter_map(move |job| match (&job.purpose, &job.waiting) {
+            (Purpose::Task(upid), Waiting::Flow { command, .. }) if upid.split(':').nth(1) == Some(node) => {
+                Some(command.as_str())
+            }
+            _ => None,
+        })
+    }
+
     fn flow_share(&self, id: JobId, job: &Job) -> Option<(u64, f64)> {
         let Waiting::Flow { pipe, total: Some(total), units, .. } = &job.waiting else {
             return None;

@@ -55,23 +55,6 @@ async fn a_storage_whose_lock_is_busy_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clones_worker_that_dies_is_told_with_the_command_that_helps() {
-    let lab = duo("").await;
-    let plan = lab.run(&["plan", "duo", "--json"]).await.object();
-    let ada = plan["seats"][0]["vmid"].to_string();
-    lab.inject(Fault::first(CLONE, FaultKind::Kill { seconds: 0.2 }).on(ada.clone()));
-    let ran = lab.deploy("duo").await.ends(3);
-    assert_eq!(ran.object()["summary"]["ready"], json!(1));
-    let status = lab.status("duo").await;
-    let reason = status["machines"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains(&format!("qm unlock {ada}")), "{reason}");
-    // Whoever runs that command, and deploys again, has what was asked for.
-    lab.cluster.world(|world| world.vanish(ada.parse().unwrap()));
-    lab.deploy("duo").await.ends(0);
-    lab.holds("duo", &SEATS);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_never_comes_fails_its_seat_with_the_reason_and_no_other() {
     let lab = duo("[rollcall]\naddress_within = \"60s\"").await;
     let plan = lab.run(&["plan", "duo", "--json"]).await.object();

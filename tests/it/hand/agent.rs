@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use homeroom::{
     domain::{Clean, NodeName, Vmid},
     port::{
-        Clock, GuestAgent, SiteError,
+        Clock, GuestAgent, Mend, SiteError,
         agent::{AgentError, ExecOutput, Interface},
         shell::ShellError,
     },
@@ -148,5 +148,28 @@ impl GuestAgent for Qm {
             self.stage.wait(1000).await;
         }
         Ok(ExecOutput { code: None, stdout: String::new(), stderr: "timeout reached, returning pid\n".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Mend for Qm {
+    async fn is_copying(&self, node: &NodeName, vmid: Vmid) -> Result<bool, AgentError> {
+        self.begin(node).await?;
+        let disk = format!("vm-{vmid}-disk");
+        Ok(self.stage.world(|world| world.copies(node.as_str()).any(|line| line.contains(&disk))))
+    }
+
+    async fn remove_locked(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
+        self.begin(node).await?;
+        let options = json!({"skiplock": "1", "purge": "1"});
+        let upid = decode::upid(&self.call(node, "DELETE", &qemu(node, vmid, ""), options).await?);
+        loop {
+            let end = self.stage.world(|world| world.task(upid.0.as_str()).and_then(|task| task.end.clone()));
+            match end {
+                Some((_, status)) if status == "OK" || status.starts_with("WARNINGS") => return Ok(()),
+                Some((_, status)) => return Err(AgentError::Node(Clean::new(status))),
+                None => self.stage.wait(100).await,
+            }
+        }
     }
 }

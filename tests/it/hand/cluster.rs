@@ -20,6 +20,7 @@ use homeroom::{
     },
     sim::api::{Answer, Caller, Fate, Params, Request},
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{decode, stage::Stage};
@@ -199,6 +200,13 @@ impl Cluster for Api {
         let params = json!({"source": "active", "limit": "500"});
         let data = self.ask("list running tasks", "GET", &format!("/nodes/{node}/tasks"), params).await?;
         Ok(decode::active_tasks(&data))
+    }
+
+    async fn ended_tasks(&self, node: &NodeName, kind: &str, since: Timestamp) -> Result<Vec<TaskRow>, SiteError> {
+        let params =
+            json!({"source": "archive", "typefilter": kind, "since": since.as_second().to_string(), "limit": "500"});
+        let data = self.ask("list ended tasks", "GET", &format!("/nodes/{node}/tasks"), params).await?;
+        Ok(decode::ended_tasks(&data))
     }
 
     async fn task(&self, upid: &Upid) -> Result<TaskState, SiteError> {

@@ -259,8 +259,16 @@ pub fn upid(data: &Value) -> Upid {
 }
 
 pub fn active_tasks(data: &Value) -> Vec<TaskRow> {
-    let running = rows(data).iter().filter(|row| row.get("endtime").is_none_or(Value::is_null));
-    running
+    task_rows(data, false)
+}
+
+pub fn ended_tasks(data: &Value) -> Vec<TaskRow> {
+    task_rows(data, true)
+}
+
+fn task_rows(data: &Value, ended: bool) -> Vec<TaskRow> {
+    let wanted = rows(data).iter().filter(|row| row.get("endtime").is_none_or(Value::is_null) != ended);
+    wanted
         .map(|row| TaskRow {
             upid: Upid(clean(row, "upid").unwrap()),
             kind: clean(row, "type").unwrap(),

@@ -101,6 +101,7 @@ impl House {
             inspect: api.clone(),
             agent_by_api: api,
             agent_by_node: Arc::new(Qm { stage: stage.clone() }),
+            mend: Arc::new(Qm { stage: stage.clone() }),
             shell: Arc::new(Doors { stage: stage.clone(), keys: self.keys.clone() }),
             nodes: Arc::new(NodeTable::new(BTreeMap::<NodeName, _>::new(), nowhere)),
         };

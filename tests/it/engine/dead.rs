@@ -1,0 +1,134 @@
+//! Workers that are killed in the middle of a clone or a removal: what they leave is locked for ever, and goes.
+
+use homeroom::{
+    domain::{Change, StepName},
+    sim::{Fault, FaultKind},
+};
+use serde_json::json;
+
+use crate::support::{lab::Lab, seen};
+
+const SEATS: [&str; 2] = ["ada", "grace"];
+const CLONE: &str = "POST /nodes/*/qemu/*/clone";
+const DESTROY: &str = "DELETE /nodes/*/qemu/*";
+
+async fn duo() -> Lab {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "").await;
+    lab
+}
+
+/// The number the plan gives to the first seat.
+async fn first_number(lab: &Lab) -> String {
+    lab.run(&["plan", "duo", "--json"]).await.object()["seats"][0]["vmid"].to_string()
+}
+
+fn shuts_out(lab: &Lab) {
+    for node in ["pve1", "pve2", "pve3"] {
+        lab.inject(Fault::every(&format!("SSH /nodes/{node}/ssh"), FaultKind::Cut));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_clone_left_is_cleared_and_cloned_anew_by_the_same_run() {
+    let lab = duo().await;
+    let ada = first_number(&lab).await;
+    lab.inject(Fault::first(CLONE, FaultKind::Kill { seconds: 0.2 }).on(ada.clone()));
+    let ran = lab.deploy("duo").await.ends(0);
+    assert!(ran.out.contains(&format!("VM {ada} on ")) && ran.out.contains("is what a dead clone left"), "{}", ran.out);
+    lab.holds("duo", &SEATS);
+    lab.is_proven("duo").await;
+    assert_eq!(lab.machine("duo", "ada").vmid.to_string(), ada, "the number is used again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clone_whose_answer_was_lost_and_whose_worker_died_is_found_by_its_tasks_log() {
+    let lab = duo().await;
+    let ada = first_number(&lab).await;
+    lab.inject(Fault::first(CLONE, FaultKind::Kill { seconds: 0.2 }).on(ada.clone()));
+    lab.inject(Fault::first(CLONE, FaultKind::Stall).on(ada.clone()));
+    let mut deploy = lab.spawn(&["deploy", "duo", "--yes"]);
+    let locked = || lab.made().into_iter().find(|guest| guest.vmid.to_string() == ada);
+    lab.until("the clone is dead", async || {
+        let tasks = seen::tasks(&lab.cluster, "qmclone");
+        locked().is_some_and(|guest| guest.lock.is_some()) && tasks.iter().any(|task| task.3 == "unexpected status")
+    })
+    .await;
+    deploy.kill().await.unwrap();
+    let journal = lab.journal("duo").await;
+    let of_ada = journal.iter().filter(|event| event.seat.as_ref().is_some_and(|seat| seat.as_str() == "ada"));
+    assert!(!of_ada.into_iter().any(|event| matches!(event.change, Change::TaskStarted { .. })), "no task is known");
+    lab.heal();
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+    lab.is_proven("duo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destroy_clears_what_a_killed_clone_left() {
+    let lab = duo().await;
+    let ada = first_number(&lab).await;
+    lab.inject(Fault::every(CLONE, FaultKind::Kill { seconds: 0.2 }).on(ada));
+    lab.deploy("duo").await.ends(3);
+    lab.heal();
+    lab.destroy("duo").await.ends(0);
+    assert_eq!(lab.made(), []);
+    lab.is_tidy();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_node_lets_us_in_the_command_is_told_and_the_machine_stays() {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "[rollcall]\nprofile = \"off\"").await;
+    let ada = first_number(&lab).await;
+    lab.inject(Fault::first(CLONE, FaultKind::Kill { seconds: 0.2 }).on(ada.clone()));
+    shuts_out(&lab);
+    lab.deploy("duo").await.ends(3);
+    let status = lab.status("duo").await;
+    let reason = status["machines"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains(&format!("run `qm unlock {ada} && qm destroy {ada}` on ")), "{reason}");
+    assert_eq!(status["machines"][0]["state"], json!("failed"));
+    let left: Vec<_> = lab.made().into_iter().filter(|guest| guest.lock.as_deref() == Some("clone")).collect();
+    assert_eq!(left.iter().map(|guest| guest.vmid.to_string()).collect::<Vec<_>>(), [ada]);
+    // The way is open again.
+    lab.heal();
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_machine_locked_by_a_clone_at_our_number_is_left_alone() {
+    let lab = duo().await;
+    lab.deploy("duo").await.ends(0);
+    let ada = lab.machine("duo", "ada").vmid;
+    // Ours goes unseen, and another tool's clone takes its number and dies.
+    lab.cluster.world(|world| {
+        let mut other = world.guests[&ada].clone();
+        world.vanish(ada);
+        other.config.remove("description");
+        other.config.insert("name".into(), "db1".into());
+        (other.run, other.lock, other.birth) = (None, Some("clone".into()), 0);
+        world.guests.insert(ada, other);
+    });
+    lab.deploy("duo").await;
+    let guest = seen::guests(&lab.cluster).into_iter().find(|guest| guest.vmid == ada).unwrap();
+    assert_eq!((guest.name.as_str(), guest.lock.as_deref()), ("db1", Some("clone")));
+    lab.destroy("duo").await;
+    assert!(seen::guests(&lab.cluster).iter().any(|guest| guest.vmid == ada && guest.name == "db1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_whose_worker_died_is_seen_to_its_end() {
+    let lab = duo().await;
+    lab.deploy("duo").await.ends(0);
+    let ada = lab.machine("duo", "ada").vmid.to_string();
+    lab.inject(Fault::first(DESTROY, FaultKind::Kill { seconds: 0.05 }).on(ada));
+    for _ in 0..2 {
+        if lab.destroy("duo").await.code == 0 {
+            break;
+        }
+    }
+    assert_eq!(lab.made(), []);
+    lab.is_tidy();
+    assert!(lab.journal("duo").await.iter().any(|event| event.step == Some(StepName::Destroy)));
+}
