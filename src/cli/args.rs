@@ -1,15 +1,21 @@
 //! The command line, as typed.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{Level, SiteName};
+use crate::{
+    config::parse_duration,
+    domain::{Level, SiteName},
+    service::exec::Way,
+};
 
 /// Below the list of commands.
 const AFTER: &str = "Without a command: the dashboard.\n\n\
     Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not every machine is\n\
     ready, 4 refused (not confirmed, held by another run), 130 interrupted.";
+/// Below the options of `exec`.
+const EXEC: &str = "Exit codes: 0 where the command ended with 0 on every seat, 3 where it did not.";
 /// Heads the options every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
@@ -184,6 +190,28 @@ pub enum Command {
         #[arg(long)]
         csv: bool,
     },
+    /// One command on every seat of a lab, or on some; equal answers are folded
+    #[command(after_help = EXEC)]
+    Exec {
+        /// A lab, or seats of one lab
+        #[arg(required = true, value_name = "LAB[/SEAT]")]
+        what: Vec<String>,
+        /// How long each seat may take, as in 30s, 5m or 1h
+        #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time_span)]
+        timeout: Duration,
+        /// What every seat's command reads; `-` is this command's own standard input
+        #[arg(long, value_name = "FILE")]
+        stdin: Option<PathBuf>,
+        /// By SSH, or by the guest agent as root; auto takes SSH where the lab has it
+        #[arg(long, value_enum, default_value_t)]
+        via: Via,
+        /// Seats at work at once
+        #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=50))]
+        at_once: u8,
+        /// One word is a line for the shell there; several are a command and its words
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
     /// A shell on a seat's machine, or one command
     Ssh {
         /// The seat
@@ -235,6 +263,30 @@ pub enum Format {
     Table,
     Toml,
     Json,
+}
+
+/// How `exec` gets in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    #[default]
+    Auto,
+    Ssh,
+    Agent,
+}
+
+impl From<Via> for Way {
+    fn from(via: Via) -> Self {
+        match via {
+            Via::Auto => Self::Auto,
+            Via::Ssh => Self::Ssh,
+            Via::Agent => Self::Agent,
+        }
+    }
+}
+
+fn time_span(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).filter(|span| !span.is_zero());
+    span.ok_or_else(|| "a time such as 30s, 5m or 1h30m".to_owned())
 }
 
 fn run_number(text: &str) -> Result<i64, String> {

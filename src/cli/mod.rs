@@ -15,7 +15,7 @@ pub use signals::Stopper;
 use self::{
     args::RunsCommand,
     commands::{
-        Context, check, definitions, deploy, destroy, doctor, inventory, logs, plan, roster, runs, ssh, status,
+        Context, check, definitions, deploy, destroy, doctor, exec, inventory, logs, plan, roster, runs, ssh, status,
     },
     output::Output,
 };
@@ -116,6 +116,10 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
             logs::logs(context, &wanted).await
         }
         Command::Roster { lab, csv } => roster::roster(context, &lab, csv).await,
+        Command::Exec { what, timeout, stdin, via, at_once, command } => {
+            let asked = exec::Asked { what, timeout, stdin, way: via.into(), at_once: at_once.into(), command };
+            exec::run(context, asked).await
+        }
         Command::Ssh { what, command } => ssh::run(context, &what, &command).await,
         Command::Sim(_) | Command::Demo { .. } | Command::Doctor { .. } => {
             Err(CliError::Usage("this command is not one of the headless ones".to_owned()))

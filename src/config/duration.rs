@@ -7,7 +7,7 @@ use super::{ConfigError, reader::Node};
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Reads `1h30m`; `None` when it is none. Units must fall: `30m1h` is refused.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = 0u64;
     let mut last = u64::MAX;

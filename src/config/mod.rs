@@ -14,6 +14,7 @@ mod secret;
 mod settings;
 mod sites;
 
+pub use duration::parse as parse_duration;
 pub use engine::EngineSettings;
 pub use error::{ConfigError, Warning};
 pub use files::{Folders, read_text};

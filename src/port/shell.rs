@@ -66,26 +66,28 @@ impl ShellError {
     }
 }
 
-/// What goes into an open terminal.
+/// What goes into an open terminal, or into a command that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellInput {
     Bytes(Vec<u8>),
-    /// Columns, rows.
+    /// Columns, rows. A command without a terminal has no use for it.
     Resize(u16, u16),
     Eof,
 }
 
-/// What comes out of an open terminal.
+/// What comes out of an open terminal, or of a command that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellOutput {
     Bytes(Vec<u8>),
-    /// Ended, with its exit status.
+    /// A command's standard error; in a terminal it is mixed with the rest.
+    Stderr(Vec<u8>),
+    /// Ended, with its exit status: 128 and the signal's number after a signal.
     Exit(i32),
     /// The connection broke.
     Lost(Clean),
 }
 
-/// An open terminal. Dropping it closes the connection.
+/// An open terminal, or a command that was started. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct ShellSession {
     pub input: mpsc::Sender<ShellInput>,
@@ -96,6 +98,10 @@ pub struct ShellSession {
 pub trait RemoteShell: Send + Sync {
     /// Logs in, runs one command and returns what it printed. `within` is wall time.
     async fn run(&self, target: &ShellTarget, command: &str, within: Duration) -> Result<ExecOutput, ShellError>;
+
+    /// Logs in and starts one command without a terminal: input, output and standard error as they come,
+    /// byte for byte. A reader that takes its time holds the command up, and nothing piles up on the way.
+    async fn start(&self, target: &ShellTarget, command: &str) -> Result<ShellSession, ShellError>;
 
     /// Opens a terminal of `size` columns and rows: the login shell, or `command`.
     async fn open(

@@ -159,7 +159,7 @@ async fn pump(session: ShellSession, mut inbox: mpsc::Receiver<ToShell>, outbox:
     let screen = async {
         while let Some(shown) = output.recv().await {
             let shown = match shown {
-                ShellOutput::Bytes(bytes) => FromShell::Bytes(bytes),
+                ShellOutput::Bytes(bytes) | ShellOutput::Stderr(bytes) => FromShell::Bytes(bytes),
                 ShellOutput::Exit(code) => FromShell::Exit(code),
                 ShellOutput::Lost(why) => FromShell::Lost(why),
             };

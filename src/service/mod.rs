@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod destroy;
 pub mod doctor;
 pub mod error;
+pub mod exec;
 pub mod follow;
 mod logins;
 pub mod plan;

@@ -1,57 +1,119 @@
-//! A login on a seat's machine.
+//! Logins on seats' machines.
 
 use std::sync::Arc;
 
 use super::{GuestVia, Homeroom, ServiceError, Site, logins::LabLogins};
 use crate::{
     deploy::class::Logins,
-    domain::{LabName, Progress, SeatName, class::SeatSpec, progress::SeatProgress},
+    domain::{
+        LabName, NodeName, Progress, SeatName, Vmid,
+        class::{ClassDefinition, SeatSpec},
+        progress::SeatProgress,
+    },
     port::shell::ShellTarget,
 };
 
-/// Where to log in to a seat, as far as its roll call has found out.
-pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(Arc<Site>, ShellTarget), ServiceError> {
-    let (class, site) = home.class(lab).await?;
-    let specs = class.resolve();
-    let (progress, _) = home.store.progress(lab).await?;
-    let Some(spec) = specs.iter().find(|spec| &spec.seat == seat) else {
-        return Err(ServiceError::NoSeat {
-            lab: lab.clone(),
-            seat: seat.clone(),
-            known: specs.iter().map(|spec| spec.seat.to_string()).collect(),
-        });
-    };
-    if site.rules.guest_via == GuestVia::Node {
-        site.know_nodes().await?;
-    }
-    let logins = LabLogins::new(home, &site, lab, Vec::new()).await?;
-    if site.rules.guest_via == GuestVia::Teacher
-        && seat != &SeatName::teacher()
-        && let Some(teacher) = specs.iter().find(|spec| spec.seat == SeatName::teacher())
-    {
-        logins.proven(teacher, &login(&logins, &progress, teacher)?);
-    }
-    Ok((site, login(&logins, &progress, spec)?))
+/// The ways to the seats of one lab, as far as their roll call has found out.
+pub struct Ways {
+    pub site: Arc<Site>,
+    pub class: ClassDefinition,
+    pub specs: Vec<SeatSpec>,
+    progress: Progress,
+    logins: LabLogins,
 }
 
-fn login(logins: &LabLogins, progress: &Progress, spec: &SeatSpec) -> Result<ShellTarget, ServiceError> {
-    let lab = &progress.lab;
-    let seat = &spec.seat;
-    let missing = |what: &str, next: &str| ServiceError::NotNow(format!("{lab}/{seat} has {what}; {next}"));
-    let row: &SeatProgress = progress
-        .seat(seat)
-        .filter(|row| row.vmid.is_some())
-        .ok_or_else(|| missing("no machine", &format!("`homeroom deploy {lab}` makes it")))?;
-    let (Some(ip), Some(node)) = (row.ip, &row.node) else {
-        return Err(missing("no known address", &format!("`homeroom check {lab}/{seat}` looks for it")));
-    };
-    if row.host_keys.is_empty() {
-        return Err(missing(
-            "no host key on record",
-            &format!("`homeroom check {lab}/{seat}` reads it through the guest agent"),
-        ));
+impl Ways {
+    pub async fn of(home: &Homeroom, lab: &LabName) -> Result<Self, ServiceError> {
+        let (class, site) = home.class(lab).await?;
+        let (progress, _) = home.store.progress(lab).await?;
+        if site.rules.guest_via == GuestVia::Node {
+            site.know_nodes().await?;
+        }
+        let logins = LabLogins::new(home, &site, lab, Vec::new()).await?;
+        Ok(Self { site, specs: class.resolve(), class, progress, logins })
     }
-    logins
-        .target(spec, node, ip, &row.host_keys)
-        .map_err(|why| ServiceError::NotNow(format!("{lab}/{seat} cannot be reached: {why}")))
+
+    /// The definition of a seat.
+    pub fn spec(&self, seat: &SeatName) -> Result<&SeatSpec, ServiceError> {
+        self.specs.iter().find(|spec| &spec.seat == seat).ok_or_else(|| ServiceError::NoSeat {
+            lab: self.class.name.clone(),
+            seat: seat.clone(),
+            known: self.specs.iter().map(|spec| spec.seat.to_string()).collect(),
+        })
+    }
+
+    /// Those named, each once, or all of them.
+    pub fn seats(&self, named: &[SeatName]) -> Result<Vec<SeatName>, ServiceError> {
+        if named.is_empty() {
+            return Ok(self.specs.iter().map(|spec| spec.seat.clone()).collect());
+        }
+        let mut seats: Vec<SeatName> = Vec::new();
+        for seat in named {
+            self.spec(seat)?;
+            if !seats.contains(seat) {
+                seats.push(seat.clone());
+            }
+        }
+        Ok(seats)
+    }
+
+    /// Whether any seat has a machine.
+    pub fn has_machines(&self) -> bool {
+        self.progress.seats.iter().any(|row| row.vmid.is_some())
+    }
+
+    /// The machine of a seat and the node it was last seen on.
+    pub fn machine(&self, seat: &SeatName) -> Result<(NodeName, Vmid), ServiceError> {
+        let row = self.row(seat)?;
+        let lab = &self.class.name;
+        row.node.clone().zip(row.vmid).ok_or_else(|| {
+            ServiceError::NotNow(format!(
+                "{lab}/{seat} is on no known node; `homeroom check {lab}/{seat}` looks for it"
+            ))
+        })
+    }
+
+    /// Where to log in to a seat.
+    pub fn target(&self, seat: &SeatName) -> Result<ShellTarget, ServiceError> {
+        let teacher = SeatName::teacher();
+        if self.site.rules.guest_via == GuestVia::Teacher
+            && seat != &teacher
+            && let Ok(spec) = self.spec(&teacher)
+        {
+            self.logins.proven(spec, &self.login(spec)?);
+        }
+        self.login(self.spec(seat)?)
+    }
+
+    fn row(&self, seat: &SeatName) -> Result<&SeatProgress, ServiceError> {
+        let lab = &self.class.name;
+        let row = self.progress.seat(seat).filter(|row| row.vmid.is_some());
+        row.ok_or_else(|| self.missing(seat, "no machine", &format!("`homeroom deploy {lab}` makes it")))
+    }
+
+    fn missing(&self, seat: &SeatName, what: &str, next: &str) -> ServiceError {
+        ServiceError::NotNow(format!("{}/{seat} has {what}; {next}", self.class.name))
+    }
+
+    fn login(&self, spec: &SeatSpec) -> Result<ShellTarget, ServiceError> {
+        let (lab, seat) = (&self.class.name, &spec.seat);
+        let row = self.row(seat)?;
+        let (Some(ip), Some(node)) = (row.ip, &row.node) else {
+            return Err(self.missing(seat, "no known address", &format!("`homeroom check {lab}/{seat}` looks for it")));
+        };
+        if row.host_keys.is_empty() {
+            let next = format!("`homeroom check {lab}/{seat}` reads it through the guest agent");
+            return Err(self.missing(seat, "no host key on record", &next));
+        }
+        self.logins
+            .target(spec, node, ip, &row.host_keys)
+            .map_err(|why| ServiceError::NotNow(format!("{lab}/{seat} cannot be reached: {why}")))
+    }
+}
+
+/// Where to log in to one seat.
+pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(Arc<Site>, ShellTarget), ServiceError> {
+    let ways = Ways::of(home, lab).await?;
+    let target = ways.target(seat)?;
+    Ok((ways.site, target))
 }

@@ -199,9 +199,11 @@ pub(super) fn close(channel: &mut Channel, until: Instant) -> Step {
     }
 }
 
-/// A terminal: raw bytes both ways, resizes, the exit status at its end.
+/// A terminal, or a command without one: raw bytes both ways, resizes, the exit status at its end.
 pub(super) struct Shell {
     channel: Channel,
+    /// Without one, standard error is kept apart and sizes mean nothing.
+    terminal: bool,
     input: mpsc::Receiver<ShellInput>,
     output: mpsc::Sender<ShellOutput>,
     /// What the far side has not taken yet, and how much of it is through.
@@ -212,8 +214,13 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(channel: Channel, input: mpsc::Receiver<ShellInput>, output: mpsc::Sender<ShellOutput>) -> Self {
-        Self { channel, input, output, sending: None, showing: None, closing: None }
+    pub(super) fn new(
+        channel: Channel,
+        terminal: bool,
+        input: mpsc::Receiver<ShellInput>,
+        output: mpsc::Sender<ShellOutput>,
+    ) -> Self {
+        Self { channel, terminal, input, output, sending: None, showing: None, closing: None }
     }
 
     /// Passes on what was typed; a channel that takes no more input swallows it.
@@ -237,6 +244,7 @@ impl Shell {
                     Err(e) => e.kind() == io::ErrorKind::WouldBlock,
                     Ok(_) => false,
                 },
+                ShellInput::Resize(..) if !self.terminal => false,
                 ShellInput::Resize(columns, rows) => {
                     let resized = self.channel.request_pty_size((*columns).into(), (*rows).into(), None, None);
                     resized.is_err_and(|e| would_block(&e))
@@ -266,14 +274,13 @@ impl Shell {
                     Err(TrySendError::Closed(_)) => return Ok(moved),
                 }
             }
-            let mut came = read(&mut self.channel.stream(0), &mut buffer)?.filter(|n| *n > 0);
-            if came.is_none() {
-                came = read(&mut self.channel.stream(1), &mut buffer)?.filter(|n| *n > 0);
+            if let Some(n) = read(&mut self.channel.stream(0), &mut buffer)?.filter(|n| *n > 0) {
+                self.showing = Some(ShellOutput::Bytes(buffer[..n].to_vec()));
+                continue;
             }
-            match came {
-                Some(n) => self.showing = Some(ShellOutput::Bytes(buffer[..n].to_vec())),
-                None => return Ok(moved),
-            }
+            let Some(n) = read(&mut self.channel.stream(1), &mut buffer)?.filter(|n| *n > 0) else { return Ok(moved) };
+            let bytes = buffer[..n].to_vec();
+            self.showing = Some(if self.terminal { ShellOutput::Bytes(bytes) } else { ShellOutput::Stderr(bytes) });
         }
     }
 

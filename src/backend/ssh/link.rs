@@ -28,8 +28,9 @@ pub(super) enum Request {
         command: String,
         reply: oneshot::Sender<Result<Printed, Mishap>>,
     },
+    /// A terminal of this size, or a command without one.
     Shell {
-        size: (u16, u16),
+        size: Option<(u16, u16)>,
         command: Option<String>,
         opened: oneshot::Sender<Result<(), Mishap>>,
         input: mpsc::Receiver<ShellInput>,
@@ -152,10 +153,10 @@ impl Link {
         self.answer(answer).await
     }
 
-    /// Opens a terminal; its ends are plain channels, woken by [`Link::wake`].
+    /// Opens a terminal, or without a size starts a command; its ends are plain channels, woken by [`Link::wake`].
     pub(super) async fn shell(
         &self,
-        size: (u16, u16),
+        size: Option<(u16, u16)>,
         command: Option<&str>,
         input: mpsc::Receiver<ShellInput>,
         output: mpsc::Sender<ShellOutput>,

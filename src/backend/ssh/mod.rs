@@ -74,7 +74,7 @@ impl SshSettings {
     }
 }
 
-/// The longest it may take until a terminal is open, all phases and the way there together.
+/// The longest it may take until a terminal is open or a command started, all phases and the way there together.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Logins by SSH. Cheap to clone; all clones share their connections to nodes.
@@ -112,6 +112,15 @@ impl RemoteShell for Ssh {
         timed(&host, within, work).await.map(output)
     }
 
+    async fn start(&self, target: &ShellTarget, command: &str) -> Result<ShellSession, ShellError> {
+        let host = name_of(&target.host, target.port);
+        let work = async {
+            let link = self.dialler.dial(target).await?;
+            terminal::open(link, &host, None, Some(command)).await
+        };
+        timed(&host, OPEN_WITHIN, work).await
+    }
+
     async fn open(
         &self,
         target: &ShellTarget,
@@ -121,7 +130,7 @@ impl RemoteShell for Ssh {
         let host = name_of(&target.host, target.port);
         let work = async {
             let link = self.dialler.dial(target).await?;
-            terminal::open(link, &host, size, command).await
+            terminal::open(link, &host, Some(size), command).await
         };
         timed(&host, OPEN_WITHIN, work).await
     }

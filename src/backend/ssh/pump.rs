@@ -261,7 +261,7 @@ impl Opening {
                     _ => session.channel_session().map(Some),
                 },
                 Stage::Terminal(channel) => {
-                    let (columns, rows) = self.request.size();
+                    let (columns, rows) = self.request.size().unwrap_or((80, 24));
                     channel.request_pty(TERMINAL, None, Some((columns, rows, 0, 0))).map(|()| None)
                 }
                 Stage::Start(channel) => match self.request.command() {
@@ -275,8 +275,8 @@ impl Opening {
                 (Ok(Some(channel)), _) => match &self.request {
                     request if request.abandoned() => return Ok(Progress::Over),
                     Request::Forward { .. } => return Ok(self.request.open(channel)),
-                    Request::Shell { .. } => Stage::Terminal(channel),
-                    Request::Exec { .. } => Stage::Start(channel),
+                    request if request.size().is_some() => Stage::Terminal(channel),
+                    _ => Stage::Start(channel),
                 },
                 (Ok(None), Stage::Terminal(channel)) => Stage::Start(channel),
                 (Ok(None), Stage::Start(channel)) => return Ok(self.request.open(channel)),
@@ -288,10 +288,11 @@ impl Opening {
 }
 
 impl Request {
-    fn size(&self) -> (u32, u32) {
+    /// Of the terminal wanted, if one is.
+    fn size(&self) -> Option<(u32, u32)> {
         match self {
-            Self::Shell { size: (columns, rows), .. } => ((*columns).into(), (*rows).into()),
-            _ => (80, 24),
+            Self::Shell { size: Some((columns, rows)), .. } => Some(((*columns).into(), (*rows).into())),
+            _ => None,
         }
     }
 
@@ -306,9 +307,9 @@ impl Request {
     fn open(self, channel: Channel) -> Progress {
         Progress::Open(match self {
             Self::Exec { reply, .. } => Box::new(Exec::new(channel, reply)),
-            Self::Shell { opened, input, output, .. } => {
+            Self::Shell { size, opened, input, output, .. } => {
                 let _ = opened.send(Ok(()));
-                Box::new(Shell::new(channel, input, output))
+                Box::new(Shell::new(channel, size.is_some(), input, output))
             }
             Self::Forward { socket, opened, .. } => {
                 let _ = opened.send(Ok(()));

@@ -1,4 +1,4 @@
-//! An open terminal: carries the caller's channels to the session's thread and wakes it.
+//! An open terminal, or a command that was started: carries the caller's channels to the session's thread and wakes it.
 
 use tokio::sync::mpsc;
 
@@ -14,7 +14,7 @@ const CHUNKS: usize = 32;
 pub(super) async fn open(
     link: Link,
     host: &str,
-    size: (u16, u16),
+    size: Option<(u16, u16)>,
     command: Option<&str>,
 ) -> Result<ShellSession, ShellError> {
     let (to_thread, from_caller) = mpsc::channel(CHUNKS);
@@ -50,7 +50,7 @@ async fn carry_output(link: Link, mut thread: mpsc::Receiver<ShellOutput>, shown
         };
         // The thread has room again.
         link.wake();
-        let last = !matches!(output, Some(ShellOutput::Bytes(_)));
+        let last = !matches!(output, Some(ShellOutput::Bytes(_) | ShellOutput::Stderr(_)));
         let output = output.unwrap_or_else(|| ShellOutput::Lost(Clean::new("the connection was closed")));
         if shown.send(output).await.is_err() || last {
             break;

@@ -5,6 +5,7 @@ pub mod definitions;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+pub mod exec;
 pub mod inventory;
 pub mod logs;
 pub mod plan;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Context;
 use crate::{
     cli::exit::{CliError, Exit},
-    service::shell::target,
+    service::{exec::line, shell::target},
 };
 
 /// How long one command may take: wall time.
@@ -20,11 +20,7 @@ pub async fn run(context: &Context, what: &str, command: &[String]) -> Result<Ex
         return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
     };
     let (site, target) = target(&context.home, &lab, seat).await?;
-    let line = match command {
-        // As OpenSSH does: a line for the shell there.
-        [line] => line.clone(),
-        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
-    };
+    let line = line(command);
     let output = site.shell.run(&target, &line, COMMAND_WITHIN).await.map_err(crate::service::ServiceError::from)?;
     if context.out.json {
         context.out.object(json!({"lab": lab, "seat": seat, "code": output.code,
@@ -40,14 +36,4 @@ pub async fn run(context: &Context, what: &str, command: &[String]) -> Result<Ex
 /// The command's own exit code; none when it was ended by a signal.
 fn ended(code: Option<i32>) -> Exit {
     code.map_or(Exit::Failed, |code| Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)))
-}
-
-/// A word as one POSIX shell word; plain ones stay as they are.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

@@ -123,6 +123,10 @@ impl RemoteShell for Doors {
         Ok(ExecOutput { code, stdout: text(output.out), stderr: text(output.err) })
     }
 
+    async fn start(&self, target: &ShellTarget, _: &str) -> Result<ShellSession, ShellError> {
+        Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no streams on this stage") })
+    }
+
     async fn open(&self, target: &ShellTarget, _: (u16, u16), _: Option<&str>) -> Result<ShellSession, ShellError> {
         Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no terminals on this stage") })
     }

@@ -1,0 +1,308 @@
+//! One command on many seats at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{Homeroom, ServiceError, Site, shell::Ways};
+pub use crate::domain::answers::{Answer, Block, DiffLine, End, difference, fold, majority, shown};
+use crate::{
+    domain::{Clean, LabName, NodeName, SeatName, Vmid, class::Via},
+    port::{
+        GuestAgent,
+        shell::{ShellError, ShellInput, ShellOutput, ShellTarget},
+    },
+};
+
+/// Kept of each stream of each seat, in bytes; what is printed beyond is counted out, not held.
+const KEPT: usize = 256 << 10;
+/// Pieces of output on their way to whoever reads.
+const PIECES: usize = 64;
+/// Standard input goes to the seats in pieces of this size.
+const CHUNK: usize = 16 << 10;
+
+/// How the command gets into a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By SSH, or by the agent where the definition says that there is no SSH (`rollcall.ssh = false`).
+    Auto,
+    Ssh,
+    /// By the guest agent, as root, without standard input.
+    Agent,
+}
+
+/// What is to be run, and how.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// One word is a line for the shell there; several are a command and its words.
+    pub command: Vec<String>,
+    /// Standard input of every seat's command.
+    pub input: Arc<[u8]>,
+    /// For each seat, the login included. Wall time; modelled time by way of the agent.
+    pub within: Duration,
+    /// Seats at work at once.
+    pub at_once: usize,
+    pub way: Way,
+}
+
+/// What is heard while it runs.
+#[derive(Debug)]
+pub enum Heard {
+    /// A piece of standard output or standard error, as it came.
+    Piece { seat: SeatName, stderr: bool, bytes: Vec<u8> },
+    /// A seat's command has come to its end.
+    Ended(Answer),
+}
+
+/// A command under way. Dropping `heard` gives it up on every seat.
+#[derive(Debug)]
+pub struct Running {
+    pub seats: Vec<SeatName>,
+    /// Ends once every seat has answered.
+    pub heard: mpsc::Receiver<Heard>,
+}
+
+/// Starts a command on the seats named, or on all of a lab. A seat that cannot be reached is one of the answers.
+pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
+    let ways = Ways::of(home, lab).await?;
+    let seats = ways.seats(named)?;
+    if !ways.has_machines() {
+        return Err(ServiceError::NotNow(format!("{lab} has no machines; `homeroom deploy {lab}` makes them")));
+    }
+    let by_agent = match order.way {
+        Way::Agent => true,
+        Way::Ssh => false,
+        Way::Auto => !ways.class.rollcall.ssh,
+    };
+    if by_agent && !order.input.is_empty() {
+        return Err(ServiceError::NotNow(format!(
+            "standard input cannot be given by way of the guest agent, and {lab} is reached by nothing else; \
+             put what the command needs into the command"
+        )));
+    }
+    let (telling, heard) = mpsc::channel(PIECES);
+    let mut jobs = Vec::new();
+    for seat in &seats {
+        let place = if by_agent { ways.machine(seat).map(Place::machine) } else { ways.target(seat).map(Place::Login) };
+        jobs.push((seat.clone(), place.map_err(|error| Clean::new(error.to_string()))));
+    }
+    let work = Arc::new(Work {
+        agent: match ways.class.rollcall.via {
+            Via::Ssh => ways.site.agent_by_node.clone(),
+            Via::Api => ways.site.agent_by_api.clone(),
+        },
+        site: ways.site,
+        line: line(&order.command),
+        turns: Semaphore::new(order.at_once.max(1)),
+        order,
+        telling,
+    });
+    tokio::spawn(async move {
+        let mut all: JoinSet<()> = jobs.into_iter().map(|(seat, place)| one(work.clone(), seat, place)).collect();
+        let telling = work.telling.clone();
+        drop(work);
+        // Nobody listens any more: what is under way is given up with its connections.
+        tokio::select! {
+            () = async { while all.join_next().await.is_some() {} } => {}
+            () = telling.closed() => {}
+        }
+    });
+    Ok(Running { seats, heard })
+}
+
+/// Words as a line for a POSIX shell. One word is a line already, as OpenSSH has it.
+pub fn line(command: &[String]) -> String {
+    match command {
+        [line] => line.clone(),
+        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// A word as one POSIX shell word; plain ones stay as they are.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Where a seat's command runs.
+enum Place {
+    Login(ShellTarget),
+    Machine(NodeName, Vmid),
+}
+
+impl Place {
+    fn machine((node, vmid): (NodeName, Vmid)) -> Self {
+        Self::Machine(node, vmid)
+    }
+}
+
+/// What the seats' tasks share.
+struct Work {
+    site: Arc<Site>,
+    agent: Arc<dyn GuestAgent>,
+    order: Order,
+    line: String,
+    turns: Semaphore,
+    telling: mpsc::Sender<Heard>,
+}
+
+/// One seat, from its turn to its answer.
+async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
+    let Ok(_turn) = work.turns.acquire().await else { return };
+    let began = Instant::now();
+    let mut answer = Answer {
+        seat,
+        by_agent: matches!(place, Ok(Place::Machine(..))),
+        end: End::TimedOut(work.order.within),
+        stdout: String::new(),
+        stderr: String::new(),
+        cut: false,
+        took: Duration::ZERO,
+    };
+    match place {
+        Err(why) => answer.end = End::Failed(why),
+        Ok(Place::Login(target)) => by_ssh(&work, &target, &mut answer).await,
+        Ok(Place::Machine(node, vmid)) => by_agent(&work, &node, vmid, &mut answer).await,
+    }
+    answer.took = began.elapsed();
+    let _ = work.telling.send(Heard::Ended(answer)).await;
+}
+
+async fn by_ssh(work: &Work, target: &ShellTarget, answer: &mut Answer) {
+    let seat = answer.seat.clone();
+    let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
+    let running = async {
+        let mut session = work.site.shell.start(target, &work.line).await.map_err(|error| failure(target, &error))?;
+        let given = async {
+            for chunk in work.order.input.chunks(CHUNK) {
+                if session.input.send(ShellInput::Bytes(chunk.to_vec())).await.is_err() {
+                    break;
+                }
+            }
+            let _ = session.input.send(ShellInput::Eof).await;
+            // What was said about it is still on its way.
+            std::future::pending::<()>().await;
+        };
+        let said = async {
+            loop {
+                let (kept, is_error, bytes) = match session.output.recv().await {
+                    Some(ShellOutput::Bytes(bytes)) => (&mut stdout, false, bytes),
+                    Some(ShellOutput::Stderr(bytes)) => (&mut stderr, true, bytes),
+                    Some(ShellOutput::Exit(code)) => return Ok(End::Exit(code)),
+                    Some(ShellOutput::Lost(why)) => {
+                        return Err(End::Failed(Clean::new(format!("the connection was lost: {why}"))));
+                    }
+                    None => return Err(End::Failed("the connection was lost".into())),
+                };
+                if let Some(bytes) = kept.keep(bytes) {
+                    let piece = Heard::Piece { seat: seat.clone(), stderr: is_error, bytes };
+                    let _ = work.telling.send(piece).await;
+                }
+            }
+        };
+        tokio::select! {
+            end = said => end,
+            () = given => Err(End::Failed("the connection was lost".into())),
+        }
+    };
+    if let Ok(end) = tokio::time::timeout(work.order.within, running).await {
+        answer.end = end.unwrap_or_else(|end| end);
+    }
+    answer.cut = stdout.cut || stderr.cut;
+    answer.stdout = stdout.text();
+    answer.stderr = stderr.text();
+}
+
+async fn by_agent(work: &Work, node: &NodeName, vmid: Vmid, answer: &mut Answer) {
+    let words = match work.order.command.as_slice() {
+        [line] => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
+        words => words.to_vec(),
+    };
+    let within = work.order.within;
+    match work.agent.exec(node, vmid, &words, within).await {
+        Ok(output) => {
+            answer.end = match output.code {
+                Some(code) => End::Exit(code),
+                None if output.stderr.starts_with("still running after") => End::TimedOut(within),
+                None => End::Failed("ended by a signal".into()),
+            };
+            let mut kept = |text: String, stderr: bool| {
+                let mut kept = Kept::default();
+                let bytes = kept.keep(text.into_bytes()).unwrap_or_default();
+                answer.cut |= kept.cut;
+                (kept.text(), Heard::Piece { seat: answer.seat.clone(), stderr, bytes })
+            };
+            let (stdout, said) = kept(output.stdout, false);
+            let (stderr, complained) = kept(output.stderr, true);
+            (answer.stdout, answer.stderr) = (stdout, stderr);
+            for piece in [said, complained] {
+                let _ = work.telling.send(piece).await;
+            }
+        }
+        Err(error) => answer.end = End::Failed(Clean::new(error.to_string())),
+    }
+}
+
+/// An error without the seat's own address, so that seats with the same trouble fold.
+fn failure(target: &ShellTarget, error: &ShellError) -> End {
+    let text = error.to_string();
+    let words = text.strip_prefix(&format!("{}: ", target.host)).unwrap_or(&text);
+    match error {
+        ShellError::UnknownHost { .. } => End::Untrusted(Clean::new(words)),
+        _ => End::Failed(Clean::new(words)),
+    }
+}
+
+/// One stream, up to a bound.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Kept {
+    /// Keeps what there is room for, and returns it; none when there is none.
+    fn keep(&mut self, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let room = KEPT - self.bytes.len();
+        if bytes.len() > room {
+            self.cut = true;
+            bytes.truncate(room);
+        }
+        self.bytes.extend_from_slice(&bytes);
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_words_are_a_command_and_one_is_a_line() {
+        let words = |words: &[&str]| line(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(words(&["echo $HOME; exit 3"]), "echo $HOME; exit 3");
+        assert_eq!(words(&["echo", "a  b", "", "it's"]), r"echo 'a  b' '' 'it'\''s'");
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let mut kept = Kept::default();
+        assert_eq!(kept.keep(vec![1; KEPT - 1]).map(|bytes| bytes.len()), Some(KEPT - 1));
+        assert!(!kept.cut);
+        assert_eq!(kept.keep(vec![1; 5]).map(|bytes| bytes.len()), Some(1));
+        assert!(kept.cut);
+        assert_eq!(kept.keep(vec![1; 5]), None);
+    }
+}

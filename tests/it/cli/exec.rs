@@ -1,0 +1,104 @@
+//! `exec`: one command on every seat, equal answers folded.
+
+use serde_json::{Value, json};
+
+use super::desk::{Desk, fields, one_object};
+
+/// A desk whose standing class has been proven, so that everybody knows the ways in.
+async fn proven() -> Desk {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    desk
+}
+
+#[tokio::test]
+async fn equal_answers_are_one_block_and_the_odd_one_is_held_against_them() {
+    let desk = proven().await;
+    assert_eq!(
+        desk.done(&["exec", "cs100", "--", "printf 'one\\ntwo\\n'"]).await,
+        "4 of 4: exit 0: ada, grace, linus, margaret\n  one\n  two\n"
+    );
+    desk.done(&["ssh", "cs100/linus", "--", "echo mine > /tmp/made"]).await;
+    let odd = desk.run(&["exec", "cs100", "--", "echo first; cat /tmp/made 2>/dev/null || echo theirs; exit 0"]).await;
+    assert_eq!((odd.code, odd.err.as_str()), (0, ""));
+    assert_eq!(
+        odd.out,
+        "3 of 4: exit 0: ada, grace, margaret\n  first\n  theirs\n\
+         1 of 4: exit 0: linus\n  against the 3:\n    first\n  - theirs\n  + mine\n"
+    );
+    let failed = desk.run(&["exec", "cs100", "--", "cat /tmp/made > /dev/null 2> /dev/null && exit 7"]).await;
+    assert_eq!(failed.code, 3);
+    assert_eq!(
+        failed.out,
+        "3 of 4: exit 1: ada, grace, margaret\n  (no output)\n1 of 4: exit 7: linus\n  (same output as the 3)\n"
+    );
+    let each = desk.done(&["exec", "cs100/ada", "cs100/linus", "cs100/ada", "--", "hostname"]).await;
+    assert_eq!(each, "1 of 2: exit 0: ada\n  cs100-ada\n1 of 2: exit 0: linus\n  cs100-linus\n");
+}
+
+#[tokio::test]
+async fn programs_get_every_seats_answer_and_its_block() {
+    let desk = proven().await;
+    let said = desk.run(&["exec", "cs100", "--json", "--", "sh", "-c", "echo out; echo err >&2; exit 3"]).await;
+    assert_eq!((said.code, said.err.as_str()), (3, ""));
+    let said = one_object(&said.out);
+    assert_eq!(fields(&said), ["schema", "lab", "command", "ok", "failed", "blocks", "seats"]);
+    assert_eq!((&said["ok"], &said["failed"]), (&json!(0), &json!(4)));
+    assert_eq!(said["blocks"], json!([{"seats": ["ada", "grace", "linus", "margaret"], "code": 3, "error": null}]));
+    let seat = &said["seats"][1];
+    assert_eq!(fields(seat), ["seat", "via", "code", "error", "stdout", "stderr", "cut", "seconds"]);
+    let of = |name: &str| seat[name].clone();
+    assert_eq!(
+        [of("seat"), of("via"), of("stdout"), of("stderr")],
+        ["grace", "ssh", "out\n", "err\n"].map(Value::from)
+    );
+}
+
+#[tokio::test]
+async fn a_command_is_fed_timed_cut_off_and_asked_of_the_agent() {
+    let desk = proven().await;
+    let file = desk.write("names", "bob\neve\n");
+    assert_eq!(
+        desk.done(&["exec", "cs100/ada", "cs100/grace", "--stdin", &file, "--", "wc", "-l"]).await,
+        "2 of 2: exit 0: ada, grace\n  2\n"
+    );
+    let fed = desk.run_with(&["exec", "cs100/ada", "--stdin", "-", "--", "cat"], "a\x1b[31mred\x1b[0m\x07\n").await;
+    assert_eq!((fed.code, fed.out.as_str()), (0, "1 of 1: exit 0: ada\n  ared\n"));
+
+    let late = desk.run(&["exec", "cs100/ada", "--timeout", "1s", "--", "sleep 100000"]).await;
+    assert_eq!((late.code, late.out.as_str()), (3, "1 of 1: no end within 1 s: ada\n"));
+    let much = one_object(&desk.done(&["exec", "cs100/ada", "--json", "--", "head -c 1000000 /dev/zero"]).await);
+    let of = |name: &str| much["seats"][0][name].clone();
+    assert_eq!((of("cut"), of("stdout").as_str().map(str::len)), (json!(true), Some(256 << 10)));
+
+    let agent = desk.run(&["exec", "cs100", "--via", "agent", "--json", "--", "whoami; exit 5"]).await;
+    assert_eq!((agent.code, agent.err.as_str()), (3, ""));
+    let agent = one_object(&agent.out);
+    assert_eq!(agent["blocks"][0]["code"], 5);
+    assert_eq!((&agent["seats"][0]["via"], &agent["seats"][0]["stdout"]), (&json!("agent"), &json!("root\n")));
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_told_before_anything_is() {
+    let desk = proven().await;
+    for (words, code, complaint) in [
+        (&["cs100/eve"][..], 2, "homeroom: cs100 has no seat eve; it has ada, grace, linus, margaret"),
+        (&["cs101"], 1, "homeroom: cs101 has no machines; `homeroom deploy cs101` makes them"),
+        (&["nope"], 2, "homeroom: no lab is called nope; `homeroom get` lists them"),
+        (
+            &["cs100", "--stdin", "names", "--via", "agent"],
+            2,
+            "homeroom: --stdin goes by SSH only; leave --via agent out",
+        ),
+        (&["cs100", "--stdin", "gone"], 1, "homeroom: cannot read gone: No such file or directory"),
+    ] {
+        let words = [&["exec"], words, &["--", "true"]].concat();
+        assert_eq!(desk.run(&words).await.refusal(), (code, complaint), "{words:?}");
+    }
+    desk.done(&["stop", "cs100/linus"]).await;
+    let said = desk.run(&["exec", "cs100", "--", "true"]).await;
+    assert_eq!(said.code, 3);
+    let (folded, odd) = said.out.split_once("1 of 4: ").unwrap();
+    assert_eq!(folded, "3 of 4: exit 0: ada, grace, margaret\n  (no output)\n");
+    assert!(odd.starts_with("cannot connect: through ") && odd.trim_end().ends_with(": linus"), "{odd}");
+}
