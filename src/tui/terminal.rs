@@ -53,7 +53,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static OWNER: OnceLock<ThreadId> = OnceLock::new();
 
 /// What programs inside a shell may have left switched on: mouse reports, pasting, keypad, the other screen.
-const SWITCH_OFF: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1049l";
+/// That is left by its old name: the newer one (1049) also puts the cursor back to where the dashboard began,
+/// over what the shell has written since.
+const SWITCH_OFF: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?47l";
 
 /// Whether the terminal went away for good.
 static GONE: AtomicBool = AtomicBool::new(false);

@@ -17,6 +17,7 @@ mod hand;
 mod kill;
 mod load;
 mod planning;
+mod program;
 mod proxmox;
 mod recordings;
 mod requests;

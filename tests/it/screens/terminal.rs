@@ -2,11 +2,7 @@
 //!
 //! The test binary runs itself inside the pseudo-terminal: `inside` is what runs there.
 
-use std::{
-    io::{Read, Write},
-    sync::mpsc as std_mpsc,
-    time::{Duration, Instant},
-};
+use std::io::Read;
 
 use homeroom::{
     app::{
@@ -15,15 +11,15 @@ use homeroom::{
     },
     tui::{Depth, Glyphs, Look, TuiError, Wires, run},
 };
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{lab, seat, world};
+use crate::support::terminal::Terminal;
 
 const INSIDE: &str = "HOMEROOM_TEST_INSIDE";
 const ITSELF: [&str; 4] = ["screens::terminal::inside", "--exact", "--nocapture", "--test-threads=1"];
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What runs inside: the sample world, and a runtime that answers a refresh as it is told to.
 #[test]
@@ -87,111 +83,21 @@ fn echo() -> Attach {
     Attach { lab: lab("cs101"), seat: seat("teacher"), to, from }
 }
 
-/// The pseudo-terminal and what it shows.
-struct Terminal {
-    master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    output: std_mpsc::Receiver<Vec<u8>>,
-    shown: vt100::Parser,
-    /// Everything written so far.
-    raw: Vec<u8>,
+/// This test binary, playing the program whose runtime answers a refresh so.
+fn started(on_refresh: &str) -> Terminal {
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(ITSELF);
+    started_as(command, on_refresh)
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
-
-impl Terminal {
-    fn start(on_refresh: &str) -> Self {
-        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-        command.args(ITSELF);
-        Self::start_as(command, on_refresh)
-    }
-
-    fn start_as(mut command: CommandBuilder, on_refresh: &str) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        command.env(INSIDE, on_refresh);
-        command.env("TERM", "xterm-256color");
-        command.env("RUST_BACKTRACE", "0");
-        let child = pair.slave.spawn_command(command).unwrap();
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let (send, output) = std_mpsc::channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(n @ 1..) = reader.read(&mut buffer) {
-                if send.send(buffer[..n].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let keys = pair.master.take_writer().unwrap();
-        Self { master: pair.master, keys, child, output, shown: vt100::Parser::new(24, 80, 0), raw: Vec::new() }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    fn resize(&mut self, columns: u16, rows: u16) {
-        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
-        self.shown.screen_mut().set_size(rows, columns);
-    }
-
-    /// Reads until the screen shows the text.
-    fn until(&mut self, wanted: &str) {
-        self.until_so(wanted, |screen| screen.contents().contains(wanted));
-    }
-
-    fn until_so(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(self.shown.screen()) {
-            // The clock goes on writing: what counts is the whole wait.
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(bytes) = self.output.recv_timeout(left) else {
-                panic!("{what:?} never came; shown was:\n{}", self.shown.screen().contents());
-            };
-            self.take_in(&bytes);
-        }
-    }
-
-    fn take_in(&mut self, bytes: &[u8]) {
-        self.shown.process(bytes);
-        self.raw.extend_from_slice(bytes);
-    }
-
-    /// Reads until the second screen was opened so many times.
-    fn until_taken(&mut self, times: usize) {
-        let opened = |raw: &[u8]| raw.windows(8).filter(|window| window == b"\x1b[?1049h").count();
-        while opened(&self.raw) < times {
-            let bytes = self.output.recv_timeout(PATIENCE).expect("it is opened again");
-            self.take_in(&bytes);
-        }
-    }
-
-    /// Reads until the program has ended, and looks whether the terminal is as it was.
-    fn assert_given_back(&mut self) {
-        self.child.wait().unwrap();
-        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
-            self.shown.process(&bytes);
-        }
-        let screen = self.shown.screen();
-        assert!(!screen.alternate_screen(), "still on the second screen");
-        assert!(!screen.bracketed_paste(), "still marks what is pasted");
-        assert!(!screen.hide_cursor(), "the cursor is still hidden");
-        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
-        let modes = format!("{:?}", self.master.get_termios().unwrap().local_flags);
-        assert!(modes.contains("ICANON") && modes.contains("ECHO"), "still raw: {modes}");
-    }
+fn started_as(mut command: CommandBuilder, on_refresh: &str) -> Terminal {
+    command.env(INSIDE, on_refresh);
+    Terminal::start(command, (80, 24))
 }
 
 #[test]
 fn leaving_gives_the_terminal_back() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("cs102");
     assert!(terminal.shown.screen().alternate_screen() && terminal.shown.screen().bracketed_paste());
     terminal.press("q");
@@ -203,7 +109,7 @@ fn leaving_gives_the_terminal_back() {
 
 #[test]
 fn a_signal_gives_the_terminal_back() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("cs102");
     terminal.press("\x12");
     terminal.until("ended: Stopped");
@@ -212,7 +118,7 @@ fn a_signal_gives_the_terminal_back() {
 
 #[test]
 fn a_panic_gives_the_terminal_back_and_is_reported_after_that() {
-    let mut terminal = Terminal::start("panic");
+    let mut terminal = started("panic");
     terminal.until("cs102");
     terminal.press("\x12");
     terminal.until("on purpose");
@@ -221,7 +127,7 @@ fn a_panic_gives_the_terminal_back_and_is_reported_after_that() {
 
 #[test]
 fn a_panic_elsewhere_leaves_the_screen_alone() {
-    let mut terminal = Terminal::start("elsewhere");
+    let mut terminal = started("elsewhere");
     terminal.until("cs102");
     terminal.press("\x12");
     terminal.until("asking every site");
@@ -235,7 +141,7 @@ fn a_panic_elsewhere_leaves_the_screen_alone() {
 
 #[test]
 fn the_screen_follows_the_size_of_the_terminal() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("3 workshops 2");
     terminal.resize(120, 40);
     terminal.until("┤");
@@ -250,7 +156,7 @@ fn the_screen_follows_the_size_of_the_terminal() {
 
 #[test]
 fn a_key_that_comes_with_a_resize_does_not_wait_for_the_next() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("3 workshops 2");
     for size in [(100, 30), (80, 24), (120, 40), (90, 25)] {
         terminal.resize(size.0, size.1);
@@ -263,7 +169,7 @@ fn a_key_that_comes_with_a_resize_does_not_wait_for_the_next() {
 
 #[test]
 fn escape_is_heard_without_another_key() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("cs102");
     terminal.press("j\r");
     terminal.until("student-10");
@@ -282,7 +188,7 @@ fn ctrl_z_goes_back_to_the_shell_and_fg_returns() {
     command.args(["-mc", script]);
     command.arg(std::env::current_exe().unwrap());
     command.args(ITSELF);
-    let mut terminal = Terminal::start_as(command, "idle");
+    let mut terminal = started_as(command, "idle");
     terminal.until("cs102");
     terminal.press("\x1a");
     terminal.until("stopped with 1");
@@ -290,7 +196,7 @@ fn ctrl_z_goes_back_to_the_shell_and_fg_returns() {
     assert!(!screen.alternate_screen() && !screen.bracketed_paste() && !screen.hide_cursor());
     terminal.press("\n");
     terminal.until("3 workshops 2");
-    terminal.until_so("a terminal taken again", |screen| screen.alternate_screen() && screen.hide_cursor());
+    terminal.until_taken_over();
     terminal.press("1");
     terminal.until("pve1");
     terminal.press("q");
@@ -300,7 +206,7 @@ fn ctrl_z_goes_back_to_the_shell_and_fg_returns() {
 
 #[test]
 fn ctrl_z_where_there_is_no_shell_to_go_back_to_changes_nothing() {
-    let mut terminal = Terminal::start("idle");
+    let mut terminal = started("idle");
     terminal.until("cs102");
     terminal.press("\x1a");
     terminal.until_taken(2);
@@ -336,7 +242,7 @@ fn a_terminal_that_hangs_up_ends_it() {
 
 #[test]
 fn a_shell_has_the_whole_terminal_byte_for_byte() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("cs102");
     terminal.press("j\rs");
     terminal.until("hello");
@@ -363,7 +269,7 @@ fn a_shell_has_the_whole_terminal_byte_for_byte() {
 
 #[test]
 fn a_shell_that_hangs_can_be_left() {
-    let mut terminal = Terminal::start("stop");
+    let mut terminal = started("stop");
     terminal.until("cs102");
     terminal.press("j\rs");
     terminal.until("hello");

@@ -4,3 +4,4 @@ pub mod big;
 pub mod child;
 pub mod lab;
 pub mod seen;
+pub mod terminal;

@@ -1,0 +1,5 @@
+//! The whole program in a pseudo-terminal: the real binary, typed at, watched and left in every way.
+
+mod demo;
+mod ends;
+mod tour;
