@@ -121,10 +121,16 @@ pub async fn shell(home: &Homeroom, what: &str) -> Result<Exit, CliError> {
             "a shell needs a terminal; for one command: homeroom ssh {lab}/{seat} -- COMMAND"
         )));
     }
-    let attach = runtime::attach(home, lab, seat).await?;
-    match tui::borrow(attach).await.map_err(|error| CliError::Usage(error.to_string()))? {
-        Ok(code) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),
-        Err(why) => {
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let attach = tokio::select! {
+        attach = runtime::attach(home, lab, seat) => attach?,
+        () = stop.cancelled() => return Ok(Exit::Interrupted),
+    };
+    match tui::borrow(attach, &stop).await.map_err(|error| CliError::Usage(error.to_string()))? {
+        None => Ok(Exit::Interrupted),
+        Some(Ok(code)) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),
+        Some(Err(why)) => {
             eprintln!("homeroom: the connection was lost: {why}");
             Ok(Exit::Failed)
         }

@@ -10,19 +10,26 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{keyboard::Keyboard, terminal::TuiError};
+use super::{
+    keyboard::Keyboard,
+    terminal::{Raw, TuiError},
+};
 use crate::{
     app::attach::{Attach, FromShell, ShellEnd, ToShell},
     domain::Clean,
 };
 
 /// A shell in the terminal one is in, without a dashboard around it: raw while it lasts, as it was afterwards.
-pub async fn borrow(attach: Attach) -> Result<ShellEnd, TuiError> {
-    crossterm::terminal::enable_raw_mode().map_err(TuiError::io("make it raw"))?;
-    let end = passthrough(attach).await;
-    crossterm::terminal::disable_raw_mode().map_err(TuiError::io("give it back"))?;
-    Ok(end)
+/// Nothing is told of its end when `stop` came first.
+pub async fn borrow(attach: Attach, stop: &CancellationToken) -> Result<Option<ShellEnd>, TuiError> {
+    let _raw = Raw::take()?;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(None),
+        end = passthrough(attach) => Ok(Some(end)),
+    }
 }
 
 /// Runs the shell until it ends, the connection breaks, or `Enter ~ .` is typed.

@@ -49,6 +49,8 @@ impl TuiError {
 
 /// Whether the terminal is in our hands.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether it is in our hands for a shell that no dashboard is around.
+static RAW: AtomicBool = AtomicBool::new(false);
 /// The thread that draws.
 static OWNER: OnceLock<ThreadId> = OnceLock::new();
 
@@ -152,6 +154,25 @@ impl Drop for Screen {
     }
 }
 
+/// The terminal for a shell without a dashboard: every byte goes through, until dropped.
+pub struct Raw;
+
+impl Raw {
+    /// Takes it. Call it on the thread that waits for the shell, as with [`Screen::take`].
+    pub fn take() -> Result<Self, TuiError> {
+        hook();
+        RAW.store(true, Ordering::SeqCst);
+        enable_raw_mode().map_err(TuiError::io("make it raw"))?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
 /// A terminal on which nothing is drawn yet.
 fn blank() -> Result<Terminal<CrosstermBackend<Out>>, TuiError> {
     let backend = CrosstermBackend::new(Out(BufWriter::with_capacity(1 << 16, io::stdout())));
@@ -172,6 +193,11 @@ pub fn restore() {
 }
 
 fn give_back() -> io::Result<()> {
+    if RAW.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let reset = out.write_all(SWITCH_OFF).and_then(|()| execute!(out, ResetColor, Show));
+        return reset.and(disable_raw_mode());
+    }
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return Ok(());
     }
@@ -191,7 +217,7 @@ fn hook() {
             if std::thread::current().id() == owner {
                 restore();
             }
-            if TAKEN.load(Ordering::SeqCst) {
+            if TAKEN.load(Ordering::SeqCst) || RAW.load(Ordering::SeqCst) {
                 tracing::error!("{panic}");
             } else {
                 report(panic);

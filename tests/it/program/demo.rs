@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use portable_pty::CommandBuilder;
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::terminal::Terminal;
@@ -32,11 +31,6 @@ impl Demo {
         command.env("LANG", "C.UTF-8");
         command.cwd(folder.path().join("home"));
         Self { terminal: Terminal::start(command, size), folder }
-    }
-
-    pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.terminal.pid().cast_signed()).unwrap();
-        kill_process(pid, signal).unwrap();
     }
 
     /// Waits for the end; its exit code. The terminal is as it was, and nothing is left on the disk.

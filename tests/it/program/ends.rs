@@ -17,7 +17,7 @@ fn started() -> Demo {
 fn signals_end_it_properly() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let mut demo = started();
-        demo.signal(signal);
+        demo.terminal.signal(signal);
         assert_eq!(demo.assert_as_before(), 130, "{signal:?}");
     }
 }
@@ -31,7 +31,7 @@ fn a_signal_in_a_shell_ends_both() {
     // A program inside switched things on and does not get to switch them off.
     demo.terminal.press("watch hostname\r");
     demo.terminal.until("Every 2.0s");
-    demo.signal(Signal::TERM);
+    demo.terminal.signal(Signal::TERM);
     assert_eq!(demo.assert_gone_without_a_trace(), 130);
 }
 

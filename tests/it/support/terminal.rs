@@ -7,6 +7,7 @@ use std::{
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Wall time after which what is waited for will not come any more.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,8 +55,10 @@ impl Terminal {
         Self { master: pair.master, keys, child, output, shown, raw: Vec::new(), modes }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.process_id().unwrap()
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.process_id().unwrap().cast_signed();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
     pub fn press(&mut self, keys: impl AsRef<[u8]>) {
