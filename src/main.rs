@@ -29,6 +29,9 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
+    if args.global.detached {
+        cli::detach::begin_session()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -43,6 +43,9 @@ pub struct Global {
     /// Tell more: debug lines of runs too
     #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub verbose: bool,
+    /// Started by `--detach`.
+    #[arg(long, hide = true)]
+    pub detached: bool,
 }
 
 /// What to say yes to beyond creating and updating.
@@ -105,6 +108,9 @@ pub enum Command {
         yes: bool,
         #[command(flatten)]
         allow: Allow,
+        /// Answer as soon as the run is under way; it goes on by itself
+        #[arg(long, requires = "yes")]
+        detach: bool,
     },
     /// Remove a lab's machines, or some seats'
     Destroy {
@@ -117,8 +123,23 @@ pub enum Command {
         /// On a production site: the lab's name again
         #[arg(long, value_name = "LAB")]
         confirm: Option<String>,
+        /// Answer as soon as the run is under way; it goes on by itself
+        #[arg(long, requires = "yes")]
+        detach: bool,
     },
-    /// Wind a run down; the next deploy goes on from there
+    /// Go on with a run that was broken off or interrupted
+    Resume {
+        /// A run's number, or a lab for its newest
+        #[arg(value_name = "RUN|LAB")]
+        what: Option<String>,
+        /// The run's number
+        #[arg(long, value_name = "N", value_parser = run_number, conflicts_with = "what")]
+        run: Option<i64>,
+        /// Answer as soon as the run is under way; it goes on by itself
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Give a run up: it is wound down; the next deploy plans anew
     Cancel {
         /// The run's number
         #[arg(value_parser = run_number)]
@@ -254,6 +275,16 @@ pub enum RunsCommand {
         #[arg(value_parser = run_number)]
         run: i64,
     },
+}
+
+impl Command {
+    /// Whether it is to be carried out by a process of its own.
+    pub fn detaches(&self) -> bool {
+        matches!(
+            self,
+            Self::Deploy { detach: true, .. } | Self::Destroy { detach: true, .. } | Self::Resume { detach: true, .. }
+        )
+    }
 }
 
 /// How `get` prints.

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod detach;
 pub mod exit;
 pub mod output;
 mod signals;
@@ -15,7 +16,8 @@ pub use signals::Stopper;
 use self::{
     args::RunsCommand,
     commands::{
-        Context, check, definitions, deploy, destroy, doctor, exec, inventory, logs, plan, roster, runs, ssh, status,
+        Context, check, definitions, deploy, destroy, doctor, exec, inventory, logs, plan, resume, roster, runs, ssh,
+        status,
     },
     output::Output,
 };
@@ -59,8 +61,11 @@ pub async fn run(
     if let Command::Doctor { place, trust, yes } = command {
         return examine(global, settings, out, place, trust, yes, hide).await;
     }
+    if command.detaches() && !global.detached {
+        return detach::start_again().await;
+    }
     let home = Arc::new(wire::homeroom(settings, Access::Full, hide).await?);
-    let context = Context { home, out, verbose: global.verbose, site: global.site.clone() };
+    let context = Context { home, out, verbose: global.verbose, detached: global.detached, site: global.site.clone() };
     dispatch(&context, settings, command).await
 }
 
@@ -96,8 +101,9 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Edit { lab } => definitions::edit(context, settings, &lab).await,
         Command::Delete { lab } => definitions::delete(context, &lab).await,
         Command::Plan { lab, detailed_exitcode } => plan::plan(context, &lab, detailed_exitcode).await,
-        Command::Deploy { lab, yes, allow } => deploy::deploy(context, &lab, yes, allow).await,
-        Command::Destroy { what, yes, confirm } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
+        Command::Deploy { lab, yes, allow, .. } => deploy::deploy(context, &lab, yes, allow).await,
+        Command::Destroy { what, yes, confirm, .. } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
+        Command::Resume { what, run, .. } => resume::resume(context, what.as_deref(), run).await,
         Command::Cancel { run } => runs::cancel(context, run).await,
         Command::Status { lab } => status::status(context, lab.as_deref()).await,
         Command::Check { what } => check::deed(context, &what, Deed::Check).await,

@@ -116,6 +116,11 @@ impl Progress {
 pub fn fold(progress: &mut Progress, event: &Event) {
     match (&event.change, &progress.run) {
         (_, Some(run)) if event.run < run.id || (event.run == run.id && event.seq <= run.seq) => return,
+        // It was broken off, and goes on.
+        (Change::RunStarted { owner, .. }, Some(run)) if run.id == event.run => {
+            let again = RunProgress { state: RunState::Running, owner: owner.clone(), ended_at: None, ..run.clone() };
+            progress.run = Some(again);
+        }
         (Change::RunStarted { kind, owner, .. }, _) => {
             progress.run = Some(RunProgress {
                 id: event.run,

@@ -105,7 +105,10 @@ impl Timing {
                 return;
             }
             // It was broken off, and goes on.
-            Change::RunStarted { .. } => return,
+            Change::RunStarted { .. } => {
+                (self.state, self.took) = (RunState::Running, None);
+                return;
+            }
             _ => {}
         }
         let Some(seat) = &event.seat else { return };

@@ -100,6 +100,9 @@ pub trait Store: Send + Sync {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<RunId, StoreError>;
+    /// A run that was broken off or interrupted is under way again, carried out by `owner`; a wish to cancel it is
+    /// forgotten.
+    async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError>;
     /// Commits events, and with them the changed seats and those gone, in one durable transaction.
     /// A `RunEnded` among them ends the run's row too.
     async fn append(&self, events: &[Event], changed: &[SeatProgress], gone: &[SeatName]) -> Result<(), StoreError>;

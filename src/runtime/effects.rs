@@ -59,7 +59,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             begun(shared, lab, outcome).await;
         }
         Effect::CancelRun { lab, run } => {
-            if let Err(error) = home.store.request_cancel(run).await {
+            if let Err(error) = crate::service::runs::cancel(home, run).await {
                 let text = Clean::new(format!("{lab}: run {run} was not cancelled: {error}"));
                 shared.say(Action::Notice { level: Level::Error, text }).await;
             }

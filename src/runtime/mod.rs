@@ -95,7 +95,7 @@ impl Shared {
 
     /// Keeps a run begun here until it has ended.
     fn keep(self: &Arc<Self>, handle: RunHandle) {
-        let RunHandle { run, lab, stop, ended } = handle;
+        let RunHandle { run, lab, stop, ended, .. } = handle;
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run, OwnRun { lab, stop });
         let shared = self.clone();
         tokio::spawn(async move {

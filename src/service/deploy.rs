@@ -68,7 +68,7 @@ fn deeds(plan: &Plan) -> Vec<(&SeatName, Verb, &[FieldChange])> {
 }
 
 /// Which machines need which flag.
-fn needs_a_yes(lab: &LabName, refused: &[&SeatPlan]) -> String {
+pub(super) fn needs_a_yes(lab: &LabName, refused: &[&SeatPlan]) -> String {
     let mut lines = vec![format!("nothing was done to {lab}, because this would go beyond creating and updating:")];
     for (verb, flag) in
         [(Verb::Restart, "--allow-restart"), (Verb::Replace, "--allow-replace"), (Verb::Remove, "--allow-remove")]

@@ -14,6 +14,7 @@ mod logins;
 pub mod plan;
 pub mod roster;
 pub mod run;
+pub mod runs;
 pub mod shell;
 pub mod site;
 pub mod status;

@@ -26,6 +26,8 @@ use crate::{
 pub struct RunHandle {
     pub run: RunId,
     pub lab: LabName,
+    /// The store's position before the first event of this part of the run.
+    pub after: i64,
     /// Winds the run down between effects; it stays resumable.
     pub stop: CancellationToken,
     pub ended: JoinHandle<Result<RunState, JournalLost>>,
@@ -33,6 +35,14 @@ pub struct RunHandle {
 
 /// How often a run looks whether another process asked it to stop: wall time.
 const CANCEL_POLL: Duration = Duration::from_millis(250);
+
+/// Which run a plan is carried out as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum As {
+    New,
+    /// One that was broken off goes on.
+    Again(RunId),
+}
 
 /// Writes a run down and sets it going. The lab's lock is held until it has ended.
 ///
@@ -43,6 +53,18 @@ pub async fn begin(
     plan: Plan,
     lock: Box<dyn LabLock>,
     spares: Vec<Vmid>,
+) -> Result<RunHandle, ServiceError> {
+    begin_as(home, site, plan, lock, spares, As::New).await
+}
+
+/// The same, as a new run or as one that goes on.
+pub async fn begin_as(
+    home: &Arc<Homeroom>,
+    site: &Arc<Site>,
+    plan: Plan,
+    lock: Box<dyn LabLock>,
+    spares: Vec<Vmid>,
+    which: As,
 ) -> Result<RunHandle, ServiceError> {
     let configured = plan.seats.iter().filter(|seat| seat.steps.contains(&StepName::Configure));
     let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
@@ -56,11 +78,18 @@ pub async fn begin(
         know_teacher(home, &plan.lab, &logins).await?;
     }
     let agent = agent_for(site, plan.rollcall.via);
-    let run = home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?;
-    let (progress, _) = home.store.progress(&plan.lab).await?;
+    let run = match which {
+        As::New => home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?,
+        As::Again(run) => {
+            home.store.resume_run(run, &home.owner).await?;
+            run
+        }
+    };
+    let (progress, after) = home.store.progress(&plan.lab).await?;
     let (recorder, writer) = Recorder::start(home.store.clone(), home.clock.clone(), run, progress);
     let started = Change::RunStarted { kind: plan.kind, site: plan.site.clone(), owner: Clean::new(&home.owner) };
-    let words = format!("{} of {} begins", plan.kind.as_str(), plan.lab);
+    let verb = if which == As::New { "begins" } else { "goes on" };
+    let words = format!("{} of {} {verb}", plan.kind.as_str(), plan.lab);
     recorder
         .write(Entry::run(Level::Info, words, started))
         .await
@@ -82,7 +111,7 @@ pub async fn begin(
     let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
     let lab = work.plan.lab.clone();
     let ended = tokio::spawn(work.carry_out(parts));
-    Ok(RunHandle { run, lab, stop, ended })
+    Ok(RunHandle { run, lab, after, stop, ended })
 }
 
 /// Where the way to the seats is the teacher's machine: as it was proven before, until this run proves it anew.
@@ -157,9 +186,10 @@ impl Work {
         let Self { store, lock, plan, recorder, stop, writer } = self;
         let run = recorder.run();
         let clock = parts.clock.clone();
-        let watch = tokio::spawn(watch_for_cancel(store.clone(), run, stop.clone()));
+        let given_up = CancellationToken::new();
+        let watch = tokio::spawn(watch_for_cancel(store.clone(), run, stop.clone(), given_up.clone()));
         let site = Arc::new(class::Site::new(parts));
-        let state = carry_out_plan(&plan, site.clone(), recorder, stop).await;
+        let state = carry_out_plan(&plan, site.clone(), recorder, stop, given_up).await;
         // Worth keeping, and no harm where it cannot be kept.
         if let Err(error) = store.learn(&plan.site, &site.learned(), clock.now()).await {
             tracing::warn!(%error, "what was learned is not kept");
@@ -174,7 +204,7 @@ impl Work {
 }
 
 /// Another process cancels a run through the store.
-async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, stop: CancellationToken) {
+async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, stop: CancellationToken, given_up: CancellationToken) {
     let mut seen = None;
     loop {
         tokio::time::sleep(CANCEL_POLL).await;
@@ -184,6 +214,7 @@ async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, stop: CancellationT
         }
         seen = version;
         if store.cancel_requested(run).await.unwrap_or(false) {
+            given_up.cancel();
             stop.cancel();
             return;
         }

@@ -200,6 +200,10 @@ impl Store for SqliteStore {
         self.write(write).await.map(RunId)
     }
 
+    async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError> {
+        self.write(Write::ResumeRun { run, owner: owner.to_owned() }).await.map(drop)
+    }
+
     async fn append(&self, events: &[Event], changed: &[SeatProgress], gone: &[SeatName]) -> Result<(), StoreError> {
         if events.is_empty() && changed.is_empty() && gone.is_empty() {
             return Ok(());

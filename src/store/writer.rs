@@ -26,6 +26,7 @@ pub(super) enum Write {
     PutDefinition { definition: Box<Definition>, at: Timestamp },
     DeleteDefinition { lab: LabName },
     BeginRun { lab: LabName, kind: RunKind, owner: String, plan: Box<Plan>, at: Timestamp },
+    ResumeRun { run: RunId, owner: String },
     Append { events: Vec<Event>, changed: Vec<SeatProgress>, gone: Vec<SeatName> },
     RequestCancel { run: RunId },
     Learn { site: SiteName, limits: Vec<(String, f64)>, at: Timestamp },
@@ -38,6 +39,7 @@ impl Write {
             Self::PutDefinition { .. } => "storing a definition",
             Self::DeleteDefinition { .. } => "deleting a definition",
             Self::BeginRun { .. } => "beginning a run",
+            Self::ResumeRun { .. } => "going on with a run",
             Self::Append { .. } => "writing events",
             Self::RequestCancel { .. } => "asking a run to stop",
             Self::Learn { .. } => "keeping what was learned",
@@ -146,6 +148,18 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
         .fetch_one(conn)
         .await
         .map_err(failed),
+        Write::ResumeRun { run, owner } => {
+            let done = sqlx::query(
+                "UPDATE runs SET state = $2, owner = $3, ended_at = NULL, cancel_requested = 0 WHERE id = $1",
+            )
+            .bind(run.0)
+            .bind(RunState::Running.as_str())
+            .bind(owner.clone())
+            .execute(conn)
+            .await
+            .map_err(failed)?;
+            if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(0) }
+        }
         Write::Append { events, changed, gone } => append(conn, events, changed, gone).await.map(|()| 0),
         Write::RequestCancel { run } => {
             let done = sqlx::query("UPDATE runs SET cancel_requested = 1 WHERE id = $1")

@@ -3,6 +3,7 @@
 pub mod desk;
 
 mod definitions;
+mod detach;
 mod exec;
 mod help;
 mod pipes;

@@ -8,6 +8,7 @@ use super::{Context, logs, plan};
 use crate::{
     cli::{
         args::Allow,
+        detach,
         exit::{CliError, Exit},
         signals::Stopper,
     },
@@ -40,9 +41,46 @@ pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> R
         remove: allow.allow_remove,
         fix_drift: allow.fix_drift,
     };
-    match begin(&context.home, &lab, &Request { consent, ..Request::default() }).await? {
+    let asked = begin(&context.home, &lab, &Request { consent, ..Request::default() }).await?;
+    outcome(context, asked, RunKind::Deploy).await
+}
+
+/// What asking for a run came to: told, and the run watched to its end.
+pub async fn outcome(context: &Context, outcome: Outcome, kind: RunKind) -> Result<Exit, CliError> {
+    match outcome {
         Outcome::NothingToDo(plan) => Ok(nothing_to_do(context, &plan)),
-        Outcome::Begun(run) => watch(context, run, RunKind::Deploy).await,
+        Outcome::Begun(run) if context.detached => carry_on(context, run).await,
+        Outcome::Begun(run) => watch(context, run, kind).await,
+    }
+}
+
+/// Says which run it is, lets go of whoever waits, and carries it out in silence. Signals are those of `watch`.
+async fn carry_on(context: &Context, handle: RunHandle) -> Result<Exit, CliError> {
+    let RunHandle { run, lab, stop, mut ended, .. } = handle;
+    let mut stopper = Stopper::new()?;
+    if context.out.json {
+        context.out.object(json!({"run": run, "lab": lab, "process": std::process::id()}));
+    } else {
+        context
+            .out
+            .line(format!("run {run} of {lab} goes on by itself; `homeroom logs --run {run} --follow` shows it"));
+    }
+    detach::let_go()?;
+    loop {
+        tokio::select! {
+            () = stopper.pressed() => {
+                if stop.is_cancelled() {
+                    return Ok(Exit::Interrupted);
+                }
+                stop.cancel();
+            }
+            result = &mut ended => {
+                return Ok(match result {
+                    Ok(Ok(state)) => state.into(),
+                    _ => Exit::Failed,
+                });
+            }
+        }
     }
 }
 
@@ -61,9 +99,9 @@ pub fn nothing_to_do(context: &Context, plan: &Plan) -> Exit {
 
 /// Prints a run's lines until it has ended. The first interrupt winds it down, the second ends the program.
 pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Result<Exit, CliError> {
-    let RunHandle { run, lab, stop, mut ended } = handle;
+    let RunHandle { run, lab, after, stop, mut ended } = handle;
     let began = context.home.clock.monotonic();
-    let filter = EventFilter { run: Some(run), ..EventFilter::default() };
+    let filter = EventFilter { run: Some(run), after: Some(after), ..EventFilter::default() };
     let mut events = follow(context.home.store.clone(), filter);
     let mut stopper = Stopper::new()?;
     let mut told_the_end = false;

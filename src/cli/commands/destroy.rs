@@ -1,17 +1,10 @@
 //! `destroy`: what would go, and then, confirmed, its going.
 
-use super::{
-    Context,
-    deploy::{nothing_to_do, watch},
-    plan,
-};
+use super::{Context, deploy::outcome, plan};
 use crate::{
     cli::exit::{CliError, Exit},
     domain::event::RunKind,
-    service::{
-        deploy::Outcome,
-        destroy::{Confirmation, destroy as begin, plan_destroy},
-    },
+    service::destroy::{Confirmation, destroy as begin, plan_destroy},
 };
 
 pub async fn destroy(context: &Context, what: &[String], yes: bool, confirm: Option<&str>) -> Result<Exit, CliError> {
@@ -26,8 +19,6 @@ pub async fn destroy(context: &Context, what: &[String], yes: bool, confirm: Opt
         return Ok(Exit::Refused);
     }
     let confirmation = Confirmation { named: confirm.map(str::to_owned) };
-    match begin(&context.home, &lab, &seats, &confirmation).await? {
-        Outcome::NothingToDo(plan) => Ok(nothing_to_do(context, &plan)),
-        Outcome::Begun(run) => watch(context, run, RunKind::Destroy).await,
-    }
+    let asked = begin(&context.home, &lab, &seats, &confirmation).await?;
+    outcome(context, asked, RunKind::Destroy).await
 }

@@ -11,8 +11,12 @@ use crate::{
         output::time,
         signals::Stopper,
     },
-    domain::{Change, Event, Level, RunId, SeatName, event::RunState},
-    service::{EventFilter, follow::follow},
+    domain::{Change, Event, Level, RunId, SeatName},
+    service::{
+        EventFilter,
+        follow::follow,
+        runs::{Standing, standing},
+    },
 };
 
 /// Which lines are asked for.
@@ -89,7 +93,7 @@ async fn follow_lines(
                     return Ok(Exit::Done);
                 }
                 if is_over {
-                    context.out.nothing("nobody carries this run out any more; `homeroom deploy` goes on from there");
+                    context.out.nothing("nobody carries this run out any more; `homeroom resume` goes on from there");
                     return Ok(Exit::Done);
                 }
                 // One more round, for lines that are on their way.
@@ -103,7 +107,11 @@ async fn follow_lines(
         if is_wanted(&event) && !show(context, &event) {
             return Ok(Exit::Done);
         }
-        if matches!(event.change, Change::RunEnded { .. }) && run == Some(event.run) {
+        // One that was interrupted may have gone on since.
+        if matches!(event.change, Change::RunEnded { .. })
+            && run == Some(event.run)
+            && !is_alive(context, event.run).await?
+        {
             return Ok(Exit::Done);
         }
     }
@@ -112,7 +120,7 @@ async fn follow_lines(
 /// Whether a process works on the run.
 async fn is_alive(context: &Context, run: RunId) -> Result<bool, CliError> {
     let (row, _) = context.home.store.run(run).await?;
-    Ok(row.state == RunState::Running && context.home.store.lab_holder(&row.lab).await?.is_some())
+    Ok(standing(&context.home, &row).await? == Standing::UnderWay)
 }
 
 /// Prints one event. False when nobody reads any more.

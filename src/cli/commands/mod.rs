@@ -9,6 +9,7 @@ pub mod exec;
 pub mod inventory;
 pub mod logs;
 pub mod plan;
+pub mod resume;
 pub mod roster;
 pub mod runs;
 pub mod ssh;
@@ -27,6 +28,8 @@ pub struct Context {
     pub home: Arc<Homeroom>,
     pub out: Output,
     pub verbose: bool,
+    /// Nobody waits for the end of a run: this process carries it out apart from every terminal.
+    pub detached: bool,
     /// `--site`: nothing else is looked at.
     pub site: Option<SiteName>,
 }

@@ -10,8 +10,11 @@ use crate::{
         exit::{CliError, Exit},
         output::{local_time, time},
     },
-    domain::{Progress, RunId, event::RunState, progress::fold, timing::Timing},
-    service::{EventFilter, RunRow, ServiceError},
+    domain::{Progress, RunId, progress::fold, timing::Timing},
+    service::{
+        EventFilter, RunRow,
+        runs::{Cancelled, cancel as give_up, standing},
+    },
 };
 
 /// Runs listed at most.
@@ -26,12 +29,12 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
     let mut values = Vec::new();
     for run in &runs {
         let state = state_of(context, run).await?;
-        values.push(run_json(run, &state));
+        values.push(run_json(run, state));
         rows.push([
             run.id.to_string(),
             run.lab.to_string(),
             run.kind.as_str().to_owned(),
-            state,
+            state.to_owned(),
             local_time(run.started_at),
             took(run).map(|t| format!("{} s", t.as_secs())).unwrap_or_default(),
             run.owner.clone(),
@@ -47,12 +50,9 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// `running` is said only of a run whose process is alive; one that was broken off goes on with the next deploy.
-async fn state_of(context: &Context, run: &RunRow) -> Result<String, CliError> {
-    if run.state != RunState::Running || context.home.store.lab_holder(&run.lab).await?.is_some() {
-        return Ok(run.state.as_str().to_owned());
-    }
-    Ok("interrupted".to_owned())
+/// `running` is said only of a run whose process is alive.
+async fn state_of(context: &Context, run: &RunRow) -> Result<&'static str, CliError> {
+    Ok(standing(&context.home, run).await?.as_str())
 }
 
 fn took(run: &RunRow) -> Option<Duration> {
@@ -79,7 +79,7 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     let held_up_by = Timing::of(&events, Some(&planned)).and_then(|timing| timing.held_up_by(1.0));
     let state = state_of(context, &row).await?;
     if context.out.json {
-        let mut value = run_json(&row, &state);
+        let mut value = run_json(&row, state);
         value["held_up_by"] = json!(held_up_by);
         value["plan"] = plan::to_json(&planned);
         value["machines"] = progress
@@ -118,23 +118,20 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// `cancel RUN`: whichever process carries it out winds it down.
+/// `cancel RUN`: whichever process carries it out winds it down; one that nobody carries out is over at once.
 pub async fn cancel(context: &Context, run: i64) -> Result<Exit, CliError> {
     let run = RunId(run);
-    let (row, _) = context.home.store.run(run).await?;
-    let holder = context.home.store.lab_holder(&row.lab).await?;
-    if row.state != RunState::Running || holder.is_none() {
-        return Err(
-            ServiceError::Refused(format!("run {run} is not under way ({})", state_of(context, &row).await?)).into()
-        );
-    }
-    context.home.store.request_cancel(run).await?;
+    let came_to = give_up(&context.home, run).await?;
     if context.out.json {
-        context.out.object(json!({ "cancelling": run }));
-    } else {
-        context.out.line(format!(
-            "run {run} finishes what is in flight and stops; `homeroom logs --run {run} --follow` shows it"
-        ));
+        let state = if came_to == Cancelled::GivenUp { "cancelled" } else { "running" };
+        context.out.object(json!({ "cancelling": run, "state": state }));
+        return Ok(Exit::Done);
     }
+    context.out.line(match came_to {
+        Cancelled::WindingDown => {
+            format!("run {run} finishes what is in flight and stops; `homeroom logs --run {run} --follow` shows it")
+        }
+        Cancelled::GivenUp => format!("run {run} is given up; the next deploy plans anew"),
+    });
     Ok(Exit::Done)
 }

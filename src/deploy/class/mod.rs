@@ -46,7 +46,8 @@ use crate::domain::{
 
 /// Carries out a plan for a class and says how the run ended. Everything on the way is in the journal.
 ///
-/// `stop` winds it down: effects in flight are finished, nothing new is begun, and the next deploy goes on.
+/// `stop` winds it down: effects in flight are finished, nothing new is begun, and the next deploy goes on. Where
+/// `given_up` says so too, the run is over for good.
 ///
 /// # Errors
 /// When the journal cannot be written: nothing more is done then.
@@ -55,6 +56,7 @@ pub async fn carry_out_plan(
     site: Arc<Site>,
     recorder: Recorder,
     stop: CancellationToken,
+    given_up: CancellationToken,
 ) -> Result<RunState, JournalLost> {
     let before = recorder.progress();
     announce(plan, &recorder).await?;
@@ -104,7 +106,11 @@ pub async fn carry_out_plan(
         recorder.write(Entry::run(Level::Error, words, ended)).await?;
         return Err(lost);
     }
-    let state = run_state(plan, &ends, &recorder, stop.is_cancelled());
+    let stopped = stop.is_cancelled().then_some(match given_up.is_cancelled() {
+        true => RunState::Cancelled,
+        false => RunState::Interrupted,
+    });
+    let state = run_state(plan, &ends, &recorder, stopped);
     let (level, words) = closing_words(plan, &recorder, state);
     recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;
     Ok(state)
@@ -162,13 +168,13 @@ async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
     Ok(())
 }
 
-/// How the run as a whole ended.
-fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: bool) -> RunState {
+/// How the run as a whole ended; `stopped`: what it is called where it was kept from its end.
+fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Option<RunState>) -> RunState {
     let progress = recorder.progress();
     let a_seat_failed =
         plan.seats.iter().any(|seat| progress.seat(&seat.seat).is_some_and(|row| row.state == MachineState::Failed));
-    if ends.contains(&Ended::Interrupted) && stopped {
-        RunState::Interrupted
+    if let Some(stopped) = stopped.filter(|_| ends.contains(&Ended::Interrupted)) {
+        stopped
     } else if a_seat_failed || plan.count(Verb::Leave) > 0 || ends.iter().any(|end| *end != Ended::Well) {
         RunState::Failed
     } else {
@@ -201,6 +207,10 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
         (RunState::Interrupted, true) => (Level::Warning, "stopped on request; the next deploy goes on".to_owned()),
         (RunState::Interrupted, false) => {
             (Level::Warning, format!("stopped on request, {words} so far; the next deploy goes on"))
+        }
+        (RunState::Cancelled, true) => (Level::Warning, "cancelled; the next deploy plans anew".to_owned()),
+        (RunState::Cancelled, false) => {
+            (Level::Warning, format!("cancelled, {words} so far; the next deploy plans anew"))
         }
         (_, true) => (Level::Error, "ended early".to_owned()),
         (_, false) => (Level::Error, words),

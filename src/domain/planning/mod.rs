@@ -32,6 +32,7 @@ pub use deed::{Deed, plan_deed};
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
+pub use standing::DRIFT;
 pub use steps::{Target, roll_call};
 
 use super::{

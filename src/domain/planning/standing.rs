@@ -35,6 +35,9 @@ pub(super) struct Home {
     pub vmid: Vmid,
 }
 
+/// How the reason begins where a machine is put right that somebody else changed.
+pub const DRIFT: &str = "changed by someone else: ";
+
 /// Whether the machine read under a seat's number carries the seat's mark.
 pub(super) fn is_ours(input: &PlanInput<'_>, row: &SeatProgress, facts: &GuestFacts) -> bool {
     matches!(&facts.ownership, Ownership::Ours(mark) if mark.lab == input.progress.lab && mark.seat == row.seat)
@@ -185,7 +188,7 @@ fn of_ours(
     if act {
         let configure = changes.iter().any(|change| change.field != "disk");
         let stop = running && changes.iter().any(|change| needs_stop(&change.field));
-        let why = format!("{}{}", if drift { "changed by someone else: " } else { "" }, fields(&changes));
+        let why = format!("{}{}", if drift { DRIFT } else { "" }, fields(&changes));
         let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
         if !stop {
             return settled(Verb::Update, changes, target, why);

@@ -72,14 +72,16 @@ async fn a_run_is_held_followed_and_cancelled_from_other_processes() {
 
     assert_eq!(desk.json(&["cancel", "2", "--json"]).await["cancelling"], 2);
     let summary = last(lines).await;
-    let state = summary["summary"]["state"].as_str().unwrap();
-    assert!(matches!(state, "interrupted" | "cancelled"), "{state}");
+    assert_eq!(summary["summary"]["state"], "cancelled");
     assert_eq!(ended(deploy).await, (130, String::new()));
     assert!(last(followed).await["message"].is_string());
     assert_eq!(ended(follower).await, (0, String::new()));
 
     let over = desk.run(&["cancel", "2"]).await;
-    assert_eq!(over.refusal(), (4, format!("homeroom: refused: run 2 is not under way ({state})").as_str()));
+    assert_eq!(over.refusal(), (4, "homeroom: refused: run 2 is not under way (cancelled)"));
+    let given_up = desk.run(&["resume", "2"]).await;
+    let complaint = "homeroom: refused: run 2 is over (cancelled); `homeroom deploy cs101` plans anew";
+    assert_eq!(given_up.refusal(), (4, complaint));
     let done = desk.done(&["deploy", "cs101", "--yes", "--json"]).await;
     let summary = object(done.lines().last().unwrap());
     assert_eq!((&summary["summary"]["state"], &summary["summary"]["ready"]), (&"done".into(), &11.into()));
@@ -91,7 +93,7 @@ async fn an_interrupt_winds_a_run_down_and_a_second_one_ends_it() {
     let (deploy, mut lines) = begin(&desk, &["deploy", "cs101", "--yes", "--json"]).await;
     lines.next_line().await.unwrap();
     interrupt(&deploy);
-    assert!(matches!(last(lines).await["summary"]["state"].as_str(), Some("interrupted" | "cancelled")));
+    assert_eq!(last(lines).await["summary"]["state"], "interrupted");
     let (code, complaint) = ended(deploy).await;
     assert_eq!((code, complaint.as_str()), (130, "finishing what is in flight, then stopping; once more stops now\n"));
 
@@ -111,13 +113,14 @@ async fn a_run_whose_process_died_is_called_interrupted_and_following_it_ends() 
     assert_eq!(runs["runs"][0]["state"], "interrupted");
     let followed = desk.run(&["logs", "--follow", "--run", "2"]).await;
     assert_eq!(followed.code, 0);
-    assert_eq!(followed.err, "nobody carries this run out any more; `homeroom deploy` goes on from there\n");
-    let over = desk.run(&["cancel", "2"]).await;
-    assert_eq!(over.refusal(), (4, "homeroom: refused: run 2 is not under way (interrupted)"));
+    assert_eq!(followed.err, "nobody carries this run out any more; `homeroom resume` goes on from there\n");
+    let given_up = desk.json(&["cancel", "2", "--json"]).await;
+    assert_eq!((&given_up["cancelling"], &given_up["state"]), (&2.into(), &"cancelled".into()));
+    assert_eq!(desk.json(&["runs", "--json"]).await["runs"][0]["state"], "cancelled");
     assert_eq!(desk.run(&["deploy", "cs101", "--yes"]).await.code, 0, "the next deploy goes on from there");
 }
 
-async fn begin(desk: &Desk, words: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+pub async fn begin(desk: &Desk, words: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut command = desk.command(words);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -126,7 +129,7 @@ async fn begin(desk: &Desk, words: &[&str]) -> (Child, Lines<BufReader<ChildStdo
 }
 
 /// Reads to the end; the last line.
-async fn last(mut lines: Lines<BufReader<ChildStdout>>) -> Value {
+pub async fn last(mut lines: Lines<BufReader<ChildStdout>>) -> Value {
     let mut last = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         last = line;
@@ -134,11 +137,11 @@ async fn last(mut lines: Lines<BufReader<ChildStdout>>) -> Value {
     object(&last)
 }
 
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     kill_process(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap(), Signal::INT).unwrap();
 }
 
-async fn ended(child: Child) -> (i32, String) {
+pub async fn ended(child: Child) -> (i32, String) {
     let output = child.wait_with_output().await.unwrap();
     (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap())
 }

@@ -232,6 +232,14 @@ impl Store for Memory {
         Ok(id)
     }
 
+    async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError> {
+        let mut tables = self.disk.tables();
+        tables.cancelled.remove(&run);
+        let (row, _) = tables.runs.iter_mut().find(|(row, _)| row.id == run).ok_or(StoreError::NoRun(run))?;
+        (row.state, row.owner, row.ended_at) = (RunState::Running, owner.to_owned(), None);
+        Ok(())
+    }
+
     async fn append(&self, events: &[Event], changed: &[SeatProgress], gone: &[SeatName]) -> Result<(), StoreError> {
         self.stage.point().await;
         let done = {
