@@ -16,6 +16,12 @@ const AFTER: &str = "Without a command: the dashboard.\n\n\
     ready, 4 refused (not confirmed, held by another run), 130 interrupted.";
 /// Below the options of `exec`.
 const EXEC: &str = "Exit codes: 0 where the command ended with 0 on every seat, 3 where it did not.";
+/// How `cp` is used.
+const CP_USAGE: &str = "homeroom cp [OPTIONS] FILE... LAB[/SEAT]:PATH\n       \
+    homeroom cp [OPTIONS] LAB[/SEAT]:PATH... PLACE";
+/// Below the options of `cp`.
+const CP: &str = "With a lab and no seat, every seat of the lab; {seat} in a path here stands for the\n\
+    seat's name: homeroom cp -r cs101:work 'handed-in/{seat}/'";
 /// Heads the options every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
@@ -232,6 +238,19 @@ pub enum Command {
         /// One word is a line for the shell there; several are a command and its words
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<String>,
+    },
+    /// Files to and from seats, by SFTP
+    #[command(override_usage = CP_USAGE, after_help = CP)]
+    Cp {
+        /// Folders too, with all that is in them
+        #[arg(short, long)]
+        recursive: bool,
+        /// Seats at work at once
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=50))]
+        at_once: u8,
+        /// From, and last where to; a path there counts from the user's home
+        #[arg(required = true, num_args = 2.., value_name = "PATH")]
+        paths: Vec<String>,
     },
     /// A shell on a seat's machine, or one command
     Ssh {

@@ -16,8 +16,8 @@ pub use signals::Stopper;
 use self::{
     args::RunsCommand,
     commands::{
-        Context, check, definitions, deploy, destroy, doctor, exec, inventory, logs, plan, resume, roster, runs, ssh,
-        status,
+        Context, check, cp, definitions, deploy, destroy, doctor, exec, inventory, logs, plan, resume, roster, runs,
+        ssh, status,
     },
     output::Output,
 };
@@ -125,6 +125,9 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Exec { what, timeout, stdin, via, at_once, command } => {
             let asked = exec::Asked { what, timeout, stdin, way: via.into(), at_once: at_once.into(), command };
             exec::run(context, asked).await
+        }
+        Command::Cp { recursive, at_once, paths } => {
+            cp::run(context, cp::Asked { paths, recursive, at_once: at_once.into() }).await
         }
         Command::Ssh { what, command } => ssh::run(context, &what, &command).await,
         Command::Sim(_) | Command::Demo { .. } | Command::Doctor { .. } => {

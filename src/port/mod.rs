@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod clock;
 pub mod cluster;
+pub mod copy;
 pub mod inspect;
 pub mod keys;
 pub mod mend;

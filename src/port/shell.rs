@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::agent::ExecOutput;
+use super::{
+    agent::ExecOutput,
+    copy::{Copied, CopyError, Transfer},
+};
 use crate::domain::Clean;
 
 /// Where to log in, and how to know it is the right machine.
@@ -102,6 +105,9 @@ pub trait RemoteShell: Send + Sync {
     /// Logs in and starts one command without a terminal: input, output and standard error as they come,
     /// byte for byte. A reader that takes its time holds the command up, and nothing piles up on the way.
     async fn start(&self, target: &ShellTarget, command: &str) -> Result<ShellSession, ShellError>;
+
+    /// Logs in and copies files. Waits as long as something moves; dropping the future ends it.
+    async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError>;
 
     /// Opens a terminal of `size` columns and rows: the login shell, or `command`.
     async fn open(

@@ -252,7 +252,7 @@ async fn by_agent(work: &Work, node: &NodeName, vmid: Vmid, answer: &mut Answer)
 }
 
 /// An error without the seat's own address, so that seats with the same trouble fold.
-fn failure(target: &ShellTarget, error: &ShellError) -> End {
+pub(super) fn failure(target: &ShellTarget, error: &ShellError) -> End {
     let text = error.to_string();
     let words = text.strip_prefix(&format!("{}: ", target.host)).unwrap_or(&text);
     match error {

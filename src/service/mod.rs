@@ -3,6 +3,7 @@
 pub mod adopt;
 mod allowed;
 pub mod check;
+pub mod copy;
 pub mod definitions;
 pub mod deploy;
 pub mod destroy;

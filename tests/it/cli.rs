@@ -2,6 +2,7 @@
 
 pub mod desk;
 
+mod cp;
 mod definitions;
 mod detach;
 mod exec;

@@ -13,6 +13,7 @@ use homeroom::{
     backend::ssh::{Ssh, SshSettings, keys::lab_key, name_of, trust},
     port::{
         RemoteShell,
+        copy::{CopyError, Direction, Transfer},
         shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
     },
 };
@@ -35,6 +36,11 @@ impl Drop for Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With more lines in its configuration.
+    fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let host = lab_key(&path("host"), "host", 0o600).unwrap();
@@ -45,7 +51,7 @@ impl Server {
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n\
-             RekeyLimit 256K\n",
+             RekeyLimit 256K\nSubsystem sftp internal-sftp\n{more}",
             folder.path().display()
         );
         fs::write(path("sshd_config"), text).unwrap();
@@ -229,4 +235,94 @@ async fn openssh_echoes_a_large_paste_byte_for_byte() {
     }
     typing.await.unwrap();
     assert!(got == sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_takes_input_and_gives_both_streams_as_they_come() {
+    let server = Server::start();
+    let mut session = server.ssh().start(&server.target, "cat; echo done >&2; exit 9").await.unwrap();
+    // Binary, and more than any window holds.
+    let sent: Vec<u8> = (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let (input, given) = (session.input.clone(), sent.clone());
+    let feeding = tokio::spawn(async move {
+        for chunk in given.chunks(40_000) {
+            input.send(ShellInput::Bytes(chunk.to_vec())).await.unwrap();
+        }
+        input.send(ShellInput::Eof).await.unwrap();
+    });
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = loop {
+        match tokio::time::timeout(WITHIN, session.output.recv()).await.expect("nothing came any more") {
+            Some(ShellOutput::Bytes(bytes)) => out.extend(bytes),
+            Some(ShellOutput::Stderr(bytes)) => err.extend(bytes),
+            Some(ShellOutput::Exit(code)) => break code,
+            other => panic!("{other:?} after {} bytes", out.len()),
+        }
+    };
+    feeding.await.unwrap();
+    assert!(out == sent && err == b"done\n" && code == 9, "{} bytes, {err:?}, {code}", out.len());
+
+    let mut session = server.ssh().start(&server.target, "kill -TERM $$").await.unwrap();
+    let end = tokio::time::timeout(WITHIN, session.output.recv()).await.unwrap();
+    assert_eq!(end, Some(ShellOutput::Exit(143)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_takes_and_gives_files_whole_and_says_why_not() {
+    let server = Server::start();
+    let ssh = server.ssh();
+    let through = ShellTarget { via: Some(Box::new(server.target.clone())), ..server.target.clone() };
+    let place = |name: &str| server.folder.path().join(name);
+    let there = |name: &str| place(name).display().to_string();
+    let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    fs::create_dir_all(place("here/deep")).unwrap();
+    fs::write(place("here/big"), &bytes).unwrap();
+    fs::write(place("here/deep/run.sh"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(place("here/deep/run.sh"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir(place("there")).unwrap();
+
+    let up = Transfer { direction: Direction::Up, local: place("here"), remote: there("there"), recursive: true };
+    let copied = ssh.copy(&through, &up).await.unwrap();
+    assert_eq!((copied.files, copied.bytes), (2, 5_000_010));
+    assert!(fs::read(place("there/here/big")).unwrap() == bytes);
+    let mode = |path: &str| fs::metadata(place(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("there/here/deep/run.sh"), 0o700);
+
+    // A link in a folder is left out: it could lead anywhere.
+    std::os::unix::fs::symlink("/etc/passwd", place("there/here/link")).unwrap();
+    let (local, remote) = (place("back"), there("there/here"));
+    let down = Transfer { direction: Direction::Down, local, remote, recursive: true };
+    let copied = ssh.copy(&through, &down).await.unwrap();
+    assert_eq!((copied.files, copied.skipped.len()), (2, 1));
+    assert!(fs::read(place("back/big")).unwrap() == bytes && !place("back/link").exists());
+    assert_eq!(mode("back/deep/run.sh"), 0o700);
+
+    let proc =
+        Transfer { remote: "/proc/self/status".into(), local: place("status"), recursive: false, ..down.clone() };
+    ssh.copy(&server.target, &proc).await.unwrap();
+    assert!(fs::read_to_string(place("status")).unwrap().starts_with("Name:"));
+    for (remote, why) in [("/dev/zero", "neither a file nor a folder"), ("/no/such", "no such file or folder")] {
+        let wrong = Transfer { remote: remote.into(), ..proc.clone() };
+        let error = ssh.copy(&server.target, &wrong).await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    let wrong = Transfer { local: place("here/big"), remote: "/proc/nothing".into(), recursive: false, ..up };
+    assert!(matches!(ssh.copy(&server.target, &wrong).await, Err(CopyError::There { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_bears_fifty_commands_at_once() {
+    let server = Server::with("MaxStartups 100\n");
+    let ssh = server.ssh();
+    let asks = (0..50).map(|n| {
+        let (ssh, target) = (ssh.clone(), server.target.clone());
+        async move { ssh.run(&target, &format!("echo {n}"), WITHIN).await.map(|done| done.stdout) }
+    });
+    let said = futures_util::future::join_all(asks).await;
+    for (n, said) in said.into_iter().enumerate() {
+        assert_eq!(said, Ok(format!("{n}\n")));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     SshSettings, keys,
@@ -11,11 +11,15 @@ use super::{
     login::Login,
     name_of,
     node::Nodes,
+    sftp,
     trust::{HostKeyBlob, Record},
 };
 use crate::{
     domain::Clean,
-    port::shell::{HostKey, ShellError, ShellTarget},
+    port::{
+        copy::{Copied, CopyError, Transfer},
+        shell::{HostKey, ShellError, ShellTarget},
+    },
 };
 
 /// Makes connections. Holds the ones to nodes.
@@ -34,6 +38,25 @@ impl Dialler {
 
     /// A connection of its own to `target`.
     pub(super) async fn dial(&self, target: &ShellTarget) -> Result<Link, ShellError> {
+        let (socket, login, permit) = self.prepare(target).await?;
+        let SshSettings { keepalive, silence, idle, .. } = self.settings;
+        let (host, user) = (login.host.clone(), login.user.clone());
+        let link = Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await;
+        match &link {
+            Ok(_) => tracing::debug!(host, user, "logged in by SSH"),
+            Err(error) => tracing::debug!(host, user, %error, "no login by SSH"),
+        }
+        link
+    }
+
+    /// Copies files over a connection of its own to `target`.
+    pub(super) async fn copy(&self, target: &ShellTarget, transfer: Transfer) -> Result<Copied, CopyError> {
+        let (socket, login, permit) = self.prepare(target).await?;
+        sftp::copy(socket, login, self.settings.silence, permit, transfer).await
+    }
+
+    /// What a login needs, a way to its machine included.
+    async fn prepare(&self, target: &ShellTarget) -> Result<(OwnedFd, Login, OwnedSemaphorePermit), ShellError> {
         let login = self.login(target).await?;
         let socket = match &target.via {
             // Boxed: the way there may lead through a third machine.
@@ -44,14 +67,7 @@ impl Dialler {
             .acquire_owned()
             .await
             .map_err(|e| ShellError::Broken { host: login.host.clone(), why: Clean::new(e.to_string()) })?;
-        let SshSettings { keepalive, silence, idle, .. } = self.settings;
-        let (host, user) = (login.host.clone(), login.user.clone());
-        let link = Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await;
-        match &link {
-            Ok(_) => tracing::debug!(host, user, "logged in by SSH"),
-            Err(error) => tracing::debug!(host, user, %error, "no login by SSH"),
-        }
-        link
+        Ok((socket, login, permit))
     }
 
     async fn connect(&self, target: &ShellTarget) -> Result<OwnedFd, ShellError> {

@@ -21,7 +21,7 @@ use super::{
 use crate::{domain::Clean, port::shell::ShellError};
 
 /// libssh2's "would block".
-const EAGAIN: ErrorCode = ErrorCode::Session(-37);
+pub(super) const EAGAIN: ErrorCode = ErrorCode::Session(-37);
 
 /// Host key algorithms taken, best first. No SHA-1, no DSA.
 const HOST_KEYS: [&str; 6] = [
@@ -193,20 +193,20 @@ fn lost(error: &ssh2::Error) -> bool {
 }
 
 /// Waiting for a socket, with a time-out and a way to be called off.
-struct Patience<'a> {
-    socket: &'a OwnedFd,
-    sleeper: &'a Sleeper,
-    gone: &'a dyn Fn() -> bool,
-    host: &'a str,
+pub(super) struct Patience<'a> {
+    pub(super) socket: &'a OwnedFd,
+    pub(super) sleeper: &'a Sleeper,
+    pub(super) gone: &'a dyn Fn() -> bool,
+    pub(super) host: &'a str,
 }
 
 impl Patience<'_> {
-    fn broken(&self, why: Clean) -> ShellError {
+    pub(super) fn broken(&self, why: Clean) -> ShellError {
         ShellError::Broken { host: self.host.to_owned(), why }
     }
 
     /// Repeats `operation` until it is done; the outer error is a time-out or a call-off.
-    fn wait<T>(
+    pub(super) fn wait<T>(
         &self,
         session: &Session,
         within: Duration,

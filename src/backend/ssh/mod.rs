@@ -14,6 +14,7 @@ mod login;
 mod node;
 mod pump;
 mod qm;
+mod sftp;
 mod terminal;
 mod trust;
 mod wake;
@@ -34,6 +35,7 @@ use crate::{
     port::{
         RemoteShell,
         agent::ExecOutput,
+        copy::{Copied, CopyError, Transfer},
         shell::{ShellError, ShellSession, ShellTarget},
     },
 };
@@ -110,6 +112,10 @@ impl RemoteShell for Ssh {
             link.exec(command).await.map_err(|mishap| failed(&host, mishap))
         };
         timed(&host, within, work).await.map(output)
+    }
+
+    async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError> {
+        self.dialler.copy(target, transfer.clone()).await
     }
 
     async fn start(&self, target: &ShellTarget, command: &str) -> Result<ShellSession, ShellError> {

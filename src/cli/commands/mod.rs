@@ -1,6 +1,7 @@
 //! One file per command: what it asks the services, and how it says the answer.
 
 pub mod check;
+pub mod cp;
 pub mod definitions;
 pub mod deploy;
 pub mod destroy;

@@ -8,11 +8,12 @@ mod programs;
 mod shell;
 mod system;
 mod text;
+pub mod tree;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-pub use files::read_file;
+pub use files::{absolute, read_file};
 pub use shell::{Exit, Missing, Output, Session, exec, line};
 
 /// The inside of a guest: survives reboots, made at the first boot.

@@ -74,7 +74,15 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
             Output::said(format!("{}{end}", args.join(" ")))
         }
         "printf" => Output::said(printf(args)),
-        "true" | "sync" | "clear" | "export" | "mkdir" => Output::code(0),
+        "true" | "sync" | "clear" | "export" => Output::code(0),
+        "mkdir" => {
+            for folder in args.iter().filter(|arg| !arg.starts_with('-')) {
+                // Without privileges, as everything here.
+                let path = absolute(session, folder);
+                inside.files.insert(format!("{path}/"), Vec::new());
+            }
+            Output::code(0)
+        }
         "false" => Output::code(1),
         "exit" | "logout" => {
             let code = arg(0).and_then(|text| text.parse().ok()).unwrap_or(session.status);
@@ -147,6 +155,10 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
             for file in args.iter().filter(|arg| !arg.starts_with('-')) {
                 let path = absolute(session, file);
                 inside.files.remove(&path);
+                if args.iter().any(|arg| arg.starts_with('-') && arg.contains('r')) {
+                    let inner = format!("{path}/");
+                    inside.files.retain(|file, _| !file.starts_with(&inner));
+                }
             }
             Output::code(0)
         }
@@ -166,6 +178,7 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
                 .keys()
                 .filter_map(|path| path.strip_prefix(&prefix))
                 .filter_map(|rest| rest.split('/').next())
+                .filter(|name| !name.is_empty())
                 .collect();
             names.dedup();
             Output::said(names.iter().map(|name| format!("{name}\n")).collect::<String>())

@@ -6,7 +6,7 @@ use russh::{
     server::{Handle, Msg},
 };
 
-use super::{Exit, Place, Said, programs, terminal::Terminal};
+use super::{Exit, Place, Said, programs, sftp, terminal::Terminal};
 
 /// The client's side of a channel.
 pub(super) struct Client {
@@ -109,6 +109,11 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: Handle, mut place: Box<
                     None => batch(&mut client, &mut *place).await,
                 };
                 return client.end(exit).await;
+            }
+            Some(ChannelMsg::RequestSubsystem { name, .. }) if name == "sftp" && place.inside(&mut |_, _| {}) => {
+                client.accept(true).await;
+                sftp::serve(&mut client, &mut *place).await;
+                return client.end(Exit::Code(0)).await;
             }
             Some(ChannelMsg::RequestSubsystem { .. } | ChannelMsg::RequestX11 { .. }) => client.accept(false).await,
             Some(ChannelMsg::Close) | None => return,

@@ -165,6 +165,14 @@ impl Place for GuestPlace {
     async fn pause(&self, modelled: Duration) {
         pause(&self.handle, modelled).await;
     }
+
+    fn inside(&mut self, look: &mut dyn FnMut(&mut Inside, &Session)) -> bool {
+        let (vmid, session) = (self.vmid, &self.session);
+        self.handle.world(|world| {
+            let inside = world.guests.get_mut(&vmid).filter(|vm| vm.run.is_some()).and_then(|vm| vm.inside.as_mut());
+            inside.map(|inside| look(inside, session)).is_some()
+        })
+    }
 }
 
 /// Root's shell on a node.

@@ -12,6 +12,7 @@ mod node;
 mod programs;
 mod qm;
 mod script;
+mod sftp;
 mod terminal;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -81,6 +82,10 @@ pub trait Place: Send + Sync {
     fn left(&self) -> Option<u32>;
     /// Lets modelled time pass.
     async fn pause(&self, modelled: Duration);
+    /// Looks at the inside of a guest as its user does, for SFTP; false where there is no such thing.
+    fn inside(&mut self, _look: &mut dyn FnMut(&mut crate::sim::guest::Inside, &crate::sim::guest::Session)) -> bool {
+        false
+    }
 }
 
 /// A guest as seen from the network.

@@ -13,6 +13,7 @@ use homeroom::{
     port::{
         KeyRing, RemoteShell,
         agent::ExecOutput,
+        copy::{Copied, CopyError, Transfer},
         keys::{KeyError, LabKey},
         shell::{HostKey, ShellError, ShellSession, ShellTarget},
     },
@@ -121,6 +122,10 @@ impl RemoteShell for Doors {
             Exit::Signal(_) => None,
         };
         Ok(ExecOutput { code, stdout: text(output.out), stderr: text(output.err) })
+    }
+
+    async fn copy(&self, target: &ShellTarget, _: &Transfer) -> Result<Copied, CopyError> {
+        Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no files on this stage") }.into())
     }
 
     async fn start(&self, target: &ShellTarget, _: &str) -> Result<ShellSession, ShellError> {

@@ -1,0 +1,158 @@
+//! `cp`: files to and from seats.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde_json::json;
+
+use super::Context;
+use crate::{
+    cli::exit::{CliError, Exit},
+    domain::{Level, SeatName},
+    service::{
+        copy::{Direction, Order, Outcome, Transfer, copy},
+        exec::End,
+    },
+};
+
+/// What was asked for on the command line.
+pub struct Asked {
+    pub paths: Vec<String>,
+    pub recursive: bool,
+    pub at_once: usize,
+}
+
+pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
+    let (what, transfers) = transfers(&asked.paths, asked.recursive)?;
+    let (lab, seats) = context.lab_and_seats(&what).await?;
+    let mut running = copy(&context.home, &lab, &seats, Order { transfers, at_once: asked.at_once }).await?;
+    let mut outcomes: BTreeMap<SeatName, Outcome> = BTreeMap::new();
+    while let Some(outcome) = running.heard.recv().await {
+        if !context.out.json {
+            show(context, &outcome);
+        }
+        outcomes.insert(outcome.seat.clone(), outcome);
+    }
+    let outcomes: Vec<_> = running.seats.iter().filter_map(|seat| outcomes.remove(seat)).collect();
+    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
+    if context.out.json {
+        let seats = outcomes.iter().map(|outcome| {
+            json!({"seat": outcome.seat, "files": outcome.copied.files, "bytes": outcome.copied.bytes,
+                   "skipped": outcome.copied.skipped, "error": outcome.failure.as_ref().map(words),
+                   "seconds": (outcome.took.as_secs_f64() * 100.0).round() / 100.0})
+        });
+        context.out.object(json!({"lab": lab, "ok": outcomes.len() - failed, "failed": failed,
+                                  "seats": seats.collect::<Vec<_>>()}));
+    }
+    let untrusted = outcomes.iter().all(|outcome| matches!(outcome.failure, Some(End::Untrusted(_))));
+    Ok(match failed {
+        0 => Exit::Done,
+        _ if untrusted => Exit::Usage,
+        _ => Exit::NotReady,
+    })
+}
+
+fn words(end: &End) -> String {
+    match end {
+        End::Untrusted(why) | End::Failed(why) => why.to_string(),
+        End::Exit(_) | End::TimedOut(_) => "it was given up".to_owned(),
+    }
+}
+
+fn show(context: &Context, outcome: &Outcome) {
+    let (out, seat) = (context.out, &outcome.seat);
+    for skipped in &outcome.copied.skipped {
+        out.line(
+            out.levelled(Level::Warning, &format!("{seat}: left out, being neither a file nor a folder: {skipped}")),
+        );
+    }
+    match &outcome.failure {
+        Some(end) => out.line(out.levelled(Level::Error, &format!("{seat}: {}", words(end)))),
+        None => {
+            let files = outcome.copied.files;
+            let s = if files == 1 { "" } else { "s" };
+            out.line(format!("{seat}: {files} file{s}, {}", size(outcome.copied.bytes)))
+        }
+    };
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} bytes"),
+        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// `LAB[/SEAT]` and the path there, of a word that means a place there.
+fn place(word: &str) -> Option<(&str, &str)> {
+    let (what, path) = word.split_once(':')?;
+    let named = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let (lab, seat) = what.split_once('/').unwrap_or((what, "x"));
+    (named(lab) && named(seat)).then_some((what, path))
+}
+
+/// What the words on the command line mean: the seats, and the same transfers for each.
+fn transfers(paths: &[String], recursive: bool) -> Result<(Vec<String>, Vec<Transfer>), CliError> {
+    let usage = |why: &str| CliError::Usage(format!("{why}; homeroom cp FILE… LAB/SEAT:PATH, or LAB/SEAT:PATH… PLACE"));
+    let Some((last, first)) = paths.split_last().filter(|(_, first)| !first.is_empty()) else {
+        return Err(usage("name what to copy and where to"));
+    };
+    if let Some((what, remote)) = place(last) {
+        if let Some(other) = first.iter().find(|path| place(path).is_some()) {
+            return Err(usage(&format!("{other} and {last} are both on seats")));
+        }
+        let up = |path: &String| Transfer {
+            direction: Direction::Up,
+            local: PathBuf::from(path),
+            remote: remote.to_owned(),
+            recursive,
+        };
+        return Ok((vec![what.to_owned()], first.iter().map(up).collect()));
+    }
+    let mut what: Option<&str> = None;
+    let mut transfers = Vec::new();
+    for path in first {
+        let Some((of, remote)) = place(path) else {
+            return Err(usage(&format!(
+                "neither {path} nor {last} is on a seat (a path here with a colon is ./{path})"
+            )));
+        };
+        if what.is_some_and(|what| what != of) {
+            return Err(usage("one LAB or LAB/SEAT at a time"));
+        }
+        what = Some(of);
+        let local = PathBuf::from(last);
+        transfers.push(Transfer { direction: Direction::Down, local, remote: remote.to_owned(), recursive });
+    }
+    Ok((what.map(str::to_owned).into_iter().collect(), transfers))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Direction, here, there.
+    type Way = (Direction, String, String);
+
+    fn read(words: &str) -> Result<(String, Vec<Way>), String> {
+        let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
+        let (what, transfers) = transfers(&words, false).map_err(|error| error.to_string())?;
+        let each = transfers.into_iter().map(|t| (t.direction, t.local.display().to_string(), t.remote));
+        Ok((what.concat(), each.collect()))
+    }
+
+    #[test]
+    fn the_word_with_a_lab_before_its_colon_is_there_and_the_others_are_here() {
+        let own = |text: &str| text.to_owned();
+        let up = |from: &str| (Direction::Up, own(from), own("/tmp/"));
+        assert_eq!(read("a ./b:c bio/ada:/tmp/"), Ok((own("bio/ada"), vec![up("a"), up("./b:c")])));
+        assert_eq!(read("bio:notes {seat}/"), Ok((own("bio"), vec![(Direction::Down, own("{seat}/"), own("notes"))])));
+        for words in ["a", "a b", "bio/ada:a bio/bob:b", "bio/ada:a bio/bob:b here", "bio/ada:a b here"] {
+            assert!(read(words).is_err(), "{words}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `cp`: files to and from seats.
+
+use serde_json::json;
+
+use super::desk::{Desk, fields};
+
+#[tokio::test]
+async fn files_and_folders_go_to_seats_and_come_back_byte_for_byte() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let place = |name: &str| desk.folder.path().join(name);
+    std::fs::write(place("big.bin"), &bytes).unwrap();
+    std::fs::create_dir_all(place("task/deep/empty")).unwrap();
+    std::fs::write(place("task/one"), "1\n").unwrap();
+    std::fs::write(place("task/deep/two"), "").unwrap();
+
+    assert_eq!(desk.done(&["cp", "big.bin", "cs100/ada:"]).await, "ada: 1 file, 2929 KiB\n");
+    assert_eq!(desk.done(&["cp", "cs100/ada:big.bin", "back.bin"]).await, "ada: 1 file, 2929 KiB\n");
+    assert!(std::fs::read(place("back.bin")).unwrap() == bytes);
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "wc -c < big.bin"]).await, "3000000\n");
+
+    let all = desk.json(&["cp", "--json", "-r", "task", "cs100:/tmp"]).await;
+    assert_eq!((&all["ok"], &all["failed"]), (&json!(4), &json!(0)));
+    assert_eq!(fields(&all["seats"][0]), ["seat", "files", "bytes", "skipped", "error", "seconds"]);
+    desk.done(&["ssh", "cs100/linus", "--", "echo mine > /tmp/task/deep/two"]).await;
+    desk.done(&["cp", "-r", "cs100:/tmp/task", "handed-in/{seat}/"]).await;
+    let came = |path: &str| std::fs::read_to_string(place("handed-in").join(path)).unwrap();
+    assert_eq!([came("ada/task/one"), came("ada/task/deep/two"), came("linus/task/deep/two")], ["1\n", "", "mine\n"]);
+    assert!(place("handed-in/grace/task/deep/empty").is_dir());
+    // The kernel does not tell the size of its files.
+    desk.done(&["cp", "cs100/ada:/proc/meminfo", "."]).await;
+    assert!(std::fs::read_to_string(place("meminfo")).unwrap().starts_with("MemTotal"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_copied_says_why_and_leaves_what_was_there() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    desk.write("kept", "old\n");
+    std::fs::create_dir(desk.folder.path().join("task")).unwrap();
+    for (words, code, said) in [
+        (&["kept", "cs100/ada:/no/such/place"][..], 3, "ada: /no/such/place there: there is no such file or folder\n"),
+        (&["kept", "cs100/ada:none/"], 3, "ada: none/ there: there is no such folder\n"),
+        (&["gone", "cs100/ada:"], 3, "ada: gone: No such file or directory\n"),
+        (&["task", "cs100/ada:"], 3, "ada: task: it is a folder; -r copies folders\n"),
+        (&["cs100/ada:/tmp", "kept"], 3, "ada: /tmp there: it is a folder; -r copies folders\n"),
+        (&["cs100/ada:gone", "kept"], 3, "ada: gone there: there is no such file or folder\n"),
+    ] {
+        let answer = desk.run(&[&["cp"], words].concat()).await;
+        assert_eq!((answer.code, answer.out.as_str()), (code, said), "{words:?}: {}", answer.err);
+    }
+    assert_eq!(std::fs::read_to_string(desk.folder.path().join("kept")).unwrap(), "old\n");
+
+    let usage = "homeroom cp FILE… LAB/SEAT:PATH, or LAB/SEAT:PATH… PLACE";
+    let both = format!("homeroom: cs100/ada:a and cs100/grace:b are both on seats; {usage}");
+    let neither = format!("homeroom: neither a nor b is on a seat (a path here with a colon is ./a); {usage}");
+    let one_place =
+        "homeroom: refused: 4 seats would write to here; put {seat} into the path, which stands for the seat's name";
+    for (words, code, complaint) in [
+        (&["cs100/ada:a", "cs100/grace:b"][..], 2, both.as_str()),
+        (&["a", "b"], 2, &neither),
+        (&["cs100:a", "here"], 4, one_place),
+        (&["kept", "cs100/eve:"], 2, "homeroom: cs100 has no seat eve; it has ada, grace, linus, margaret"),
+        (&["kept", "cs101:"], 1, "homeroom: cs101 has no machines; `homeroom deploy cs101` makes them"),
+    ] {
+        assert_eq!(desk.run(&[&["cp"], words].concat()).await.refusal(), (code, complaint), "{words:?}");
+    }
+}
