@@ -20,6 +20,8 @@ pub enum Phase {
     Checking,
     /// A run ended in the middle and nobody is working on it.
     BrokenOff,
+    /// A run was stopped with seats in hand; a deploy goes on.
+    Interrupted,
 }
 
 impl Phase {
@@ -32,6 +34,7 @@ impl Phase {
             Self::Is(state) => state.as_str(),
             Self::Checking => "checking",
             Self::BrokenOff => "broken off",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -50,8 +53,19 @@ pub struct ClassRow<'a> {
 }
 
 impl<'a> ClassRow<'a> {
+    /// Seats in this state; those interrupted are counted apart.
     pub fn count(&self, state: MachineState) -> usize {
-        self.seats.iter().filter(|seat| seat.state == state).count()
+        self.seats.iter().filter(|seat| seat.state == state && !seat.interrupted).count()
+    }
+
+    /// Seats whose run ended in the middle.
+    pub fn interrupted(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.interrupted).count()
+    }
+
+    /// Whether a run works on it at this moment.
+    pub fn is_worked_on(&self) -> bool {
+        self.phase != Phase::BrokenOff && self.running().is_some()
     }
 
     pub fn site(&self) -> Option<&'a SiteName> {
@@ -143,6 +157,9 @@ impl State {
             Some(run) if run.state == RunState::Running && !alive => return Phase::BrokenOff,
             Some(run) if alive && run.kind == RunKind::Check => return Phase::Checking,
             _ => {}
+        }
+        if !alive && seats.iter().any(|seat| seat.interrupted) {
+            return Phase::Interrupted;
         }
         if let Some(definition) = definition {
             let site = self.sites.get(definition.site()).and_then(|site| site.view.as_deref());

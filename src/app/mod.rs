@@ -11,6 +11,8 @@ pub mod effect;
 pub mod key;
 pub mod labs;
 pub mod log;
+pub mod log_view;
+pub mod offers;
 pub mod popup;
 pub mod runs;
 pub mod seats;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tui_input::Input;
 
-use super::log::LogFilter;
+use super::log_view::{LogFilter, LogView, Scope};
 use crate::domain::{Clean, LabName, Level, Plan, RunId, plan::Consent};
 
 /// The popup in front.
@@ -64,6 +64,8 @@ pub struct LogFilterPopup {
     pub seat: Input,
     pub level: Level,
     pub field: Field,
+    /// Those there are: a view of one lab has no field for it.
+    pub fields: &'static [Field],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,19 @@ pub enum Field {
 }
 
 impl LogFilterPopup {
-    pub fn new(filter: &LogFilter) -> Self {
+    pub fn new(view: &LogView) -> Self {
+        let filter = view.filter();
+        let fields: &[Field] = match view.scope() {
+            Scope::Everything => &[Field::Lab, Field::Seat, Field::Level],
+            Scope::Lab(_) => &[Field::Seat, Field::Level],
+            Scope::Seat(..) => &[Field::Level],
+        };
         Self {
             lab: Input::new(filter.lab.clone()),
             seat: Input::new(filter.seat.clone()),
             level: filter.level,
-            field: Field::Lab,
+            field: fields[0],
+            fields,
         }
     }
 
@@ -93,9 +102,8 @@ impl LogFilterPopup {
 
     /// Moves to the field `by` further, round and round.
     pub fn turn(&mut self, by: isize) {
-        let fields = [Field::Lab, Field::Seat, Field::Level];
-        let at = fields.iter().position(|f| *f == self.field).unwrap_or(0) as isize;
-        self.field = fields[(at + by).rem_euclid(3) as usize];
+        let at = self.fields.iter().position(|f| *f == self.field).unwrap_or(0) as isize;
+        self.field = self.fields[(at + by).rem_euclid(self.fields.len() as isize) as usize];
     }
 
     /// Louder (+1) or quieter (−1), to the ends.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::sites::Site;
-use crate::domain::{Clean, MachineState, Role, SeatName, progress::SeatProgress, readiness::current_state};
+use crate::domain::{Clean, MachineState, Role, SeatName, StepState, progress::SeatProgress, readiness::current_state};
 
 /// One seat of a lab.
 #[derive(Debug)]
@@ -16,12 +16,27 @@ pub struct SeatRow<'a> {
     pub progress: Option<&'a SeatProgress>,
     pub state: MachineState,
     pub reason: Option<Clean>,
+    /// The run that had it in hand ended without a word about it; a deploy goes on. Its state is `Failed`.
+    pub interrupted: bool,
+    /// It has its part in a run and nobody works on it yet: places are taken.
+    pub queued: bool,
 }
+
+/// Between two steps of a seat there is a moment without any; only what lasts is called waiting.
+const BETWEEN_STEPS: SignedDuration = SignedDuration::from_millis(1_500);
 
 impl<'a> SeatRow<'a> {
     /// A seat nobody has made yet.
     pub fn planned(seat: SeatName, role: Role) -> Self {
-        Self { seat, role, progress: None, state: MachineState::Planned, reason: None }
+        Self {
+            seat,
+            role,
+            progress: None,
+            state: MachineState::Planned,
+            reason: None,
+            interrupted: false,
+            queued: false,
+        }
     }
 
     /// A seat with a history, held against the latest look at its site. `alive`: a run works on its lab.
@@ -40,14 +55,41 @@ impl<'a> SeatRow<'a> {
             }
             known => known,
         };
-        Self { seat: progress.seat.clone(), role: progress.role, progress: Some(progress), state, reason }
+        let in_hand = matches!(progress.state, MachineState::Planned | MachineState::Working);
+        let interrupted = in_hand && !alive && state == MachineState::Failed;
+        let idle = !progress.steps.iter().any(|step| step.state == StepState::Running || step.again.is_some());
+        let lately = |at| now.duration_since(at) < BETWEEN_STEPS;
+        let queued = in_hand
+            && alive
+            && idle
+            && (progress.state == MachineState::Planned || !progress.last_change().is_some_and(lately));
+        let reason = if interrupted {
+            let at = progress.current().map(|step| format!(" at {}", step.step)).unwrap_or_default();
+            Some(Clean::from(format!("interrupted{at}; a deploy goes on from there")))
+        } else {
+            reason
+        };
+        Self {
+            seat: progress.seat.clone(),
+            role: progress.role,
+            progress: Some(progress),
+            state,
+            reason,
+            interrupted,
+            queued,
+        }
+    }
+
+    /// How it stands, in a word.
+    pub fn word(&self) -> &'static str {
+        if self.interrupted { "interrupted" } else { self.state.as_str() }
     }
 
     /// Whether a `/` filter (lower-case) finds it.
     pub fn matches(&self, text: &str) -> bool {
         let progress = self.progress;
         self.seat.as_str().contains(text)
-            || self.state.as_str().contains(text)
+            || self.word().contains(text)
             || self.reason.as_ref().is_some_and(|reason| reason.as_str().to_lowercase().contains(text))
             || progress.is_some_and(|p| p.node.as_ref().is_some_and(|node| node.as_str().contains(text)))
             || progress.is_some_and(|p| p.vmid.is_some_and(|vmid| vmid.to_string().contains(text)))

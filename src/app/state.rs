@@ -9,6 +9,7 @@ use super::{
     commands::{Commands, Context},
     cursor::Cursor,
     log::Log,
+    log_view::LogView,
     popup::Popup,
     runs::{RunBoard, RunList},
     sites::{NodeRow, Site},
@@ -58,7 +59,8 @@ impl Pane {
 pub enum Screen {
     Overview,
     Board(Board),
-    Log,
+    /// The log: as its pane shows it, or by a view of its own that ends with the screen.
+    Log(Option<LogView>),
     Runs(RunList),
     Run(RunBoard),
 }
@@ -69,6 +71,8 @@ pub struct Board {
     pub lab: LabName,
     pub cursor: Cursor,
     pub filter: Input,
+    /// The log of the class, below the seats.
+    pub log: LogView,
 }
 
 /// A line of news in the bottom line, for a while.
@@ -104,6 +108,8 @@ pub struct State {
     /// Runs begun by this program, until they end.
     pub own_runs: BTreeMap<RunId, LabName>,
     pub log: Log,
+    /// The log pane's view.
+    pub log_view: LogView,
     /// The one in front last; never empty.
     pub(super) screens: Vec<Screen>,
     pub focus: Pane,
@@ -132,6 +138,7 @@ impl State {
             orphaned: BTreeSet::new(),
             own_runs: BTreeMap::new(),
             log: Log::default(),
+            log_view: LogView::default(),
             screens: vec![Screen::Overview],
             focus: Pane::Classes,
             nodes: List::default(),
@@ -177,7 +184,7 @@ impl State {
     fn context_of(&self, screen: &Screen) -> Context {
         match (screen, self.focus) {
             (Screen::Board(_), _) => Context::Board,
-            (Screen::Log, _) => Context::LogScreen,
+            (Screen::Log(_), _) => Context::LogScreen,
             (Screen::Runs(_), _) => Context::Runs,
             (Screen::Run(_), _) => Context::Run,
             (Screen::Overview, Pane::Nodes) => Context::Nodes,
@@ -193,9 +200,38 @@ impl State {
             Pane::Nodes => &self.nodes.filter,
             Pane::Classes => &self.classes.filter,
             Pane::Workshops => &self.workshops.filter,
-            Pane::Log => &self.log.text,
+            Pane::Log => &self.log_view.text,
         };
         input.value().to_lowercase()
+    }
+
+    /// The view of the log in front: the screen's own, the board's, else the pane's.
+    pub fn log_in_front(&self) -> &LogView {
+        match self.screen() {
+            Screen::Log(Some(view)) | Screen::Board(Board { log: view, .. }) => view,
+            _ => &self.log_view,
+        }
+    }
+
+    /// The log and the view of it in front.
+    pub(super) fn log_to_change(&mut self) -> (&Log, &mut LogView) {
+        let view = match self.screens.last_mut() {
+            Some(Screen::Log(Some(view)) | Screen::Board(Board { log: view, .. })) => view,
+            _ => &mut self.log_view,
+        };
+        (&self.log, view)
+    }
+
+    /// Tells every view of the newest line.
+    pub(super) fn log_grew(&mut self, id: Option<u64>) {
+        let Some(line) = id.and_then(|id| self.log.line(id)) else { return };
+        let oldest = self.log.oldest();
+        self.log_view.arrived(line, oldest);
+        for screen in &mut self.screens {
+            if let Screen::Log(Some(view)) | Screen::Board(Board { log: view, .. }) = screen {
+                view.arrived(line, oldest);
+            }
+        }
     }
 
     /// Rows of the nodes pane that the filter lets through.

@@ -182,7 +182,9 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
         let took = context.clock.monotonic().saturating_sub(first);
         let (words, retry) = match outcome {
             Ok(words) => {
-                context.recorder.write(entry(Level::Success, &words, Change::StepDone { took })).await?;
+                // Of a seat's proofs one line speaks aloud: that it is ready.
+                let level = if step.name.is_proof() { Level::Debug } else { Level::Success };
+                context.recorder.write(entry(level, &words, Change::StepDone { took })).await?;
                 return Ok(Ended::Well);
             }
             Err(StepError::Interrupted) => return Ok(Ended::Interrupted),
@@ -199,13 +201,9 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
             context.recorder.write(entry(Level::Error, words.as_str(), Change::StepFailed { took })).await?;
             return Ok(Ended::Failed(words));
         };
-        let line = format!(
-            "{words} (try {} of {}), again in {:.0} s",
-            context.attempt,
-            retry.waits.len() + 1,
-            wait.as_secs_f64()
-        );
-        context.recorder.write(entry(Level::Warning, &line, Change::StepRetry { wait })).await?;
+        let of = u32::try_from(retry.waits.len() + 1).unwrap_or(u32::MAX);
+        let line = format!("{words} (try {} of {of}), again in {:.0} s", context.attempt, wait.as_secs_f64());
+        context.recorder.write(entry(Level::Warning, &line, Change::StepRetry { wait, of })).await?;
         if context.sleep(wait).await.is_err() {
             return Ok(Ended::Interrupted);
         }

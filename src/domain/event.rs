@@ -173,7 +173,11 @@ pub enum Change {
     },
     /// The attempt failed in a way worth repeating.
     StepRetry {
+        /// Modelled time until the next attempt.
         wait: Duration,
+        /// How many attempts there are at most; 0 where it was not told.
+        #[serde(default)]
+        of: u32,
     },
     StepDone {
         took: Duration,

@@ -72,13 +72,35 @@ pub struct StepProgress {
     pub took: Option<Duration>,
     /// The site's task that carries it out.
     pub upid: Option<Clean>,
+    /// Between two attempts: how the next one comes about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
     /// The run whose intent this is.
     pub run: RunId,
 }
 
+/// A step that waits for its next attempt, from `StepProgress::at` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Modelled time.
+    pub wait: Duration,
+    /// Attempts at most; 0 where it is not known.
+    pub of: u32,
+}
+
 impl StepProgress {
     fn waiting(step: StepName, run: RunId) -> Self {
-        Self { step, state: StepState::Waiting, attempts: 0, began_at: None, at: None, took: None, upid: None, run }
+        Self {
+            step,
+            state: StepState::Waiting,
+            attempts: 0,
+            began_at: None,
+            at: None,
+            took: None,
+            upid: None,
+            again: None,
+            run,
+        }
     }
 }
 
@@ -248,6 +270,9 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
     let Some(step) = row.steps.iter_mut().find(|s| s.step == name) else { return };
     step.at = Some(event.at);
     step.run = event.run;
+    if !matches!(event.change, Change::TaskStarted { .. }) {
+        step.again = None;
+    }
     match &event.change {
         Change::StepStarted { attempt } => {
             step.state = StepState::Running;
@@ -257,7 +282,10 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
             row.reason = None;
         }
         Change::TaskStarted { upid } => step.upid = Some(upid.clone()),
-        Change::StepRetry { .. } => row.reason = Some(event.message.clone()),
+        Change::StepRetry { wait, of } => {
+            step.again = Some(Again { wait: *wait, of: *of });
+            row.reason = Some(event.message.clone());
+        }
         Change::StepDone { took } => {
             step.state = StepState::Ok;
             step.took = Some(*took);
@@ -330,7 +358,7 @@ mod tests {
             Just(reserved()),
             (1u32..4).prop_map(|attempt| Change::StepStarted { attempt }),
             Just(Change::TaskStarted { upid: Clean::new("UPID:pve1:1") }),
-            Just(Change::StepRetry { wait: Duration::from_secs(2) }),
+            Just(Change::StepRetry { wait: Duration::from_secs(2), of: 5 }),
             Just(Change::StepDone { took }),
             Just(Change::StepSkipped),
             Just(Change::StepFailed { took }),

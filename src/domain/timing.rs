@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn attempts_that_failed_cost_their_pauses() {
         let mut events = run(&[("ada", &[(Cloned, 0, 400), (Configure, 9_400, 10_000)])]);
-        let retry = Change::StepRetry { wait: Duration::from_secs(2) };
+        let retry = Change::StepRetry { wait: Duration::from_secs(2), of: 5 };
         let at = events.iter().position(|e| e.step == Some(Configure)).unwrap();
         events.insert(at, event(5_000, Some("ada"), Some(Configure), retry));
         events.insert(at, event(400, Some("ada"), Some(Configure), Change::StepStarted { attempt: 1 }));

@@ -39,7 +39,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
     match state.screen() {
         Screen::Overview => overview::draw(&mut page, middle, state),
         Screen::Board(board) => board::draw(&mut page, middle, state, board),
-        Screen::Log => panes::log::screen(&mut page, middle, state),
+        Screen::Log(_) => panes::log::screen(&mut page, middle, state),
         Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
     }

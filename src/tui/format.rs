@@ -59,11 +59,22 @@ pub fn took(time: Duration) -> String {
     match seconds {
         // A whole number of seconds was not measured any finer.
         ..10 if time.subsec_nanos() == 0 && seconds > 0 => format!("{seconds}s"),
+        ..10 if time < Duration::from_millis(50) => "<0.1s".to_owned(),
         ..10 => format!("{:.1}s", time.as_secs_f64()),
         10..100 => format!("{seconds}s"),
         100..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}", seconds / 3_600, seconds / 60 % 60),
     }
+}
+
+/// Who began a run, for those who read about it: `mara@jump (process 4711)` without the process.
+pub fn owner(owner: &str) -> &str {
+    owner.split_once(" (process ").map_or(owner, |(who, _)| who)
+}
+
+/// `1 core`, `2 cores`.
+pub fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// `61%`
@@ -97,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_something_took_fits_five_characters() {
-        for (ms, text) in [(412, "0.4s"), (12_900, "12s"), (130_000, "2m10"), (3_900_000, "1h05")] {
+        for (ms, text) in [(0, "<0.1s"), (412, "0.4s"), (12_900, "12s"), (130_000, "2m10"), (3_900_000, "1h05")] {
             assert_eq!(took(Duration::from_millis(ms)), text);
         }
     }

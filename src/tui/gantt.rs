@@ -64,7 +64,7 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
     let zone = &state.settings.zone;
     let end = run.ended_at.map_or(String::new(), |end| format!(" to {}", format::clock(end, zone)));
     pen.right(&[
-        (format!("   by {}", run.owner), Tone::Dim),
+        (format!("   by {}", format::owner(run.owner.as_str())), Tone::Dim),
         (format!("   {}{end}   ", format::clock(run.started_at, zone)), Tone::Dim),
         (format!("{} ", runs::length(state, run)), Tone::Text),
     ]);
@@ -198,12 +198,12 @@ impl Scale {
         let (fill, tone) = match span.kind {
             SpanKind::Waiting => (glyphs.dot, Tone::Dim),
             SpanKind::Pausing => (glyphs.dot, Tone::Warn),
-            SpanKind::Failed => (glyphs.full, Tone::Bad),
+            SpanKind::Failed => (glyphs.block, Tone::Bad),
             SpanKind::Working if span.to.is_none() => (glyphs.rule, Tone::Busy),
             SpanKind::Working => (glyphs.rule, Tone::Ok),
         };
         let bar = match (span.kind, width) {
-            (SpanKind::Working, 1) => glyphs.full.to_owned(),
+            (SpanKind::Working, 1) => glyphs.block.to_owned(),
             (SpanKind::Working, _) => {
                 let (left, right) = if glyphs.unicode { ("▐", "▌") } else { ("[", "]") };
                 let name = span.step.as_str();

@@ -16,7 +16,10 @@ pub struct Glyphs {
     pub unknown: &'static str,
     pub done: &'static str,
     pub cursor: &'static str,
+    pub block: &'static str,
     pub full: &'static str,
+    /// Half full, the rest empty.
+    pub half: &'static str,
     pub empty: &'static str,
     pub rule: &'static str,
     pub more: &'static str,
@@ -39,8 +42,10 @@ impl Glyphs {
         unknown: "?",
         done: "✓",
         cursor: "▸",
-        full: "█",
-        empty: "░",
+        block: "█",
+        full: "━",
+        half: "╾",
+        empty: "─",
         rule: "─",
         more: "…",
         dot: "·",
@@ -61,7 +66,9 @@ impl Glyphs {
         unknown: "?",
         done: "+",
         cursor: ">",
+        block: "#",
         full: "#",
+        half: "#",
         empty: ".",
         rule: "-",
         more: "~",
@@ -82,10 +89,14 @@ impl Glyphs {
         unicode: false,
     };
 
-    /// As the environment says: `HOMEROOM_ASCII`, else whether the locale speaks UTF-8.
+    /// As the environment says: `HOMEROOM_ASCII`, else whether the locale speaks UTF-8. The Linux console has
+    /// room for few signs, and not for these.
     pub fn from_env(var: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| var(name).filter(|value| !value.is_empty());
         if set("HOMEROOM_ASCII").is_some_and(|value| value != "0") {
+            return Self::ASCII;
+        }
+        if set("TERM").is_some_and(|term| term == "linux") && set("HOMEROOM_ASCII").is_none() {
             return Self::ASCII;
         }
         let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
@@ -118,5 +129,7 @@ mod tests {
         assert!(!Glyphs::from_env(|_| None).unicode);
         let ascii = |name: &str| if name == "HOMEROOM_ASCII" { Some("1".to_owned()) } else { utf8(name) };
         assert!(!Glyphs::from_env(ascii).unicode);
+        let console = |name: &str| if name == "TERM" { Some("linux".to_owned()) } else { utf8(name) };
+        assert!(!Glyphs::from_env(console).unicode);
     }
 }

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{format, pen::Page, theme::Tone};
 use crate::{
-    app::{Command, State, labs::Phase, sites::Site},
+    app::{Command, State, commands::Entry, labs::Phase, sites::Site},
     domain::{Level, MachineState, SiteName},
 };
 
@@ -163,7 +163,8 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         return;
     }
     let context = state.base_context();
-    let hints = || state.commands.iter().filter(|e| !e.hint.is_empty() && e.on.contains(&context));
+    let told = |e: &&'static Entry| !e.hint.is_empty() && e.on.contains(&context) && state.offers(e.command);
+    let hints = || state.commands.iter().filter(told);
     // Help is always told, at the right.
     let help: Vec<_> = hints()
         .filter(|e| e.command == Command::Help)
@@ -172,7 +173,7 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         .collect();
     let width: u16 = help.iter().map(|(text, _)| u16::try_from(text.width()).unwrap_or(0)).sum();
     page.line(area, 0).right(&help);
-    let area = Rect { width: area.width.saturating_sub(width), ..area };
+    let area = Rect { width: area.width.saturating_sub(width + 2), ..area };
     let mut pen = page.line(area, 0);
     pen.skip(1);
     for entry in hints().filter(|e| e.command != Command::Help) {

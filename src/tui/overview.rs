@@ -32,11 +32,14 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// └────────────────────────────┘
 /// ```
 fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
-    let log_height = (area.height / 3).clamp(8, 24);
     let left_width = (area.width * 38 / 100).clamp(46, 64);
-    let top_height = area.height - log_height + 1;
-    let shops = u16::try_from(state.shown_workshops().len().max(1) + 3).unwrap_or(u16::MAX);
-    let shops_height = shops.clamp(4, top_height / 3);
+    // Lists are as high as what they hold, with a line of air; the log has the rest, and never less than a third.
+    let lines = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).min(area.height);
+    let shops = lines(state.shown_workshops().len()) + if state.shown_workshops().is_empty() { 4 } else { 3 };
+    let left = lines(nodes::wanted(state)) + 2;
+    let right = (lines(state.shown_classes().len().max(3)) + 3).saturating_add(shops - 1);
+    let top_height = left.max(right).clamp(14, area.height - (area.height / 3).max(8) + 1);
+    let shops_height = shops.clamp(4, top_height / 2);
     let nodes = Rect { width: left_width, height: top_height, ..area };
     let classes = Rect {
         x: area.x + left_width - 1,
@@ -45,7 +48,7 @@ fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
         ..area
     };
     let workshops = Rect { y: classes.bottom() - 1, height: shops_height, ..classes };
-    let log = Rect { y: area.y + top_height - 1, height: log_height, ..area };
+    let log = Rect { y: area.y + top_height - 1, height: area.height - top_height + 1, ..area };
     let places = [(Pane::Nodes, nodes), (Pane::Classes, classes), (Pane::Workshops, workshops), (Pane::Log, log)];
     // Borders overlap: the focused pane's are drawn last.
     for (pane, rect) in places.iter().filter(|(pane, _)| *pane != state.focus) {
@@ -82,7 +85,7 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
     pen.put(&format!(" {number} "), Tone::Dim).put(&format!("{} ", pane.title()), title);
     let filter = state.filter_text(pane);
     if pane == Pane::Log {
-        pen.right(&log::status(state));
+        pen.right(&log::status(state, &state.log_view));
     } else if !filter.is_empty() {
         pen.right(&[(format!(" /{filter} "), Tone::Warn)]);
     }
@@ -99,18 +102,27 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
         pen.put(&count, tone).skip(3);
     }
     let shows_log = state.focus == Pane::Log;
-    let tail = if shows_log { 0 } else { 3 };
+    // A short list leaves its room to the log.
+    let wanted = match state.focus {
+        Pane::Nodes => nodes::wanted(state),
+        Pane::Classes => state.shown_classes().len(),
+        Pane::Workshops => state.shown_workshops().len() + 1,
+        Pane::Log => 0,
+    };
+    let room = area.height - 2;
+    let list = u16::try_from(wanted + 1).unwrap_or(u16::MAX).clamp(room / 3, room - 3);
+    let tail = if shows_log { 0 } else { room - list };
     page.rule(area, 1, "");
     if shows_log {
         let rule = Rect { y: area.y + 1, height: 1, ..area };
-        page.line(rule, 0).right(&log::status(state));
+        page.line(rule, 0).right(&log::status(state, &state.log_view));
     }
     let body = Rect { y: area.y + 2, height: area.height - 2 - tail, ..area };
     content(page, body, state, state.focus);
     if tail > 0 {
         let rule = Rect { y: body.bottom(), height: 1, ..area };
         page.rule(rule, 0, "log");
-        log::tail(page, Rect { y: rule.y + 1, height: 2, ..area }, state);
+        log::tail(page, Rect { y: rule.y + 1, height: tail - 1, ..area }, state, &state.log_view);
     }
 }
 

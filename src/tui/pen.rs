@@ -112,6 +112,11 @@ impl<'a> Pen<'a> {
         self
     }
 
+    /// Writes into a column of `width` whose last `gap` columns stay free, however long the text is.
+    pub fn cell(&mut self, text: &str, width: usize, gap: usize, tone: Tone) -> &mut Self {
+        self.col(text, width.saturating_sub(gap), tone).skip(gap)
+    }
+
     /// Writes at the right of a column of `width`.
     pub fn num(&mut self, text: &str, width: usize, tone: Tone) -> &mut Self {
         self.skip(width.saturating_sub(text.width())).put(text, tone)

@@ -37,7 +37,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, list: &RunList) {
         let (word, tone) = word(state, run);
         pen.col(word, 13, tone);
         pen.col(&format::moment(run.started_at, state.now, &state.settings.zone), 14, Tone::Dim);
-        pen.col(&length(state, run), 8, Tone::Text).put(run.owner.as_str(), Tone::Dim);
+        pen.col(&length(state, run), 8, Tone::Text).put(format::owner(run.owner.as_str()), Tone::Dim);
     }
 }
 

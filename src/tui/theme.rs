@@ -90,6 +90,14 @@ impl Theme {
         }
     }
 
+    /// What lies under a text field, so that it is seen to be one.
+    pub fn field(&self) -> Style {
+        match self.depth {
+            Depth::None | Depth::Sixteen => Style::new().add_modifier(Modifier::UNDERLINED),
+            Depth::Indexed => Style::new().bg(Color::Indexed(238)),
+        }
+    }
+
     /// What lies under the row of the cursor, in the list keys go to.
     pub fn cursor_row(&self) -> Style {
         match self.depth {

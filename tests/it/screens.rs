@@ -230,7 +230,7 @@ fn colours_carry_their_meaning() {
     assert_eq!(colour_of(&overview, "live"), OK);
     press(&mut state, "j<enter>G");
     let board = buffer(&state, &colours());
-    assert_eq!(colour_of(&board, "2 tries"), WARN);
+    assert_eq!(colour_of(&board, "×2"), WARN);
     assert_eq!(colour_of(&board, "● ready"), OK);
     assert_eq!(colour_of(&board, "◐ agent"), BUSY);
     assert_eq!(colour_of(&board, "clone failed"), BAD);
@@ -317,4 +317,37 @@ fn assert_frame(shown: &Buffer, columns: u16, rows: u16, keys: &str) {
             assert!(["│", "┤", "┐", "┘"].contains(&edge), "line {y} after {keys:?}: {edge:?}\n{}", text(shown));
         }
     }
+}
+
+#[test]
+fn what_a_stopped_run_had_in_hand_is_interrupted_and_not_failed() {
+    let mut state = world(120, 40);
+    let mut script = Script::new(12, "cs101", 0);
+    (0..600).for_each(|_| script.say(None, None, Level::Debug, "goes on", Change::Note));
+    script.say(None, None, Level::Warning, "stopped", Change::RunEnded { state: RunState::Interrupted });
+    update(&mut state, Action::EventsArrived(script.events()));
+    let overview = buffer(&state, &colours());
+    assert!(text(&overview).contains("✗ 1 failed"), "only what failed by itself\n{}", text(&overview));
+    assert_eq!(colour_of(&overview, "interrupted"), WARN);
+    press(&mut state, "j<enter>/interrupted<enter>");
+    assert_eq!(state.board_keys(), ["student-07", "student-08"]);
+    let board = text(&buffer(&state, &colours()));
+    assert!(board.contains("interrupted at agent; a deploy goes on from there"), "{board}");
+    assert!(board.contains("d plans a deploy that goes on from there"), "{board}");
+}
+
+#[test]
+fn between_two_tries_a_seat_says_which_comes_next_and_when() {
+    let mut state = world(120, 40);
+    let mut script = Script::new(30, "cs102", 3);
+    script.plan("student-01", Role::Student);
+    script.start("student-01", StepName::Clone);
+    let again = Change::StepRetry { wait: std::time::Duration::from_secs(5), of: 5 };
+    let words = "got lock request timeout (try 1 of 5), again in 5 s";
+    script.say(Some("student-01"), Some(StepName::Clone), Level::Warning, words, again);
+    update(&mut state, Action::EventsArrived(script.events()));
+    press(&mut state, "jj<enter>");
+    let board = screen(&state);
+    assert!(board.contains("clone again in 2 s"), "{board}");
+    assert!(board.contains("clone: got lock request timeout; clone again in 2 s (try 2 of 5)"), "{board}");
 }

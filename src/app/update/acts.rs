@@ -108,9 +108,18 @@ pub(super) fn retry(state: &mut State) -> Vec<Effect> {
     };
     let failed: Vec<SeatName> = state
         .class(&lab)
-        .map(|row| row.seats.into_iter().filter(|s| s.state == MachineState::Failed).map(|s| s.seat).collect())
+        .map(|row| {
+            row.seats
+                .into_iter()
+                .filter(|s| s.state == MachineState::Failed && !s.interrupted)
+                .map(|s| s.seat)
+                .collect()
+        })
         .unwrap_or_default();
     if failed.is_empty() {
+        if state.class(&lab).is_some_and(|row| row.interrupted() > 0) {
+            return no(state, format!("{lab}: nothing failed, its run was interrupted; d goes on from there"));
+        }
         return no(state, format!("{lab}: no seat failed, so there is nothing to retry"));
     }
     let seats = match state.target_seat() {

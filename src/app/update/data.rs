@@ -76,7 +76,8 @@ fn over(known: &RunProgress, run: crate::domain::RunId) -> bool {
 fn happened(state: &mut State, event: &Event) {
     let progress = state.progress.entry(event.lab.clone()).or_insert_with(|| Progress::new(event.lab.clone()));
     fold(progress, event);
-    state.log.event(event);
+    let line = state.log.event(event).map(|line| line.id);
+    state.log_grew(line);
     match event.change {
         Change::RunEnded { .. } => {
             state.own_runs.remove(&event.run);
@@ -95,7 +96,8 @@ fn happened(state: &mut State, event: &Event) {
 fn notice(state: &mut State, lab: Option<LabName>, level: Level, text: impl Into<Clean>) {
     let text = text.into();
     let told = lab.as_ref().map_or_else(|| text.clone(), |lab| Clean::from(format!("{lab}: {text}")));
-    state.log.notice(state.now, lab, level, text);
+    let line = state.log.notice(state.now, lab, level, text).map(|line| line.id);
+    state.log_grew(line);
     say(state, level, told);
 }
 

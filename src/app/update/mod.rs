@@ -32,6 +32,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Edit(request) => {
             if let Some(input) = moves::input(state) {
                 input.handle(request);
+                moves::typed(state);
             }
         }
         Action::Paste(text) => moves::paste(state, &text),

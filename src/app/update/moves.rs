@@ -8,7 +8,7 @@ use crate::{
         Command, Context, Pane, Screen, State,
         commands::TABLE,
         cursor::Cursor,
-        log::LogFilter,
+        log_view::{LogFilter, LogView, Scope},
         popup::{LogFilterPopup, Planned, Popup},
         state::Board,
     },
@@ -32,10 +32,11 @@ pub(super) fn go(state: &mut State, command: Command) {
         Command::Open => open(state),
         Command::Back => back(state),
         Command::Filter => state.typing = true,
-        Command::LogFilter => state.popup = Some(Popup::LogFilter(LogFilterPopup::new(&state.log.filter))),
+        Command::LogFilter => state.popup = Some(Popup::LogFilter(LogFilterPopup::new(state.log_in_front()))),
         Command::ClearLogFilter => {
-            state.log.filter = LogFilter::default();
-            state.log.text.reset();
+            let (log, view) = state.log_to_change();
+            view.text.reset();
+            view.narrow(LogFilter::default(), log);
         }
         Command::SeatLog => seat_log(state),
         Command::Help => state.popup = Some(Popup::Help { scroll: 0 }),
@@ -79,7 +80,7 @@ fn step(state: &mut State, delta: isize) {
                 board.cursor.step(&keys, delta);
             }
         }
-        Context::Log | Context::LogScreen => state.log.step(delta),
+        Context::Log | Context::LogScreen => state.log_to_change().1.step(delta),
         Context::Runs | Context::Run => match state.screens.last_mut() {
             Some(Screen::Runs(list)) => list.cursor.step(&list.keys(), delta),
             Some(Screen::Run(board)) => board.cursor.step(&board.keys(), delta),
@@ -105,14 +106,15 @@ fn open(state: &mut State) {
     match state.context() {
         Context::Classes => {
             if let Some(lab) = state.target_lab() {
-                let filter = Input::default();
-                state.screens.push(Screen::Board(Board { lab, cursor: Cursor::default(), filter }));
+                let log = LogView::new(Scope::Lab(lab.clone()), &state.log);
+                let board = Board { lab, cursor: Cursor::default(), filter: Input::default(), log };
+                state.screens.push(Screen::Board(board));
             }
         }
         Context::Workshops if !state.shown_workshops().is_empty() => {
             say(state, Level::Warning, "workshops cannot be started by this version; only classes can");
         }
-        Context::Log => state.screens.push(Screen::Log),
+        Context::Log => state.screens.push(Screen::Log(None)),
         _ => {}
     }
 }
@@ -127,8 +129,10 @@ fn back(state: &mut State) {
     } else if state.typing {
         state.typing = false;
         list_filter(state).reset();
+        typed(state);
     } else if !list_filter(state).value().is_empty() {
         list_filter(state).reset();
+        typed(state);
     } else if state.screens.len() > 1 {
         state.screens.pop();
     }
@@ -137,17 +141,16 @@ fn back(state: &mut State) {
 /// The log of the seat under the cursor, on a screen of its own.
 fn seat_log(state: &mut State) {
     let Some((lab, seat)) = state.target_seat() else { return };
-    state.log.filter = LogFilter { lab: lab.to_string(), seat: seat.to_string(), level: state.log.filter.level };
-    state.log.text.reset();
-    state.log.follow();
-    state.screens.push(Screen::Log);
+    let view = LogView::new(Scope::Seat(lab, seat), &state.log);
+    state.screens.push(Screen::Log(Some(view)));
 }
 
 fn apply(state: &mut State) {
     if let Some(Popup::LogFilter(popup)) = &state.popup {
-        state.log.filter = popup.filter();
-        state.log.follow();
+        let filter = popup.filter();
         state.popup = None;
+        let (log, view) = state.log_to_change();
+        view.narrow(filter, log);
     }
     state.typing = false;
 }
@@ -172,10 +175,19 @@ fn value(popup: &mut LogFilterPopup, by: isize) {
 fn list_filter(state: &mut State) -> &mut Input {
     match (state.screens.last_mut(), state.focus) {
         (Some(Screen::Board(board)), _) => &mut board.filter,
-        (Some(Screen::Log), _) | (_, Pane::Log) => &mut state.log.text,
+        (Some(Screen::Log(Some(view))), _) => &mut view.text,
+        (Some(Screen::Log(None)), _) | (_, Pane::Log) => &mut state.log_view.text,
         (_, Pane::Nodes) => &mut state.nodes.filter,
         (_, Pane::Classes) => &mut state.classes.filter,
         (_, Pane::Workshops) => &mut state.workshops.filter,
+    }
+}
+
+/// After the text of a field changed: the log is looked through for it.
+pub(super) fn typed(state: &mut State) {
+    if state.popup.is_none() && matches!(state.base_context(), Context::Log | Context::LogScreen) {
+        let (log, view) = state.log_to_change();
+        view.read_again(log);
     }
 }
 
@@ -197,6 +209,7 @@ pub(super) fn paste(state: &mut State, text: &Clean) {
         for c in text.as_str().chars() {
             input.handle(InputRequest::InsertChar(c));
         }
+        typed(state);
     }
 }
 
@@ -205,7 +218,7 @@ impl State {
     pub fn typed_filter(&self) -> &Input {
         match (self.screen(), self.focus) {
             (Screen::Board(board), _) => &board.filter,
-            (Screen::Log, _) | (_, Pane::Log) => &self.log.text,
+            (Screen::Log(_), _) | (_, Pane::Log) => &self.log_in_front().text,
             (_, Pane::Nodes) => &self.nodes.filter,
             (_, Pane::Classes) => &self.classes.filter,
             (_, Pane::Workshops) => &self.workshops.filter,

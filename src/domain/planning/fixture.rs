@@ -287,6 +287,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         at: Some(proven),
         took: Some(Duration::from_secs(1)),
         upid: None,
+        again: None,
         run: RunId(1),
     });
     SeatProgress {

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{empty, tone};
+use super::{empty, sign, tone};
 use crate::{
     app::{
         Context, Pane, State,
@@ -91,7 +91,8 @@ fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
     let glyphs = pen.glyphs();
     let rest = if row.seats.len() + 2 <= width {
         for seat in &row.seats {
-            pen.put(glyphs.state(seat.state), tone(seat.state));
+            let (sign, tone) = sign(glyphs, seat);
+            pen.put(sign, tone);
         }
         width - row.seats.len()
     } else {
@@ -105,6 +106,10 @@ fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
                 pen.put(&text, tone(state));
             }
         }
+        let text = format!("{}{} ", glyphs.stale, row.interrupted());
+        if row.interrupted() > 0 && used + text.width() <= width {
+            pen.put(&text, Tone::Warn);
+        }
         width.saturating_sub(room - pen.room())
     };
     pen.skip(rest);
@@ -116,7 +121,7 @@ pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
         Phase::Is(LabState::Absent | LabState::Stopped) => Tone::Dim,
         Phase::Is(LabState::Deploying | LabState::Destroying) | Phase::Checking => Tone::Busy,
         Phase::Is(LabState::Ready) => Tone::Ok,
-        Phase::Is(LabState::Partial) | Phase::BrokenOff => Tone::Warn,
+        Phase::Is(LabState::Partial) | Phase::BrokenOff | Phase::Interrupted => Tone::Warn,
         Phase::Is(LabState::Failed) => Tone::Bad,
     };
     (row.phase.word(), tone)
@@ -130,14 +135,23 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
             return;
         }
         pen.put(&elapsed(state, row), Tone::Text).put(&format!("   run {}   ", run.id), Tone::Dim);
-        if let Some(seat) = row.seats.iter().find(|seat| seat.state == MachineState::Failed) {
+        if let Some(seat) = row.seats.iter().find(|seat| seat.state == MachineState::Failed && !seat.interrupted) {
             wrong(pen, seat);
         }
         return;
     }
+    if row.phase == Phase::Interrupted && row.count(MachineState::Failed) == 0 {
+        let run = row.progress.and_then(|progress| progress.run.as_ref());
+        let run = run.map_or("its run".to_owned(), |run| format!("run {}", run.id));
+        pen.put(
+            &format!("{run} was stopped with {} in hand; d goes on", format::count(row.interrupted(), "seat")),
+            Tone::Warn,
+        );
+        return;
+    }
     let first = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
         .into_iter()
-        .find_map(|state| row.seats.iter().find(|seat| seat.state == state));
+        .find_map(|state| row.seats.iter().find(|seat| seat.state == state && !seat.interrupted));
     match (first, row.phase) {
         (Some(seat), _) => wrong(pen, seat),
         (None, Phase::ABSENT) => {

@@ -7,8 +7,8 @@ pub mod workshops;
 
 use ratatui::layout::Rect;
 
-use super::{pen::Page, theme::Tone};
-use crate::domain::MachineState;
+use super::{Glyphs, pen::Page, theme::Tone};
+use crate::{app::seats::SeatRow, domain::MachineState};
 
 /// The tone of a machine's state.
 pub fn tone(state: MachineState) -> Tone {
@@ -18,6 +18,17 @@ pub fn tone(state: MachineState) -> Tone {
         MachineState::Ready => Tone::Ok,
         MachineState::Stale | MachineState::Unknown => Tone::Warn,
         MachineState::Failed => Tone::Bad,
+    }
+}
+
+/// The sign and tone of a seat: of its machine's state, of a run that broke off, of waiting in a queue.
+pub fn sign(glyphs: &Glyphs, seat: &SeatRow<'_>) -> (&'static str, Tone) {
+    if seat.interrupted {
+        (glyphs.stale, Tone::Warn)
+    } else if seat.queued {
+        (glyphs.planned, Tone::Busy)
+    } else {
+        (glyphs.state(seat.state), tone(seat.state))
     }
 }
 

@@ -27,19 +27,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
     let at = state.nodes.cursor.position(&keys).unwrap_or(0);
     let focused = state.context() == Context::Nodes;
     // The window is counted in lines, and a node takes two.
-    let tops: Vec<usize> = rows
-        .iter()
-        .scan((0, false), |(top, storage), row| {
-            let gap = usize::from(!*storage && *top > 0 && is_storage(row));
-            *storage = is_storage(row);
-            let this = *top + gap;
-            *top = this + height(row);
-            Some(this)
-        })
-        .collect();
+    let tops = tops(&rows);
     let total = tops.last().zip(rows.last()).map_or(0, |(top, row)| top + height(row));
     let first = window(tops[at], total, usize::from(area.height));
-    let name = rows.iter().map(|row| row.name().width()).max().unwrap_or(0).clamp(4, 12);
+    let columns = Columns::fit(&rows);
     for ((row, top), n) in rows.iter().zip(&tops).zip(0..) {
         if *top < first {
             continue;
@@ -53,10 +44,29 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
         page.line(area, line).put(marker, Tone::Accent);
         let shown = Rect { x: area.x + 1, width: area.width - 1, ..area };
         match row {
-            NodeRow::Node { .. } => node(page, shown, line, row, name, state),
-            NodeRow::Storage { .. } => storage(page, shown, line, row, name),
+            NodeRow::Node { .. } => node(page, shown, line, row, &columns, state),
+            NodeRow::Storage { .. } => storage(page, shown, line, row, &columns),
         }
     }
+}
+
+/// Lines the whole list takes.
+pub fn wanted(state: &State) -> usize {
+    let rows = state.shown_nodes();
+    tops(&rows).last().zip(rows.last()).map_or(2, |(top, row)| top + height(row))
+}
+
+/// The first line of each row: nodes close together, then a line of air, then the storages.
+fn tops(rows: &[NodeRow<'_>]) -> Vec<usize> {
+    rows.iter()
+        .scan((0, false), |(top, storage), row| {
+            let gap = usize::from(!*storage && *top > 0 && is_storage(row));
+            *storage = is_storage(row);
+            let this = *top + gap;
+            *top = this + height(row);
+            Some(this)
+        })
+        .collect()
 }
 
 fn is_storage(row: &NodeRow<'_>) -> bool {
@@ -64,19 +74,50 @@ fn is_storage(row: &NodeRow<'_>) -> bool {
 }
 
 fn height(row: &NodeRow<'_>) -> usize {
-    if is_storage(row) { 1 } else { 2 }
+    match row {
+        NodeRow::Storage { .. } => 1,
+        NodeRow::Node { node, machines: 0, .. } if !node.online => 1,
+        NodeRow::Node { .. } => 2,
+    }
 }
 
-fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, name: usize, state: &State) {
+/// What stands before a node's bars.
+const GAUGE: usize = "cpu ".len();
+
+/// Widths that all rows share: bars stand under bars.
+struct Columns {
+    /// A node's name, or a storage's with the gap behind it; `GAUGE` follows for a node.
+    name: usize,
+    /// The storage's own name, where nodes' names stand behind it.
+    storage: usize,
+}
+
+impl Columns {
+    fn fit(rows: &[NodeRow<'_>]) -> Self {
+        let width = |wanted: &dyn Fn(&NodeRow<'_>) -> usize| rows.iter().map(wanted).max().unwrap_or(0);
+        let own = |row: &NodeRow<'_>| if is_storage(row) { row.name().width().min(12) } else { 0 };
+        let storage = width(&own);
+        let local = |row: &NodeRow<'_>| match row {
+            NodeRow::Storage { node: Some(node), .. } => 1 + node.as_str().width().min(8),
+            _ => 0,
+        };
+        let storages = storage + width(&local) + 2;
+        let nodes = width(&|row| if is_storage(row) { 0 } else { row.name().width() }).clamp(4, 12) + 2;
+        Self { name: nodes.max(storages.saturating_sub(GAUGE)), storage }
+    }
+}
+
+fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns: &Columns, state: &State) {
     let NodeRow::Node { node, machines, offline_since, cpu, .. } = row else { return };
-    let indent = name + 2;
     let mut pen = page.line(area, line);
-    pen.col(node.node.as_str(), indent, Tone::Title);
+    pen.cell(node.node.as_str(), columns.name, 1, Tone::Title);
     if !node.online {
         let since = offline_since.map(|at| format::moment(at, state.now, &state.settings.zone));
         pen.put("offline", Tone::Bad).put(&since.map_or(String::new(), |at| format!(" since {at}")), Tone::Dim);
-        let out_of_sight = if *machines > 0 { format!("{machines} machines out of sight") } else { String::new() };
-        page.line(area, line + 1).skip(indent).put(&out_of_sight, Tone::Dim);
+        if *machines > 0 {
+            let out_of_sight = format!("{} out of sight", format::count(*machines, "machine"));
+            page.line(area, line + 1).skip(columns.name).put(&out_of_sight, Tone::Dim);
+        }
         return;
     }
     pen.put("cpu ", Tone::Dim);
@@ -84,25 +125,27 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, name: u
     pen.skip(2);
     sparkline(&mut pen, cpu);
     let mut pen = page.line(area, line + 1);
-    pen.skip(indent).put("mem ", Tone::Dim);
+    pen.skip(columns.name).put("mem ", Tone::Dim);
     gauge(&mut pen, share(node.memory_used, node.memory));
-    pen.skip(2).put(&format!("{machines} machine{}", if *machines == 1 { "" } else { "s" }), Tone::Dim);
+    pen.skip(2).put(&format::count(*machines, "machine"), Tone::Dim);
 }
 
-fn storage(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, name: usize) {
-    let NodeRow::Storage { name: storage, node, used, total, available, .. } = row else { return };
+fn storage(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns: &Columns) {
+    let NodeRow::Storage { name, node, used, total, available, .. } = row else { return };
     let mut pen = page.line(area, line);
-    pen.col(storage.as_str(), name + 2, Tone::Title);
-    if !available {
-        pen.put("not available", Tone::Bad);
-    } else {
-        let full = share(*used, *total);
-        pen.skip(4);
-        bar(&mut pen, full, load(full));
-        pen.skip(2).put(&format::part(*used, *total), Tone::Dim);
+    let whole = columns.name + GAUGE;
+    match node {
+        Some(node) => {
+            pen.cell(name.as_str(), columns.storage + 1, 1, Tone::Title);
+            pen.cell(node.as_str(), whole - columns.storage - 1, 1, Tone::Dim);
+        }
+        None => _ = pen.cell(name.as_str(), whole, 1, Tone::Title),
     }
-    if let Some(node) = node {
-        pen.skip(2).put(node.as_str(), Tone::Dim);
+    if *available {
+        gauge(&mut pen, share(*used, *total));
+        pen.skip(2).put(&format::part(*used, *total), Tone::Dim);
+    } else {
+        pen.put("not available", Tone::Bad);
     }
 }
 
@@ -125,11 +168,15 @@ fn gauge(pen: &mut Pen<'_>, share: f64) {
     pen.num(&format::percent(share), 5, if tone == Tone::Busy { Tone::Text } else { tone });
 }
 
-/// Ten cells.
+/// Ten cells, to half a cell.
 fn bar(pen: &mut Pen<'_>, share: f64, tone: Tone) {
-    let full = ((share * 10.0).round() as usize).min(10);
+    let halves = ((share * 20.0).round() as usize).min(20);
+    // Something is never shown as nothing.
+    let halves = if share > 0.0 { halves.max(1) } else { 0 };
     let glyphs = pen.glyphs();
-    pen.put(&glyphs.full.repeat(full), tone).put(&glyphs.empty.repeat(10 - full), Tone::Border);
+    let (full, half) = (halves / 2, halves % 2);
+    pen.put(&glyphs.full.repeat(full), tone).put(&glyphs.half.repeat(half), tone);
+    pen.put(&glyphs.empty.repeat(10 - full - half), Tone::Border);
 }
 
 /// The last looks that fit, the newest at the right.

@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::empty;
 use crate::{
     app::{Context, Pane, State, cursor::window},
     tui::{format, pen::Page, theme::Tone},
@@ -12,9 +11,19 @@ use crate::{
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
     let rows = state.shown_workshops();
     if rows.is_empty() {
-        let nothing = if state.filter_text(Pane::Workshops).is_empty() { "none defined" } else { "nothing matches" };
-        page.line(area, 0).skip(2).put(nothing, Tone::Dim);
-        return if area.height > 1 { foot(page, area) } else { empty(page, area, &[]) };
+        let filtered = !state.filter_text(Pane::Workshops).is_empty();
+        let lines: &[&str] = match (filtered, state.definitions_known) {
+            (true, _) => &["nothing matches"],
+            (_, false) => &["reading the definitions"],
+            _ => &[
+                "no workshops yet: one machine that carries a container per seat",
+                "homeroom apply -f workshop.toml keeps one; this version starts classes only",
+            ],
+        };
+        for (row, line) in lines.iter().enumerate() {
+            page.line(area, row).skip(2).put(line, Tone::Dim);
+        }
+        return;
     }
     let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
     let at = state.workshops.cursor.position(&names).unwrap_or(0);

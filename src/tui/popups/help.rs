@@ -1,6 +1,7 @@
 //! Help, as the table of commands has it.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::{frame, keys};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, scroll: usize) {
     let lines = lines(state);
     let height = (lines.len() + 2).min(usize::from(area.height).saturating_sub(2));
-    let inner = frame(page, area, 72, height, "help", Tone::Accent);
+    let inner = frame(page, area, 76, height, "help", Tone::Accent);
     let shown = usize::from(inner.height).saturating_sub(2);
     let first = scroll.min(lines.len().saturating_sub(shown));
     for (row, line) in lines.iter().skip(first).take(shown).enumerate() {
@@ -23,9 +24,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, scroll: usize) {
             Line::Heading(text) => {
                 pen.put(text, Tone::Title);
             }
-            Line::Entry(entry) => {
-                let keys: Vec<_> = entry.keys.iter().map(|key| key.to_string()).collect();
-                pen.skip(1).col(&keys.join(" "), 20, Tone::Accent).put(entry.help, Tone::Text);
+            Line::Row { keys, help } => {
+                pen.skip(1).cell(keys, KEYS, 2, Tone::Accent).put(help, Tone::Text);
             }
             Line::Gap => {}
         }
@@ -37,20 +37,43 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, scroll: usize) {
     keys(page, inner, last, state, &[]);
 }
 
+/// The column of the keys.
+const KEYS: usize = 24;
+
 enum Line {
     Heading(&'static str),
-    Entry(&'static Entry),
+    Row { keys: String, help: &'static str },
     Gap,
 }
 
 fn lines(state: &State) -> Vec<Line> {
     let mut lines = Vec::new();
     for (group, heading) in Group::HELP {
+        let entries: Vec<_> = state.commands.iter().filter(|entry| entry.group == group).collect();
+        // Neighbours of one kind, as up and down, share a line.
+        let rows = entries.chunk_by(|a, b| a.help == b.help);
+        let rows = rows.map(|entries| Line::Row { keys: keys_of(entries), help: entries[0].help });
         if !lines.is_empty() {
             lines.push(Line::Gap);
         }
         lines.push(Line::Heading(heading));
-        lines.extend(state.commands.iter().filter(|entry| entry.group == group).map(Line::Entry));
+        lines.extend(rows);
     }
     lines
+}
+
+/// The first key of each, then the second of each: `j k   down up`.
+fn keys_of(entries: &[&Entry]) -> String {
+    let most = entries.iter().map(|entry| entry.keys.len()).max().unwrap_or(0);
+    let rank = |n: usize| entries.iter().filter_map(|entry| entry.keys.get(n)).map(ToString::to_string).collect();
+    let mut told = String::new();
+    for keys in (0..most).map(rank).map(|keys: Vec<_>| keys.join(" ")) {
+        // Ways of saying the same that do not fit are not half told.
+        if !told.is_empty() && told.width() + 3 + keys.width() > KEYS - 2 {
+            break;
+        }
+        told.push_str(if told.is_empty() { "" } else { "   " });
+        told.push_str(&keys);
+    }
+    told
 }

@@ -55,9 +55,14 @@ fn keys(page: &mut Page<'_>, area: Rect, row: usize, state: &State, commands: &[
     page.line(area, row).right(&pieces);
 }
 
-/// A text field with the terminal's cursor in it.
+/// The widest a text field is drawn.
+const FIELD: usize = 34;
+
+/// A text field: ground of its own, and the terminal's cursor in it while it takes the keys.
 fn field(page: &mut Page<'_>, area: Rect, row: usize, label: &str, input: &tui_input::Input, active: bool) {
-    let width = usize::from(area.width).saturating_sub(label.width() + 3);
+    let room = usize::from(area.width).saturating_sub(label.width() + 2);
+    // A free column at both ends, so that text does not touch the edge of the ground.
+    let width = room.min(FIELD).saturating_sub(2);
     let from = input.visual_scroll(width.saturating_sub(1));
     let mut used = 0;
     let text: String = input
@@ -68,12 +73,19 @@ fn field(page: &mut Page<'_>, area: Rect, row: usize, label: &str, input: &tui_i
             used <= from
         })
         .collect();
+    let ground = page.look.theme.field();
     let mut pen = page.line(area, row);
-    pen.put(label, if active { Tone::Accent } else { Tone::Dim }).skip(2);
+    pen.put(label, if active { Tone::Accent } else { Tone::Dim }).skip(1);
     let start = pen.position();
-    pen.put(&text, Tone::Text);
+    let size = u16::try_from(width + 2).unwrap_or(u16::MAX);
+    pen.skip(1).col(&text, width, Tone::Text);
+    page.under(
+        Rect { x: start.x, y: start.y, width: size.min(area.right().saturating_sub(start.x)), height: 1 },
+        0,
+        ground,
+    );
     if active {
         let at = u16::try_from(input.visual_cursor().saturating_sub(from)).unwrap_or(0);
-        page.cursor = Some((start.x + at, start.y).into());
+        page.cursor = Some((start.x + 1 + at, start.y).into());
     }
 }

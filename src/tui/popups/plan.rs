@@ -47,21 +47,28 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
     let foot = foot(page, plan, popup.consent, width, state);
     let fixed = foot.len() + 3;
     let most = usize::from(area.height).saturating_sub(2);
-    let lines = (plan.seats.len() + fixed).min(most);
+    let columns = Columns::fit(plan);
+    let told: Vec<_> = plan.seats.iter().map(|seat| why(seat, &columns, width)).collect();
+    let wanted: usize = told.iter().map(Why::height).sum();
+    let lines = (wanted + fixed).min(most);
     let inner = frame(page, area, width, lines, title, Tone::Accent);
-    let height = usize::from(inner.height).saturating_sub(fixed);
+    let room = usize::from(inner.height).saturating_sub(fixed);
     // The totals stand in the frame, at the right of the title.
     let top = Rect { y: inner.y - 1, height: 1, ..inner };
     page.line(top, 0).right(&totals(plan));
-    let first = popup.scroll.min(plan.seats.len().saturating_sub(height));
-    let columns = Columns::fit(plan);
-    for (row, seat) in plan.seats.iter().skip(first).take(height).enumerate() {
-        seat_line(page, inner, row, seat, &columns, popup.consent, plan);
+    let first = popup.scroll.min(last_first(&told, room));
+    let (mut row, mut shown) = (0, 0);
+    for (seat, why) in plan.seats.iter().zip(&told).skip(first) {
+        if row + why.height() > room {
+            break;
+        }
+        seat_lines(page, inner, row, seat, why, &columns, popup.consent, plan);
+        row += why.height();
+        shown += 1;
     }
-    let hidden = plan.seats.len().saturating_sub(height);
-    let mut row = plan.seats.len().min(height);
-    if hidden > 0 {
-        let text = format!("{} to {} of {}; j and k scroll", first + 1, first + height, plan.seats.len());
+    row = row.max(room.min(wanted));
+    if shown < plan.seats.len() {
+        let text = format!("{} to {} of {}; j and k scroll", first + 1, first + shown, plan.seats.len());
         page.line(inner, row).skip(2).put(&text, Tone::Dim);
     }
     row += 1;
@@ -95,6 +102,12 @@ fn totals(plan: &Plan) -> Vec<(String, Tone)> {
         .collect()
 }
 
+/// Columns of one width.
+const SIGN: usize = 2;
+const VMID: usize = 6;
+const CORES: usize = 10;
+const MEMORY: usize = 9;
+
 struct Columns {
     seat: usize,
     node: usize,
@@ -104,6 +117,12 @@ struct Columns {
 }
 
 impl Columns {
+    /// All of them together.
+    fn all(&self) -> usize {
+        let size = if self.size { CORES + MEMORY } else { 0 };
+        SIGN + self.seat + self.node + VMID + self.source + size
+    }
+
     fn fit(plan: &Plan) -> Self {
         let longest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
         Self {
@@ -140,11 +159,48 @@ fn source(seat: &SeatPlan) -> String {
     }
 }
 
-fn seat_line(
+/// The first seat of the last page.
+fn last_first(told: &[Why], room: usize) -> usize {
+    let mut used = 0;
+    let fits = told.iter().rev().take_while(|why| {
+        used += why.height();
+        used <= room
+    });
+    told.len() - fits.count()
+}
+
+/// Why a seat is planned as it is: behind it where that fits, else below it.
+enum Why {
+    Behind(String),
+    Below(Vec<String>),
+}
+
+impl Why {
+    /// Lines the seat takes with it.
+    fn height(&self) -> usize {
+        match self {
+            Self::Behind(_) => 1,
+            Self::Below(lines) => 1 + lines.len(),
+        }
+    }
+}
+
+/// Where the text below a seat begins.
+const INDENT: usize = 2;
+
+fn why(seat: &SeatPlan, columns: &Columns, width: usize) -> Why {
+    let changes: Vec<_> = seat.changes.iter().map(|c| format!("{} {} to {}", c.field, c.from, c.to)).collect();
+    let text = if changes.is_empty() { seat.why.clone() } else { changes.join(", ") };
+    if text.width() + columns.all() <= width { Why::Behind(text) } else { Why::Below(wrap(&text, width - INDENT)) }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one line of a table, with all it depends on")]
+fn seat_lines(
     page: &mut Page<'_>,
     area: Rect,
     row: usize,
     seat: &SeatPlan,
+    why: &Why,
     columns: &Columns,
     consent: Consent,
     plan: &Plan,
@@ -152,18 +208,29 @@ fn seat_line(
     let (sign, tone) = sign(seat.verb);
     let withheld = plan.refused(consent).iter().any(|refused| refused.seat == seat.seat);
     let mut pen = page.line(area, row);
-    pen.col(sign, 2, tone).col(seat.seat.as_str(), columns.seat, if seat.verb.acts() { Tone::Text } else { Tone::Dim });
-    pen.col(seat.node.as_str(), columns.node, Tone::Dim).col(&seat.vmid.to_string(), 6, Tone::Dim);
-    pen.col(&source(seat), columns.source, tone);
+    let named = if seat.verb.acts() { Tone::Text } else { Tone::Dim };
+    pen.col(sign, SIGN, tone).cell(seat.seat.as_str(), columns.seat, 2, named);
+    pen.cell(seat.node.as_str(), columns.node, 2, Tone::Dim).col(&seat.vmid.to_string(), VMID, Tone::Dim);
+    pen.cell(&source(seat), columns.source, 2, tone);
     if columns.size {
-        let cores = seat.spec.machine.cores.map_or(String::new(), |cores| format!("{cores} cores"));
+        let cores = seat
+            .spec
+            .machine
+            .cores
+            .map_or(String::new(), |n| format::count(usize::try_from(n).unwrap_or(usize::MAX), "core"));
         let memory = seat.spec.machine.memory.map_or(String::new(), Size::human);
         let told = if seat.source.is_some() { Tone::Text } else { Tone::Dim };
-        pen.col(&cores, 9, told).col(&memory, 9, told);
+        pen.col(&cores, CORES, told).col(&memory, MEMORY, told);
     }
-    let changes: Vec<_> = seat.changes.iter().map(|c| format!("{} {} to {}", c.field, c.from, c.to)).collect();
-    let why = if changes.is_empty() { seat.why.clone() } else { changes.join(", ") };
-    pen.put(&why, if withheld { Tone::Warn } else { Tone::Dim });
+    let tone = if withheld { Tone::Warn } else { Tone::Dim };
+    match why {
+        Why::Behind(text) => _ = pen.put(text, tone),
+        Why::Below(lines) => {
+            for (n, line) in lines.iter().enumerate() {
+                page.line(area, row + 1 + n).skip(INDENT).put(line, tone);
+            }
+        }
+    }
 }
 
 /// What stands under the seats.

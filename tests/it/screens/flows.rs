@@ -171,14 +171,26 @@ fn the_filter_narrows_a_list_and_escape_takes_it_back() {
 fn the_log_is_filtered_by_lab_seat_and_level() {
     let mut state = world(120, 40);
     press(&mut state, "fcs101<tab>student-10<tab><right><right><enter>");
-    let shown = state.log.shown();
+    let lines = |state: &State| {
+        let view = state.log_in_front();
+        view.tail(&state.log, view.len()).into_iter().cloned().collect::<Vec<_>>()
+    };
+    let shown = lines(&state);
     assert!(!shown.is_empty());
     assert!(shown.iter().all(|line| line.level >= Level::Warning && line.seat == Some(seat("student-10"))));
     press(&mut state, "4F");
-    assert!(state.log.shown().len() > 20);
+    assert!(lines(&state).len() > 20);
     press(&mut state, "2j<enter>jl");
-    assert!(matches!(state.screen(), Screen::Log));
-    assert!(state.log.shown().iter().all(|line| line.seat == Some(seat("student-01"))));
+    assert!(matches!(state.screen(), Screen::Log(Some(_))));
+    assert!(lines(&state).iter().all(|line| line.seat == Some(seat("student-01"))));
+    press(&mut state, "f<right><right><enter>");
+    assert!(lines(&state).is_empty(), "nothing of it is a warning");
+    press(&mut state, "<esc>");
+    assert!(lines(&state).iter().all(|line| line.lab == Some(lab("cs101"))), "the board's own log");
+    press(&mut state, "fstudent-10<enter>");
+    assert!(lines(&state).iter().all(|line| line.seat == Some(seat("student-10"))));
+    press(&mut state, "<esc>");
+    assert!(lines(&state).len() > 20, "what a board shows narrows nothing elsewhere");
 }
 
 #[test]
@@ -235,7 +247,7 @@ fn a_refusal_is_told_and_stays_in_the_log() {
     let why = Clean::from("held by run 12 of mara since 14:01");
     update(&mut state, Action::RunRefused { lab: lab("cs101"), why: why.clone() });
     assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().ends_with(why.as_str())));
-    assert!(state.log.tail(1)[0].message == why);
+    assert!(state.log_view.tail(&state.log, 1)[0].message == why);
     update(&mut state, Action::Tick(now().checked_add(jiff::SignedDuration::from_secs(20)).unwrap()));
     assert!(state.toast.is_none());
 }

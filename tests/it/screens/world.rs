@@ -351,7 +351,7 @@ pub fn timed(ended: bool) -> Vec<Event> {
                 script.at = whole;
                 script.after(2_400).start(who, *step);
                 script.after(1_000);
-                let wait = Change::StepRetry { wait: Duration::from_secs(2) };
+                let wait = Change::StepRetry { wait: Duration::from_secs(2), of: 5 };
                 script.say(Some(who), Some(*step), Level::Warning, "can't lock file", wait);
             }
             script.at = whole;
@@ -408,7 +408,7 @@ pub fn cs101() -> Vec<Event> {
     script.steps("student-07", &[(Cloned, 430)]);
     script.start("student-07", Configure);
     let locked = "can't lock file '/var/lock/qemu-server/lock-9107.conf' - got timeout, again in 2 s";
-    let wait = Change::StepRetry { wait: Duration::from_secs(2) };
+    let wait = Change::StepRetry { wait: Duration::from_secs(2), of: 5 };
     script.say(Some("student-07"), Some(Configure), Level::Warning, locked, wait);
     script.attempt("student-07", Configure, 2);
     script.done("student-07", Configure, 2_300, "configured");

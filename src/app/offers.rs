@@ -1,0 +1,47 @@
+//! Which commands make sense at this moment: what hints and the palette offer. A command that is not offered
+//! still says why it does nothing when its key is pressed.
+
+use super::{Command, Context, State, labs::ClassRow};
+use crate::domain::MachineState;
+
+impl State {
+    /// Whether the command would do something here and now.
+    pub fn offers(&self, command: Command) -> bool {
+        let context = self.base_context();
+        let acts = matches!(
+            command,
+            Command::Deploy
+                | Command::Destroy
+                | Command::Retry
+                | Command::Check
+                | Command::Cancel
+                | Command::Shell
+                | Command::SeatLog
+                | Command::Runs
+        );
+        if context == Context::Workshops && (acts || command == Command::Open) {
+            return false;
+        }
+        if !acts {
+            return command != Command::Open || context != Context::Classes || !self.shown_classes().is_empty();
+        }
+        let Some(row) = self.target_lab().and_then(|lab| self.class(&lab)) else { return false };
+        self.offers_of(command, &row)
+    }
+
+    fn offers_of(&self, command: Command, row: &ClassRow<'_>) -> bool {
+        let seat = self.target_seat().and_then(|(_, seat)| row.seats.iter().find(|known| known.seat == seat));
+        let made = |seat: &super::seats::SeatRow<'_>| seat.progress.is_some_and(|p| p.vmid.is_some());
+        match command {
+            Command::Deploy => row.definition.is_some() && !row.is_worked_on(),
+            Command::Destroy => row.standing().count() > 0,
+            Command::Retry => row.count(MachineState::Failed) > 0 && !row.is_worked_on(),
+            Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, made),
+            Command::Cancel => row.is_worked_on(),
+            Command::Shell => seat.and_then(|seat| seat.progress).is_some_and(|p| p.ip.is_some()),
+            Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),
+            Command::Runs => row.progress.is_some_and(|progress| progress.run.is_some()),
+            _ => true,
+        }
+    }
+}

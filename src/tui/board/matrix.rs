@@ -1,0 +1,190 @@
+//! Seat by proof: how far each seat has come, and its reason in words.
+
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::{
+    app::{State, labs::ClassRow, seats::SeatRow},
+    domain::{MachineState, StepName, StepState, progress::StepProgress},
+    tui::{
+        format,
+        panes::sign,
+        pen::{Page, Pen},
+        theme::Tone,
+    },
+};
+
+/// The columns with a step each; the address is told by itself.
+const BEFORE: [(StepName, &str, &str); 3] =
+    [(StepName::Clone, "clone", "clo"), (StepName::Configure, "config", "cfg"), (StepName::Start, "start", "sta")];
+const AFTER: [(StepName, &str, &str); 4] = [
+    (StepName::Agent, "agent", "agt"),
+    (StepName::Exec, "exec", "exe"),
+    (StepName::Verify, "verify", "ver"),
+    (StepName::Ssh, "ssh", "ssh"),
+];
+
+/// `255.255.255.255`: set aside from the start, so that nothing moves when the first address is seen.
+const ADDRESS: usize = 15;
+
+/// Widths that all rows share.
+pub struct Columns {
+    wide: bool,
+    gap: usize,
+    seat: usize,
+    node: usize,
+    vmid: usize,
+    address: usize,
+    cell: usize,
+}
+
+impl Columns {
+    pub fn fit(row: &ClassRow<'_>, width: usize) -> Self {
+        let wide = width >= 112;
+        let gap = if wide { 2 } else { 1 };
+        let progress = || row.seats.iter().filter_map(|seat| seat.progress);
+        let seat = row.seats.iter().map(|seat| seat.seat.as_str().width()).max().unwrap_or(0);
+        let node = progress().filter_map(|p| p.node.as_ref()).map(|node| node.as_str().width()).max().unwrap_or(0);
+        let vmid = progress().filter_map(|p| p.vmid).map(|vmid| vmid.to_string().len()).max().unwrap_or(0);
+        let address = progress().filter_map(|p| p.ip).map(|ip| ip.to_string().len()).max().unwrap_or(0);
+        Self {
+            wide,
+            gap,
+            seat: seat.clamp(4, if wide { 20 } else { 12 }) + gap,
+            node: node.clamp(4, if wide { 12 } else { 6 }) + gap,
+            vmid: vmid.clamp(4, 9) + gap,
+            address: address.clamp(ADDRESS, if wide { 24 } else { ADDRESS }) + gap,
+            cell: if wide { 8 } else { 4 },
+        }
+    }
+
+    fn title(&self, long: &'static str, short: &'static str) -> &'static str {
+        if self.wide { long } else { short }
+    }
+}
+
+pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Columns) {
+    let mut pen = page.line(area, 0);
+    pen.skip(1).col("seat", columns.seat, Tone::Dim);
+    pen.col("node", columns.node, Tone::Dim).col("vmid", columns.vmid, Tone::Dim);
+    for (_, long, short) in BEFORE {
+        pen.col(columns.title(long, short), columns.cell, Tone::Dim);
+    }
+    pen.col("address", columns.address, Tone::Dim);
+    for (_, long, short) in AFTER {
+        pen.col(columns.title(long, short), columns.cell, Tone::Dim);
+    }
+}
+
+pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &State) {
+    let progress = seat.progress;
+    let gap = columns.gap;
+    pen.cell(seat.seat.as_str(), columns.seat, gap, Tone::Text);
+    let node = progress.and_then(|p| p.node.as_ref());
+    pen.cell(node.map_or("", |node| node.as_str()), columns.node, gap, Tone::Dim);
+    let vmid = progress.and_then(|p| p.vmid).map(|vmid| vmid.to_string());
+    pen.cell(&vmid.unwrap_or_default(), columns.vmid, gap, Tone::Dim);
+    for (step, ..) in BEFORE {
+        cell(pen, seat, step, columns, state);
+    }
+    let (text, tone) = match progress.and_then(|p| p.ip) {
+        Some(ip) => {
+            let proven = progress.and_then(|p| p.step(StepName::Address)).is_some_and(|s| s.state == StepState::Ok);
+            (ip.to_string(), if proven { Tone::Text } else { Tone::Dim })
+        }
+        None => told(pen, seat, StepName::Address, columns, state),
+    };
+    pen.cell(&text, columns.address, gap, tone);
+    for (step, ..) in AFTER {
+        cell(pen, seat, step, columns, state);
+    }
+    let (glyph, tone) = sign(pen.glyphs(), seat);
+    pen.put(glyph, tone).skip(1);
+    let ways = standing(seat, state);
+    // The fullest way of saying it that fits, else the fullest as far as it goes.
+    let room = pen.room();
+    let fits = ways.iter().find(|way| way.width() <= room).or(ways.first());
+    pen.put(fits.map_or("", String::as_str), tone);
+}
+
+fn cell(pen: &mut Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, state: &State) {
+    let (text, tone) = told(pen, seat, step, columns, state);
+    pen.cell(&text, columns.cell, 1, tone);
+}
+
+/// What a cell says about its step.
+fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, state: &State) -> (String, Tone) {
+    let glyphs = pen.glyphs();
+    let Some(step) = seat.progress.and_then(|p| p.step(step)) else { return (String::new(), Tone::Dim) };
+    let times = |n: u32| format!("{}{n}", glyphs.times);
+    match step.state {
+        StepState::Waiting => (String::new(), Tone::Dim),
+        StepState::Running if seat.interrupted => (glyphs.stale.to_owned(), Tone::Warn),
+        StepState::Running if step.again.is_some() => (times(step.attempts), Tone::Warn),
+        StepState::Running if columns.wide => (format!("{} {}", glyphs.working, since(step, state)), Tone::Busy),
+        StepState::Running => (glyphs.working.to_owned(), Tone::Busy),
+        StepState::Failed => (glyphs.failed.to_owned(), Tone::Bad),
+        StepState::Skipped => (glyphs.skipped.to_owned(), Tone::Dim),
+        StepState::Ok => {
+            let (tries, tone) =
+                if step.attempts > 1 { (times(step.attempts), Tone::Warn) } else { (String::new(), Tone::Ok) };
+            // What took no time to speak of is only seen to be done.
+            let took = step.took.filter(|took| columns.wide && *took >= Duration::from_millis(50)).map(format::took);
+            let text = match (took, tries.is_empty()) {
+                (Some(took), true) => took,
+                (Some(took), false) => format!("{took} {tries}"),
+                (None, true) => glyphs.done.to_owned(),
+                (None, false) => tries,
+            };
+            (text, tone)
+        }
+    }
+}
+
+/// `12s` since the step's latest attempt began.
+pub fn since(step: &StepProgress, state: &State) -> String {
+    // Whole seconds: it is drawn once a second.
+    let whole = |at| Duration::from_secs(state.elapsed(at).unsigned_abs().as_secs());
+    step.began_at.map_or(String::new(), |at| format::took(whole(at)).replace("<0.1s", "0s"))
+}
+
+/// The step that waits for its next attempt.
+pub fn retrying<'a>(seat: &SeatRow<'a>) -> Option<&'a StepProgress> {
+    let steps = seat.progress.filter(|_| seat.state == MachineState::Working)?;
+    steps.steps.iter().find(|step| step.again.is_some())
+}
+
+/// `clone again in 2 s (try 2 of 5)`, between two attempts.
+pub fn again(step: &StepProgress, state: &State) -> Option<String> {
+    let again = step.again?;
+    let gone = step.at.map_or(0, |at| state.elapsed(at).as_secs());
+    let left = i64::try_from(again.wait.as_secs()).unwrap_or(i64::MAX).saturating_sub(gone).max(0);
+    let of = if again.of > 0 { format!(" of {}", again.of) } else { String::new() };
+    Some(format!("{} again in {left} s (try {}{of})", step.step, step.attempts + 1))
+}
+
+/// The last column: how the seat stands, in words; the fullest way first.
+fn standing(seat: &SeatRow<'_>, state: &State) -> Vec<String> {
+    let progress = seat.progress;
+    if seat.state == MachineState::Ready {
+        let age = progress.and_then(|p| p.proven_at).map(|at| format::ago(state.now.duration_since(at)));
+        let aged = age.map(|age| [format!("ready, proven {age}"), format!("ready, {age}")]);
+        return aged.into_iter().flatten().chain(["ready".to_owned()]).collect();
+    }
+    if seat.queued {
+        return vec!["waiting for its turn".to_owned(), "waiting".to_owned()];
+    }
+    let working = progress.and_then(|p| p.current()).filter(|_| seat.state == MachineState::Working);
+    if let Some(again) = retrying(seat).and_then(|step| again(step, state)) {
+        let short = again.split(" (").next().unwrap_or_default().to_owned();
+        return vec![again, short];
+    }
+    if let Some(reason) = seat.reason.as_ref().filter(|_| working.is_none()) {
+        return vec![reason.to_string()];
+    }
+    match working {
+        Some(step) => vec![format!("{}, {}", step.step, since(step, state)), step.step.to_string()],
+        None => vec![seat.word().to_owned()],
+    }
+}
