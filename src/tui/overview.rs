@@ -32,7 +32,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// └────────────────────────────┘
 /// ```
 fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
-    let left_width = (area.width * 38 / 100).clamp(46, 64);
+    let left_width = (area.width * 39 / 100).clamp(47, 64);
     // Lists are as high as what they hold, with a line of air; the log has the rest, and never less than a third.
     let lines = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).min(area.height);
     let shops = lines(state.shown_workshops().len()) + if state.shown_workshops().is_empty() { 4 } else { 3 };

@@ -17,7 +17,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             (_, false) => &["reading the definitions"],
             _ => &[
                 "no workshops yet: one machine that carries a container per seat",
-                "homeroom apply -f workshop.toml keeps one; this version starts classes only",
+                "homeroom apply -f workshop.toml keeps one; this version starts none",
             ],
         };
         for (row, line) in lines.iter().enumerate() {
