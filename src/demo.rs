@@ -32,6 +32,8 @@ const DEFINITIONS: [(&str, &str); 3] = [
 #[derive(Debug, Clone)]
 pub struct Stage {
     pub scenario: Option<PathBuf>,
+    /// Proxmox VE's version, where it is not to be the scenario's.
+    pub version: Option<String>,
     pub listen: std::net::SocketAddr,
     pub speed: f64,
 }
@@ -85,7 +87,14 @@ impl Stage {
             Some(file) => Scenario::load(file),
             None => Scenario::default_world(),
         };
-        scenario.map_err(|e| CliError::Usage(e.to_string()))
+        let scenario = scenario.map_err(|e| CliError::Usage(e.to_string()))?;
+        let Some(version) = &self.version else { return Ok(scenario) };
+        let known = version.split('.').all(|part| part.parse::<u8>().is_ok()) && version.contains('.');
+        if !known || !["8.", "9."].iter().any(|start| version.starts_with(start)) {
+            let what = format!("--pve {version:?} is no version of Proxmox VE that is known here; take 8.4 or 9.2");
+            return Err(CliError::Usage(what));
+        }
+        Ok(scenario.at_version(version))
     }
 
     async fn start(&self, scenario: Scenario) -> Result<Cluster, CliError> {

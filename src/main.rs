@@ -46,7 +46,7 @@ async fn command(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
     match args.command {
         None => site(&args.global, secrets).await,
         Some(Command::Demo { speed, scenario }) => {
-            demonstrate(Stage { scenario, listen: ([127, 0, 0, 1], 0).into(), speed }, secrets).await
+            demonstrate(Stage { scenario, version: None, listen: ([127, 0, 0, 1], 0).into(), speed }, secrets).await
         }
         Some(Command::Sim(args)) => simulate(args).await,
         Some(Command::Ssh { what, command }) if command.is_empty() => {
@@ -89,7 +89,7 @@ async fn demonstrate(stage: Stage, secrets: &Secrets) -> Result<Exit, CliError> 
 
 /// `sim`: a simulated cluster until somebody ends it.
 async fn simulate(args: SimArgs) -> Result<Exit, CliError> {
-    let stage = Stage { scenario: args.scenario, listen: args.listen, speed: args.speed };
+    let stage = Stage { scenario: args.scenario, version: args.pve, listen: args.listen, speed: args.speed };
     let throw_away = throw_away()?;
     let (cluster, folder, config) = match &args.write_config {
         Some(folder) => {

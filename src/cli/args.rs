@@ -352,6 +352,9 @@ pub struct SimArgs {
     /// The world, as a scenario file, instead of the one of `homeroom demo`
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// Behave as this version of Proxmox VE, such as 8.4, instead of the scenario's
+    #[arg(long, value_name = "VERSION")]
+    pub pve: Option<String>,
     /// How many times faster than real
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     pub speed: f64,

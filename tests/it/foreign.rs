@@ -80,6 +80,19 @@ async fn proxmoxer_takes_machines_through_a_whole_life() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the Python packages that .ci/run installs"]
+async fn another_command_line_and_an_exporter_find_all_they_ask_for() {
+    for (version, login) in [("9.2", "ticket"), ("8.4", "token")] {
+        let cluster = cluster(version).await;
+        let before = guests(&cluster);
+        run(&cluster, login, "python", &["other_clients.py"]).await;
+        assert_eq!(guests(&cluster), before);
+        cluster.world(|world| assert_eq!(world.tally.refusals(), [""; 0], "{version}"));
+        cluster.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the Python packages that .ci/run installs"]
 async fn ansible_takes_machines_from_template_to_nothing() {
     for (version, login) in [("9.2", "token"), ("8.4", "ticket")] {
         let cluster = cluster(version).await;

@@ -19,6 +19,7 @@ mod load;
 mod planning;
 mod program;
 mod proxmox;
+mod reading;
 mod recordings;
 mod requests;
 mod screens;

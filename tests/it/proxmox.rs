@@ -31,7 +31,7 @@ const SECRET: &str = "5ec4e7-0f-the-token";
 
 /// Modelled time that passes only by being waited for.
 #[derive(Default)]
-struct Instantly(Mutex<Duration>);
+pub struct Instantly(Mutex<Duration>);
 
 #[async_trait]
 impl Clock for Instantly {

@@ -26,8 +26,9 @@ pub(super) fn unpercent(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escaped =
-            text.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        // two hex digits and nothing else: `from_str_radix` would take a sign for one of them
+        let escaped = bytes.get(at + 1..at + 3).filter(|hex| byte == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        let escaped = escaped.and_then(|_| u8::from_str_radix(text.get(at + 1..at + 3)?, 16).ok());
         out.push(escaped.unwrap_or(byte));
         at += if escaped.is_some() { 3 } else { 1 };
     }
@@ -107,5 +108,9 @@ mod tests {
         let keys = "ssh-ed25519 AAAA+/= ada@lab\nssh-rsa BBBB grün";
         assert_eq!(unpercent(&percent(keys)), keys);
         assert_eq!(unpercent("100% ü%"), "100% ü%");
+        for bare in ["%+f", "%-1", "% 1", "%f", "%", "%%", "%1ü"] {
+            assert_eq!(unpercent(bare), bare);
+        }
+        assert_eq!(unpercent("%2B%2b%25"), "++%");
     }
 }

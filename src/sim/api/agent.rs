@@ -14,35 +14,10 @@ const BROKEN: u64 = 5000;
 /// Longest command line the agent takes.
 const LONGEST: usize = 128 * 1024;
 
-/// Commands of `POST agent` that the agent answers with `{"result": …}`.
-const SIMPLE: [&str; 13] = [
-    "fsfreeze-freeze",
-    "fsfreeze-status",
-    "fsfreeze-thaw",
-    "fstrim",
-    "get-fsinfo",
-    "get-host-name",
-    "get-osinfo",
-    "get-time",
-    "get-timezone",
-    "get-users",
-    "get-vcpus",
-    "info",
-    "network-get-interfaces",
-];
-
 /// Any call below `agent/`.
-pub fn run(world: &mut World, method: &str, command: &str, call: &Call) -> Result<Reply, Fail> {
+pub fn run(world: &mut World, command: &str, call: &Call) -> Result<Reply, Fail> {
     let vm = guest(world, call)?;
-    let command = if command.is_empty() {
-        if method == "GET" {
-            let names: Vec<Value> = SIMPLE.iter().map(|name| json!({ "name": name })).collect();
-            return Ok(Reply::Data(Value::Array(names)));
-        }
-        call.need("command")
-    } else {
-        command.to_owned()
-    };
+    let command = if command.is_empty() { call.need("command") } else { command.to_owned() };
     if let Some((why, slow)) = world.agent_trouble(vm) {
         if !slow {
             return Err(why.into());

@@ -139,7 +139,6 @@ pub fn options(world: &World, call: &Call) -> Result<Reply, Fail> {
     if world.may(&call.who, "/", "Sys.Audit") {
         data.insert("keyboard".into(), json!("en-us"));
         data.insert("mac_prefix".into(), json!("BC:24:11"));
-        data.insert("registered-tags".into(), json!([]));
     }
     Ok(Reply::Data(Value::Object(data)))
 }

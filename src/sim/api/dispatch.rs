@@ -5,15 +5,13 @@ use serde_json::{Value, json};
 use super::schema::{self, Route};
 use super::{Call, Caller, Fail, Reply, Request, check, permit};
 use super::{
-    access, accounts, agent, clone, cluster, config, create, destroy, download, login, migrate, nodes, pools, power,
-    qemu, resize, snapshot, storages, tasks, template,
+    access, accounts, agent, around, clone, cluster, config, create, destroy, download, login, migrate, nodes, pools,
+    power, qemu, quiet, resize, snapshot, storages, tasks, template,
 };
 use crate::sim::world::{Who, World};
 
 /// Milliseconds until a failed login is answered.
 pub const LOGIN_DELAY: u64 = 3000;
-/// What Proxmox shows for a configuration that says nothing: SHA-1 of no text.
-const EMPTY_DIGEST: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
 /// Milliseconds until a silent node is given up.
 const NO_ROUTE: u64 = 3000;
 
@@ -25,7 +23,7 @@ impl World {
             let what = format!("Method '{} {}' not implemented", request.method, request.path);
             (Fail::status(501, what), 0)
         };
-        let route = schema::get().find(&request.path);
+        let route = schema::get().find(&request.path, self.is_eight());
         let entry = route.as_ref().and_then(|route| schema::get().entry(route.template, &request.method));
         let who = if entry.is_some_and(|entry| permit::open(&entry.permissions)) {
             if matches!(request.caller, Caller::Header(_)) && request.path == "/access/ticket" {
@@ -76,6 +74,11 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
         call.params.insert("node".into(), Value::String(call.entry.clone()));
     }
     let call = &call;
+    if method == "GET"
+        && let Some(answer) = read(world, template, call)
+    {
+        return answer;
+    }
     if let Some(rest) = template.strip_prefix("/nodes/{node}/qemu/{vmid}") {
         return guest(world, method, rest, call);
     }
@@ -84,7 +87,6 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
     }
     match (method, template) {
         ("GET", "/version") => nodes::version(world),
-        ("GET", "/access") => Ok(index(&["users", "roles", "ticket", "permissions"])),
         ("GET", "/access/ticket") => Ok(Reply::Data(Value::Null)),
         ("POST", "/access/ticket") => login::ticket(world, call),
         ("GET", "/access/permissions") => access::permissions(world, call),
@@ -108,15 +110,6 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
         ("GET", "/cluster/tasks") => tasks::cluster(world, call),
         ("GET", "/cluster/nextid") => cluster::nextid(world, call),
         ("GET", "/cluster/options") => cluster::options(world, call),
-        ("GET", "/cluster/log" | "/cluster/backup" | "/cluster/backup-info/not-backed-up") => {
-            Ok(Reply::Data(json!([])))
-        }
-        ("GET", "/cluster/ha") => Ok(index(&["status", "resources", "groups", "rules"])),
-        ("GET", "/cluster/ha/groups") if !world.is_eight() => {
-            Err("cannot index groups: ha groups have been migrated to rules".into())
-        }
-        ("GET", "/cluster/ha/resources" | "/cluster/ha/groups" | "/cluster/ha/rules") => Ok(Reply::Data(json!([]))),
-        ("GET", "/cluster/ha/status") => Ok(index(&["current", "manager_status"])),
         ("GET", "/cluster/ha/status/current") => cluster::ha_status(world),
         ("GET", "/cluster/ha/status/manager_status") => cluster::ha_manager(world),
         ("GET", "/nodes") => nodes::list(world, call),
@@ -131,33 +124,48 @@ pub fn run(world: &mut World, method: &str, template: &str, call: &Call) -> Resu
     }
 }
 
+/// What is read without touching a guest, a task or a storage: directories, and what stands around.
+fn read(world: &World, template: &str, call: &Call) -> Option<Result<Reply, Fail>> {
+    if template == "/cluster/ha/groups" && !world.is_eight() {
+        return Some(Err("cannot index groups: ha groups have been migrated to rules".into()));
+    }
+    // of a guest or task that is not there, nothing can be listed
+    let of = |start: &str| template.starts_with(start) && !template.contains("/firewall");
+    if of("/nodes/{node}/lxc/{vmid}") {
+        return None;
+    }
+    if let Some((key, names)) = schema::get().index(template, world.is_eight()) {
+        let there = match () {
+            () if of("/nodes/{node}/qemu/{vmid}") => qemu::guest(world, call).map(drop),
+            () if of("/nodes/{node}/tasks/{upid}") => tasks::index(world, call),
+            () => Ok(()),
+        };
+        let rows = names.into_iter().map(|name| json!({ key: name })).collect();
+        return Some(there.map(|()| Reply::Data(rows)));
+    }
+    around::answer(world, template, call).or_else(|| quiet::answer(template, call))
+}
+
 fn node(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Reply, Fail> {
     match (method, rest) {
-        ("GET", "") => Ok(index(&["qemu", "lxc", "status", "storage", "tasks", "network", "version", "time"])),
         ("GET", "/status") => nodes::status(world, call),
         ("GET", "/version") => nodes::version(world),
         ("GET", "/time") => nodes::time(world),
         ("GET", "/dns") => Ok(Reply::Data(json!({"dns1": "192.0.2.1", "search": "lab.example"}))),
         ("GET", "/hosts") => nodes::hosts(world),
-        ("GET", "/config") => Ok(Reply::Data(json!({ "digest": EMPTY_DIGEST }))),
-        ("GET", "/firewall") => Ok(index(&["rules", "options", "log"])),
-        ("GET", "/firewall/rules" | "/aplinfo") => Ok(Reply::Data(json!([]))),
-        ("GET", "/firewall/options") => Ok(Reply::Data(json!({ "digest": EMPTY_DIGEST }))),
-        ("GET", "/firewall/log") => Ok(no_lines()),
         ("GET", "/network") => nodes::network(world, call),
         ("GET", "/network/{iface}") => nodes::interface(world, call),
         ("GET", "/rrddata") => nodes::rrddata(world, call),
-        ("GET", "/lxc") => Ok(Reply::Data(json!([]))),
         ("GET", "/qemu") => qemu::list(world, call),
         ("POST", "/qemu") => create::create(world, call),
         ("GET", "/tasks") => tasks::list(world, call),
-        ("GET", "/tasks/{upid}") => tasks::index(world, call),
         ("GET", "/tasks/{upid}/status") => tasks::status(world, call),
         ("GET", "/tasks/{upid}/log") => tasks::log(world, call),
         ("DELETE", "/tasks/{upid}") => tasks::stop(world, call),
         ("GET", "/storage") => storages::list(world, call),
-        ("GET", "/storage/{storage}") => Ok(index(&["content", "status", "rrddata", "upload", "download-url"])),
         ("GET", "/storage/{storage}/status") => storages::status(world, call),
+        ("GET", "/storage/{storage}/rrddata") => storages::rrddata(world, call),
+        ("GET", "/storage/{storage}/prunebackups") => storages::prunable(world, call),
         ("GET", "/storage/{storage}/content") => storages::content(world, call),
         ("GET", "/storage/{storage}/content/{volume}") => storages::volume(world, call),
         ("POST", "/storage/{storage}/download-url") => download::download(world, call),
@@ -172,10 +180,9 @@ fn node(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Repl
 
 fn guest(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Reply, Fail> {
     if let Some(command) = rest.strip_prefix("/agent") {
-        return agent::run(world, method, command.trim_start_matches('/'), call);
+        return agent::run(world, command.trim_start_matches('/'), call);
     }
     match (method, rest) {
-        ("GET", "") => Ok(index(&["config", "pending", "status", "agent", "snapshot", "clone", "resize", "feature"])),
         ("DELETE", "") => destroy::destroy(world, call),
         ("GET", "/config") => qemu::config(world, call),
         ("GET", "/pending") => qemu::pending(world, call),
@@ -192,7 +199,6 @@ fn guest(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Rep
         ("POST", "/migrate") => migrate::migrate(world, call),
         ("POST", "/template") => template::convert(world, call),
         ("GET", "/rrddata") => qemu::rrddata(world, call),
-        ("GET", "/status") => Ok(index(&["current", "start", "stop", "reset", "shutdown", "suspend", "reboot"])),
         ("GET", "/status/current") => qemu::current(world, call),
         ("POST", "/status/start") => power::start(world, call),
         ("POST", "/status/stop") => power::stop(world, call),
@@ -203,32 +209,11 @@ fn guest(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Rep
         ("POST", "/status/resume") => power::resume(world, call),
         ("GET", "/snapshot") => snapshot::list(world, call),
         ("POST", "/snapshot") => snapshot::create(world, call),
-        ("GET", "/snapshot/{snapname}") => Ok(index(&["config", "rollback"])),
         ("GET", "/snapshot/{snapname}/config") => snapshot::config(world, call),
         ("POST", "/snapshot/{snapname}/rollback") => snapshot::rollback(world, call),
         ("DELETE", "/snapshot/{snapname}") => snapshot::delete(world, call),
-        ("GET", rest) if rest.starts_with("/firewall") => {
-            // of a guest that is not there, Proxmox reads the empty firewall too
-            match rest {
-                "/firewall" => Ok(index(&["rules", "aliases", "ipset", "refs", "options", "log"])),
-                "/firewall/rules" | "/firewall/refs" => Ok(Reply::Data(json!([]))),
-                "/firewall/options" => Ok(Reply::Data(json!({ "digest": EMPTY_DIGEST }))),
-                "/firewall/log" => Ok(no_lines()),
-                _ => unmodelled(method, &format!("/nodes/{{node}}/qemu/{{vmid}}{rest}")),
-            }
-        }
         _ => unmodelled(method, &format!("/nodes/{{node}}/qemu/{{vmid}}{rest}")),
     }
-}
-
-/// A log without lines, as Proxmox shows it.
-fn no_lines() -> Reply {
-    Reply::Data(json!([{ "n": 1, "t": "no content" }]))
-}
-
-/// A directory of calls.
-fn index(names: &[&str]) -> Reply {
-    Reply::Data(names.iter().map(|name| json!({ "name": name, "subdir": name })).collect())
 }
 
 /// A call Proxmox knows and this simulation does not: said openly, never made up.

@@ -32,7 +32,7 @@ pub fn conditions(world: &World, call: &Call) -> Result<Reply, Fail> {
     let allowed: Vec<&str> = others.filter(|_| disks.is_empty()).map(|node| node.name.as_str()).collect();
     Ok(Reply::Data(json!({
         "running": u8::from(vm.run.is_some()), "allowed_nodes": allowed, "not_allowed_nodes": {},
-        "local_disks": disks, "local_resources": [], "mapped-resources": [], "has-dbus-vmstate": 1,
+        "local_disks": disks, "local_resources": [], "mapped-resources": [], "mapped-resource-info": {}, "has-dbus-vmstate": 1,
     })))
 }
 

@@ -52,7 +52,8 @@ pub fn row(world: &World, who: &Who, name: &str, cgroup: bool) -> Value {
     row
 }
 
-const DISK: u64 = 100 << 30;
+/// Bytes of a node's own disk.
+pub const DISK: u64 = 100 << 30;
 const DISK_USED: u64 = 9 << 30;
 
 /// Nodes have been up for a while when the world begins.

@@ -53,6 +53,27 @@ pub fn status(world: &World, call: &Call) -> Result<Reply, Fail> {
     Ok(Reply::Data(facts(find(world, call)?, &call.node())))
 }
 
+/// GET /nodes/{node}/storage/{storage}/rrddata: what it held since the world began, gaps before.
+pub fn rrddata(world: &World, call: &Call) -> Result<Reply, Fail> {
+    let storage = find(world, call)?;
+    let (step, count) = super::nodes::frame(call);
+    let end = world.unix() / step * step;
+    let used = storage.used(&call.node());
+    let rows = (0..count).map(|at| {
+        let time = end - (count - 1 - at) * step;
+        if time < world.epoch - 3600 {
+            return json!({ "time": time });
+        }
+        json!({ "time": time, "total": storage.total as f64, "used": used as f64 })
+    });
+    Ok(Reply::Data(rows.collect()))
+}
+
+/// GET /nodes/{node}/storage/{storage}/prunebackups: there are no backups.
+pub fn prunable(world: &World, call: &Call) -> Result<Reply, Fail> {
+    find(world, call).map(|_| Reply::Data(json!([])))
+}
+
 /// GET /nodes/{node}/storage/{storage}/content
 pub fn content(world: &World, call: &Call) -> Result<Reply, Fail> {
     let storage = find(world, call)?;

@@ -127,10 +127,9 @@ fn find<'a>(world: &'a World, call: &Call) -> Result<&'a Task, Fail> {
     Ok(task)
 }
 
-/// GET /nodes/{node}/tasks/{upid}
-pub fn index(world: &World, call: &Call) -> Result<Reply, Fail> {
-    find(world, call)?;
-    Ok(Reply::Data(json!([{ "name": "log" }, { "name": "status" }])))
+/// May a task be looked at?
+pub fn index(world: &World, call: &Call) -> Result<(), Fail> {
+    find(world, call).map(drop)
 }
 
 /// GET /nodes/{node}/tasks/{upid}/status

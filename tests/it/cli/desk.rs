@@ -10,6 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
 
+use crate::support::lab::pve_version;
+
 /// Modelled seconds in one of the wall's.
 const SPEED: f64 = 40.0;
 
@@ -35,7 +37,7 @@ impl Desk {
 
     pub async fn at_speed(speed: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let stage = Stage { scenario: None, listen: ([127, 0, 0, 1], 0).into(), speed };
+        let stage = Stage { scenario: None, version: pve_version(), listen: ([127, 0, 0, 1], 0).into(), speed };
         let staged = stage.with_config(&folder.path().join("sim"), &|_| {}).await.unwrap();
         Self { folder, staged }
     }

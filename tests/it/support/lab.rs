@@ -29,6 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Wall time between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// The version of Proxmox VE that the tests are to run on, by `HOMEROOM_TEST_PVE`: the newest where it is unset.
+pub fn pve_version() -> Option<String> {
+    std::env::var("HOMEROOM_TEST_PVE").ok().filter(|version| !version.is_empty())
+}
+
 /// A simulated cluster with a homeroom configuration for it in a folder of its own.
 pub struct Lab {
     pub cluster: Cluster,
@@ -98,13 +103,24 @@ impl Lab {
 
     /// On any world at any speed.
     pub async fn on(scenario: Option<&str>, speed: f64) -> Self {
+        // a test that brings its own world says there which version it is
+        let version = pve_version().filter(|_| scenario.is_none_or(|text| !text.contains("version = \"8")));
+        Self::staged(scenario, version, speed).await
+    }
+
+    /// The default world on a version of Proxmox VE.
+    pub async fn of_version(version: &str) -> Self {
+        Self::staged(None, Some(version.to_owned()), SPEED).await
+    }
+
+    async fn staged(scenario: Option<&str>, version: Option<String>, speed: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let scenario = scenario.map(|text| {
             let file = folder.path().join("scenario.toml");
             std::fs::write(&file, text).unwrap();
             file
         });
-        let stage = Stage { scenario, listen: ([127, 0, 0, 1], 0).into(), speed };
+        let stage = Stage { scenario, version, listen: ([127, 0, 0, 1], 0).into(), speed };
         let staged = stage.with_config(folder.path(), &|_| {}).await.unwrap();
         let before = seen::guests(&staged.cluster);
         Self {
