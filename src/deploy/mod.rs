@@ -7,6 +7,7 @@
 
 pub mod class;
 pub mod limits;
+mod reason;
 pub mod recorder;
 pub mod schedule;
 pub mod step;

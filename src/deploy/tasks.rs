@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Tuning,
+    reason::explained,
     step::{StepContext, StepError},
 };
 use crate::{
@@ -81,7 +82,7 @@ impl Tasks {
             if !listed {
                 match self.cluster.task(upid).await {
                     Ok(TaskState::Running) => {}
-                    Ok(ended) => return Ok(ended),
+                    Ok(ended) => return Ok(explained(&*self.cluster, upid, ended).await),
                     Err(e) if e.is_retryable() || e.effect_unknown() => {}
                     Err(e) => return Err(e.into()),
                 }

@@ -204,6 +204,10 @@ impl Room {
     }
 
     fn fits(&self, want: Want) -> Result<(), String> {
+        // Proxmox starts no machine that has more CPUs than its node.
+        if self.cpus > 0.0 && f64::from(want.cpus) > self.cpus {
+            return Err(format!("{} CPUs, the machine needs {}", self.cpus, want.cpus));
+        }
         let after = self.committed.saturating_add(want.memory) as f64;
         if self.limit > 0.0 && after > self.limit {
             let left = (self.limit - self.committed as f64).max(0.0) as u64;
@@ -239,6 +243,17 @@ mod tests {
         busy.memory_used = busy.memory / 100 * 43;
         let placed = board(vec![busy], &Placement::default()).place(SMALL, |_| Ok(())).unwrap();
         assert_eq!(placed.why, "pve2 scores 72: cpu 82 % free, memory 57 % free");
+    }
+
+    #[test]
+    fn a_machine_with_more_cpus_than_a_node_does_not_go_there() {
+        let (mut large, small) = (node("pve2"), node("pve1"));
+        large.cpus = 16;
+        let mut board = board(vec![small, large], &Placement::default());
+        assert_eq!(board.place(Want { cpus: 16, ..SMALL }, |_| Ok(())).unwrap().node.to_string(), "pve2");
+        let refusals = board.place(Want { cpus: 17, ..SMALL }, |_| Ok(())).unwrap_err();
+        let reasons: Vec<_> = refusals.iter().map(|(_, reason)| reason.as_str()).collect();
+        assert_eq!(reasons, ["8 CPUs, the machine needs 17", "16 CPUs, the machine needs 17"]);
     }
 
     #[test]

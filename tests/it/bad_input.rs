@@ -144,6 +144,43 @@ async fn a_storage_without_room_is_told_with_what_is_missing() {
     .await;
 }
 
+#[tokio::test]
+async fn a_machine_with_more_cpus_than_any_node_is_told_before_anything_is_made() {
+    let desk = Desk::new().await;
+    not_planned(
+        &desk,
+        "count = 2",
+        "count = 1\n[machine]\ncores = 9",
+        " no node can take student-01 (on every node: 8 CPUs, the machine needs 9); \
+        free what is short, or change storage, memory or placement in the definition",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_bridge_that_the_node_does_not_have_is_told_in_the_nodes_own_words() {
+    let desk = Desk::new().await;
+    desk.apply(&BIO.replace("count = 2", "count = 1\n[[machine.nic]]\nbridge = \"vmbr7\"")).await;
+    let answer = desk.run(&["deploy", "bio", "--yes"]).await;
+    assert_eq!((answer.code, answer.err.as_str()), (3, ""), "{}", answer.out);
+    assert!(answer.out.contains("bridge 'vmbr7' does not exist"), "{}", answer.out);
+    assert!(desk.run(&["status", "bio"]).await.out.contains("bridge 'vmbr7' does not exist"));
+}
+
+#[tokio::test]
+async fn what_is_not_text_is_refused_from_a_file_and_from_standard_input() {
+    let desk = Desk::new().await;
+    std::fs::write(desk.folder.path().join("binary.toml"), b"\xff\xfe").unwrap();
+    let answer = desk.run(&["apply", "-f", "binary.toml"]).await;
+    assert_eq!(answer.refusal(), (2, "homeroom: cannot read binary.toml: it is not UTF-8 text"));
+    let mut command = desk.command(&["apply", "-f", "-"]);
+    command.stdin(std::fs::File::open(desk.folder.path().join("binary.toml")).unwrap());
+    let output = command.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(words, "homeroom: cannot read standard input: it is not UTF-8 text\n");
+}
+
 /// A site that cannot be worked with under an altered configuration: what `plan` and `deploy` answer.
 async fn unheard(desk: &Desk, from: &str, to: &str, complaint: &str) {
     let config = desk.altered(from, to);

@@ -41,9 +41,11 @@ pub async fn apply(context: &Context, settings: &Settings, files: &[std::path::P
 
 fn read(file: &Path, settings: &Settings) -> Result<Definition, CliError> {
     if file == Path::new("-") {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let io = |source| CliError::Io { doing: "cannot read standard input".to_owned(), source };
-        std::io::stdin().take(LONGEST).read_to_string(&mut text).map_err(io)?;
+        std::io::stdin().take(LONGEST).read_to_end(&mut bytes).map_err(io)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| CliError::Usage("cannot read standard input: it is not UTF-8 text".to_owned()))?;
         let here = std::env::current_dir().map_err(io)?;
         return Ok(definition::parse(&text, "standard input", &here, Some(settings))?);
     }

@@ -48,6 +48,12 @@ fn starting(world: &mut World, vmid: u32, node: &str, skip: bool) -> Result<Vec<
     let single = vm.config.get("scsihw").is_some_and(|hw| hw == "virtio-scsi-single");
     let iothread = vm.config.iter().any(|(key, value)| key.starts_with("scsi") && value.contains("iothread=1"));
     let wrong = iothread && !single;
+    if let Some(cores) = world.nodes.get(node).map(|node| node.cores)
+        && Vm::cpus(&vm.config) > cores
+    {
+        return Err(format!("MAX {cores} vcpus allowed per VM on this node").into());
+    }
+    let unbridged = unbridged(world, &vm, node);
     let need = Vm::memory(&vm.config);
     ops.push(Op::Pause(world.physics.start));
     let node = node.to_owned();
@@ -55,6 +61,10 @@ fn starting(world: &mut World, vmid: u32, node: &str, skip: bool) -> Result<Vec<
         if wrong {
             let what = "WARN: iothread is only valid with virtio disk or virtio-scsi-single controller, ignoring";
             world.warn(job, what);
+        }
+        if let Some(bridge) = unbridged {
+            world.log(job, format!("bridge '{bridge}' does not exist"));
+            return Err("start failed: QEMU exited with code 1".into());
         }
         let used: u64 = world
             .guests
@@ -71,6 +81,14 @@ fn starting(world: &mut World, vmid: u32, node: &str, skip: bool) -> Result<Vec<
         Ok(Vec::new())
     }));
     Ok(ops)
+}
+
+/// The first bridge of a machine's cards that its node does not have.
+fn unbridged(world: &World, vm: &Vm, node: &str) -> Option<String> {
+    let bridges = &world.nodes.get(node)?.bridges;
+    let cards = vm.config.iter().filter(|(key, _)| key.strip_prefix("net").is_some_and(|n| n.parse::<u8>().is_ok()));
+    let mut wanted = cards.flat_map(|(_, card)| card.split(',').filter_map(|part| part.strip_prefix("bridge=")));
+    wanted.find(|bridge| !bridges.iter().any(|known| known == bridge)).map(str::to_owned)
 }
 
 /// POST status/stop
