@@ -2,7 +2,7 @@
 //! still says why it does nothing when its key is pressed.
 
 use super::{Command, Context, State, labs::ClassRow};
-use crate::domain::MachineState;
+use crate::domain::{MachineState, SeatName};
 
 impl State {
     /// Whether the command would do something here and now.
@@ -26,11 +26,17 @@ impl State {
             return command != Command::Open || context != Context::Classes || !self.shown_classes().is_empty();
         }
         let Some(row) = self.target_lab().and_then(|lab| self.class(&lab)) else { return false };
-        self.offers_of(command, &row)
+        let seat = self.target_seat().map(|(_, seat)| seat);
+        self.offers_of(command, &row, seat.as_ref())
     }
 
-    fn offers_of(&self, command: Command, row: &ClassRow<'_>) -> bool {
-        let seat = self.target_seat().and_then(|(_, seat)| row.seats.iter().find(|known| known.seat == seat));
+    /// The same, for a class as a whole.
+    pub fn offers_for(&self, command: Command, row: &ClassRow<'_>) -> bool {
+        self.offers_of(command, row, None)
+    }
+
+    fn offers_of(&self, command: Command, row: &ClassRow<'_>, seat: Option<&SeatName>) -> bool {
+        let seat = seat.and_then(|seat| row.seats.iter().find(|known| known.seat == *seat));
         let made = |seat: &super::seats::SeatRow<'_>| seat.progress.is_some_and(|p| p.vmid.is_some());
         match command {
             Command::Deploy => row.definition.is_some() && !row.is_worked_on(),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tui_input::Input;
 
-use super::log_view::{LogFilter, LogView, Scope};
+use super::{
+    log_view::{LogFilter, LogView, Scope},
+    palette::Palette,
+};
 use crate::domain::{Clean, LabName, Level, Plan, RunId, plan::Consent};
 
 /// The popup in front.
@@ -23,6 +26,7 @@ pub enum Popup {
         scroll: usize,
     },
     LogFilter(LogFilterPopup),
+    Palette(Palette),
 }
 
 /// A plan, before anything happens.

@@ -171,6 +171,7 @@ impl State {
             (Some(Popup::Quit), _) => Context::QuitPopup,
             (Some(Popup::Help { .. }), _) => Context::HelpPopup,
             (Some(Popup::LogFilter(_)), _) => Context::LogFilterPopup,
+            (Some(Popup::Palette(_)), _) => Context::PalettePopup,
             (None, _) if self.typing => Context::Filter,
             (None, screen) => self.context_of(screen),
         }

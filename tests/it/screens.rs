@@ -162,6 +162,11 @@ fn the_log_filter_has_three_fields() {
 }
 
 #[test]
+fn the_palette_finds_commands_and_labs_by_a_few_letters() {
+    snapshots("palette", ":dep");
+}
+
+#[test]
 fn destroying_names_every_machine_and_wants_the_name() {
     snapshots("destroy", "xcs10");
 }
@@ -206,7 +211,7 @@ fn an_empty_program_says_what_it_waits_for_and_what_to_do() {
 #[test]
 fn ascii_draws_nothing_but_ascii() {
     let look = Look::new(Depth::None, Glyphs::ASCII);
-    for script in ["", "j<enter>G", "x", "?", "f"] {
+    for script in ["", "j<enter>G", "x", "?", "f", ":c"] {
         let mut state = world(120, 40);
         press(&mut state, script);
         let shown = buffer(&state, &look);
@@ -255,7 +260,7 @@ fn a_tiny_terminal_shows_one_clear_line() {
         assert_eq!(shown.trim(), wanted);
     }
     for (columns, rows) in [(1, 1), (2, 2), (60, 14), (61, 15), (99, 60), (100, 28), (300, 100)] {
-        for script in ["", "1", "3", "4", "j<enter>", "jd", "x", "?", "f", "/a", "4<enter>"] {
+        for script in ["", "1", "3", "4", "j<enter>", "jd", "x", "?", "f", "/a", "4<enter>", ":", ":zz"] {
             let mut state = world(columns, rows);
             press(&mut state, script);
             screen(&state);

@@ -6,7 +6,7 @@ mod moves;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Command, Effect, Screen, State, popup::Popup, state::Toast};
+use super::{Action, Command, Effect, Screen, State, palette::Choice, popup::Popup, state::Toast};
 use crate::domain::{Clean, Level};
 
 /// How long news stands in the bottom line.
@@ -84,6 +84,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             Some(lab) => state.open_runs(lab),
             None => Vec::new(),
         },
+        Command::Choose => choose(state),
         Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),
         Command::Quit if !state.own_runs.is_empty() => {
@@ -96,4 +97,22 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// Carries out what was chosen in the palette, as if its key had been pressed there.
+fn choose(state: &mut State) -> Vec<Effect> {
+    let Some(choice) = moves::chosen(state) else { return Vec::new() };
+    state.popup = None;
+    let (command, lab) = match choice {
+        Choice::Do(command) => (command, None),
+        Choice::Show(lab) => (Command::Open, Some(lab)),
+        Choice::For(command, lab) => (command, Some(lab)),
+    };
+    if let Some(lab) = lab {
+        let class = state.turn_to(&lab);
+        if !class {
+            return Vec::new();
+        }
+    }
+    if state.commands.allows(state.context(), command) { obey(state, command) } else { Vec::new() }
 }

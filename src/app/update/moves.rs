@@ -9,6 +9,7 @@ use crate::{
         commands::TABLE,
         cursor::Cursor,
         log_view::{LogFilter, LogView, Scope},
+        palette::{Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::Board,
     },
@@ -39,6 +40,7 @@ pub(super) fn go(state: &mut State, command: Command) {
             view.narrow(LogFilter::default(), log);
         }
         Command::SeatLog => seat_log(state),
+        Command::Palette => state.popup = Some(Popup::Palette(Palette::default())),
         Command::Help => state.popup = Some(Popup::Help { scroll: 0 }),
         Command::Apply => apply(state),
         Command::NextField => log_filter(state, |popup| popup.turn(1)),
@@ -93,6 +95,15 @@ fn step(state: &mut State, delta: isize) {
                 popup.scroll = popup.scroll.saturating_add_signed(delta).min(plan.seats.len().saturating_sub(1));
             }
         }
+        Context::PalettePopup => {
+            if let Some(Popup::Palette(palette)) = &state.popup {
+                let rows = state.palette_rows(palette.typed.value()).len();
+                let at = palette.at.saturating_add_signed(delta).min(rows.saturating_sub(1));
+                if let Some(Popup::Palette(palette)) = &mut state.popup {
+                    palette.at = at;
+                }
+            }
+        }
         Context::HelpPopup => {
             if let Some(Popup::Help { scroll }) = &mut state.popup {
                 *scroll = scroll.saturating_add_signed(delta).min(TABLE.len());
@@ -102,7 +113,14 @@ fn step(state: &mut State, delta: isize) {
     }
 }
 
-fn open(state: &mut State) {
+/// What is chosen in the palette.
+pub(super) fn chosen(state: &mut State) -> Option<Choice> {
+    let Some(Popup::Palette(palette)) = &state.popup else { return None };
+    let rows = state.palette_rows(palette.typed.value());
+    rows.into_iter().nth(palette.at).map(|row| row.choice)
+}
+
+pub(super) fn open(state: &mut State) {
     match state.context() {
         Context::Classes => {
             if let Some(lab) = state.target_lab() {
@@ -185,6 +203,9 @@ fn list_filter(state: &mut State) -> &mut Input {
 
 /// After the text of a field changed: the log is looked through for it.
 pub(super) fn typed(state: &mut State) {
+    if let Some(Popup::Palette(palette)) = &mut state.popup {
+        palette.at = 0;
+    }
     if state.popup.is_none() && matches!(state.base_context(), Context::Log | Context::LogScreen) {
         let (log, view) = state.log_to_change();
         view.read_again(log);
@@ -199,6 +220,7 @@ pub(super) fn input(state: &mut State) -> Option<&mut Input> {
     match &mut state.popup {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
         Some(Popup::LogFilter(popup)) => popup.input(),
+        Some(Popup::Palette(palette)) => Some(&mut palette.typed),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod help;
 mod log_filter;
+mod palette;
 mod plan;
 
 use ratatui::{
@@ -21,6 +22,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
         Popup::Quit => ask::quit(page, area, state),
         Popup::Help { scroll } => help::draw(page, area, state, *scroll),
+        Popup::Palette(open) => palette::draw(page, area, state, open),
         Popup::LogFilter(filter) => log_filter::draw(page, area, state, filter),
     }
 }

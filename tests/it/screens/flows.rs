@@ -225,6 +225,36 @@ fn a_workshop_is_not_promised() {
 }
 
 #[test]
+fn the_palette_does_what_its_row_says_wherever_it_is_opened() {
+    let mut state = world(120, 40);
+    assert_eq!(press(&mut state, ":dep102<enter>"), [Effect::MakePlan { lab: lab("cs102") }]);
+    press(&mut state, "<esc>");
+    assert_eq!(state.target_lab(), Some(lab("cs102")), "the cursor is on what it is about");
+    press(&mut state, ":show 101<enter>");
+    assert!(matches!(state.screen(), Screen::Board(board) if board.lab == lab("cs101")));
+    press(&mut state, "/student-10<enter>");
+    assert_eq!(press(&mut state, ":runs 100<enter>"), [Effect::LoadRuns { lab: lab("cs100") }]);
+    assert!(press(&mut state, ":nothing of this name<enter>").is_empty());
+    press(&mut state, "<esc>:k8s<enter>");
+    assert_eq!(state.focus, homeroom::app::Pane::Workshops);
+    assert!(press(&mut state, ":destroy 100<enter>").is_empty());
+    assert!(matches!(state.popup, Some(Popup::Destroy(_))), "with the same question before it");
+}
+
+#[test]
+fn the_palette_offers_nothing_that_would_do_nothing() {
+    let state = world(120, 40);
+    let names: Vec<_> = state.palette_rows("").into_iter().map(|row| row.name).collect();
+    assert!(!names.contains(&"retry cs101".to_owned()), "a run is under way: {names:?}");
+    assert!(names.contains(&"deploy cs102".to_owned()) && !names.contains(&"destroy cs102".to_owned()));
+    let state = world::read_only(120, 40);
+    let rows = state.palette_rows("");
+    let changes =
+        |name: &str| ["deploy", "destroy", "check", "retry", "shell"].iter().any(|word| name.starts_with(word));
+    assert!(!rows.is_empty() && !rows.iter().any(|row| changes(&row.name)), "{rows:?}");
+}
+
+#[test]
 fn read_only_asks_for_nothing_that_changes_anything() {
     let keys: Vec<_> = TABLE.iter().flat_map(|entry| entry.keys).map(|key| key.to_string()).collect();
     for place in ["1", "2", "3", "4", "2j<enter>", "4<enter>"] {

@@ -1,112 +1,9 @@
-//! The one table of commands: what each is called, its keys, where it applies, whether it changes
-//! anything outside. Keys, help, hints and the read-only mode are derived from it.
+//! The table itself: a row for each command, in the order of the hints.
 
-use tui_input::InputRequest;
-
-use super::{Action, Key, Pane, State};
-
-/// Something the person at the screen can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Command {
-    Open,
-    Back,
-    Quit,
-    Suspend,
-    Help,
-    Refresh,
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    Top,
-    Bottom,
-    NextPane,
-    PrevPane,
-    Go(Pane),
-    Filter,
-    LogFilter,
-    ClearLogFilter,
-    SeatLog,
-    Runs,
-    Deploy,
-    Destroy,
-    Retry,
-    Check,
-    Shell,
-    Cancel,
-    ConfirmDeploy,
-    ConfirmDestroy,
-    ConfirmCancel,
-    ConfirmQuit,
-    AllowRestart,
-    AllowReplace,
-    AllowRemove,
-    Apply,
-    NextField,
-    PrevField,
-    NextValue,
-    PrevValue,
-}
-
-/// Where keys go: the focused pane, the screen or the popup in front.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Context {
-    Nodes,
-    Classes,
-    Workshops,
-    Log,
-    Board,
-    LogScreen,
-    Runs,
-    Run,
-    /// `/` is being typed.
-    Filter,
-    PlanPopup,
-    DestroyPopup,
-    CancelPopup,
-    QuitPopup,
-    HelpPopup,
-    LogFilterPopup,
-}
-
-impl Context {
-    /// Whether plain characters are text here.
-    pub fn takes_text(self) -> bool {
-        matches!(self, Self::Filter | Self::DestroyPopup | Self::LogFilterPopup)
-    }
-}
-
-/// Under which heading help lists a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Group {
-    Move,
-    Lab,
-    Log,
-    Program,
-    /// Inside a popup: told there, not in help.
-    Popup,
-}
-
-impl Group {
-    /// In the order of the help.
-    pub const HELP: [(Group, &'static str); 4] =
-        [(Self::Move, "moving"), (Self::Lab, "labs"), (Self::Log, "log"), (Self::Program, "program")];
-}
-
-/// A row of the table.
-#[derive(Debug)]
-pub struct Entry {
-    pub command: Command,
-    /// The key named in hints comes first.
-    pub keys: &'static [Key],
-    pub on: &'static [Context],
-    /// A word or two for the bottom line; empty for none.
-    pub hint: &'static str,
-    pub help: &'static str,
-    pub group: Group,
-    /// Changes something on a site or in the store, or opens a way to.
-    pub mutates: bool,
-}
+use super::{
+    super::{Key, Pane},
+    Command, Context, Entry, Group,
+};
 
 use Context as C;
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
@@ -133,6 +30,7 @@ const ANYWHERE: &[Context] = &[
     C::CancelPopup,
     C::HelpPopup,
     C::LogFilterPopup,
+    C::PalettePopup,
 ];
 
 /// What the numbers of the panes do.
@@ -232,6 +130,7 @@ pub static TABLE: &[Entry] = &[
         "back; else clears the filter",
     ),
     looks(Command::Back, &[Esc], OVERVIEW, Group::Popup, "", ""),
+    looks(Command::Palette, &[Char(':')], LISTS, Group::Program, "command", "any command, or a lab by its name"),
     looks(Command::Refresh, &[Ctrl('r'), Key::F(5)], LISTS, Group::Program, "", "ask every site now"),
     looks(Command::Help, &[Char('?'), Key::F(1)], LISTS, Group::Program, "help", "this list"),
     looks(Command::Quit, &[Char('q')], LISTS, Group::Program, "quit", "leave"),
@@ -250,95 +149,16 @@ pub static TABLE: &[Entry] = &[
     looks(Command::PrevField, &[BackTab, Up], &[C::LogFilterPopup], Group::Popup, "", "the field before"),
     looks(Command::NextValue, &[Right], &[C::LogFilterPopup], Group::Popup, "", "the next level"),
     looks(Command::PrevValue, &[Left], &[C::LogFilterPopup], Group::Popup, "", "the level before"),
+    looks(Command::Choose, &[Enter], &[C::PalettePopup], Group::Popup, "do it", "do what is chosen"),
+    looks(Command::Up, &[Up, Ctrl('p')], &[C::PalettePopup], Group::Popup, "", "the row above"),
+    looks(Command::Down, &[Down, Ctrl('n'), Tab], &[C::PalettePopup], Group::Popup, "", "the row below"),
     looks(
         Command::Back,
         &[Esc],
-        &[C::Filter, C::PlanPopup, C::DestroyPopup, C::CancelPopup, C::QuitPopup, C::LogFilterPopup],
+        &[C::PalettePopup, C::Filter, C::PlanPopup, C::DestroyPopup, C::CancelPopup, C::QuitPopup, C::LogFilterPopup],
         Group::Popup,
         "back",
         "back",
     ),
     looks(Command::Back, &[Esc, Char('?'), Char('q'), Enter], &[C::HelpPopup], Group::Popup, "back", "back"),
 ];
-
-/// The commands this program knows: without those that change anything when it is read-only.
-#[derive(Debug)]
-pub struct Commands(Vec<&'static Entry>);
-
-impl Commands {
-    pub fn new(read_only: bool) -> Self {
-        Self(TABLE.iter().filter(|entry| !(read_only && entry.mutates)).collect())
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &'static Entry> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// What a key asks for here.
-    pub fn by_key(&self, context: Context, key: Key) -> Option<Command> {
-        self.iter().find(|e| e.on.contains(&context) && e.keys.contains(&key)).map(|e| e.command)
-    }
-
-    /// Whether a command exists here.
-    pub fn allows(&self, context: Context, command: Command) -> bool {
-        self.iter().any(|e| e.command == command && e.on.contains(&context))
-    }
-}
-
-/// What a key press means in this state; nothing if it means nothing.
-pub fn action_for(state: &State, key: Key) -> Option<Action> {
-    let context = state.context();
-    if let Some(command) = state.commands.by_key(context, key) {
-        return Some(Action::Do(command));
-    }
-    if context.takes_text() { edit(key).map(Action::Edit) } else { None }
-}
-
-/// What a key does in a text field.
-fn edit(key: Key) -> Option<InputRequest> {
-    Some(match key {
-        Char(c) => InputRequest::InsertChar(c),
-        Key::Backspace | Ctrl('h') => InputRequest::DeletePrevChar,
-        Key::Delete => InputRequest::DeleteNextChar,
-        Left => InputRequest::GoToPrevChar,
-        Right => InputRequest::GoToNextChar,
-        Home | Ctrl('a') => InputRequest::GoToStart,
-        End | Ctrl('e') => InputRequest::GoToEnd,
-        Ctrl('u') => InputRequest::DeleteLine,
-        Ctrl('k') => InputRequest::DeleteTillEnd,
-        Ctrl('w') => InputRequest::DeletePrevWord,
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn no_key_means_two_things_in_one_place() {
-        let mut taken = HashSet::new();
-        for entry in TABLE {
-            for on in entry.on {
-                for key in entry.keys {
-                    assert!(taken.insert((*on, *key)), "{key} means two things on {on:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn where_text_is_typed_no_letter_is_a_command() {
-        for entry in TABLE.iter().filter(|entry| entry.on.iter().any(|on| on.takes_text())) {
-            assert!(!entry.keys.iter().any(|key| matches!(key, Char(_))), "{:?}", entry.command);
-        }
-    }
-
-    #[test]
-    fn read_only_knows_no_command_that_changes_anything() {
-        assert!(Commands::new(true).iter().all(|entry| !entry.mutates));
-        assert!(!Commands::new(true).allows(C::PlanPopup, Command::ConfirmDeploy));
-    }
-}

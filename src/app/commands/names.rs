@@ -1,0 +1,75 @@
+//! What commands are called: in the palette, and wherever a person writes one down.
+
+use super::{super::Pane, Command};
+
+const NAMES: &[(Command, &str)] = &[
+    (Command::Open, "open"),
+    (Command::Back, "back"),
+    (Command::Quit, "quit"),
+    (Command::Suspend, "suspend"),
+    (Command::Help, "help"),
+    (Command::Refresh, "refresh"),
+    (Command::Up, "up"),
+    (Command::Down, "down"),
+    (Command::PageUp, "page-up"),
+    (Command::PageDown, "page-down"),
+    (Command::Top, "top"),
+    (Command::Bottom, "bottom"),
+    (Command::NextPane, "next-pane"),
+    (Command::PrevPane, "previous-pane"),
+    (Command::Go(Pane::Nodes), "nodes"),
+    (Command::Go(Pane::Classes), "classes"),
+    (Command::Go(Pane::Workshops), "workshops"),
+    (Command::Go(Pane::Log), "log"),
+    (Command::Filter, "filter"),
+    (Command::LogFilter, "log-filter"),
+    (Command::ClearLogFilter, "whole-log"),
+    (Command::SeatLog, "seat-log"),
+    (Command::Runs, "runs"),
+    (Command::Deploy, "deploy"),
+    (Command::Destroy, "destroy"),
+    (Command::Retry, "retry"),
+    (Command::Check, "check"),
+    (Command::Shell, "shell"),
+    (Command::Cancel, "stop-run"),
+    (Command::ConfirmDeploy, "confirm-deploy"),
+    (Command::ConfirmDestroy, "confirm-destroy"),
+    (Command::ConfirmCancel, "confirm-stop-run"),
+    (Command::ConfirmQuit, "confirm-quit"),
+    (Command::AllowRestart, "allow-restart"),
+    (Command::AllowReplace, "allow-replace"),
+    (Command::AllowRemove, "allow-remove"),
+    (Command::Apply, "keep"),
+    (Command::NextField, "next-field"),
+    (Command::PrevField, "previous-field"),
+    (Command::NextValue, "next-value"),
+    (Command::PrevValue, "previous-value"),
+    (Command::Palette, "palette"),
+    (Command::Choose, "choose"),
+];
+
+impl Command {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(command, _)| *command == self).map_or("", |(_, name)| name)
+    }
+
+    /// The command of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(_, known)| *known == name).map(|(command, _)| *command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::TABLE, *};
+
+    #[test]
+    fn every_command_has_a_name_of_its_own() {
+        for entry in TABLE {
+            assert_eq!(Command::named(entry.command.name()), Some(entry.command), "{:?}", entry.command);
+        }
+        let shape = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        assert!(NAMES.iter().all(|(_, name)| shape(name)));
+    }
+}

@@ -1,0 +1,113 @@
+//! The palette: every command that would do something now, and every lab, found by a few letters.
+
+use tui_input::Input;
+
+use super::{
+    Command, Pane, State,
+    commands::Group,
+    fuzzy::{self, Match},
+};
+use crate::domain::{Definition, LabName};
+
+/// The palette while it is open.
+#[derive(Debug, Default)]
+pub struct Palette {
+    pub typed: Input,
+    /// The row chosen, counted from the best match.
+    pub at: usize,
+}
+
+/// What a row stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Here and now.
+    Do(Command),
+    /// Show the lab.
+    Show(LabName),
+    /// The command, for that lab.
+    For(Command, LabName),
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub choice: Choice,
+    /// What is typed for it.
+    pub name: String,
+    pub help: &'static str,
+    /// The key that does the same here.
+    pub key: Option<super::Key>,
+    /// Which of the name's characters were found.
+    pub found: Match,
+}
+
+/// What can be asked for a lab by name.
+const OF_A_LAB: [Command; 5] = [Command::Deploy, Command::Check, Command::Retry, Command::Runs, Command::Destroy];
+/// Moving by one row is not something to type a name for.
+const MOVES: [Command; 8] = [
+    Command::Up,
+    Command::Down,
+    Command::PageUp,
+    Command::PageDown,
+    Command::Top,
+    Command::Bottom,
+    Command::NextPane,
+    Command::PrevPane,
+];
+
+impl State {
+    /// The rows for what was typed, the best first; with nothing typed, in the order of the table.
+    pub fn palette_rows(&self, typed: &str) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut add = |choice, name: String, help, key| {
+            if let Some(found) = fuzzy::find(typed, &name) {
+                rows.push(Row { choice, name, help, key, found });
+            }
+        };
+        let context = self.base_context();
+        for entry in self.commands.iter().filter(|entry| entry.on.contains(&context) && entry.group != Group::Popup) {
+            let command = entry.command;
+            if command != Command::Palette && !MOVES.contains(&command) && self.offers(command) {
+                add(Choice::Do(command), command.name().to_owned(), entry.help, entry.keys.first().copied());
+            }
+        }
+        for lab in self.lab_names() {
+            add(Choice::Show(lab.clone()), format!("show {lab}"), "its board", None);
+        }
+        for lab in self.lab_names() {
+            let Some(row) = self.class(lab) else { continue };
+            for entry in self.commands.iter().filter(|entry| OF_A_LAB.contains(&entry.command)) {
+                if self.offers_for(entry.command, &row) {
+                    let name = format!("{} {lab}", entry.command.name());
+                    add(Choice::For(entry.command, lab.clone()), name, entry.help, None);
+                }
+            }
+        }
+        if !typed.trim().is_empty() {
+            rows.sort_by_key(|row| -row.found.score);
+        }
+        rows
+    }
+
+    /// Every lab there is, by name.
+    fn lab_names(&self) -> Vec<&LabName> {
+        let mut names: Vec<_> = self.definitions.iter().map(Definition::name).collect();
+        names
+            .extend(self.progress.values().filter(|progress| !progress.seats.is_empty()).map(|progress| &progress.lab));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Puts the overview's cursor on a lab; its filter makes way. Whether there is such a class.
+    pub(super) fn turn_to(&mut self, lab: &LabName) -> bool {
+        self.screens.truncate(1);
+        let workshop = self.definitions.iter().any(|d| d.name() == lab && d.kind() == "workshop");
+        let (pane, list) =
+            if workshop { (Pane::Workshops, &mut self.workshops) } else { (Pane::Classes, &mut self.classes) };
+        self.focus = pane;
+        list.filter.reset();
+        list.cursor = super::cursor::Cursor::on(lab.to_string());
+        !workshop
+    }
+}

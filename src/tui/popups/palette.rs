@@ -1,0 +1,67 @@
+//! The palette: a field, and below it what the letters typed may mean.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::{field, frame, keys};
+use crate::{
+    app::{
+        Command, State,
+        cursor::window,
+        palette::{Palette, Row},
+    },
+    tui::{
+        pen::{Page, Pen},
+        theme::Tone,
+    },
+};
+
+/// Rows shown at most.
+const ROWS: usize = 10;
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
+    let rows = state.palette_rows(palette.typed.value());
+    // As high whatever is typed: only its rows change.
+    let shown = ROWS.min(usize::from(area.height).saturating_sub(6));
+    let inner = frame(page, area, 76, shown + 4, "command", Tone::Accent);
+    field(page, inner, 0, ":", &palette.typed, true);
+    let body = Rect { y: inner.y + 2, height: u16::try_from(shown).unwrap_or(0), ..inner };
+    let first = window(palette.at, rows.len(), shown);
+    let name = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).clamp(12, 34) + 2;
+    if rows.is_empty() {
+        page.line(body, 0).skip(1).put("nothing is called that, or it would do nothing here", Tone::Dim);
+    }
+    for (n, row) in rows.iter().enumerate().skip(first).take(shown) {
+        if n == palette.at {
+            let style = page.look.theme.cursor_row();
+            page.under(body, n - first, style);
+        }
+        let marker = if n == palette.at { page.look.glyphs.cursor } else { " " };
+        let key = row.key.map(|key| key.to_string()).unwrap_or_default();
+        let mut pen = page.line(Rect { width: body.width.saturating_sub(9), ..body }, n - first);
+        pen.put(marker, Tone::Accent);
+        named(&mut pen, row, name);
+        pen.put(row.help, Tone::Dim);
+        page.line(body, n - first).right(&[(key, Tone::Accent)]);
+    }
+    let last = usize::from(inner.height).saturating_sub(1);
+    if rows.len() > shown {
+        page.line(inner, last).skip(1).put(&format!("{} of {}", palette.at + 1, rows.len()), Tone::Dim);
+    }
+    keys(page, inner, last, state, &[(Command::Choose, "do it")]);
+}
+
+/// The name, with the letters that were found marked.
+fn named(pen: &mut Pen<'_>, row: &Row, width: usize) {
+    let before = pen.room();
+    let mut found = row.found.at.iter().peekable();
+    for (n, c) in row.name.chars().enumerate() {
+        if before - pen.room() + 2 >= width {
+            break;
+        }
+        let tone = if found.next_if_eq(&&n).is_some() { Tone::Accent } else { Tone::Text };
+        pen.put(&c.to_string(), tone);
+    }
+    let used = before - pen.room();
+    pen.skip(width.saturating_sub(used));
+}
