@@ -4,11 +4,11 @@ use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use homeroom::{
     app::{self, State},
-    cli::{CliError, Exit},
+    cli::{CliError, Exit, ask::Asker},
     config::{Environment, Settings},
     domain::{Clean, LabName, SeatName},
     runtime::{self, Runtime},
-    service::Homeroom,
+    service::{Homeroom, ServiceError},
     tui::{self, Ended, Look, Wires},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -109,24 +109,58 @@ async fn finish_runs(runtime: &Runtime, home: &Homeroom, ended: Ended) -> Result
     Ok(())
 }
 
-/// `ssh LAB/SEAT`: a terminal on the seat, in place of the shell one is in.
-pub async fn shell(home: &Homeroom, what: &str) -> Result<Exit, CliError> {
+/// What a terminal is wanted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// The seat, by SSH.
+    Shell,
+    /// The serial port of its machine, through its node.
+    Console,
+}
+
+/// `ssh LAB/SEAT` and `console LAB/SEAT`: a terminal there, in place of the shell one is in.
+pub async fn shell(settings: &Settings, home: &Homeroom, what: &str, place: Where) -> Result<Exit, CliError> {
+    let verb = if place == Where::Shell { "ssh" } else { "console" };
     let Some((lab, seat)) = what.split_once('/') else {
-        return Err(CliError::Usage(format!("name a seat: homeroom ssh {what}/SEAT")));
+        return Err(CliError::Usage(format!("name a seat: homeroom {verb} {what}/SEAT")));
     };
     let lab = LabName::new(lab).map_err(|e| CliError::Usage(e.to_string()))?;
     let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(CliError::Usage(format!(
-            "a shell needs a terminal; for one command: homeroom ssh {lab}/{seat} -- COMMAND"
-        )));
+        return Err(CliError::Usage(match place {
+            Where::Shell => {
+                format!("a shell needs a terminal; for one command: homeroom ssh {lab}/{seat} -- COMMAND")
+            }
+            Where::Console => "a console needs a terminal".to_owned(),
+        }));
     }
+    let (_, site) = home.class(&lab).await?;
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let attach = tokio::select! {
-        attach = runtime::attach(home, lab, seat) => attach?,
-        () = stop.cancelled() => return Ok(Exit::Interrupted),
+    let mut asker = Asker::default();
+    let attach = loop {
+        let attached = async {
+            match place {
+                Where::Shell => runtime::attach(home, lab.clone(), seat.clone()).await,
+                Where::Console => runtime::attach_console(home, lab.clone(), seat.clone()).await,
+            }
+        };
+        let attached = tokio::select! {
+            attached = attached => attached,
+            () = stop.cancelled() => return Ok(Exit::Interrupted),
+        };
+        match attached {
+            Ok(attach) => break attach,
+            Err(ServiceError::Shell(error)) => match error.bar() {
+                Some(bar) if asker.lift(settings, &site, &bar)? => {}
+                _ => return Err(ServiceError::Shell(error).into()),
+            },
+            Err(error) => return Err(error.into()),
+        }
     };
+    if place == Where::Console {
+        eprintln!("the serial console of {lab}/{seat}: Enter brings up its login, Ctrl-O leaves");
+    }
     match tui::borrow(attach, &stop).await.map_err(|error| CliError::Usage(error.to_string()))? {
         None => Ok(Exit::Interrupted),
         Some(Ok(code)) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),

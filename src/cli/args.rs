@@ -261,6 +261,20 @@ pub enum Command {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// The serial console of a seat's machine, through its node: works without a network
+    Console {
+        /// The seat
+        #[arg(value_name = "LAB/SEAT")]
+        what: String,
+    },
+    /// The key a lab's machines let in: its public half, or the private one for other programs
+    Key {
+        /// The lab
+        lab: String,
+        /// The private half: whoever has it has the lab
+        #[arg(long)]
+        private: bool,
+    },
     /// Look the sites over: what will hurt, why, and how to mend it. Changes nothing on them
     Doctor {
         /// Only this site

@@ -1,6 +1,7 @@
 //! Headless commands: arguments in, text or JSON out. No screen is needed, and none is drawn.
 
 pub mod args;
+pub mod ask;
 pub mod commands;
 pub mod detach;
 pub mod exit;
@@ -16,8 +17,8 @@ pub use signals::Stopper;
 use self::{
     args::RunsCommand,
     commands::{
-        Context, check, cp, definitions, deploy, destroy, doctor, exec, inventory, logs, plan, resume, roster, runs,
-        ssh, status,
+        Context, check, cp, definitions, deploy, destroy, doctor, exec, inventory, key, logs, plan, resume, roster,
+        runs, ssh, status,
     },
     output::Output,
 };
@@ -124,13 +125,14 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Roster { lab, csv } => roster::roster(context, &lab, csv).await,
         Command::Exec { what, timeout, stdin, via, at_once, command } => {
             let asked = exec::Asked { what, timeout, stdin, way: via.into(), at_once: at_once.into(), command };
-            exec::run(context, asked).await
+            exec::run(context, settings, asked).await
         }
         Command::Cp { recursive, at_once, paths } => {
-            cp::run(context, cp::Asked { paths, recursive, at_once: at_once.into() }).await
+            cp::run(context, settings, cp::Asked { paths, recursive, at_once: at_once.into() }).await
         }
-        Command::Ssh { what, command } => ssh::run(context, &what, &command).await,
-        Command::Sim(_) | Command::Demo { .. } | Command::Doctor { .. } => {
+        Command::Ssh { what, command } => ssh::run(context, settings, &what, &command).await,
+        Command::Key { lab, private } => key::run(context, &lab, private).await,
+        Command::Console { .. } | Command::Sim(_) | Command::Demo { .. } | Command::Doctor { .. } => {
             Err(CliError::Usage("this command is not one of the headless ones".to_owned()))
         }
     }

@@ -1,7 +1,7 @@
 //! What the seats answered to one command, equal answers folded into one block, odd ones held
 //! against the majority.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use similar::{ChangeTag, TextDiff};
 
@@ -14,15 +14,32 @@ pub enum End {
     Exit(i32),
     /// It was given up after so long; what it printed until then is kept.
     TimedOut(Duration),
-    /// The seat's host key, or that of a machine on the way, is one nobody has trusted yet.
-    Untrusted(Clean),
+    /// Something stands before the login that a person could do away with.
+    Barred(Clean, Bar),
     /// It could not be run, or the connection was lost.
     Failed(Clean),
+}
+
+/// What stands before a login and can be done away with by a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bar {
+    /// A host key nobody has trusted yet: of the machine itself, or of one on the way. `key` is `TYPE BASE64`.
+    Stranger { host: String, fingerprint: String, key: String },
+    /// A key file whose passphrase is not known.
+    Locked { key: PathBuf },
 }
 
 impl End {
     pub fn is_success(&self) -> bool {
         *self == Self::Exit(0)
+    }
+
+    /// What stands before the login, if anything a person could do away with.
+    pub fn bar(&self) -> Option<&Bar> {
+        match self {
+            Self::Barred(_, bar) => Some(bar),
+            _ => None,
+        }
     }
 }
 

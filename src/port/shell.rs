@@ -1,8 +1,12 @@
 //! Logins by SSH: one command, or a terminal.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -10,7 +14,7 @@ use super::{
     agent::ExecOutput,
     copy::{Copied, CopyError, Transfer},
 };
-use crate::domain::Clean;
+use crate::domain::{Clean, answers::Bar};
 
 /// Where to log in, and how to know it is the right machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +54,14 @@ pub enum ShellError {
     UnknownHost { host: String, fingerprint: String, key: String },
     /// Another key than the one on record, whose fingerprint is `known`; `key` is the key shown, `TYPE BASE64`.
     #[error(
-        "{host} shows another host key than the one on record: {fingerprint}, not {known}; find out why \
-         before trusting it"
+        "{host} shows another host key than the one on record: {fingerprint}, not {known}; find out why. \
+         If it was set up anew: `homeroom doctor --trust {fingerprint}` takes the new key of a node or jump host, \
+         `homeroom check LAB` that of a lab's machines"
     )]
     WrongHost { host: String, fingerprint: String, known: String, key: String },
+    /// `locked` is a key file that could not be tried because nobody gave its passphrase, or gave a wrong one.
     #[error("{host}: {user} is not let in: {why}")]
-    Denied { host: String, user: String, why: Clean },
+    Denied { host: String, user: String, why: Clean, locked: Option<PathBuf> },
     #[error("{host}: {why}")]
     Broken { host: String, why: Clean },
     #[error("{host}: no answer within {} s", within.as_secs())]
@@ -63,6 +69,18 @@ pub enum ShellError {
 }
 
 impl ShellError {
+    /// What a person at the terminal could do away with.
+    pub fn bar(&self) -> Option<Bar> {
+        match self {
+            Self::UnknownHost { host, fingerprint, key } => {
+                let (host, fingerprint, key) = (host.clone(), fingerprint.clone(), key.clone());
+                Some(Bar::Stranger { host, fingerprint, key })
+            }
+            Self::Denied { locked: Some(key), .. } => Some(Bar::Locked { key: key.clone() }),
+            _ => None,
+        }
+    }
+
     /// Trying again later may work: nothing is wrong with keys or trust.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::TimedOut { .. })
@@ -99,6 +117,9 @@ pub struct ShellSession {
 
 #[async_trait]
 pub trait RemoteShell: Send + Sync {
+    /// Takes the passphrase of a key file, for as long as the program runs. A wrong one shows at the next login.
+    fn unlock(&self, key: &Path, passphrase: SecretString);
+
     /// Logs in, runs one command and returns what it printed. `within` is wall time.
     async fn run(&self, target: &ShellTarget, command: &str, within: Duration) -> Result<ExecOutput, ShellError>;
 

@@ -17,7 +17,7 @@ use crate::{
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         plan::plan_deploy,
-        shell::target,
+        shell::{console, target},
     },
 };
 
@@ -135,6 +135,16 @@ async fn open_shell(shared: &Arc<Shared>, lab: LabName, seat: SeatName) {
 pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
     let (site, target) = target(home, &lab, &seat).await?;
     let session = site.shell.open(&target, FIRST_SIZE, None).await?;
+    let (to, inbox) = mpsc::channel(SHELL_QUEUE);
+    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
+    tokio::spawn(pump(session, inbox, outbox));
+    Ok(Attach { lab, seat, to, from })
+}
+
+/// Opens the serial console of a seat's machine, through its node.
+pub async fn attach_console(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
+    let (site, target, command) = console(home, &lab, &seat).await?;
+    let session = site.shell.open(&target, FIRST_SIZE, Some(&command)).await?;
     let (to, inbox) = mpsc::channel(SHELL_QUEUE);
     let (outbox, from) = mpsc::channel(SHELL_QUEUE);
     tokio::spawn(pump(session, inbox, outbox));

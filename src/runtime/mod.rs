@@ -6,7 +6,7 @@
 mod effects;
 mod feed;
 
-pub use effects::attach;
+pub use effects::{attach, attach_console};
 
 use std::{
     collections::BTreeMap,

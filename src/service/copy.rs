@@ -12,7 +12,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Homeroom, ServiceError, Site, exec::End, shell::Ways};
+use super::{
+    Homeroom, ServiceError, Site,
+    exec::{Bar, End},
+    shell::Ways,
+};
 pub use crate::port::copy::{Copied, Direction, Transfer};
 use crate::{
     domain::{Clean, LabName, SeatName},
@@ -43,9 +47,16 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// What stood before the login, if anything a person could do away with: nothing was copied then.
+    pub fn bar(&self) -> Option<&Bar> {
+        self.failure.as_ref().and_then(End::bar)
+    }
+}
+
 /// A copy under way. Dropping `heard` ends it.
-#[derive(Debug)]
 pub struct Running {
+    pub site: Arc<Site>,
     pub seats: Vec<SeatName>,
     pub heard: mpsc::Receiver<Outcome>,
 }
@@ -86,7 +97,7 @@ pub async fn copy(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
             () = telling.closed() => {}
         }
     });
-    Ok(Running { seats, heard })
+    Ok(Running { site: ways.site, seats, heard })
 }
 
 fn of_seat(transfer: &Transfer, seat: &SeatName) -> Transfer {

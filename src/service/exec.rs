@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{Homeroom, ServiceError, Site, shell::Ways};
-pub use crate::domain::answers::{Answer, Block, DiffLine, End, difference, fold, majority, shown};
+pub use crate::domain::answers::{Answer, Bar, Block, DiffLine, End, difference, fold, majority, shown};
 use crate::{
     domain::{Clean, LabName, NodeName, SeatName, Vmid, class::Via},
     port::{
@@ -59,8 +59,8 @@ pub enum Heard {
 }
 
 /// A command under way. Dropping `heard` gives it up on every seat.
-#[derive(Debug)]
 pub struct Running {
+    pub site: Arc<Site>,
     pub seats: Vec<SeatName>,
     /// Ends once every seat has answered.
     pub heard: mpsc::Receiver<Heard>,
@@ -90,12 +90,13 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
         let place = if by_agent { ways.machine(seat).map(Place::machine) } else { ways.target(seat).map(Place::Login) };
         jobs.push((seat.clone(), place.map_err(|error| Clean::new(error.to_string()))));
     }
+    let site = ways.site;
     let work = Arc::new(Work {
         agent: match ways.class.rollcall.via {
-            Via::Ssh => ways.site.agent_by_node.clone(),
-            Via::Api => ways.site.agent_by_api.clone(),
+            Via::Ssh => site.agent_by_node.clone(),
+            Via::Api => site.agent_by_api.clone(),
         },
-        site: ways.site,
+        site: site.clone(),
         line: line(&order.command),
         turns: Semaphore::new(order.at_once.max(1)),
         order,
@@ -111,7 +112,7 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
             () = telling.closed() => {}
         }
     });
-    Ok(Running { seats, heard })
+    Ok(Running { site, seats, heard })
 }
 
 /// Words as a line for a POSIX shell. One word is a line already, as OpenSSH has it.
@@ -255,9 +256,9 @@ async fn by_agent(work: &Work, node: &NodeName, vmid: Vmid, answer: &mut Answer)
 pub(super) fn failure(target: &ShellTarget, error: &ShellError) -> End {
     let text = error.to_string();
     let words = text.strip_prefix(&format!("{}: ", target.host)).unwrap_or(&text);
-    match error {
-        ShellError::UnknownHost { .. } => End::Untrusted(Clean::new(words)),
-        _ => End::Failed(Clean::new(words)),
+    match error.bar() {
+        Some(bar) => End::Barred(Clean::new(words), bar),
+        None => End::Failed(Clean::new(words)),
     }
 }
 

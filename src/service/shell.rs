@@ -117,3 +117,24 @@ pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(
     let target = ways.target(seat)?;
     Ok((ways.site, target))
 }
+
+/// A machine's serial port as its node offers it: where to log in, and what to run there in a terminal.
+pub async fn console(
+    home: &Homeroom,
+    lab: &LabName,
+    seat: &SeatName,
+) -> Result<(Arc<Site>, ShellTarget, String), ServiceError> {
+    let ways = Ways::of(home, lab).await?;
+    ways.spec(seat)?;
+    let vmid = ways.row(seat)?.vmid.ok_or_else(|| ways.missing(seat, "no machine", "deploy makes it"))?;
+    ways.site.know_nodes().await?;
+    // Where it is now; where it was last seen, if nobody can tell.
+    let seen = ways.site.cluster.view().await.ok();
+    let now = seen.and_then(|view| view.guests.into_iter().find(|guest| guest.vmid == vmid)).map(|guest| guest.node);
+    let node = match now {
+        Some(node) => node,
+        None => ways.machine(seat)?.0,
+    };
+    let target = ways.site.nodes.target(&node);
+    Ok((ways.site, target, format!("qm terminal {vmid}")))
+}

@@ -70,6 +70,10 @@ async fn type_in(mut keyboard: Keyboard, to: &mpsc::Sender<ToShell>) -> ShellEnd
             bytes = keyboard.bytes.recv() => match bytes.map(|bytes| escape.pass(bytes)) {
                 Some(Passed::On(bytes)) => { let _ = to.send(ToShell::Bytes(bytes)).await; }
                 Some(Passed::Leave) => return Ok(0),
+                Some(Passed::Help) => {
+                    let mut out = tokio::io::stdout();
+                    let _ = out.write_all(HELP.as_bytes()).await.and(out.flush().await);
+                }
                 None => return Err(Clean::from("the terminal was closed")),
             },
             _ = resized.recv() => send_size(to).await,
@@ -82,6 +86,10 @@ async fn send_size(to: &mpsc::Sender<ToShell>) {
         let _ = to.send(ToShell::Resize(columns, rows)).await;
     }
 }
+
+/// What `Enter ~ ?` shows.
+const HELP: &str =
+    "~?\r\nAfter Enter:\r\n ~.  leaves, whatever the far side does\r\n ~~  sends ~\r\n ~?  shows this\r\n";
 
 /// Watches for `Enter ~ .` as ssh does, but only typed: pasted text comes in one read, between its marks.
 #[derive(Debug, Default)]
@@ -101,6 +109,7 @@ enum Stage {
 enum Passed {
     On(Vec<u8>),
     Leave,
+    Help,
 }
 
 impl Escape {
@@ -108,6 +117,10 @@ impl Escape {
     fn pass(&mut self, mut bytes: Vec<u8>) -> Passed {
         match (&self.stage, bytes.as_slice()) {
             (Stage::Tilde, b".") | (Stage::Entered, b"~.") => return Passed::Leave,
+            (Stage::Tilde, b"?") | (Stage::Entered, b"~?") => {
+                self.stage = Stage::Entered;
+                return Passed::Help;
+            }
             (Stage::Tilde, b"~") => {}
             (Stage::Tilde, _) => bytes.insert(0, b'~'),
             (Stage::Entered, b"~") => {
@@ -132,6 +145,7 @@ mod tests {
             match escape.pass(read.as_bytes().to_vec()) {
                 Passed::On(bytes) => sent.push_str(&String::from_utf8(bytes).unwrap()),
                 Passed::Leave => return (sent, true),
+                Passed::Help => sent.push_str("(help)"),
             }
         }
         (sent, false)
@@ -141,6 +155,8 @@ mod tests {
     fn enter_tilde_dot_leaves_and_anything_else_goes_through() {
         assert_eq!(typed(&["\r", "~", "."]), ("\r".into(), true));
         assert_eq!(typed(&["\r", "~."]), ("\r".into(), true));
+        assert_eq!(typed(&["\r", "~", "?", "~", "."]), ("\r(help)".into(), true));
+        assert_eq!(typed(&["\r", "~?", "x"]), ("\r(help)x".into(), false));
         assert_eq!(typed(&["\r", "~", "/", "x"]), ("\r~/x".into(), false));
         assert_eq!(typed(&["\r", "~", "~", "."]), ("\r~.".into(), false));
         assert_eq!(typed(&["a", "~", "."]), ("a~.".into(), false));

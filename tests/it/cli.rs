@@ -10,4 +10,5 @@ mod help;
 mod pipes;
 mod runs;
 mod sim;
+mod terminal;
 mod work;

@@ -1,8 +1,15 @@
 //! From a target to a logged-in connection: reads keys and record, connects directly or through
 //! another machine.
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -27,13 +34,20 @@ use crate::{
 pub(super) struct Dialler {
     settings: SshSettings,
     permits: Arc<Semaphore>,
+    /// Passphrases given, by key file.
+    passphrases: Mutex<HashMap<PathBuf, SecretString>>,
     pub(super) nodes: Nodes,
 }
 
 impl Dialler {
     pub(super) fn new(settings: SshSettings) -> Self {
         let permits = Arc::new(Semaphore::new(settings.connections));
-        Self { settings, permits, nodes: Nodes::default() }
+        Self { settings, permits, passphrases: Mutex::default(), nodes: Nodes::default() }
+    }
+
+    /// Takes the passphrase of a key file.
+    pub(super) fn unlock(&self, key: &Path, passphrase: SecretString) {
+        self.passphrases.lock().unwrap_or_else(PoisonError::into_inner).insert(keys::expand(key), passphrase);
     }
 
     /// A connection of its own to `target`.
@@ -100,11 +114,18 @@ impl Dialler {
                 }
             },
         };
-        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+        let (mut usable, mut unusable, mut locked) = (Vec::new(), Vec::new(), None);
         for path in &target.keys {
-            match keys::identity(path) {
+            let passphrase =
+                self.passphrases.lock().unwrap_or_else(PoisonError::into_inner).get(&keys::expand(path)).cloned();
+            match keys::identity(path, passphrase) {
                 Ok(key) => usable.push(key),
-                Err(e) => unusable.push(Clean::new(e.to_string())),
+                Err(e) => {
+                    unusable.push(Clean::new(e.to_string()));
+                    if let keys::KeyError::Encrypted { path } = e {
+                        locked.get_or_insert(path);
+                    }
+                }
             }
         }
         Ok(Login {
@@ -113,6 +134,7 @@ impl Dialler {
             record,
             keys: usable,
             unusable,
+            locked,
             agent: self.settings.agent.clone().filter(|_| target.ask_agent),
             handshake: self.settings.handshake,
             auth: self.settings.auth,

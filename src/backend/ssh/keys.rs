@@ -197,6 +197,8 @@ pub fn public_line(private: &Path) -> Result<String, KeyError> {
 pub(super) struct Identity {
     pub(super) path: PathBuf,
     pub(super) pem: SecretString,
+    /// Of a file that has one.
+    pub(super) passphrase: Option<SecretString>,
 }
 
 impl std::fmt::Debug for Identity {
@@ -205,18 +207,21 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// Reads a key to offer. `~/` is the user's home.
-pub(super) fn identity(path: &Path) -> Result<Identity, KeyError> {
+/// Reads a key to offer; one with a passphrase only where that is known. `~/` is the user's home.
+pub(super) fn identity(path: &Path, passphrase: Option<SecretString>) -> Result<Identity, KeyError> {
     let path = expand(path);
     let pem = read(&path)?;
     match PrivateKey::from_openssh(pem.expose_secret()) {
-        Ok(key) if key.is_encrypted() => return Err(KeyError::Encrypted { path }),
+        Ok(key) if key.is_encrypted() => match passphrase {
+            Some(_) => return Ok(Identity { path, pem, passphrase }),
+            None => return Err(KeyError::Encrypted { path }),
+        },
         Ok(_) => {}
         // RSA and ECDSA keys are not for us to parse; libssh2 reads them.
         Err(_) if pem.expose_secret().contains("PRIVATE KEY-----") => {}
         Err(e) => return Err(KeyError::Format { path, why: Clean::new(e.to_string()) }),
     }
-    Ok(Identity { path, pem })
+    Ok(Identity { path, pem, passphrase: None })
 }
 
 fn read(path: &Path) -> Result<SecretString, KeyError> {
@@ -224,7 +229,7 @@ fn read(path: &Path) -> Result<SecretString, KeyError> {
     Ok(SecretString::from(text))
 }
 
-fn expand(path: &Path) -> PathBuf {
+pub(super) fn expand(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), std::env::home_dir()) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_owned(),
@@ -272,9 +277,9 @@ mod tests {
     fn a_file_that_is_no_key_says_so_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("id");
-        assert!(matches!(identity(&path), Err(KeyError::File { .. })));
+        assert!(matches!(identity(&path, None), Err(KeyError::File { .. })));
         fs::write(&path, "hello").unwrap();
-        let error = identity(&path).unwrap_err().to_string();
+        let error = identity(&path, None).unwrap_err().to_string();
         assert!(error.contains("is no private key in OpenSSH's format"), "{error}");
     }
 
@@ -295,7 +300,7 @@ ThDQXlr3G6Qx6/2Q==
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("id");
         fs::write(&path, ENCRYPTED).unwrap();
-        let error = identity(&path).unwrap_err().to_string();
+        let error = identity(&path, None).unwrap_err().to_string();
         assert!(error.ends_with("load it into ssh-agent, or name a key without one"), "{error}");
     }
 }

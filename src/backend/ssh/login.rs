@@ -43,6 +43,8 @@ pub(super) struct Login {
     pub(super) keys: Vec<Identity>,
     /// Why some of the keys named could not be read.
     pub(super) unusable: Vec<Clean>,
+    /// One of them, that wants a passphrase.
+    pub(super) locked: Option<PathBuf>,
     /// The socket of the user's agent, tried after the key files.
     pub(super) agent: Option<PathBuf>,
     pub(super) handshake: Duration,
@@ -121,16 +123,23 @@ fn check_host(session: &Session, login: &Login) -> Result<(), ShellError> {
 
 fn authenticate(session: &Session, login: &Login, patience: &Patience<'_>) -> Result<(), ShellError> {
     let mut tried = Vec::new();
+    let mut locked = login.locked.clone();
     let until = Instant::now() + login.auth;
     let left = || until.saturating_duration_since(Instant::now());
     for key in &login.keys {
         let answer = patience.wait(session, left(), || {
-            session.userauth_pubkey_memory(&login.user, None, key.pem.expose_secret(), None)
+            let passphrase = key.passphrase.as_ref().map(|passphrase| passphrase.expose_secret());
+            session.userauth_pubkey_memory(&login.user, None, key.pem.expose_secret(), passphrase)
         })?;
         match answer {
             Ok(()) => return Ok(()),
             Err(e) if lost(&e) => return Err(patience.broken(words(&e))),
             Err(e) if refused(&e) => tried.push(format!("{} was refused", key.path.display())),
+            // libssh2 cannot tell a wrong passphrase from a broken file.
+            Err(_) if key.passphrase.is_some() => {
+                tried.push(format!("{} is not opened by the passphrase given", key.path.display()));
+                locked.get_or_insert_with(|| key.path.clone());
+            }
             Err(e) => tried.push(format!("{}: {}", key.path.display(), e.message())),
         }
     }
@@ -144,7 +153,12 @@ fn authenticate(session: &Session, login: &Login, patience: &Patience<'_>) -> Re
     if tried.is_empty() {
         tried.push("there is no key to offer; name one in the config, or start ssh-agent".to_owned());
     }
-    Err(ShellError::Denied { host: login.host.clone(), user: login.user.clone(), why: Clean::new(tried.join("; ")) })
+    Err(ShellError::Denied {
+        host: login.host.clone(),
+        user: login.user.clone(),
+        why: Clean::new(tried.join("; ")),
+        locked,
+    })
 }
 
 /// The outer error is fatal, the inner one says why the agent did not help.

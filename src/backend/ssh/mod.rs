@@ -19,9 +19,14 @@ mod terminal;
 mod trust;
 mod wake;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 pub use qm::{Qm, quote};
 pub use trust::{HostKeyBlob, name_of, trust, write_down};
@@ -112,6 +117,10 @@ impl RemoteShell for Ssh {
             link.exec(command).await.map_err(|mishap| failed(&host, mishap))
         };
         timed(&host, within, work).await.map(output)
+    }
+
+    fn unlock(&self, key: &Path, passphrase: SecretString) {
+        self.dialler.unlock(key, passphrase);
     }
 
     async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError> {

@@ -6,11 +6,15 @@ use serde_json::json;
 
 use super::Context;
 use crate::{
-    cli::exit::{CliError, Exit},
+    cli::{
+        ask::Asker,
+        exit::{CliError, Exit},
+    },
+    config::Settings,
     domain::{Level, SeatName},
     service::{
         copy::{Direction, Order, Outcome, Transfer, copy},
-        exec::End,
+        exec::{Bar, End},
     },
 };
 
@@ -21,18 +25,35 @@ pub struct Asked {
     pub at_once: usize,
 }
 
-pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
+pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result<Exit, CliError> {
     let (what, transfers) = transfers(&asked.paths, asked.recursive)?;
     let (lab, seats) = context.lab_and_seats(&what).await?;
-    let mut running = copy(&context.home, &lab, &seats, Order { transfers, at_once: asked.at_once }).await?;
+    let order = Order { transfers, at_once: asked.at_once };
+    let mut running = copy(&context.home, &lab, &seats, order.clone()).await?;
+    let all = running.seats.clone();
     let mut outcomes: BTreeMap<SeatName, Outcome> = BTreeMap::new();
-    while let Some(outcome) = running.heard.recv().await {
-        if !context.out.json {
-            show(context, &outcome);
+    let mut asker = Asker::default();
+    loop {
+        while let Some(outcome) = running.heard.recv().await {
+            if !context.out.json && outcome.bar().is_none() {
+                show(context, &outcome);
+            }
+            outcomes.insert(outcome.seat.clone(), outcome);
         }
-        outcomes.insert(outcome.seat.clone(), outcome);
+        let bar = outcomes.values().find_map(Outcome::bar).cloned();
+        match bar {
+            Some(bar) if !context.out.json && asker.lift(settings, &running.site, &bar)? => {
+                let barred = |seat: &&SeatName| outcomes.get(*seat).is_some_and(|outcome| outcome.bar().is_some());
+                let barred: Vec<_> = all.iter().filter(barred).cloned().collect();
+                running = copy(&context.home, &lab, &barred, order.clone()).await?;
+            }
+            _ => break,
+        }
     }
-    let outcomes: Vec<_> = running.seats.iter().filter_map(|seat| outcomes.remove(seat)).collect();
+    let outcomes: Vec<_> = all.iter().filter_map(|seat| outcomes.remove(seat)).collect();
+    for outcome in outcomes.iter().filter(|outcome| !context.out.json && outcome.bar().is_some()) {
+        show(context, outcome);
+    }
     let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
     if context.out.json {
         let seats = outcomes.iter().map(|outcome| {
@@ -43,7 +64,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
         context.out.object(json!({"lab": lab, "ok": outcomes.len() - failed, "failed": failed,
                                   "seats": seats.collect::<Vec<_>>()}));
     }
-    let untrusted = outcomes.iter().all(|outcome| matches!(outcome.failure, Some(End::Untrusted(_))));
+    let untrusted = outcomes.iter().all(|outcome| matches!(outcome.bar(), Some(Bar::Stranger { .. })));
     Ok(match failed {
         0 => Exit::Done,
         _ if untrusted => Exit::Usage,
@@ -53,7 +74,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
 
 fn words(end: &End) -> String {
     match end {
-        End::Untrusted(why) | End::Failed(why) => why.to_string(),
+        End::Barred(why, _) | End::Failed(why) => why.to_string(),
         End::Exit(_) | End::TimedOut(_) => "it was given up".to_owned(),
     }
 }

@@ -13,11 +13,13 @@ use serde_json::json;
 use super::Context;
 use crate::{
     cli::{
+        ask::Asker,
         exit::{CliError, Exit},
         output::Output,
     },
+    config::Settings,
     domain::{Level, SeatName},
-    service::exec::{Answer, Block, DiffLine, End, Heard, Order, Way, difference, exec, fold, majority, shown},
+    service::exec::{Answer, Bar, Block, DiffLine, End, Heard, Order, Way, difference, exec, fold, majority, shown},
 };
 
 /// The most that is taken as standard input: every seat gets all of it.
@@ -37,7 +39,7 @@ pub struct Asked {
     pub command: Vec<String>,
 }
 
-pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
+pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result<Exit, CliError> {
     let (lab, seats) = context.lab_and_seats(&asked.what).await?;
     if asked.way == Way::Agent && asked.stdin.is_some() {
         return Err(CliError::Usage("--stdin goes by SSH only; leave --via agent out".to_owned()));
@@ -49,20 +51,37 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
         at_once: asked.at_once,
         way: asked.way,
     };
-    let mut running = exec(&context.home, &lab, &seats, order).await?;
+    let mut running = exec(&context.home, &lab, &seats, order.clone()).await?;
     let mut live = Live::new(context.out, &running.seats);
+    let all = running.seats.clone();
     let mut answers: BTreeMap<SeatName, Answer> = BTreeMap::new();
-    while let Some(heard) = running.heard.recv().await {
-        match heard {
-            Heard::Piece { seat, stderr, bytes } => live.piece(&seat, stderr, &bytes),
-            Heard::Ended(answer) => {
-                live.ended(&answer);
-                answers.insert(answer.seat.clone(), answer);
+    let mut asker = Asker::default();
+    loop {
+        while let Some(heard) = running.heard.recv().await {
+            match heard {
+                Heard::Piece { seat, stderr, bytes } => live.piece(&seat, stderr, &bytes),
+                Heard::Ended(answer) => {
+                    live.ended(&answer);
+                    answers.insert(answer.seat.clone(), answer);
+                }
             }
+        }
+        // Nothing ran on those that were barred: once that is done away with, they have their turn.
+        let bar = answers.values().find_map(|answer| answer.end.bar()).cloned();
+        match bar {
+            Some(bar) if !context.out.json && asker.lift(settings, &running.site, &bar)? => {
+                let barred: Vec<_> = all
+                    .iter()
+                    .filter(|seat| answers.get(seat).is_some_and(|a| a.end.bar().is_some()))
+                    .cloned()
+                    .collect();
+                running = exec(&context.home, &lab, &barred, order.clone()).await?;
+            }
+            _ => break,
         }
     }
     // In the order of the definition.
-    let answers: Vec<Answer> = running.seats.iter().filter_map(|seat| answers.remove(seat)).collect();
+    let answers: Vec<Answer> = all.iter().filter_map(|seat| answers.remove(seat)).collect();
     if context.out.json {
         context.out.object(json(&lab, &asked.command, &answers));
     } else {
@@ -75,7 +94,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
 fn exit(answers: &[Answer]) -> Exit {
     if answers.iter().all(|answer| answer.end.is_success()) {
         Exit::Done
-    } else if answers.iter().all(|answer| matches!(answer.end, End::Untrusted(_))) {
+    } else if answers.iter().all(|answer| matches!(answer.end, End::Barred(_, Bar::Stranger { .. }))) {
         Exit::Usage
     } else {
         Exit::NotReady
@@ -106,7 +125,7 @@ fn json(lab: &crate::domain::LabName, command: &[String], answers: &[Answer]) ->
     let end = |end: &End| match end {
         End::Exit(code) => (json!(code), None),
         End::TimedOut(_) => (json!(null), Some(words(end))),
-        End::Untrusted(why) | End::Failed(why) => (json!(null), Some(why.to_string())),
+        End::Barred(why, _) | End::Failed(why) => (json!(null), Some(why.to_string())),
     };
     let seats = answers.iter().map(|answer| {
         let (code, error) = end(&answer.end);
@@ -129,7 +148,7 @@ fn words(end: &End) -> String {
         End::Exit(code) => format!("exit {code}"),
         End::TimedOut(within) if within.subsec_millis() == 0 => format!("no end within {} s", within.as_secs()),
         End::TimedOut(within) => format!("no end within {:.1} s", within.as_secs_f64()),
-        End::Untrusted(why) | End::Failed(why) => why.to_string(),
+        End::Barred(why, _) | End::Failed(why) => why.to_string(),
     }
 }
 

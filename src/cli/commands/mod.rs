@@ -8,6 +8,7 @@ pub mod destroy;
 pub mod doctor;
 pub mod exec;
 pub mod inventory;
+pub mod key;
 pub mod logs;
 pub mod plan;
 pub mod resume;

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    Behind, Door, Exit, Place, Said, Welcome,
+    Behind, Console, Door, Exit, Place, Said, Welcome,
     qm::Qm,
     script::{Join, pieces, words},
 };
@@ -175,6 +175,37 @@ impl Place for GuestPlace {
     }
 }
 
+/// A guest's serial port.
+struct Serial {
+    handle: WorldHandle,
+    vmid: u32,
+    /// Which of the guest's runs.
+    run: u64,
+}
+
+impl Console for Serial {
+    fn issue(&self) -> (String, String) {
+        let found = self.handle.world(|world| {
+            let inside = world.guests.get(&self.vmid)?.inside.as_ref()?;
+            Some((inside.system().pretty.to_owned(), inside.hostname.clone()))
+        });
+        found.unwrap_or_else(|| ("Linux".to_owned(), "localhost".to_owned()))
+    }
+
+    fn login(&self, user: &str, password: &str) -> Option<Box<dyn Place>> {
+        let good = self.handle.world(|world| {
+            let known = world.guests.get(&self.vmid)?.inside.as_ref()?.users.get(user)?.password.clone();
+            Some(known.is_some_and(|known| known == password))
+        });
+        let place = GuestPlace { handle: self.handle.clone(), vmid: self.vmid, session: Session::new(user) };
+        (good == Some(true)).then(|| Box::new(place) as Box<dyn Place>)
+    }
+
+    fn is_there(&self) -> bool {
+        self.handle.world(|world| world.guests.get(&self.vmid)?.run.as_ref().map(|run| run.id)) == Some(self.run)
+    }
+}
+
 /// Root's shell on a node.
 struct NodePlace {
     handle: WorldHandle,
@@ -231,6 +262,10 @@ impl Place for NodePlace {
     async fn pause(&self, modelled: Duration) {
         pause(&self.handle, modelled).await;
     }
+
+    fn console(&self, vmid: &str) -> Option<Result<Box<dyn Console>, Said>> {
+        Some(self.serial(vmid).map(|serial| Box::new(serial) as Box<dyn Console>))
+    }
 }
 
 impl NodePlace {
@@ -264,6 +299,33 @@ impl NodePlace {
 }
 
 impl NodePlace {
+    /// What `qm terminal` finds: the first serial port that is a socket, of a guest that runs here.
+    fn serial(&self, id: &str) -> Result<Serial, Said> {
+        let Ok(vmid) = id.parse::<u32>() else {
+            let help = "qm terminal <vmid> [OPTIONS]";
+            return Err(Said::err(
+                255,
+                format!(
+                    "400 Parameter verification failed.\nvmid: type check ('integer') failed - got '{id}'\n{help}\n"
+                ),
+            ));
+        };
+        let found = self.handle.world(|world| {
+            let vm = world.guests.get(&vmid).filter(|vm| vm.node == self.node)?;
+            let socket = vm.run.as_ref().map_or(&vm.config, |run| &run.config).get("serial0").map(String::as_str);
+            Some((socket == Some("socket"), vm.run.as_ref().map(|run| run.id)))
+        });
+        match found {
+            None => Err(Said::err(
+                2,
+                format!("Configuration file 'nodes/{}/qemu-server/{vmid}.conf' does not exist\n", self.node),
+            )),
+            Some((false, _)) => Err(Said::err(255, "unable to find a serial interface\n")),
+            Some((true, None)) => Err(Said::err(255, format!("VM {vmid} not running\n"))),
+            Some((true, Some(run))) => Ok(Serial { handle: self.handle.clone(), vmid, run }),
+        }
+    }
+
     /// `pgrep -f PATTERN`: the copies at work on this node whose command line holds the pattern. Of regular
     /// expressions only one-letter brackets are known, which people write so as not to find themselves.
     fn pgrep(&self, args: &[String]) -> Said {

@@ -4,6 +4,7 @@
 //! It has its own accept loop, so that connections can stall and break off.
 
 mod channel;
+mod console;
 mod guest;
 mod keys;
 mod land;
@@ -82,10 +83,24 @@ pub trait Place: Send + Sync {
     fn left(&self) -> Option<u32>;
     /// Lets modelled time pass.
     async fn pause(&self, modelled: Duration);
+    /// The serial port of a guest by number, or what `qm terminal` says instead; none where there is no `qm`.
+    fn console(&self, _vmid: &str) -> Option<Result<Box<dyn Console>, Said>> {
+        None
+    }
     /// Looks at the inside of a guest as its user does, for SFTP; false where there is no such thing.
     fn inside(&mut self, _look: &mut dyn FnMut(&mut crate::sim::guest::Inside, &crate::sim::guest::Session)) -> bool {
         false
     }
+}
+
+/// A guest's serial port.
+pub trait Console: Send + Sync {
+    /// What stands above the question for a name, and the host's name.
+    fn issue(&self) -> (String, String);
+    /// A shell, for the right name and password.
+    fn login(&self, user: &str, password: &str) -> Option<Box<dyn Place>>;
+    /// Is the guest still running?
+    fn is_there(&self) -> bool;
 }
 
 /// A guest as seen from the network.

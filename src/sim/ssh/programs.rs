@@ -16,6 +16,10 @@ stty size, tty, clear, history, showkey -a and watch know this terminal; exit le
 /// What a line means, when it is for the terminal.
 pub(super) enum Program {
     Said(Said),
+    /// The serial port of a guest.
+    Serial {
+        vmid: String,
+    },
     /// Shows each byte typed, until Ctrl-D.
     ShowKey,
     /// Runs a command again and again, full screen.
@@ -38,6 +42,7 @@ pub(super) fn find(line: &str, (columns, rows): (u32, u32), history: &[String]) 
             let lines = history.iter().enumerate().map(|(n, line)| format!("{:5}  {line}\n", n + 1));
             Program::Said(Said::out(lines.collect::<String>()))
         }
+        ["qm" | "/usr/sbin/qm", "terminal", vmid] => Program::Serial { vmid: (*vmid).to_owned() },
         ["showkey", "-a"] => Program::ShowKey,
         ["watch"] => Program::Said(Said::err(1, "Usage: watch [-n SECONDS] COMMAND\n")),
         ["watch", "-n", seconds, command @ ..] if !command.is_empty() => {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::{
     Exit, Place, Said,
     channel::{Came, Client},
+    console,
     line::{Editor, Typed},
     programs::{self, Program},
 };
@@ -18,6 +19,8 @@ pub(super) struct Terminal<'a> {
     waiting: VecDeque<u8>,
     /// The client will type no more, or has left.
     ended: bool,
+    /// On a serial port Ctrl-O leaves, and has left.
+    serial: Option<bool>,
     /// A login shell speaks for itself, not for the line it was given.
     login: bool,
     status: u32,
@@ -40,6 +43,7 @@ impl<'a> Terminal<'a> {
             editor: Editor::default(),
             waiting: VecDeque::new(),
             ended: false,
+            serial: None,
             login: false,
             status: 0,
         }
@@ -47,6 +51,10 @@ impl<'a> Terminal<'a> {
 
     /// An interactive shell to its end.
     pub(super) async fn login(mut self) -> Exit {
+        self.logged_in().await
+    }
+
+    async fn logged_in(&mut self) -> Exit {
         self.login = true;
         let greeting = self.place.greeting();
         self.show(greeting.as_bytes()).await;
@@ -105,6 +113,9 @@ impl<'a> Terminal<'a> {
 
     fn took(&mut self, came: Came) {
         match came {
+            Came::Bytes(bytes) if self.serial.is_some() && bytes.contains(&console::LEAVE) => {
+                (self.serial, self.ended) = (Some(true), true);
+            }
             Came::Bytes(bytes) => self.waiting.extend(bytes),
             Came::Interrupt => self.waiting.push_back(3),
             Came::Eof | Came::Closed => self.ended = true,
@@ -112,10 +123,22 @@ impl<'a> Terminal<'a> {
         }
     }
 
+    /// A login in another place, over the same terminal; true when it was left for good.
+    pub(super) async fn within(&mut self, place: &mut dyn Place) -> bool {
+        let mut inner = Terminal { serial: Some(false), ..Terminal::new(self.client, place) };
+        inner.logged_in().await;
+        inner.ended
+    }
+
     async fn run(&mut self, line: &str) {
         let (rows, columns) = self.client.size.map_or((24, 80), |(columns, rows)| (rows, columns));
         let said = match programs::find(line, (columns, rows), self.editor.history()) {
             Some(Program::Said(said)) => said,
+            Some(Program::Serial { vmid }) => match self.place.console(&vmid) {
+                Some(Ok(port)) => Box::pin(console::serial(self, port)).await,
+                Some(Err(said)) => said,
+                None => Said::err(127, "bash: line 1: qm: command not found\n"),
+            },
             Some(Program::ShowKey) => programs::show_key(self).await,
             Some(Program::Watch { every, command }) => programs::watch(self, every, &command).await,
             None => match self.run_in_place(line).await {

@@ -102,3 +102,18 @@ async fn what_cannot_be_run_is_told_before_anything_is() {
     assert_eq!(folded, "3 of 4: exit 0: ada, grace, margaret\n  (no output)\n");
     assert!(odd.starts_with("cannot connect: through ") && odd.trim_end().ends_with(": linus"), "{odd}");
 }
+
+#[tokio::test]
+async fn a_labs_own_key_is_there_for_other_programs() {
+    let desk = Desk::new().await;
+    let public = desk.done(&["key", "cs101"]).await;
+    assert!(public.starts_with("ssh-ed25519 ") && public.ends_with(" homeroom cs101\n"), "{public}");
+    assert_eq!(desk.done(&["key", "cs101"]).await, public);
+    let private = desk.done(&["key", "cs101", "--private"]).await;
+    assert!(private.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "no key");
+    let json = desk.json(&["key", "cs101", "--json"]).await;
+    assert_eq!(fields(&json), ["schema", "lab", "public", "file"]);
+    assert!(std::fs::read_to_string(json["file"].as_str().unwrap()).unwrap() == private);
+    let unknown = desk.run(&["key", "nope"]).await;
+    assert_eq!(unknown.refusal(), (2, "homeroom: no lab is called nope; `homeroom get` lists them"));
+}

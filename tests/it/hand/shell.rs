@@ -107,7 +107,7 @@ impl RemoteShell for Doors {
         let user = guest.users.iter().find(|user| user.name == target.user);
         if !user.is_some_and(|user| user.keys.iter().any(|key| offered.iter().any(|o| o.trim() == key.trim()))) {
             let why = Clean::new("permission denied (publickey)");
-            return Err(ShellError::Denied { host: host.clone(), user: target.user.clone(), why });
+            return Err(ShellError::Denied { host: host.clone(), user: target.user.clone(), why, locked: None });
         }
         let mut session = Session::new(&target.user);
         let Some(output) = self.stage.handle().shell(guest.vmid, &mut session, command, b"") else {
@@ -123,6 +123,8 @@ impl RemoteShell for Doors {
         };
         Ok(ExecOutput { code, stdout: text(output.out), stderr: text(output.err) })
     }
+
+    fn unlock(&self, _: &std::path::Path, _: SecretString) {}
 
     async fn copy(&self, target: &ShellTarget, _: &Transfer) -> Result<Copied, CopyError> {
         Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no files on this stage") }.into())
