@@ -85,6 +85,9 @@ impl Address {
     /// The MAC of the machine's first card, lower case.
     async fn mac(&self) -> Result<Option<String>, StepError> {
         let facts = self.seat.facts();
+        if facts.mac.is_some() {
+            return Ok(facts.mac);
+        }
         let config = self.site.cluster.config(&facts.node, facts.vmid).await?;
         Ok(config.get("net0").and_then(address::mac_of))
     }

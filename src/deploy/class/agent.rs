@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{seat::Seat, site::Site};
+use super::{seat::Seat, signs::Row, site::Site};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::Clean,
+    domain::{Clean, class::Profile},
 };
 
 pub struct Agent {
@@ -19,7 +19,12 @@ pub struct Agent {
     pub settle: Duration,
     /// How long the row may take to come about.
     pub within: Duration,
+    /// In the strict profile only this step's own pings count; else whatever the agent answered.
+    pub profile: Profile,
 }
+
+/// Answers closer together than this prove little more than one.
+const APART: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Action for Agent {
@@ -30,27 +35,63 @@ impl Action for Agent {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let facts = self.seat.facts();
         let began = self.site.clock.monotonic();
-        let pings = self.pings.max(1);
-        // The pings span the settling: the last answer proves that the guest is still there at its end.
-        let pause = if pings > 1 { self.settle / (pings - 1) } else { self.settle };
-        let mut in_a_row = 0;
+        let mut own = None;
         loop {
-            match self.site.agent.ping(&facts.node, facts.vmid).await {
-                Ok(()) => in_a_row += 1,
-                Err(error) if error.is_passing() => in_a_row = 0,
-                Err(error) => return Err(error.into()),
+            let row = self.row(own);
+            if let Some(row) = row
+                && row.answers >= self.pings.max(1)
+                && row.spans() >= self.settle
+            {
+                return Ok(format!("{} answers in a row, settled {} s", self.pings.max(1), self.settle.as_secs()));
             }
-            if in_a_row >= pings {
-                return Ok(format!("{pings} answers in a row, settled {} s", self.settle.as_secs()));
+            let now = self.site.clock.monotonic();
+            let wait = row.map_or(Duration::ZERO, |row| self.due(row)).saturating_sub(now);
+            if !wait.is_zero() {
+                // Others may be asking as well meanwhile: look again what is missing then.
+                context.sleep(wait).await?;
+                if self.row(own) != row {
+                    continue;
+                }
+            }
+            match self.site.agent.ping(&facts.node, facts.vmid).await {
+                Ok(()) => {
+                    let now = self.site.clock.monotonic();
+                    let row = own.get_or_insert(Row { answers: 0, first: now, last: now });
+                    (row.answers, row.last) = (row.answers + 1, now);
+                    continue;
+                }
+                Err(error) if error.is_passing() => own = None,
+                Err(error) => return Err(error.into()),
             }
             let waited = self.site.clock.monotonic().saturating_sub(began);
             if waited > self.within + self.settle {
                 return Err(StepError::Fatal(Clean::new(format!(
-                    "the agent did not answer {pings} times in a row within {} s; look at qemu-guest-agent in the guest",
+                    "the agent did not answer {} times in a row within {} s; look at qemu-guest-agent in the guest",
+                    self.pings.max(1),
                     waited.as_secs()
                 ))));
             }
-            context.sleep(if in_a_row == 0 { self.site.tuning.agent_poll } else { pause }).await?;
+            context.sleep(self.site.tuning.agent_poll).await?;
         }
+    }
+}
+
+impl Agent {
+    /// The answers that count; `own` are those to this step's own pings.
+    fn row(&self, own: Option<Row>) -> Option<Row> {
+        match self.profile {
+            Profile::Strict => own,
+            _ => self.site.signs.row(self.seat.facts().vmid),
+        }
+    }
+
+    /// When the next ping is due. They span the settling: the last proves that the guest is still there at its end.
+    fn due(&self, row: Row) -> Duration {
+        let pings = self.pings.max(1);
+        if row.answers + 1 >= pings {
+            return row.first + self.settle;
+        }
+        let apart = (self.settle / (pings - 1)).max(APART);
+        row.first + apart * row.answers
     }
 }

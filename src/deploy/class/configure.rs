@@ -9,6 +9,7 @@ use super::{seat::Seat, site::Site};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
+        address,
         mark::{Ownership, ownership},
         verify::{config_unwanted, config_wanted, keep_only_changes},
     },
@@ -42,6 +43,9 @@ impl Action for Configure {
             )));
         }
         let change = self.change(&config);
+        // A card that is written without a MAC gets a new one, which nobody has seen yet.
+        let card = change.set.get("net0").map(String::as_str).or_else(|| config.get("net0"));
+        self.seat.learn(|facts| facts.mac = card.and_then(address::mac_of));
         if change.set.is_empty() && change.unset.is_empty() {
             return Ok("as wanted already".to_owned());
         }

@@ -128,6 +128,7 @@ impl Builder<'_> {
                 pings: rollcall.pings,
                 settle: rollcall.settle,
                 within: rollcall.address_within,
+                profile: rollcall.profile,
             }),
             StepName::Exec => Arc::new(Exec {
                 site,

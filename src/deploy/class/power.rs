@@ -31,6 +31,7 @@ impl Action for Start {
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let began = self.site.clock.monotonic();
+        self.site.signs.broken(self.seat.facts().vmid);
         self.seat.learn(|facts| facts.started_at = Some(began));
         power(&self.site, &self.seat, context, PowerAction::Start).await?;
         let took = self.site.clock.monotonic().saturating_sub(began).as_secs_f64();

@@ -28,6 +28,8 @@ pub struct Facts {
     pub vmid: Vmid,
     pub ip: Option<IpAddr>,
     pub host_keys: Vec<String>,
+    /// Of its first card, lower case, where this run has read it.
+    pub mac: Option<String>,
     /// What the guest said of itself in this run.
     pub report: Option<SelfReport>,
     /// When this run started it, on the modelled clock.
@@ -51,6 +53,7 @@ impl Seat {
             vmid: plan.vmid,
             ip: before.and_then(|row| row.ip),
             host_keys: before.map(|row| row.host_keys.clone()).unwrap_or_default(),
+            mac: None,
             report: None,
             started_at: None,
             cloned_at: None,

@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use super::{boots::Boots, identities::Identities};
+use super::{boots::Boots, identities::Identities, signs::Signs};
 use crate::{
     deploy::{
         Tuning,
-        limits::{LimitKey, Limits},
+        limits::{LimitKey, Limits, Permit},
         tasks::Tasks,
     },
     domain::{LabName, NodeName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
@@ -61,6 +61,8 @@ pub struct Site {
     spares: StdMutex<Vec<Vmid>>,
     pub(super) boots: Boots,
     pub identities: Identities,
+    /// Every answer of an agent counts towards its proof.
+    pub(super) signs: Arc<Signs>,
 }
 
 /// What a site is built from.
@@ -83,7 +85,9 @@ impl Site {
     pub fn new(parts: SiteParts) -> Self {
         let boots = Boots::new(parts.tuning.first_ask, parts.tuning.agent_poll, &parts.learned);
         let limits = Arc::new(Limits::new(parts.tuning.clone(), parts.learned));
-        let agent = Arc::new(Asks { agent: parts.agent, limits: limits.clone() });
+        let signs = Arc::new(Signs::default());
+        let (clock, noted) = (parts.clock.clone(), signs.clone());
+        let agent = Arc::new(Asks { agent: parts.agent, limits: limits.clone(), clock, signs: noted });
         Self {
             tasks: Tasks::new(parts.cluster.clone(), parts.clock.clone(), parts.tuning.clone()),
             cluster: parts.cluster,
@@ -100,6 +104,7 @@ impl Site {
             spares: StdMutex::new(parts.spares),
             boots,
             identities: Identities::default(),
+            signs,
         }
     }
 
@@ -133,22 +138,39 @@ impl Site {
     }
 }
 
-/// An agent that is asked only so many questions at once through one node.
+/// An agent that is asked only so many questions at once through one node, and whose answers are counted.
 struct Asks {
     agent: Arc<dyn GuestAgent>,
     limits: Arc<Limits>,
+    clock: Arc<dyn Clock>,
+    signs: Arc<Signs>,
+}
+
+impl Asks {
+    async fn turn(&self, node: &NodeName) -> Vec<Permit> {
+        self.limits.acquire(&[LimitKey::Asks(node.clone())]).await
+    }
+
+    /// Counts an answer, or the lack of one.
+    fn noted<T>(&self, vmid: Vmid, answer: Result<T, AgentError>) -> Result<T, AgentError> {
+        match &answer {
+            Ok(_) => self.signs.heard(vmid, self.clock.monotonic()),
+            Err(_) => self.signs.broken(vmid),
+        }
+        answer
+    }
 }
 
 #[async_trait]
 impl GuestAgent for Asks {
     async fn ping(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
-        let _permit = self.limits.acquire(&[LimitKey::Asks(node.clone())]).await;
-        self.agent.ping(node, vmid).await
+        let _turn = self.turn(node).await;
+        self.noted(vmid, self.agent.ping(node, vmid).await)
     }
 
     async fn interfaces(&self, node: &NodeName, vmid: Vmid) -> Result<Vec<Interface>, AgentError> {
-        let _permit = self.limits.acquire(&[LimitKey::Asks(node.clone())]).await;
-        self.agent.interfaces(node, vmid).await
+        let _turn = self.turn(node).await;
+        self.noted(vmid, self.agent.interfaces(node, vmid).await)
     }
 
     async fn exec(
@@ -158,7 +180,7 @@ impl GuestAgent for Asks {
         command: &[String],
         within: Duration,
     ) -> Result<ExecOutput, AgentError> {
-        let _permit = self.limits.acquire(&[LimitKey::Asks(node.clone())]).await;
-        self.agent.exec(node, vmid, command, within).await
+        let _turn = self.turn(node).await;
+        self.noted(vmid, self.agent.exec(node, vmid, command, within).await)
     }
 }

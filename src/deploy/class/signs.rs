@@ -1,0 +1,77 @@
+//! Signs of life: a guest agent's answers in a row, whatever it was asked.
+//!
+//! Any answer proves what a ping proves, and each question costs a node half a second of CPU. Counts;
+//! asks nothing.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::domain::Vmid;
+
+/// Answers without a silence in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub answers: u32,
+    /// When the first came, on the modelled clock.
+    pub first: Duration,
+    pub last: Duration,
+}
+
+impl Row {
+    /// From the first answer to the last.
+    pub fn spans(&self) -> Duration {
+        self.last.saturating_sub(self.first)
+    }
+}
+
+/// The rows of a run's machines.
+#[derive(Debug, Default)]
+pub struct Signs {
+    rows: Mutex<HashMap<Vmid, Row>>,
+}
+
+impl Signs {
+    fn rows(&self) -> MutexGuard<'_, HashMap<Vmid, Row>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The agent answered.
+    pub fn heard(&self, vmid: Vmid, now: Duration) {
+        let mut rows = self.rows();
+        let row = rows.entry(vmid).or_insert(Row { answers: 0, first: now, last: now });
+        row.answers += 1;
+        row.last = now;
+    }
+
+    /// It did not, or the machine was started anew: whatever it said before proves nothing.
+    pub fn broken(&self, vmid: Vmid) {
+        self.rows().remove(&vmid);
+    }
+
+    pub fn row(&self, vmid: Vmid) -> Option<Row> {
+        self.rows().get(&vmid).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_silence_begins_the_row_anew() {
+        let (signs, vmid) = (Signs::default(), Vmid::new(9101).unwrap());
+        let seconds = Duration::from_secs;
+        signs.heard(vmid, seconds(10));
+        signs.heard(vmid, seconds(14));
+        let row = signs.row(vmid).unwrap();
+        assert_eq!((row.answers, row.spans()), (2, seconds(4)));
+        signs.broken(vmid);
+        assert_eq!(signs.row(vmid), None);
+        signs.heard(vmid, seconds(20));
+        assert_eq!(signs.row(vmid).unwrap().answers, 1);
+    }
+}
