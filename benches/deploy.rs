@@ -49,6 +49,18 @@ struct Single {
     settle: f64,
 }
 
+impl Single {
+    /// From the end of the clone to the first moment of the boot.
+    fn before_boot(&self) -> f64 {
+        self.settle_after_clone + self.start
+    }
+
+    /// From the end of the boot to ready. Settling runs beside the proofs.
+    fn behind_boot(&self, settle: f64) -> f64 {
+        self.proofs.max(self.settle + settle)
+    }
+}
+
 /// The least time a deploy can take.
 ///
 /// A run is as long as its most loaded resource is busy, plus the shortest way a machine has to go
@@ -57,45 +69,78 @@ struct Single {
 /// - storage: the allocation lock is held for the disk, and a quarter as long for the cloud-init
 ///   drive, one clone at a time; the copied bytes pass at the storage's bandwidth, shared by all of
 ///   them. The lock's time and the copies overlap with each other.
-/// - node: a boot is so many core-seconds and takes at most `boot_cores` at once; each question to an
-///   agent burns `qm` core-seconds of the same cores. Machines are spread evenly; the fullest node counts.
+/// - processors: a boot is so many core-seconds and takes at most `boot_cores` at once; each question to
+///   an agent burns `qm` core-seconds of the same cores. The storage hands machines over one by one, so in
+///   the beginning there are fewer boots than cores: whatever the schedule, the work done by any moment is
+///   at most that of all machines cloned by then, each at `boot_cores`, and at most that of all cores. This
+///   holds of the cluster as a whole, and of the node with the most machines (which may at best have got the
+///   first ones). Both count, and the boots alone (with the last machine's proofs behind them) as well as
+///   boots and questions together.
 ///
-/// Machines need the storage first and the node last, so only what lies before the one and behind the
-/// other may be added to it. No schedule can beat the largest of the three sums: storage, node, one
-/// machine alone.
+/// Machines need the storage first and the processors last, so only what lies before the one and behind
+/// the other may be added to it. No schedule can beat the largest of these sums.
 fn bound(case: &Case, scenario: &Scenario, machines: u32) -> (f64, f64) {
     let physics = &scenario.physics;
     let storage = scenario.storages.iter().find(|storage| storage.id == case.storage).unwrap();
-    let nodes = scenario.nodes.len() as f64;
+    let nodes = scenario.nodes.len() as u32;
     let cores = scenario.nodes.first().unwrap().cores as f64;
-    let n = f64::from(machines);
     let template = scenario.guests.iter().find(|guest| guest.template && guest.name == case.template).unwrap();
     let copied = if case.clone == "full" { template.used_mib as f64 } else { 0.0 };
     let single = single(physics, storage.allocate_seconds, copied / storage.bandwidth_mib);
 
     // Where each node has a storage of its own, each works through its share.
-    let sharers = if case.local { nodes } else { 1.0 };
-    let share = (n / sharers).ceil();
-    let locked = share * storage.allocate_seconds * 1.25;
-    let copying = share * copied / storage.bandwidth_mib;
+    let sharers = if case.local { nodes } else { 1 };
     // The first clone has no copy going on beside its own allocation; the last has to be copied.
-    let cloning = locked.max(copying) + TASK + if copied > 0.0 { storage.allocate_seconds } else { 0.0 };
-    let behind_clone = single.settle_after_clone + single.start + single.boot + single.proofs;
-
-    let per_node = (n / nodes).ceil();
-    let boots = per_node * physics.boot_seconds * physics.boot_cores / cores;
-    // Each question is a `qm` that takes `boot_cores` cores for its half second.
-    let asks = per_node * QUESTIONS * physics.qm_seconds * physics.boot_cores / cores;
-    let before_boot = single.clone + single.settle_after_clone + single.start;
-
-    let alone = single.clone + behind_clone;
-    let with = |settle: f64| {
-        let storage_first = cloning + behind_clone + settle;
-        // Whichever machine boots last has its proofs before it; all questions have to be asked as well.
-        let node_last = before_boot + boots + (single.proofs + settle).max(asks);
-        storage_first.max(node_last).max(alone + settle)
+    let first_copy = if copied > 0.0 { storage.allocate_seconds } else { 0.0 };
+    let cloned = |place: u32| {
+        let turns = f64::from(place / sharers + 1);
+        let locked = turns * storage.allocate_seconds * 1.25;
+        let copying = turns * copied / storage.bandwidth_mib;
+        // Copies that share the bandwidth may all end together, but none before its own share has passed.
+        locked.max(copying) + TASK + first_copy
     };
-    (with(single.settle), with(0.0))
+    let with = |settle: f64| {
+        let behind = single.behind_boot(settle);
+        let alone = single.clone + single.before_boot() + single.boot + behind;
+        let storage_first = cloned(machines - 1) + single.before_boot() + single.boot + behind;
+        let mut least = alone.max(storage_first);
+        let begins = |place: u32| cloned(place) + single.before_boot();
+        let per_node = machines.div_ceil(nodes);
+        // The fullest node's machines, where storages are local, come from its own; else the first may all be its.
+        let of_node = |place: u32| if case.local { begins(place * nodes) } else { begins(place) };
+        for (count, capacity, begins) in [
+            (machines, cores * f64::from(nodes), &begins as &dyn Fn(u32) -> f64),
+            (per_node, cores, &of_node as &dyn Fn(u32) -> f64),
+        ] {
+            let starts: Vec<f64> = (0..count).map(begins).collect();
+            let boot = physics.boot_seconds * physics.boot_cores;
+            // Each question is a `qm` that takes `boot_cores` cores for its half second.
+            let asks = QUESTIONS * physics.qm_seconds * physics.boot_cores;
+            least = least.max(worked_off(&starts, physics.boot_cores, capacity, boot) + behind).max(worked_off(
+                &starts,
+                physics.boot_cores,
+                capacity,
+                boot + asks,
+            ));
+        }
+        least
+    };
+    (with(SETTLE), with(0.0))
+}
+
+/// When machines that begin at `starts`, each with `work` core-seconds and at most `each` cores, can be through
+/// with it on `capacity` cores at the earliest.
+fn worked_off(starts: &[f64], each: f64, capacity: f64, work: f64) -> f64 {
+    let mut left = work * starts.len() as f64;
+    for (at, start) in starts.iter().enumerate() {
+        let rate = capacity.min(each * (at + 1) as f64);
+        let until = starts.get(at + 1).copied().unwrap_or(f64::INFINITY);
+        if left <= rate * (until - start) {
+            return start + left / rate;
+        }
+        left -= rate * (until - start);
+    }
+    f64::INFINITY
 }
 
 /// A task's own moments: its worker starts, the lock's file is written, the last write of a clone.
@@ -103,20 +148,26 @@ const TASK: f64 = 0.1;
 /// Questions that no machine can be proven without: its address, one command that tells everything
 /// else, and a last sign of life at the end of the settling. That makes three answers in a row.
 const QUESTIONS: f64 = 3.0;
+/// From the first answer to the last.
+const SETTLE: f64 = 5.0;
+/// An agent's answer, once `qm` runs.
+const ANSWER: f64 = 0.09;
+/// A key login.
+const LOGIN: f64 = 0.15;
 
 fn single(physics: &PhysicsSpec, allocate: f64, copy: f64) -> Single {
-    let ask = physics.qm_seconds + 0.09;
+    // The address is told at the earliest when it is there; `qm` may have begun before. The command's own `qm`
+    // follows, and can say that cloud-init is through no sooner than it is.
+    let address = physics.address_seconds + ANSWER;
+    let command = (address + physics.qm_seconds).max(physics.cloud_init_seconds) + ANSWER;
     Single {
         clone: allocate * 1.25 + copy + TASK,
         // Proxmox needs these two seconds to put a clone's configuration away.
         settle_after_clone: 2.0,
         start: physics.start_seconds + 0.04,
         boot: physics.boot_seconds,
-        // The address comes so long after the agent, cloud-init's end after that; then one look at
-        // the machine, its host keys and a login follow.
-        proofs: physics.address_seconds.max(physics.cloud_init_seconds) + 2.0 * ask + 0.15,
-        // What is left of it: settling runs beside the proofs from the first answer on.
-        settle: 5.0 - (physics.cloud_init_seconds - physics.address_seconds) - 2.0 * ask,
+        proofs: command + LOGIN,
+        settle: address,
     }
 }
 

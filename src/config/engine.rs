@@ -12,7 +12,7 @@ pub struct EngineSettings {
     pub clones_per_shared_storage: u32,
     /// Clones at a time on one node's own storage.
     pub clones_per_local_storage: u32,
-    /// Guests that boot at a time on one node.
+    /// Guests that boot at a time on one node; 0: as many as its CPUs bear.
     pub boots_per_node: u32,
     /// After a lock time-out: at once, then longer.
     pub retry: Retry,
@@ -35,7 +35,7 @@ impl Default for EngineSettings {
         Self {
             clones_per_shared_storage: 2,
             clones_per_local_storage: 5,
-            boots_per_node: 5,
+            boots_per_node: 0,
             retry: Retry::locked(),
             settle_after_clone: Duration::from_secs(2),
             task_stall: Duration::from_secs(5 * 60),
@@ -79,7 +79,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<EngineSettings, ConfigError> {
     Ok(EngineSettings {
         clones_per_shared_storage: count("clones_per_shared_storage", default.clones_per_shared_storage)?,
         clones_per_local_storage: count("clones_per_local_storage", default.clones_per_local_storage)?,
-        boots_per_node: count("boots_per_node", default.boots_per_node)?,
+        boots_per_node: table.or("boots_per_node", default.boots_per_node, |n| n.integer(0..=64))?,
         retry: Retry {
             waits: table.or("retry_waits", default.retry.waits, waits)?,
             jitter: time("retry_jitter", default.retry.jitter, 0, 60)?,

@@ -103,6 +103,12 @@ impl Limits {
         kept.map(|(key, gate)| (key.to_string(), gate.state().limit)).collect()
     }
 
+    /// Has a gate begin with this size, unless it is open already.
+    pub fn begin_at(&self, key: LimitKey, size: f64) {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.entry(key).or_insert_with(|| Arc::new(Gate::new(size, false)));
+    }
+
     fn gate(&self, key: LimitKey) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(&key) {
@@ -119,7 +125,7 @@ impl Limits {
             LimitKey::SharedStorage(_) | LimitKey::Pool(_) => self.tuning.clones_per_shared_storage,
             LimitKey::LocalStorage(..) => self.tuning.clones_per_local_storage,
             LimitKey::Removals => self.tuning.removals,
-            LimitKey::Boots(_) => self.tuning.boots_per_node,
+            LimitKey::Boots(_) => self.tuning.boots_per_node.unwrap_or(BOOTS),
             LimitKey::Asks(_) => self.tuning.asks_per_node,
         };
         size.max(1) as f64
@@ -146,6 +152,8 @@ struct State {
     halved_at: Option<Duration>,
 }
 
+/// Boots at once on a node whose CPUs are not known.
+const BOOTS: usize = 8;
 /// More than this at once helps no storage.
 const MOST: f64 = 32.0;
 /// Fewer than this many waiting in a queue behind the lock or the disk: let more in.

@@ -30,8 +30,8 @@ pub struct Tuning {
     pub clones_per_local_storage: usize,
     /// Removals at once on a site.
     pub removals: usize,
-    /// Machines starting at once on a node.
-    pub boots_per_node: usize,
+    /// Machines booting at once on a node; absent: as many as its CPUs bear.
+    pub boots_per_node: Option<usize>,
     /// Questions to guest agents at once through one node.
     pub asks_per_node: usize,
     /// From the end of a clone to the first write of its configuration.
@@ -63,7 +63,7 @@ impl Default for Tuning {
             clones_per_shared_storage: 2,
             clones_per_local_storage: 5,
             removals: 2,
-            boots_per_node: 4,
+            boots_per_node: None,
             asks_per_node: 4,
             settle_after_clone: seconds(2),
             locked: Retry::locked(),

@@ -1,6 +1,9 @@
 //! Carries out a graph of steps: each as soon as what it needs is done and its limits allow.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::Shared as SharedFuture};
 use tokio::{sync::oneshot, task::JoinSet};
@@ -131,16 +134,18 @@ async fn work(step: Step, needs: Vec<End>, after: Vec<End>, shared: &Shared, beg
         stop: shared.stop.clone(),
         limits: shared.limits.clone(),
         holds: step.limits.clone(),
+        permits: Mutex::default(),
     };
     let wait = (began + step.not_before).saturating_sub(shared.clock.monotonic());
     if !wait.is_zero() && context.sleep(wait).await.is_err() {
         return Ended::Interrupted;
     }
-    let _permits = tokio::select! {
+    let permits = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return Ended::Interrupted,
         permits = shared.limits.acquire(&step.limits) => permits,
     };
+    context.permits = Mutex::new(permits);
     match attempts(&step, &mut context).await {
         Ok(ended) => ended,
         Err(lost) => {

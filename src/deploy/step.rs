@@ -1,13 +1,16 @@
 //! What a step is: one journalled action on one subject.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Recorder,
-    limits::{LimitKey, Limits, Observed},
+    limits::{LimitKey, Limits, Observed, Permit},
     recorder::{Entry, JournalLost},
 };
 use crate::{
@@ -129,6 +132,8 @@ pub struct StepContext {
     pub limits: Arc<Limits>,
     /// What the step holds permits of.
     pub holds: Vec<LimitKey>,
+    /// The permits, given back when the step ends.
+    pub permits: Mutex<Vec<Permit>>,
 }
 
 impl StepContext {
@@ -144,6 +149,11 @@ impl StepContext {
     /// Tells the gates this step went through how its work ended.
     pub fn observe(&self, observed: Observed) {
         self.limits.observe(&self.holds, observed);
+    }
+
+    /// The step's permits, for an action whose load lasts longer than its step.
+    pub fn keep_permits(&self) -> Vec<Permit> {
+        std::mem::take(&mut self.permits.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Between effects: whether to go on.

@@ -87,6 +87,11 @@ impl Upid {
     pub fn node(&self) -> Option<NodeName> {
         self.0.as_str().split(':').nth(1).map(NodeName::new)
     }
+
+    /// What kind of task it is (`qmclone`): the sixth field.
+    pub fn kind(&self) -> Option<&str> {
+        self.0.as_str().split(':').nth(5)
+    }
 }
 
 /// A clone to be asked for.

@@ -30,56 +30,67 @@ impl Action for Address {
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let found = self.find(context).await;
+        self.seat.booted();
+        found
+    }
+}
+
+impl Address {
+    async fn find(&self, context: &StepContext) -> Result<String, StepError> {
         let facts = self.seat.facts();
+        let booting = facts.started_at.is_some();
         let mac = self.mac().await?;
         let began = self.site.clock.monotonic();
         let mut asked = 0;
         loop {
-            self.until_due(context).await?;
-            let last = match self.site.agent.interfaces(&facts.node, facts.vmid).await {
-                Ok(interfaces) => {
-                    if let Some(machine) = self.waiting(&facts) {
-                        self.site.boots.answered(machine);
+            if booting {
+                self.until_due(context).await?;
+            }
+            let put = self.site.clock.monotonic();
+            let answer = self.site.agent.interfaces(&facts.node, facts.vmid).await;
+            let last = match answer {
+                Ok(interfaces) => match self.pick(&interfaces, mac.as_deref()) {
+                    Ok(ip) => {
+                        self.site.boots.answered(self.waiting(&facts), put);
+                        self.seat.booted();
+                        return self.found(context, ip).await;
                     }
-                    match self.pick(&interfaces, mac.as_deref()) {
-                        Ok(ip) => return self.found(context, ip).await,
-                        Err(why) => why,
-                    }
-                }
+                    Err(why) => why,
+                },
                 Err(error) if error.is_passing() => error.to_string(),
                 Err(error) => return Err(error.into()),
             };
+            if !self.site.boots.missed(self.waiting(&facts), put) {
+                self.seat.booted();
+            }
             if self.site.clock.monotonic().saturating_sub(began) > self.within {
                 return Err(StepError::fatal(format!(
                     "no address within {} s; the last answer: {last}; is the guest agent installed and the bridge served by DHCP?",
                     self.within.as_secs()
                 )));
             }
-            context.sleep(self.site.boots.pause(asked)).await?;
+            context.sleep(self.site.boots.pause(self.waiting(&facts), asked)).await?;
             asked += 1;
         }
     }
-}
 
-impl Address {
-    /// The machine as one that is waited for; none if this run has not started it.
-    fn waiting<'a>(&'a self, facts: &'a Facts) -> Option<Waiting<'a>> {
-        let elapsed = self.site.clock.monotonic().saturating_sub(facts.started_at?);
+    /// The machine as one that is waited for.
+    fn waiting<'a>(&'a self, facts: &'a Facts) -> Waiting<'a> {
         let template = self.seat.plan.source.as_ref().map(|source| source.template);
-        Some(Waiting { seat: self.seat.name(), node: &facts.node, template, elapsed })
+        Waiting { seat: self.seat.name(), node: &facts.node, template, now: self.site.clock.monotonic() }
     }
 
-    /// Waits until an answer is likely. A machine that ran before is asked at once.
+    /// Waits until an answer is likely.
     async fn until_due(&self, context: &StepContext) -> Result<(), StepError> {
         let facts = self.seat.facts();
-        while let Some(machine) = self.waiting(&facts) {
-            let wait = self.site.boots.wait(machine);
+        loop {
+            let wait = self.site.boots.wait(self.waiting(&facts));
             if wait.is_zero() {
-                break;
+                return Ok(());
             }
             context.sleep(wait).await?;
         }
-        Ok(())
     }
 
     /// The MAC of the machine's first card, lower case.

@@ -85,11 +85,13 @@ impl Agent {
         }
     }
 
-    /// When the next ping is due. They span the settling: the last proves that the guest is still there at its end.
+    /// When the next ping is to be put. They span the settling: the last answer, which no ping brings sooner than
+    /// the quickest so far, proves that the guest is still there at its end.
     fn due(&self, row: Row) -> Duration {
         let pings = self.pings.max(1);
+        let last = (row.first + self.settle).saturating_sub(self.site.signs.quickest());
         if row.answers + 1 >= pings {
-            return row.first + self.settle;
+            return last;
         }
         let apart = (self.settle / (pings - 1)).max(APART);
         row.first + apart * row.answers

@@ -118,7 +118,7 @@ impl Builder<'_> {
             }
             StepName::Configure => Arc::new(Configure { site, seat }),
             StepName::Resize => Arc::new(Resize { site, seat }),
-            StepName::Start => Arc::new(Start { site, seat }),
+            StepName::Start => Arc::new(Start { site, seat, overlaps: rollcall.profile != Profile::Strict }),
             StepName::Address => {
                 Arc::new(Address { site, seat, within: rollcall.address_within, cidr: rollcall.cidr.clone() })
             }

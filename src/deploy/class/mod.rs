@@ -41,7 +41,7 @@ use super::{
     schedule::{Ended, Shared, carry_out},
 };
 use crate::domain::{
-    Change, Clean, Level, MachineState, NodeName, Plan, SeatName, Vmid,
+    Change, Clean, Level, MachineState, NodeName, Plan, SeatName, StepName, Vmid,
     event::{RunKind, RunState},
     plan::{SeatPlan, Verb},
 };
@@ -77,6 +77,9 @@ pub async fn carry_out_plan(
         recorder.progress().seats.iter().filter(|row| row.state == MachineState::Ready && !row.host_keys.is_empty())
     {
         site.identities.tell(&row.seat, Told::HostKeys(row.host_keys.clone()));
+    }
+    if plan.seats.iter().any(|seat| seat.steps.contains(&StepName::Start)) {
+        site.size_boots().await;
     }
     let (graph, subjects) = build(plan, &site, &seats);
     let shared = Shared {

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{clone::is_lock_timeout, seat::Seat, site::Site};
+use super::{boots::Waiting, clone::is_lock_timeout, seat::Seat, site::Site};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::{Change, Clean, Level},
+    domain::{Change, Clean, Level, StepName},
     port::cluster::{PowerAction, TaskState},
 };
 
 pub struct Start {
     pub site: Arc<Site>,
     pub seat: Arc<Seat>,
+    /// Its roll call waits for nobody else's.
+    pub overlaps: bool,
 }
 
 #[async_trait]
@@ -34,6 +36,14 @@ impl Action for Start {
         self.site.signs.broken(self.seat.facts().vmid);
         self.seat.learn(|facts| facts.started_at = Some(began));
         power(&self.site, &self.seat, context, PowerAction::Start).await?;
+        // Its boot is what takes the node's processors: others wait until its agent answers, if it is asked. Where
+        // machines are asked in an order, the next to be asked might wait here for one behind it.
+        if self.overlaps && self.seat.plan.steps.contains(&StepName::Address) {
+            self.seat.boots(context.keep_permits());
+            let now = self.site.clock.monotonic();
+            let facts = self.seat.facts();
+            self.site.boots.begins(Waiting { seat: self.seat.name(), node: &facts.node, template: None, now });
+        }
         let took = self.site.clock.monotonic().saturating_sub(began).as_secs_f64();
         Ok(format!("started in {took:.1} s"))
     }

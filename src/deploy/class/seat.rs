@@ -7,18 +7,23 @@ use std::{
 };
 
 use super::report::SelfReport;
-use crate::domain::{
-    LabName, NodeName, SeatName, StepName, StepState, Vmid,
-    mark::Mark,
-    plan::{SeatPlan, Verb},
-    progress::SeatProgress,
-    verify::Wanted,
+use crate::{
+    deploy::limits::Permit,
+    domain::{
+        LabName, NodeName, SeatName, StepName, StepState, Vmid,
+        mark::Mark,
+        plan::{SeatPlan, Verb},
+        progress::SeatProgress,
+        verify::Wanted,
+    },
 };
 
 /// A seat's part in a run. Its steps share it.
 pub struct Seat {
     pub plan: SeatPlan,
     facts: Mutex<Facts>,
+    /// Its node's leave to boot, given back when it is up.
+    boot: Mutex<Vec<Permit>>,
 }
 
 /// What is known of the machine by now.
@@ -65,7 +70,17 @@ impl Seat {
             },
             fresh: matches!(plan.verb, Verb::Create),
         };
-        Self { plan, facts: Mutex::new(facts) }
+        Self { plan, facts: Mutex::new(facts), boot: Mutex::default() }
+    }
+
+    /// It boots under these permits, beyond the step that started it.
+    pub fn boots(&self, permits: Vec<Permit>) {
+        *self.boot.lock().unwrap_or_else(PoisonError::into_inner) = permits;
+    }
+
+    /// It is up, or will never be: others may boot.
+    pub fn booted(&self) {
+        self.boot.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub fn name(&self) -> &SeatName {

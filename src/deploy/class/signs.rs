@@ -31,6 +31,8 @@ impl Row {
 #[derive(Debug, Default)]
 pub struct Signs {
     rows: Mutex<HashMap<Vmid, Row>>,
+    /// The shortest time a ping took.
+    quickest: Mutex<Option<Duration>>,
 }
 
 impl Signs {
@@ -49,6 +51,17 @@ impl Signs {
     /// It did not, or the machine was started anew: whatever it said before proves nothing.
     pub fn broken(&self, vmid: Vmid) {
         self.rows().remove(&vmid);
+    }
+
+    /// A ping took this long to be answered.
+    pub fn took(&self, time: Duration) {
+        let mut quickest = self.quickest.lock().unwrap_or_else(PoisonError::into_inner);
+        *quickest = Some(quickest.map_or(time, |quickest| quickest.min(time)));
+    }
+
+    /// What a ping takes at least: so much before its answer is wanted it may be put. Zero until one was.
+    pub fn quickest(&self) -> Duration {
+        self.quickest.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
     }
 
     pub fn row(&self, vmid: Vmid) -> Option<Row> {

@@ -65,6 +65,14 @@ pub struct Site {
     pub(super) signs: Arc<Signs>,
 }
 
+/// CPUs that one boot keeps busy.
+const CPUS_OF_A_BOOT: f64 = 2.0;
+/// Boots let through for each spare CPU: enough that none idles while an agent's answer is still awaited, few
+/// enough that no guest's own time-outs strike.
+const BOOTS_OF_A_CPU: f64 = 2.5;
+/// A node is never taken for busier than this: its machines have to start some time.
+const MOSTLY_BUSY: f64 = 0.9;
+
 /// What a site is built from.
 pub struct SiteParts {
     pub cluster: Arc<dyn Cluster>,
@@ -123,6 +131,18 @@ impl Site {
         Ok(view)
     }
 
+    /// Sizes the nodes' gates for boots by the CPUs they have to spare. Without an answer they keep their first sizes.
+    pub async fn size_boots(&self) {
+        let Ok(view) = self.look().await else { return };
+        for node in view.nodes.iter().filter(|node| node.online && node.cpus > 0) {
+            let spare = f64::from(node.cpus) * (1.0 - node.cpu.clamp(0.0, MOSTLY_BUSY));
+            self.boots.bears(&node.node, spare / CPUS_OF_A_BOOT);
+            if self.tuning.boots_per_node.is_none() {
+                self.limits.begin_at(LimitKey::Boots(node.node.clone()), (spare * BOOTS_OF_A_CPU).max(2.0));
+            }
+        }
+    }
+
     /// A VMID for a machine whose own was taken: free on the cluster now.
     pub async fn spare_vmid(&self) -> Result<Option<Vmid>, SiteError> {
         let view = self.look().await?;
@@ -165,7 +185,12 @@ impl Asks {
 impl GuestAgent for Asks {
     async fn ping(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
         let _turn = self.turn(node).await;
-        self.noted(vmid, self.agent.ping(node, vmid).await)
+        let put = self.clock.monotonic();
+        let answer = self.noted(vmid, self.agent.ping(node, vmid).await);
+        if answer.is_ok() {
+            self.signs.took(self.clock.monotonic().saturating_sub(put));
+        }
+        answer
     }
 
     async fn interfaces(&self, node: &NodeName, vmid: Vmid) -> Result<Vec<Interface>, AgentError> {
