@@ -16,7 +16,7 @@ use crate::{
     cli::CliError,
     config::{self, Settings},
     domain::{Definition, LabName, RunId, SeatName, Vmid, mark::Mark},
-    service::{Homeroom, ServiceError, adopt::adopt, check::check, definitions},
+    service::{Homeroom, ServiceError, adopt, check::check, definitions},
     sim::{self, Cluster, Scenario},
     wire::{self, Access},
 };
@@ -77,7 +77,7 @@ impl Stage {
             }
         }
         for site in home.sites.keys() {
-            adopt(&home, site).await?;
+            adopt::adopt(&home, site, &adopt::Request::default()).await?;
         }
         Ok(Staged { cluster, folder, config, settings, home })
     }

@@ -145,6 +145,20 @@ pub enum Command {
         #[arg(long)]
         detach: bool,
     },
+    /// Take machines in that the store does not know: by their marks, or by name
+    Adopt {
+        /// The site they are on
+        site: SiteName,
+        /// A machine by name or VMID, and the seat it is to be; without, every marked one
+        #[arg(value_name = "LAB/SEAT=MACHINE")]
+        machines: Vec<String>,
+        /// Machines that carry another store's mark too
+        #[arg(long)]
+        take_over: bool,
+        /// Then make a new key for a lab and give it to its machines through their agents
+        #[arg(long, value_name = "LAB")]
+        rekey: Vec<String>,
+    },
     /// Give a run up: it is wound down; the next deploy plans anew
     Cancel {
         /// The run's number

@@ -106,6 +106,9 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Destroy { what, yes, confirm, .. } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
         Command::Resume { what, run, .. } => resume::resume(context, what.as_deref(), run).await,
         Command::Cancel { run } => runs::cancel(context, run).await,
+        Command::Adopt { site, machines, take_over, rekey } => {
+            commands::adopt::adopt(context, &site, &machines, take_over, &rekey).await
+        }
         Command::Status { lab } => status::status(context, lab.as_deref()).await,
         Command::Check { what } => check::deed(context, &what, Deed::Check).await,
         Command::Start { what } => check::deed(context, &what, Deed::Start).await,

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod planning;
 pub mod progress;
 pub mod readiness;
+pub mod regain;
 pub mod retry;
 pub mod size;
 pub mod step;

@@ -34,6 +34,8 @@ pub struct LabKey {
 pub trait KeyRing: Send + Sync {
     /// The lab's key pair, made on first use.
     async fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
+    /// A new key pair for the lab in place of the old one; its passwords stay.
+    async fn renew(&self, lab: &LabName) -> Result<LabKey, KeyError>;
     /// A seat's password: fetched from where the definition says, or made for the seat, and then the
     /// same at every call as long as the lab's secret is kept. A command that fetches it may take its time.
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;

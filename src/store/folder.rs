@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{error, network};
-use crate::port::StoreError;
+use crate::{domain::StoreId, port::StoreError};
 
 /// The places of one store.
 #[derive(Debug, Clone)]
@@ -77,6 +77,28 @@ impl Places {
             }
         }
         Ok(())
+    }
+
+    /// The identity of the store that lay here, as it was written down beside it.
+    pub fn kept_identity(&self) -> Option<StoreId> {
+        StoreId::parse(fs::read_to_string(self.identity()).ok()?.trim())
+    }
+
+    /// Writes the store's identity down beside it, so that a store made anew in its place knows its machines. One
+    /// that is written down already is only replaced where the store in its place is another.
+    pub fn keep_identity(&self, id: &StoreId) -> Result<(), StoreError> {
+        if self.kept_identity().as_ref() == Some(id) {
+            return Ok(());
+        }
+        let path = self.identity();
+        drop(self.make_file(&path)?);
+        fs::write(&path, format!("{id}\n")).map_err(|e| error::io(&path, "writing the store's identity", &e))
+    }
+
+    fn identity(&self) -> PathBuf {
+        let mut path = self.file.clone().into_os_string();
+        path.push(".id");
+        path.into()
     }
 
     /// Opens a lock file for reading and writing, made with the store's mode if missing.

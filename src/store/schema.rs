@@ -16,14 +16,26 @@ pub const NEWEST: i64 = MIGRATIONS.len() as i64;
 /// Written into the file's header so that another program's database is not taken for ours: "hmrm".
 const APPLICATION: i64 = 0x686d_726d;
 
-/// Brings a new or older store to the newest schema; its identity. A newer one is refused.
-pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<StoreId, StoreError> {
+/// Brings a new or older store to the newest schema; its identity. A newer one is refused. A new store in the place
+/// of one that was lost goes on under its identity (`kept`): the marks on the machines are its own.
+pub(super) async fn migrate(
+    conn: &mut SqliteConnection,
+    path: &Path,
+    kept: Option<StoreId>,
+) -> Result<StoreId, StoreError> {
     let opening = |e: sqlx::Error| error::opening(path, &e);
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(opening)?;
     let known = known(&mut tx, path).await?;
     if known == 0 {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).map_err(|e| error::unusable(path, format!("no random bytes for its id: {e}")))?;
+        let id = match kept {
+            Some(id) => id,
+            None => {
+                let mut bytes = [0; 8];
+                getrandom::fill(&mut bytes)
+                    .map_err(|e| error::unusable(path, format!("no random bytes for its id: {e}")))?;
+                StoreId::from_bytes(bytes)
+            }
+        };
         sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}")))
             .execute(&mut *tx)
             .await
@@ -32,7 +44,7 @@ pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<
             .execute(&mut *tx)
             .await
             .map_err(opening)?;
-        put(&mut tx, "store", StoreId::from_bytes(bytes).as_str()).await.map_err(opening)?;
+        put(&mut tx, "store", id.as_str()).await.map_err(opening)?;
     }
     for sql in MIGRATIONS.into_iter().skip(usize::try_from(known).unwrap_or(0)) {
         sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(opening)?;

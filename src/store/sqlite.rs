@@ -85,7 +85,8 @@ impl SqliteStore {
             .connect()
             .await
             .map_err(opening)?;
-        let id = schema::migrate(&mut writer, &file).await?;
+        let id = schema::migrate(&mut writer, &file, places.kept_identity()).await?;
+        places.keep_identity(&id)?;
         drop(guard);
         let reading = connect(&file).pragma("query_only", "ON");
         let watcher = reading.connect().await.map_err(opening)?;

@@ -352,7 +352,7 @@ mod tests {
         let path = folder.path().join("homeroom.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
-        super::super::schema::migrate(&mut conn, &path).await.unwrap();
+        super::super::schema::migrate(&mut conn, &path, None).await.unwrap();
         let lab = LabName::new("cs101").unwrap();
         let plan = Plan {
             kind: RunKind::Deploy,

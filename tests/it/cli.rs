@@ -2,6 +2,7 @@
 
 pub mod desk;
 
+mod adopt;
 mod cp;
 mod definitions;
 mod detach;

@@ -116,6 +116,20 @@ impl KeyFiles {
         }
     }
 
+    /// The new pair is whole before it takes the old one's place.
+    fn renew_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+        let private = self.private(lab);
+        let aside = self.folder.join(format!(".{lab}.new"));
+        let failed = |why: String| port::KeyError { doing: "cannot make a new key", path: private.clone(), why };
+        match fs::remove_file(&aside) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e.to_string())),
+            _ => {}
+        }
+        let public = lab_key(&aside, &format!("homeroom {lab}"), self.mode).map_err(|e| failed(e.reason()))?;
+        fs::rename(&aside, &private).map_err(|e| failed(e.to_string()))?;
+        Ok(LabKey { private, public })
+    }
+
     fn password_now(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
         if let Some(secret) = Secret::of_password(lab.as_str(), from) {
             let why = |e: ConfigError| port::KeyError {
@@ -161,6 +175,11 @@ impl KeyRing for KeyFiles {
     async fn lab_key(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
         let (files, lab) = (self.clone(), lab.clone());
         apart(move || files.lab_key_now(&lab)).await
+    }
+
+    async fn renew(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+        let (files, lab) = (self.clone(), lab.clone());
+        apart(move || files.renew_now(&lab)).await
     }
 
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {

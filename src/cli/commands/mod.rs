@@ -1,5 +1,6 @@
 //! One file per command: what it asks the services, and how it says the answer.
 
+pub mod adopt;
 pub mod check;
 pub mod cp;
 pub mod definitions;

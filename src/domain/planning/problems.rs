@@ -58,18 +58,17 @@ fn twin_problem(input: &PlanInput<'_>) -> Option<Problem> {
     let first = twins.first()?;
     let (name, vmid) = (first.name.as_ref()?, first.vmid);
     let more = if twins.len() > 1 { format!(" and {} more", twins.len() - 1) } else { String::new() };
-    let whose = if twins.iter().all(|twin| twin.is_tagged()) {
-        "made by another homeroom store, or by one that was lost"
-    } else {
-        "not known to this store"
-    };
     Some(Problem::new(
         format!(
-            "{name} ({vmid} on {}){more} {} already there, {whose}",
+            "{name} ({vmid} on {}){more} {} already there, not known to this store",
             first.node,
             if twins.len() > 1 { "are" } else { "is" }
         ),
-        "nothing is made beside it: rename or remove what is there, or give the lab another name",
+        format!(
+            "nothing is made beside it: `homeroom adopt {}` says whose it is and takes back what is ours; or rename or \
+             remove what is there, or give the lab another name",
+            input.class.site
+        ),
     ))
 }
 

@@ -120,22 +120,26 @@ fn strays(look: &Look, out: &mut Findings) {
                 "marks",
                 format!("{label} is this store's ({}/{}), and the store does not know it", mark.lab, mark.seat),
                 "it runs unseen: no lab shows it and no destroy removes it",
-                format!(
-                    "`qm config {}` on {} shows what it is; if nobody needs it, remove it there by hand",
-                    guest.vmid, guest.node
-                ),
+                format!("`homeroom adopt {}` takes it back", look.site),
             ),
             Ownership::OtherStore(mark) => out.warning(
                 "marks",
                 format!("{label} was made from another homeroom store, for {}/{}", mark.lab, mark.seat),
                 "two stores on one site may choose the same names and numbers",
-                "work from one store, or give each its own vmids",
+                format!(
+                    "work from one store, or give each its own vmids; if that store is lost: \
+                     homeroom adopt {} --take-over",
+                    look.site
+                ),
             ),
             Ownership::Foreign => out.warning(
                 "marks",
-                format!("{label} has homeroom's tag and no mark of its own: a copy made by hand"),
+                format!("{label} has homeroom's tag and no mark of its own: a copy made by hand, or its mark is gone"),
                 "homeroom never touches it; whoever looks for the tag takes it for homeroom's",
-                format!("`qm set {} --tags ''` on {} if the tag should go", guest.vmid, guest.node),
+                format!(
+                    "`homeroom adopt {} LAB/SEAT={}` if it is a seat's; `qm set {} --tags ''` on {} if the tag should go",
+                    look.site, guest.vmid, guest.vmid, guest.node
+                ),
             ),
         }
     }

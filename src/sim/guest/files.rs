@@ -57,6 +57,15 @@ pub fn write_file(inside: &mut Inside, session: &Session, file: &str, bytes: Vec
     if path == "/dev/null" {
         return;
     }
+    // The keys that let a user in are what the SSH server reads.
+    if let Some(user) = inside.users.values_mut().find(|user| format!("{}/.ssh/authorized_keys", user.home) == path) {
+        if !append {
+            user.keys.clear();
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        user.keys.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+        return;
+    }
     let entry = inside.files.entry(path).or_default();
     if !append {
         entry.clear();

@@ -176,10 +176,7 @@ fn a_foreign_machine_of_the_same_name_is_never_doubled() {
     for guest in &mut world.view.guests {
         guest.tags = vec!["homeroom".into()];
     }
-    assert_eq!(
-        begin(&world),
-        "cs101-ada (205 on pve1) and 1 more are already there, made by another homeroom store, or by one that was lost"
-    );
+    assert_eq!(begin(&world), "cs101-ada (205 on pve1) and 1 more are already there, not known to this store");
 }
 
 #[test]

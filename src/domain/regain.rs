@@ -1,0 +1,216 @@
+//! A class made out again from its machines, where its definition is lost: what their marks and settings say.
+//! Pure. What cannot be told stays open, so that nothing is changed by it, and is named.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use super::{
+    LabName, Role, SeatName, SiteName, Vmid,
+    class::{
+        ClassDefinition, CloneMode, CloudInit, IpSource, MachineSpec, Placement, RollCall, Rollout, Students,
+        TemplateRef,
+    },
+    cluster::ClusterView,
+    name::VmidRange,
+    verify::static_address,
+};
+
+/// A machine of the class, as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regained {
+    pub seat: SeatName,
+    pub vmid: Vmid,
+    /// By Proxmox's keys; `sshkeys` plain.
+    pub config: BTreeMap<String, String>,
+}
+
+/// What role a seat's name gives it.
+pub fn role(seat: &SeatName) -> Role {
+    if *seat == SeatName::teacher() { Role::Teacher } else { Role::Student }
+}
+
+/// The definition that the machines show, and what could not be told. None where there is no machine of a
+/// student, or no template left to name.
+pub fn class_of(
+    lab: &LabName,
+    site: &SiteName,
+    machines: &[Regained],
+    view: &ClusterView,
+    vmids: VmidRange,
+) -> Option<(ClassDefinition, Vec<String>)> {
+    let mut open = Vec::new();
+    let teacher = machines.iter().any(|machine| role(&machine.seat) == Role::Teacher);
+    let seats: BTreeSet<&SeatName> =
+        machines.iter().map(|machine| &machine.seat).filter(|seat| role(seat) == Role::Student).collect();
+    if seats.is_empty() {
+        return None;
+    }
+    let template = template_of(machines, view, &mut open, lab)?;
+    let pools: BTreeSet<Option<&str>> = machines
+        .iter()
+        .map(|machine| view.guest(machine.vmid).and_then(|guest| guest.pool.as_ref()).map(|pool| pool.as_str()))
+        .collect();
+    let pool = if pools.len() == 1 { pools.into_iter().next().flatten().map(str::to_owned) } else { None };
+    let inside = machines.iter().all(|machine| vmids.contains(machine.vmid));
+    if !inside {
+        open.push(format!("some machines of {lab} have numbers outside the site's vmids; they keep them"));
+    }
+    let class = ClassDefinition {
+        name: lab.clone(),
+        site: site.clone(),
+        template,
+        clone: CloneMode::Auto,
+        students: students(&seats),
+        teacher,
+        pool,
+        machine: MachineSpec { tags: tags_of(machines), ..MachineSpec::default() },
+        cloud_init: cloud_init(machines),
+        machines: BTreeMap::new(),
+        placement: Placement::default(),
+        rollout: Rollout::default(),
+        rollcall: RollCall::default(),
+    };
+    Some((class, open))
+}
+
+/// A count where the names are those a count gives, else the names.
+fn students(seats: &BTreeSet<&SeatName>) -> Students {
+    let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
+    let counted = (1..=count).all(|n| seats.contains(&SeatName::student(n)));
+    if counted { Students::Count(count) } else { Students::Named(seats.iter().map(|seat| (*seat).clone()).collect()) }
+}
+
+/// The template whose disks a linked clone stands on; for full copies any that is there.
+fn template_of(
+    machines: &[Regained],
+    view: &ClusterView,
+    open: &mut Vec<String>,
+    lab: &LabName,
+) -> Option<TemplateRef> {
+    let based = machines.iter().find_map(|machine| {
+        machine.config.values().find_map(|value| {
+            let digits = value.split("base-").nth(1)?;
+            let end = digits.find(|c: char| !c.is_ascii_digit())?;
+            Vmid::new(digits[..end].parse().ok()?).ok()
+        })
+    });
+    let named = |vmid: Vmid| {
+        let name = view.guest(vmid).filter(|guest| guest.template)?.name.as_ref()?;
+        Some(TemplateRef::Name(name.to_string()))
+    };
+    if let Some(vmid) = based {
+        return Some(named(vmid).unwrap_or(TemplateRef::Vmid(vmid)));
+    }
+    let first = view.guests.iter().filter(|guest| guest.template && !guest.container).map(|guest| guest.vmid).min()?;
+    let template = named(first).unwrap_or(TemplateRef::Vmid(first));
+    open.push(format!(
+        "which template {lab} was copied from cannot be told; {template} stands in its definition for new seats: \
+         `homeroom edit {lab}` corrects it"
+    ));
+    Some(template)
+}
+
+/// Tags that all machines carry beside ours.
+fn tags_of(machines: &[Regained]) -> Option<Vec<String>> {
+    let of = |machine: &Regained| -> BTreeSet<String> {
+        let text = machine.config.get("tags").map(String::as_str).unwrap_or_default();
+        text.split([';', ',', ' '])
+            .filter(|tag| !tag.is_empty() && *tag != super::mark::TAG)
+            .map(str::to_owned)
+            .collect()
+    };
+    let common = machines.iter().map(of).reduce(|a, b| a.intersection(&b).cloned().collect())?;
+    (!common.is_empty()).then(|| common.into_iter().collect())
+}
+
+fn cloud_init(machines: &[Regained]) -> CloudInit {
+    let same = |key: &str| {
+        let values: BTreeSet<Option<&String>> = machines.iter().map(|machine| machine.config.get(key)).collect();
+        if values.len() == 1 { values.into_iter().next().flatten().cloned() } else { None }
+    };
+    // Line breaks may have become spaces on the way here.
+    let keys = same("sshkeys").unwrap_or_default();
+    let keys =
+        [" ssh-", " ecdsa-", " sk-"].iter().fold(keys, |text, kind| text.replace(kind, &kind.replace(' ', "\n")));
+    // The lab's own key is not part of a definition.
+    let own = keys.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains(" homeroom "));
+    CloudInit {
+        user: same("ciuser"),
+        password: None,
+        ssh_keys: own.map(str::to_owned).collect(),
+        ip: addresses(machines),
+        nameserver: same("nameserver"),
+        search: same("searchdomain"),
+    }
+}
+
+/// The range that the machines' fixed addresses span, or that all have theirs by DHCP.
+fn addresses(machines: &[Regained]) -> Option<IpSource> {
+    let configs: Vec<&String> = machines.iter().filter_map(|machine| machine.config.get("ipconfig0")).collect();
+    if configs.len() < machines.len() {
+        return None;
+    }
+    if configs.iter().all(|config| *config == "ip=dhcp") {
+        return Some(IpSource::Dhcp);
+    }
+    let fixed: Vec<IpAddr> = configs.iter().filter_map(|config| static_address(config)).collect();
+    if fixed.len() < machines.len() {
+        return None;
+    }
+    let field = |key: &str| {
+        configs.first()?.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
+    };
+    let prefix = field("ip").or_else(|| field("ip6"))?.split('/').nth(1)?.parse().ok()?;
+    let gateway = field("gw").or_else(|| field("gw6")).and_then(|gateway| gateway.parse().ok());
+    Some(IpSource::Range { first: *fixed.iter().min()?, last: *fixed.iter().max()?, prefix, gateway })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::planning::fixture::World;
+
+    fn machine(seat: &str, vmid: u64, pairs: &[(&str, &str)]) -> Regained {
+        let config = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Regained { seat: seat.parse().unwrap(), vmid: Vmid::new(vmid).unwrap(), config }
+    }
+
+    fn regain(machines: &[Regained]) -> Option<(ClassDefinition, Vec<String>)> {
+        let world = World::new();
+        let class = &world.class;
+        class_of(&class.name, &class.site, machines, &world.view, "9100-9199".parse().unwrap())
+    }
+
+    #[test]
+    fn a_class_is_made_out_from_its_machines_settings() {
+        let disk = "fast:base-9000-disk-0/vm-9100-disk-0,size=8G";
+        let keys = "ssh-ed25519 AAAA mara\nssh-ed25519 BBBB homeroom cs101";
+        let pairs = |ip: &'static str| {
+            [("scsi0", disk), ("ciuser", "student"), ("sshkeys", keys), ("tags", "cs;homeroom"), ("ipconfig0", ip)]
+        };
+        let (class, open) = regain(&[
+            machine("teacher", 9100, &pairs("ip=10.1.0.20/24,gw=10.1.0.1")),
+            machine("student-01", 9101, &pairs("ip=10.1.0.21/24,gw=10.1.0.1")),
+            machine("student-02", 9102, &pairs("ip=10.1.0.22/24,gw=10.1.0.1")),
+        ])
+        .unwrap();
+        assert_eq!(open, Vec::<String>::new());
+        assert_eq!((class.teacher, &class.students), (true, &Students::Count(2)));
+        assert_eq!(class.template, TemplateRef::Name("ubuntu-22.04".into()));
+        assert_eq!(class.cloud_init.user.as_deref(), Some("student"));
+        assert_eq!(class.cloud_init.ssh_keys, ["ssh-ed25519 AAAA mara"]);
+        assert_eq!(class.machine.tags, Some(vec!["cs".to_owned()]));
+        let Some(IpSource::Range { first, last, prefix, .. }) = class.cloud_init.ip else { panic!() };
+        assert_eq!((first.to_string(), last.to_string(), prefix), ("10.1.0.20".into(), "10.1.0.22".into(), 24));
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_said_and_nothing_is_made_of_a_teacher_alone() {
+        let (class, open) = regain(&[machine("ada", 9101, &[]), machine("grace", 9102, &[])]).unwrap();
+        assert!(matches!(&class.students, Students::Named(names) if names.len() == 2));
+        assert!(open[0].contains("cannot be told"), "{open:?}");
+        assert_eq!(regain(&[machine("teacher", 9100, &[])]), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! Adopt: machines that the store does not know come into it: by their marks, where a store was lost; from another
+//! store, where that is asked for; by name or number, where hands or another tool made them.
+//!
+//! What is adopted is not proven: it is stale until a roll call. Nothing is started, changed in its hardware, or
+//! removed; a mark and our tag are all that is written.
+
+mod found;
+mod rekey;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use found::Wish;
+pub use rekey::{Rekeyed, rekey};
+
+use self::found::{Candidate, look, mark_of, wish_for};
+use super::{Homeroom, ServiceError, run::lock};
+use crate::domain::{
+    Definition, LabName, MachineState, Progress, SeatName, SiteName,
+    class::ClassDefinition,
+    cluster::ClusterView,
+    event::RunKind,
+    machine::machine_name,
+    mark::Ownership,
+    regain::{Regained, class_of},
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Machines marked by another store are taken over too.
+    pub take_over: bool,
+    /// Machines to be taken in whatever they carry. Only these, where there are any.
+    pub wishes: Vec<Wish>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    pub adopted: Vec<Adopted>,
+    /// Machines that carry another store's mark and were left alone.
+    pub others: Vec<String>,
+    /// Machines left alone for any other reason, each with it.
+    pub left: Vec<String>,
+    /// What the person should know.
+    pub notes: Vec<String>,
+}
+
+/// A lab with seats that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    pub lab: LabName,
+    /// It had no definition: one was made out from its machines.
+    pub defined: bool,
+    pub seats: Vec<SeatName>,
+}
+
+/// Takes in the machines of a site.
+pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Result<Report, ServiceError> {
+    let place = home.site(site)?.clone();
+    let view = place.cluster.view().await?;
+    let mut report = Report::default();
+    for node in view.nodes.iter().filter(|node| !node.online) {
+        report.notes.push(format!("{} is offline: machines on it are not seen", node.node));
+    }
+    let candidates = look(home, &place, &view, &request.wishes).await?;
+    let (known, _) = home.store.all_progress().await?;
+    let mut labs: BTreeMap<LabName, Vec<(SeatName, Candidate)>> = BTreeMap::new();
+    for candidate in candidates {
+        if let Some((lab, seat)) = seat_of(&candidate, request, &known, &mut report) {
+            labs.entry(lab).or_default().push((seat, candidate));
+        }
+    }
+    for (lab, machines) in labs {
+        let machines = without_twins(&lab, machines, &mut report);
+        let fresh: Vec<_> = machines
+            .iter()
+            .filter(|(seat, candidate)| is_news(&known, &lab, seat, candidate, &mut report))
+            .cloned()
+            .collect();
+        if fresh.is_empty() {
+            continue;
+        }
+        if let Some((class, defined)) = class(home, site, &lab, &machines, &view, &mut report).await? {
+            let held = lock(home, &lab, RunKind::Adopt).await?;
+            if defined {
+                home.store.put_definition(&Definition::Class(class.clone()), home.clock.now()).await?;
+            }
+            write::take_in(home, &place, &class, &fresh).await?;
+            drop(held);
+            report.adopted.push(Adopted { lab, defined, seats: fresh.into_iter().map(|(seat, _)| seat).collect() });
+        }
+    }
+    Ok(report)
+}
+
+/// Which seat a machine is, as far as it may be taken in; otherwise the report says why not.
+fn seat_of(
+    candidate: &Candidate,
+    request: &Request,
+    known: &[Progress],
+    report: &mut Report,
+) -> Option<(LabName, SeatName)> {
+    let label = candidate.label();
+    let wish = wish_for(&request.wishes, candidate);
+    if wish.is_none() && !request.wishes.is_empty() {
+        return None;
+    }
+    if candidate.config.get("lock").is_some_and(|lock| lock == "clone" || lock == "destroyed") {
+        report.left.push(format!("{label} is locked ({})", candidate.config.get("lock").unwrap_or_default()));
+        return None;
+    }
+    let theirs = |lab: &LabName, seat: &SeatName| format!("{label} carries another store's mark, for {lab}/{seat}");
+    match (&candidate.owner, wish) {
+        (Ownership::OtherStore(mark), _) if !request.take_over => {
+            report.others.push(theirs(&mark.lab, &mark.seat));
+            None
+        }
+        (Ownership::Ours(mark), Some(wish)) if (&mark.lab, &mark.seat) != (&wish.lab, &wish.seat) => {
+            report.left.push(format!("{label} is {}/{} already", mark.lab, mark.seat));
+            None
+        }
+        (_, Some(wish)) => Some((wish.lab.clone(), wish.seat.clone())),
+        (owner, None) => match mark_of(owner) {
+            Some(mark) => Some((mark.lab.clone(), mark.seat.clone())),
+            None => {
+                if let Some(words) = unmarked(candidate, known) {
+                    report.left.push(words);
+                }
+                None
+            }
+        },
+    }
+}
+
+/// Why a machine without a mark is worth a word: it has our tag, or the name of a machine of ours.
+fn unmarked(candidate: &Candidate, known: &[Progress]) -> Option<String> {
+    let (label, guest) = (candidate.label(), &candidate.guest);
+    let name = candidate.config.get("name");
+    let seats = known.iter().flat_map(|progress| progress.seats.iter().map(move |row| (progress, row)));
+    let of_name =
+        seats.filter(|(_, row)| Some(row.name.as_str()) == name).map(|(progress, row)| (&progress.lab, &row.seat));
+    let how = |lab: &str, seat: &str| format!("`homeroom adopt SITE {lab}/{seat}={}` takes it in", guest.vmid);
+    if let Some((lab, seat)) = of_name.into_iter().next() {
+        return Some(format!(
+            "{label} is named like {lab}/{seat} and carries no mark of its own; {}",
+            how(lab.as_str(), seat.as_str())
+        ));
+    }
+    guest.is_tagged().then(|| format!("{label} has homeroom's tag and no mark of its own; {}", how("LAB", "SEAT")))
+}
+
+/// A seat that two machines claim is nobody's until one of them is looked after by hand.
+fn without_twins(
+    lab: &LabName,
+    machines: Vec<(SeatName, Candidate)>,
+    report: &mut Report,
+) -> Vec<(SeatName, Candidate)> {
+    let mut twins = BTreeSet::new();
+    for (seat, _) in &machines {
+        let of_seat: Vec<String> = machines.iter().filter(|(other, _)| other == seat).map(|(_, c)| c.label()).collect();
+        if of_seat.len() > 1 && twins.insert(seat.clone()) {
+            let words =
+                format!("{} are all marked as {lab}/{seat}; take the mark from all but one", of_seat.join(", "));
+            report.left.push(words);
+        }
+    }
+    machines.into_iter().filter(|(seat, _)| !twins.contains(seat)).collect()
+}
+
+/// Whether the store does not know the machine yet. A seat that has another machine keeps it.
+fn is_news(known: &[Progress], lab: &LabName, seat: &SeatName, candidate: &Candidate, report: &mut Report) -> bool {
+    let row = known.iter().find(|progress| progress.lab == *lab).and_then(|progress| progress.seat(seat));
+    match row.filter(|row| row.state != MachineState::Gone).and_then(|row| row.vmid) {
+        None => true,
+        Some(vmid) if vmid == candidate.guest.vmid => !matches!(candidate.owner, Ownership::Ours(_)),
+        Some(vmid) => {
+            report.left.push(format!("{} is marked as {lab}/{seat}, which has {vmid} already", candidate.label()));
+            false
+        }
+    }
+}
+
+/// The lab's definition, or one made out from its machines (then `true`).
+async fn class(
+    home: &Homeroom,
+    site: &SiteName,
+    lab: &LabName,
+    machines: &[(SeatName, Candidate)],
+    view: &ClusterView,
+    report: &mut Report,
+) -> Result<Option<(ClassDefinition, bool)>, ServiceError> {
+    let stored = home.store.definitions().await?.into_iter().find(|stored| stored.definition.name() == lab);
+    match stored.map(|stored| stored.definition) {
+        Some(Definition::Class(class)) if class.site == *site => {
+            let seats = class.seats();
+            let unknown = machines.iter().map(|(seat, _)| seat).filter(|seat| !seats.iter().any(|(s, _)| s == *seat));
+            for seat in unknown {
+                report.notes.push(format!(
+                    "{} is not in the definition of {lab}: `homeroom plan {lab}` would remove it; add it, or leave it so",
+                    machine_name(lab, seat)
+                ));
+            }
+            Ok(Some((class, false)))
+        }
+        Some(other) => {
+            let words = format!("{lab} is a {} on {} here; its machines are left alone", other.kind(), other.site());
+            report.left.push(words);
+            Ok(None)
+        }
+        None => {
+            let regained: Vec<Regained> = machines
+                .iter()
+                .map(|(seat, candidate)| Regained {
+                    seat: seat.clone(),
+                    vmid: candidate.guest.vmid,
+                    config: candidate.config.plain(),
+                })
+                .collect();
+            let vmids = home.site(site)?.rules.vmids;
+            match class_of(lab, site, &regained, view, vmids) {
+                Some((class, open)) => {
+                    report.notes.extend(open);
+                    Ok(Some((class, true)))
+                }
+                None => {
+                    report.left.push(format!(
+                        "{lab} has no definition and none can be made out from its machines; apply one, then adopt again"
+                    ));
+                    Ok(None)
+                }
+            }
+        }
+    }
+}

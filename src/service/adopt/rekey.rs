@@ -1,0 +1,163 @@
+//! A new key for a lab whose old one is lost or known to others: made, and given to each machine through its agent.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+
+use crate::{
+    domain::{
+        LabName, NodeName, SeatName, Vmid,
+        class::SeatSpec,
+        event::RunKind,
+        machine::machine_name,
+        verify::{Wanted, config_wanted, keep_only_changes},
+    },
+    port::{agent::ExecOutput, cluster::ConfigChange},
+    service::{
+        Homeroom, ServiceError, Site,
+        run::{agent_for, lock},
+    },
+};
+
+/// Machines given their key at once.
+const AT_ONCE: usize = 4;
+/// For one command in a guest.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// How it went for one seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rekeyed {
+    pub seat: SeatName,
+    /// Why it has not got the key.
+    pub outcome: Result<(), String>,
+}
+
+/// Makes a new key for the lab and gives it to every machine, in place of the old one. A machine that could not be
+/// given it now (off, its agent silent) is named; asking again gives it the same way.
+pub async fn rekey(home: &Homeroom, lab: &LabName) -> Result<Vec<Rekeyed>, ServiceError> {
+    let (mut class, site) = home.class(lab).await?;
+    class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
+    let _held = lock(home, lab, RunKind::Adopt).await?;
+    let old = home.keys.lab_key(lab).await?.public;
+    let new = home.keys.renew(lab).await?.public;
+    let (progress, _) = home.store.progress(lab).await?;
+    let view = site.cluster.view().await?;
+    if class.rollcall.via == crate::domain::class::Via::Ssh {
+        site.know_nodes().await?;
+    }
+    let machines: Vec<(SeatSpec, NodeName, Vmid)> = class
+        .resolve()
+        .into_iter()
+        .filter_map(|spec| {
+            let vmid = progress.seat(&spec.seat)?.vmid?;
+            let node = view.guest(vmid)?.node.clone();
+            Some((spec, node, vmid))
+        })
+        .collect();
+    let agent = agent_for(&site, class.rollcall.via);
+    let one = |(spec, node, vmid): (SeatSpec, NodeName, Vmid)| {
+        let (site, agent, old, new) = (&site, &agent, &old, &new);
+        async move {
+            let exec = async |words: &[&str]| {
+                let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+                agent.exec(&node, vmid, &words, WITHIN).await.map_err(|error| error.to_string())
+            };
+            let outcome = give(home, site, lab, &spec, (&node, vmid), (old, new), exec).await;
+            Rekeyed { seat: spec.seat, outcome }
+        }
+    };
+    Ok(stream::iter(machines).map(one).buffered(AT_ONCE).collect().await)
+}
+
+async fn give(
+    home: &Homeroom,
+    site: &Site,
+    lab: &LabName,
+    spec: &SeatSpec,
+    (node, vmid): (&NodeName, Vmid),
+    (old, new): (&str, &str),
+    exec: impl AsyncFn(&[&str]) -> Result<ExecOutput, String>,
+) -> Result<(), String> {
+    let config = site.cluster.config(node, vmid).await.map_err(|error| error.to_string())?;
+    let owner = crate::domain::mark::ownership(home.store.id(), vmid, false, &config.description);
+    if !matches!(&owner, crate::domain::mark::Ownership::Ours(mark) if mark.lab == *lab && mark.seat == spec.seat) {
+        return Err(format!("VM {vmid} on {node} does not carry this seat's mark and is left alone"));
+    }
+    // What cloud-init would write at the next boot of a new instance: no drift is left behind.
+    let name = machine_name(lab, &spec.seat);
+    let wanted = Wanted { spec, name: &name, lab_key: Some(new), mark: None, agent: false };
+    let current = config.plain();
+    let keys = config_wanted(&wanted, &current).into_iter().filter(|(key, _)| key == "sshkeys").collect();
+    let set = keep_only_changes(keys, &current);
+    if !set.is_empty() {
+        let change = ConfigChange { set, unset: Vec::new(), digest: config.digest.clone() };
+        site.cluster.configure(node, vmid, &change).await.map_err(|error| error.to_string())?;
+    }
+    let user = spec.cloud_init.user.as_deref().unwrap_or("root");
+    let passwd = said(exec(&["cat", "/etc/passwd"]).await?)?;
+    let (home_folder, ids) = account(&passwd, user).ok_or_else(|| format!("the guest has no user {user}"))?;
+    let (folder, file) = (format!("{home_folder}/.ssh"), format!("{home_folder}/.ssh/authorized_keys"));
+    let known = exec(&["cat", &file]).await?;
+    let is_new = known.code != Some(0);
+    let lines = keys_with(if is_new { "" } else { &known.stdout }, old, new);
+    if is_new {
+        said(exec(&["mkdir", "-p", &folder]).await?)?;
+    }
+    let quoted = lines.replace('\'', r"'\''");
+    said(exec(&["sh", "-c", &format!("printf '%s' '{quoted}' > {file}")]).await?)?;
+    if is_new {
+        said(exec(&["chmod", "700", &folder]).await?)?;
+        said(exec(&["chmod", "600", &file]).await?)?;
+        said(exec(&["chown", "-R", &ids, &folder]).await?)?;
+    }
+    Ok(())
+}
+
+/// What a command printed, if it went well.
+fn said(output: ExecOutput) -> Result<String, String> {
+    match output.code {
+        Some(0) => Ok(output.stdout),
+        code => Err(format!("ended with {code:?}: {}", output.stderr.trim())),
+    }
+}
+
+/// A user's home folder, and `uid:gid`. Only folders that need no quoting are taken.
+fn account(passwd: &str, user: &str) -> Option<(String, String)> {
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
+    let fields: Vec<&str> = line.split(':').collect();
+    let (uid, gid, home) = (fields.get(2)?, fields.get(3)?, fields.get(5)?);
+    let plain = home.starts_with('/') && home.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    plain.then(|| ((*home).to_owned(), format!("{uid}:{gid}")))
+}
+
+/// The lines of `authorized_keys` with the new key and without the old one.
+fn keys_with(known: &str, old: &str, new: &str) -> String {
+    let blob = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    let stays = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && blob(line) != blob(old) && blob(line) != blob(new)
+    };
+    known.lines().filter(stays).chain([new.trim()]).map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_key_takes_the_old_ones_place_and_others_stay() {
+        let known = "ssh-ed25519 OWN mara\nssh-ed25519 OLD homeroom cs101\n\n";
+        let lines = keys_with(known, "ssh-ed25519 OLD homeroom cs101", "ssh-ed25519 NEW homeroom cs101");
+        assert_eq!(lines, "ssh-ed25519 OWN mara\nssh-ed25519 NEW homeroom cs101\n");
+        assert_eq!(keys_with(&lines, "ssh-ed25519 OLD x", "ssh-ed25519 NEW homeroom cs101"), lines, "twice is once");
+    }
+
+    #[test]
+    fn an_account_is_read_and_an_odd_home_is_not_trusted() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1001::/home/ada:/bin/sh\nx:x:1:1::/tmp/$(id):/bin/sh\n";
+        assert_eq!(account(passwd, "ada"), Some(("/home/ada".into(), "1000:1001".into())));
+        assert_eq!(account(passwd, "x"), None);
+        assert_eq!(account(passwd, "eve"), None);
+    }
+}

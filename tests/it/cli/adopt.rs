@@ -1,0 +1,144 @@
+//! `adopt`: a store is lost, another store's machines are taken over, and machines made by hand come in.
+
+use serde_json::{Value, json};
+
+use super::desk::{Answer, Desk, one_object};
+use crate::support::seen::{self, Seen};
+
+/// The store's database goes; with its identity and its keys, all that was known goes.
+fn lose_the_store(desk: &Desk, identity_too: bool) {
+    for name in ["homeroom.db", "homeroom.db-wal", "homeroom.db-shm"] {
+        let _ = std::fs::remove_file(desk.staged.folder.join(name));
+    }
+    if identity_too {
+        std::fs::remove_file(desk.staged.folder.join("homeroom.db.id")).unwrap();
+        std::fs::remove_dir_all(desk.staged.folder.join("keys")).unwrap();
+    }
+}
+
+/// The machines of `cs100` as the cluster itself has them.
+fn machines(desk: &Desk) -> Vec<Seen> {
+    seen::guests(&desk.staged.cluster).into_iter().filter(|guest| guest.name.starts_with("cs100-")).collect()
+}
+
+fn state_of(answer: &Answer, seat: &str) -> Value {
+    let status = one_object(&answer.out);
+    status["machines"].as_array().unwrap().iter().find(|machine| machine["seat"] == seat).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_lost_store_comes_back_from_the_marks_and_every_machine_proves_itself() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let before = machines(&desk);
+    let known = one_object(&desk.run(&["status", "cs100", "--json"]).await.out);
+    lose_the_store(&desk, false);
+    assert_eq!(desk.run(&["status", "cs100"]).await.code, 2, "nothing is known");
+
+    let adopted = desk.json(&["adopt", "sim", "--json"]).await;
+    let lab = &adopted["adopted"][0];
+    assert_eq!((&lab["lab"], &lab["defined"]), (&json!("cs100"), &json!(true)));
+    assert_eq!(lab["seats"], json!(["ada", "grace", "linus", "margaret"]));
+    assert_eq!((&adopted["others"], &adopted["left"]), (&json!([]), &json!([])));
+    assert_eq!(machines(&desk), before, "nothing was changed");
+
+    let status = desk.run(&["status", "cs100", "--json"]).await;
+    assert_eq!(status.code, 3);
+    for machine in known["machines"].as_array().unwrap() {
+        let now = state_of(&status, machine["seat"].as_str().unwrap());
+        for field in ["name", "node", "vmid", "ip"] {
+            assert_eq!(now[field], machine[field], "{field} of {now}");
+        }
+        assert_eq!((&now["state"], &now["reason"]), (&json!("stale"), &json!("adopted, not proven yet")));
+    }
+    desk.done(&["check", "cs100"]).await;
+    assert_eq!(desk.json(&["status", "cs100", "--json"]).await["state"], "ready");
+    assert_eq!(desk.done(&["plan", "cs100"]).await, "cs100: nothing to do, 4 machines stand as defined\n");
+    assert_eq!(machines(&desk), before);
+    let again = desk.run(&["adopt", "sim"]).await;
+    assert_eq!((again.code, again.err.as_str()), (0, "sim has no marked machine that the store does not know\n"));
+}
+
+#[tokio::test]
+async fn another_stores_machines_are_taken_over_only_when_asked_and_given_a_new_key() {
+    let desk = Desk::new().await;
+    lose_the_store(&desk, true);
+    let before = machines(&desk);
+    let refused = desk.run(&["adopt", "sim"]).await;
+    assert_eq!(refused.code, 4, "{}", refused.out);
+    assert!(refused.err.contains("`homeroom adopt sim --take-over`"), "{}", refused.err);
+    assert!(refused.out.contains("carries another store's mark, for cs100/ada"), "{}", refused.out);
+    assert_eq!(machines(&desk), before, "nothing was written");
+
+    let taken = desk.json(&["adopt", "sim", "--take-over", "--json"]).await;
+    assert_eq!(taken["adopted"][0]["seats"], json!(["ada", "grace", "linus", "margaret"]));
+    for (now, before) in machines(&desk).iter().zip(&before) {
+        assert_ne!(now.mark("store"), before.mark("store"));
+        assert!(now.is("cs100", now.name.strip_prefix("cs100-").unwrap()) && now.running, "{now:#?}");
+        assert_eq!(now.birth, before.birth);
+    }
+    // The key went with the store: the machines do not know the new one.
+    assert_eq!(desk.run(&["check", "cs100"]).await.code, 3);
+    let keys = desk.json(&["adopt", "sim", "--rekey", "cs100", "--json"]).await;
+    let rekeyed = keys["rekeyed"][0]["seats"].as_array().unwrap();
+    assert!(rekeyed.len() == 4 && rekeyed.iter().all(|seat| seat["done"] == json!(true)), "{keys:#}");
+    desk.done(&["check", "cs100"]).await;
+    assert_eq!(desk.done(&["plan", "cs100"]).await, "cs100: nothing to do, 4 machines stand as defined\n");
+    // Again, though nothing is lost: the old key lets nobody in any more.
+    let file = desk.staged.folder.join("keys/cs100");
+    let old = std::fs::read(&file).unwrap();
+    desk.done(&["adopt", "sim", "--rekey", "cs100"]).await;
+    assert_ne!(std::fs::read(&file).unwrap(), old);
+    desk.done(&["check", "cs100"]).await;
+}
+
+#[tokio::test]
+async fn a_machine_made_by_hand_comes_in_by_name_or_number_and_keeps_its_words() {
+    let desk = Desk::new().await;
+    lose_the_store(&desk, false);
+    let ada = machines(&desk).into_iter().find(|guest| guest.name == "cs100-ada").unwrap().vmid;
+    desk.staged.cluster.world(|world| {
+        let config = &mut world.guests.get_mut(&ada).unwrap().config;
+        config.insert("description".into(), "Ada's machine\nbackup: weekly".into());
+        config.insert("tags".into(), "blue".into());
+        config.insert("name".into(), "web1".into());
+    });
+    let left = desk.json(&["adopt", "sim", "--json"]).await;
+    assert_eq!(left["adopted"][0]["seats"], json!(["grace", "linus", "margaret"]));
+    let number = ada.to_string();
+    for (words, code, complaint) in [
+        (["adopt", "sim", "web=1"], 2, "no seat is named"),
+        (["adopt", "sim", "cs100/ada"], 2, "no machine is named"),
+        (["adopt", "sim", "cs100/ada=web9"], 1, "no machine of the site is called web9"),
+        (["adopt", "sim", "cs100/ada=ubuntu-22.04"], 4, "ubuntu-22.04 is a template"),
+    ] {
+        let answer = desk.run(&words).await;
+        assert!(answer.code == code && answer.err.contains(complaint), "{answer:?}");
+    }
+    let other = desk.run(&["adopt", "sim", &format!("web/eve={}", machines(&desk)[0].vmid)]).await;
+    assert!(other.code == 1 && other.out.contains("is cs100/grace already"), "{other:?}");
+
+    let taken = desk.json(&["adopt", "sim", &format!("web/ada={number}"), "--json"]).await;
+    assert_eq!(taken["adopted"], json!([{"lab": "web", "defined": true, "seats": ["ada"]}]));
+    let guest = seen::guests(&desk.staged.cluster).into_iter().find(|guest| guest.vmid == ada).unwrap();
+    assert!(guest.is("web", "ada") && guest.running, "{guest:#?}");
+    assert!(guest.config["description"].starts_with("Ada's machine\nbackup: weekly\nhomeroom/1 "), "{guest:#?}");
+    assert_eq!((guest.config["tags"].as_str(), guest.name.as_str()), ("blue;homeroom", "web1"));
+    let status = desk.run(&["status", "web", "--json"]).await;
+    assert_eq!(state_of(&status, "ada")["vmid"], json!(ada));
+}
+
+#[tokio::test]
+async fn a_machine_of_ours_that_lost_its_mark_is_called_that_and_not_another_stores() {
+    let desk = Desk::new().await;
+    let ada = machines(&desk).into_iter().find(|guest| guest.name == "cs100-ada").unwrap().vmid;
+    desk.staged.cluster.world(|world| drop(world.guests.get_mut(&ada).unwrap().config.remove("description")));
+    let report = desk.json(&["adopt", "sim", "--json"]).await;
+    let left = report["left"][0].as_str().unwrap();
+    assert!(left.contains("is named like cs100/ada and carries no mark of its own"), "{left}");
+    assert_eq!(report["others"], json!([]));
+    let back = desk.json(&["adopt", "sim", "cs100/ada=cs100-ada", "--json"]).await;
+    assert_eq!(back["left"], json!([]), "{back:#}");
+    let guest = seen::guests(&desk.staged.cluster).into_iter().find(|guest| guest.vmid == ada).unwrap();
+    assert!(guest.is("cs100", "ada"), "its mark is back: {guest:#?}");
+}
