@@ -254,8 +254,12 @@ async fn a_class_is_made_proven_and_removed_on_version_8_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_the_agent_by_the_api_takes_other_privileges_on_8_than_on_9() {
-    for (text, wanted) in [(eight().replace("\"VM.Monitor\"", "\"VM.Audit\""), "VM.Monitor"),
-        (DEFAULT.replace("\"VM.GuestAgent.Audit\", \"VM.GuestAgent.FileRead\", \"VM.GuestAgent.FileWrite\", \"VM.GuestAgent.Unrestricted\",", ""), "VM.GuestAgent.Unrestricted")]
+    let nine = DEFAULT.replace("version = \"9.2\"", "version = \"9.2.11\"");
+    let agents = ["Audit", "FileRead", "FileWrite", "Unrestricted"].map(|name| format!("\"VM.GuestAgent.{name}\", "));
+    let nine = nine.replace(agents.concat().trim_end(), "");
+    assert!(!nine.contains("VM.GuestAgent.Unrestricted"));
+    for (text, wanted) in
+        [(eight().replace("\"VM.Monitor\"", "\"VM.Audit\""), "VM.Monitor"), (nine, "VM.GuestAgent.Unrestricted")]
     {
         let lab = Lab::of(&text).await;
         lab.class("cs201", &["linus"], "[rollcall]\nvia = \"api\"\n").await;

@@ -1,5 +1,6 @@
 //! The whole program in a pseudo-terminal: the real binary, typed at, watched and left in every way.
 
+mod certificate;
 mod demo;
 mod ends;
 mod site;

@@ -54,6 +54,7 @@ const BUILDERS: &[(&str, usize, &[&str])] = &[
     ),
     ("remove", 1, &["DELETE /nodes/{node}/qemu/{vmid}"]),
     ("active_tasks", 1, &["GET /nodes/{node}/tasks"]),
+    ("ended_tasks", 1, &["GET /nodes/{node}/tasks"]),
     ("task", 1, &["GET /nodes/{node}/tasks/{upid}/status"]),
     ("task_log", 1, &["GET /nodes/{node}/tasks/{upid}/log"]),
     ("add_to_pool", 2, &["PUT /pools", "GET /pools"]),
@@ -151,6 +152,10 @@ async fn send_everything(client: &Proxmox, server: &Server) {
         }
         let _ = client.remove(&node, vmid).await;
         let _ = client.active_tasks(&node).await;
+        for since in [0, i64::from(u32::MAX)] {
+            let since = jiff::Timestamp::from_second(since).unwrap();
+            let _ = client.ended_tasks(&node, "qmclone", since).await;
+        }
         let upid = Upid(Clean::new(UPID));
         let _ = client.task(&upid).await;
         for start in [0, u64::from(u32::MAX)] {
