@@ -29,6 +29,8 @@ pub enum Effect {
     LoadRuns { lab: LabName },
     /// Where a run's time went. Answer: `TimingLoaded`.
     LoadTiming { run: RunId },
+    /// Write these lines to a new file of this name in the folder the program was started in. Answer: `Notice`.
+    SaveLog { name: String, lines: Vec<String> },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
     /// Leave the program.

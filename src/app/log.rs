@@ -21,6 +21,18 @@ pub struct LogLine {
 }
 
 impl LogLine {
+    /// The line as a file has it: `2026-11-21T14:01:59Z error cs101/student-10 clone: no room`.
+    pub fn plain(&self) -> String {
+        let named = match (&self.lab, &self.seat) {
+            (Some(lab), Some(seat)) => format!(" {lab}/{seat}"),
+            (Some(lab), None) => format!(" {lab}"),
+            _ => String::new(),
+        };
+        let step = self.step.map_or(String::new(), |step| format!(" {step}"));
+        let at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        format!("{at} {}{named}{step}: {}", self.level, self.message)
+    }
+
     /// Whether the text stands anywhere in the line, whatever its case. `text` is lower-case.
     pub fn contains(&self, text: &str) -> bool {
         let names = [self.lab.as_ref().map(LabName::as_str), self.seat.as_ref().map(SeatName::as_str)];

@@ -54,6 +54,8 @@ pub struct LogView {
     filter: LogFilter,
     /// `/`: text anywhere in a line.
     pub(super) text: Input,
+    /// What is looked for; the lines around it stay.
+    pub(super) search: Input,
     /// The line under the cursor; absent while the newest line is followed.
     at: Option<u64>,
     /// The numbers of the lines shown, rising.
@@ -79,6 +81,54 @@ impl LogView {
     /// The text typed behind `/`.
     pub fn text(&self) -> &str {
         self.text.value()
+    }
+
+    /// The text that is looked for.
+    pub fn sought(&self) -> &str {
+        self.search.value()
+    }
+
+    /// Moves to a line with the sought text: upwards, from the newest to older ones, or back down; round the end
+    /// when there is none. `here`: the line under the cursor counts too. Whether there is one.
+    pub(super) fn seek(&mut self, log: &Log, up: bool, here: bool) -> bool {
+        let text = self.search.value().to_lowercase();
+        let Some(at) = self.position().filter(|_| !text.is_empty()) else { return false };
+        let all = self.shown.len();
+        let found = (usize::from(!here)..=all)
+            .map(|n| if up { (at + all - n) % all } else { (at + n) % all })
+            .find(|n| self.shown.get(*n).and_then(|id| log.line(*id)).is_some_and(|line| line.contains(&text)));
+        if let Some(found) = found {
+            self.at = self.shown.get(found).copied();
+        }
+        found.is_some()
+    }
+
+    /// Stays at the newest line, or follows again.
+    pub(super) fn pause(&mut self) {
+        self.at = if self.at.is_some() { None } else { self.shown.back().copied() };
+    }
+
+    /// The shown lines that fill `height` rows: the first, and how many. A line takes as many rows as `rows`
+    /// says. While the newest is followed it is the last one; else the cursor's is among them, near the middle.
+    pub fn page(&self, log: &Log, height: usize, rows: impl Fn(&LogLine) -> usize) -> (usize, usize) {
+        let cost = |n: usize| self.shown.get(n).and_then(|id| log.line(*id)).map_or(1, |line| rows(line).max(1));
+        let Some(at) = self.position() else { return (0, 0) };
+        let (mut first, mut used) = (at, cost(at));
+        let half = if self.follows() { height } else { height / 2 };
+        while first > 0 && used + cost(first - 1) <= half {
+            first -= 1;
+            used += cost(first);
+        }
+        let mut end = at + 1;
+        while end < self.shown.len() && used + cost(end) <= height {
+            used += cost(end);
+            end += 1;
+        }
+        while first > 0 && used + cost(first - 1) <= height {
+            first -= 1;
+            used += cost(first);
+        }
+        (first, end - first)
     }
 
     fn takes(&self, line: &LogLine, text: &str) -> bool {
@@ -204,6 +254,37 @@ mod tests {
         assert_eq!(view.len(), 1);
         view.narrow(LogFilter { level: Level::Error, ..LogFilter::default() }, &log);
         assert!(view.tail(&log, 10).is_empty());
+    }
+
+    #[test]
+    fn what_is_sought_is_found_upwards_and_back_down_and_round_the_end() {
+        let (log, mut view) = filled(30);
+        view.search = Input::new("LINE 2".into());
+        let at = |view: &LogView| view.current(&log).unwrap().message.to_string();
+        assert!(view.seek(&log, true, true));
+        assert_eq!(at(&view), "line 29");
+        assert!(view.seek(&log, true, false));
+        assert_eq!(at(&view), "line 28");
+        assert!(view.seek(&log, false, false) && view.seek(&log, false, false));
+        assert_eq!(at(&view), "line 2");
+        view.search = Input::new("nowhere".into());
+        assert!(!view.seek(&log, true, true));
+        assert_eq!(at(&view), "line 2");
+    }
+
+    #[test]
+    fn a_page_is_filled_whatever_its_lines_take_and_holds_the_cursor() {
+        let (log, mut view) = filled(30);
+        assert_eq!(view.page(&log, 10, |_| 1), (20, 10));
+        assert_eq!(view.page(&log, 10, |line| if line.id == 29 { 7 } else { 3 }), (28, 2));
+        assert_eq!(view.page(&log, 4, |_| 9), (29, 1), "one that is too long is shown as far as it goes");
+        for up in 1..40 {
+            view.step(-1);
+            let (first, n) = view.page(&log, 10, |line| 1 + line.id as usize % 3);
+            let at = view.position().unwrap();
+            assert!(first <= at && at < first + n, "{up} up: {at} is not in {first} + {n}");
+        }
+        assert_eq!(view.page(&log, 10, |_| 1), (0, 10));
     }
 
     #[test]

@@ -75,6 +75,24 @@ pub struct Board {
     pub log: LogView,
 }
 
+/// What is being typed in the bottom line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typing {
+    /// The `/` filter of the list in front.
+    Filter,
+    /// What is looked for in the log in front.
+    Search,
+}
+
+/// How lines of the log are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogStyle {
+    /// Long lines go on in the next.
+    pub wrapped: bool,
+    /// Ages instead of times of day.
+    pub relative: bool,
+}
+
 /// A line of news in the bottom line, for a while.
 #[derive(Debug, Clone)]
 pub struct Toast {
@@ -117,8 +135,10 @@ pub struct State {
     pub classes: List,
     pub workshops: List,
     pub popup: Option<Popup>,
-    /// The `/` filter of the list in front is being typed.
-    pub typing: bool,
+    /// What is being typed in the bottom line, if anything is.
+    pub typing: Option<Typing>,
+    /// How lines of the log are drawn, in every view.
+    pub log_style: LogStyle,
     pub toast: Option<Toast>,
     pub(super) revision: u64,
 }
@@ -145,7 +165,8 @@ impl State {
             classes: List::default(),
             workshops: List::default(),
             popup: None,
-            typing: false,
+            typing: None,
+            log_style: LogStyle::default(),
             toast: None,
             revision: 0,
             settings,
@@ -172,7 +193,7 @@ impl State {
             (Some(Popup::Help { .. }), _) => Context::HelpPopup,
             (Some(Popup::LogFilter(_)), _) => Context::LogFilterPopup,
             (Some(Popup::Palette(_)), _) => Context::PalettePopup,
-            (None, _) if self.typing => Context::Filter,
+            (None, _) if self.typing.is_some() => Context::Filter,
             (None, screen) => self.context_of(screen),
         }
     }

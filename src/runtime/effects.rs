@@ -1,6 +1,11 @@
 //! Carries the screens' wishes out, each by one use case.
 
-use std::sync::Arc;
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    sync::Arc,
+};
 
 use tokio::sync::mpsc;
 
@@ -74,9 +79,27 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             let timing = timing(home, run).await.map_err(words);
             shared.say(Action::TimingLoaded { run, timing }).await;
         }
+        Effect::SaveLog { name, lines } => save(shared, name, lines).await,
         // The screen's own.
         Effect::Suspend | Effect::Quit => {}
     }
+}
+
+/// Writes lines to a new file in the folder we were started in; nobody but its owner may read it.
+async fn save(shared: &Arc<Shared>, name: String, lines: Vec<String>) {
+    let count = lines.len();
+    let written = tokio::task::spawn_blocking(move || {
+        let path = std::env::current_dir()?.join(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut out = BufWriter::new(file);
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        out.flush().map(|()| path)
+    });
+    let (level, text) = match written.await.map_err(io::Error::other).flatten() {
+        Ok(path) => (Level::Success, format!("{count} lines written to {}", path.display())),
+        Err(error) => (Level::Error, format!("the log was not written: {error}")),
+    };
+    shared.say(Action::Notice { level, text: Clean::new(text) }).await;
 }
 
 /// Runs of a lab that are listed.

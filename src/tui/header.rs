@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{format, pen::Page, theme::Tone};
 use crate::{
-    app::{Command, State, commands::Entry, labs::Phase, sites::Site},
+    app::{Command, State, commands::Entry, labs::Phase, sites::Site, state::Typing},
     domain::{Level, MachineState, SiteName},
 };
 
@@ -145,10 +145,11 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         page.line(area, 0).skip(1).put(toast.text.as_str(), tone);
         return;
     }
-    if state.typing {
+    if let Some(typing) = state.typing {
         let mut pen = page.line(area, 0);
-        let text = state.typed_filter().value().to_owned();
-        pen.skip(1).put("/", Tone::Accent).put(&text, Tone::Text);
+        let text = state.typed_text().value().to_owned();
+        let sign = if typing == Typing::Filter { "/" } else { "search " };
+        pen.skip(1).put(sign, Tone::Accent).put(&text, Tone::Text);
         let cursor = pen.position();
         pen.skip(3)
             .put("enter", Tone::Accent)

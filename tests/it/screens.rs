@@ -152,6 +152,16 @@ fn the_log_has_a_screen_of_its_own() {
 }
 
 #[test]
+fn the_log_is_wrapped_searched_and_told_by_age() {
+    snapshots("log_search", "4<enter>wtsLOCK<enter>");
+    let mut state = world(120, 40);
+    press(&mut state, "4<enter>sgot time<enter>");
+    let shown = buffer(&state, &colours());
+    assert_eq!(colour_of(&shown, "got timeout"), ACCENT);
+    assert_eq!(colour_of(&shown, "out,"), WARN, "only what is looked for");
+}
+
+#[test]
 fn help_is_the_table_of_commands() {
     snapshots("help", "?");
 }

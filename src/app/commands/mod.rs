@@ -52,6 +52,13 @@ pub enum Command {
     PrevValue,
     Palette,
     Choose,
+    Pause,
+    Search,
+    SearchUp,
+    SearchDown,
+    Wrap,
+    Stamps,
+    SaveLog,
 }
 
 /// Where keys go: the focused pane, the screen or the popup in front.

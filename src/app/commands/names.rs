@@ -46,6 +46,13 @@ const NAMES: &[(Command, &str)] = &[
     (Command::PrevValue, "previous-value"),
     (Command::Palette, "palette"),
     (Command::Choose, "choose"),
+    (Command::Pause, "pause"),
+    (Command::Search, "search"),
+    (Command::SearchUp, "search-up"),
+    (Command::SearchDown, "search-down"),
+    (Command::Wrap, "wrap"),
+    (Command::Stamps, "timestamps"),
+    (Command::SaveLog, "save-log"),
 ];
 
 impl Command {

@@ -6,6 +6,7 @@ use super::say;
 use crate::{
     app::{
         Context, Effect, State,
+        log::LogLine,
         popup::{DestroyPopup, PlanPopup, Planned, Popup},
     },
     domain::{LabName, Level, MachineState, SeatName, plan::Consent},
@@ -190,6 +191,17 @@ pub(super) fn suspend(state: &mut State) -> Vec<Effect> {
         }
         None => vec![Effect::Suspend],
     }
+}
+
+/// `e`: what the view in front shows, as lines of a file.
+pub(super) fn save_log(state: &mut State) -> Vec<Effect> {
+    let view = state.log_in_front();
+    if view.is_empty() {
+        return no(state, "the log shows nothing, so there is nothing to save");
+    }
+    let lines = view.lines(&state.log, 0, view.len()).into_iter().map(LogLine::plain).collect();
+    let at = state.now.to_zoned(state.settings.zone.clone()).strftime("%Y%m%d-%H%M%S");
+    vec![Effect::SaveLog { name: format!("homeroom-log-{at}.txt"), lines }]
 }
 
 /// One seat by name, several by number.

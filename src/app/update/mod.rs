@@ -85,6 +85,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             None => Vec::new(),
         },
         Command::Choose => choose(state),
+        Command::SaveLog => acts::save_log(state),
         Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),
         Command::Quit if !state.own_runs.is_empty() => {

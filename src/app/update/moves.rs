@@ -11,7 +11,7 @@ use crate::{
         log_view::{LogFilter, LogView, Scope},
         palette::{Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
-        state::Board,
+        state::{Board, Typing},
     },
     domain::{Clean, LabName, Level, SeatName},
 };
@@ -32,7 +32,17 @@ pub(super) fn go(state: &mut State, command: Command) {
         }
         Command::Open => open(state),
         Command::Back => back(state),
-        Command::Filter => state.typing = true,
+        Command::Filter => state.typing = Some(Typing::Filter),
+        Command::Search => {
+            let (_, view) = state.log_to_change();
+            view.search.reset();
+            state.typing = Some(Typing::Search);
+        }
+        Command::SearchUp => seek(state, true, false),
+        Command::SearchDown => seek(state, false, false),
+        Command::Pause => state.log_to_change().1.pause(),
+        Command::Wrap => state.log_style.wrapped = !state.log_style.wrapped,
+        Command::Stamps => state.log_style.relative = !state.log_style.relative,
         Command::LogFilter => state.popup = Some(Popup::LogFilter(LogFilterPopup::new(state.log_in_front()))),
         Command::ClearLogFilter => {
             let (log, view) = state.log_to_change();
@@ -144,10 +154,13 @@ fn back(state: &mut State) {
     }
     if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_)) {
         state.screens.pop();
-    } else if state.typing {
-        state.typing = false;
-        list_filter(state).reset();
+    } else if state.typing.is_some() {
+        typed_into(state).reset();
         typed(state);
+        state.typing = None;
+    } else if matches!(state.context(), Context::Log | Context::LogScreen) && !state.log_in_front().sought().is_empty()
+    {
+        state.log_to_change().1.search.reset();
     } else if !list_filter(state).value().is_empty() {
         list_filter(state).reset();
         typed(state);
@@ -170,7 +183,7 @@ fn apply(state: &mut State) {
         let (log, view) = state.log_to_change();
         view.narrow(filter, log);
     }
-    state.typing = false;
+    state.typing = None;
 }
 
 fn log_filter(state: &mut State, change: impl FnOnce(&mut LogFilterPopup)) {
@@ -186,6 +199,25 @@ fn value(popup: &mut LogFilterPopup, by: isize) {
             input.handle(if by > 0 { InputRequest::GoToNextChar } else { InputRequest::GoToPrevChar });
         }
         None => popup.shift(by),
+    }
+}
+
+/// Moves to a line of the log with the sought text.
+fn seek(state: &mut State, up: bool, here: bool) {
+    let (log, view) = state.log_to_change();
+    let sought = view.sought().to_owned();
+    if !view.seek(log, up, here) && !here {
+        let text =
+            if sought.is_empty() { "s looks for a text first".to_owned() } else { format!("no line has {sought}") };
+        say(state, Level::Warning, text);
+    }
+}
+
+/// The field in the bottom line.
+fn typed_into(state: &mut State) -> &mut Input {
+    match state.typing {
+        Some(Typing::Search) => &mut state.log_to_change().1.search,
+        _ => list_filter(state),
     }
 }
 
@@ -206,7 +238,9 @@ pub(super) fn typed(state: &mut State) {
     if let Some(Popup::Palette(palette)) = &mut state.popup {
         palette.at = 0;
     }
-    if state.popup.is_none() && matches!(state.base_context(), Context::Log | Context::LogScreen) {
+    if state.popup.is_none() && state.typing == Some(Typing::Search) {
+        seek(state, true, true);
+    } else if state.popup.is_none() && matches!(state.base_context(), Context::Log | Context::LogScreen) {
         let (log, view) = state.log_to_change();
         view.read_again(log);
     }
@@ -215,7 +249,7 @@ pub(super) fn typed(state: &mut State) {
 /// The text field keys go to, if one is in front.
 pub(super) fn input(state: &mut State) -> Option<&mut Input> {
     if state.popup.is_none() {
-        return if state.typing { Some(list_filter(state)) } else { None };
+        return if state.typing.is_some() { Some(typed_into(state)) } else { None };
     }
     match &mut state.popup {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
@@ -236,6 +270,14 @@ pub(super) fn paste(state: &mut State, text: &Clean) {
 }
 
 impl State {
+    /// What is being typed in the bottom line.
+    pub fn typed_text(&self) -> &Input {
+        match self.typing {
+            Some(Typing::Search) => &self.log_in_front().search,
+            _ => self.typed_filter(),
+        }
+    }
+
     /// The `/` filter of the list in front.
     pub fn typed_filter(&self) -> &Input {
         match (self.screen(), self.focus) {

@@ -7,14 +7,13 @@ use super::empty;
 use crate::{
     app::{
         Context, State,
-        cursor::window,
         log::LogLine,
         log_view::{LogFilter, LogView, Scope},
     },
     domain::{Level, StepName},
     tui::{
         format,
-        pen::{Page, wrap},
+        pen::{Page, Pen, wrap},
         theme::Tone,
     },
 };
@@ -44,6 +43,16 @@ impl Columns {
             Scope::Seat(..) => Self { lab: 0, seat: 0, step: StepName::Configure.as_str().len() + GAP },
         }
     }
+
+    /// The column of the time.
+    fn at(state: &State) -> usize {
+        (if state.log_style.relative { "10h 10m ago" } else { "00:00:00" }).len() + GAP
+    }
+
+    /// Columns before the message: the cursor's, these, and the level's sign.
+    fn before(&self, state: &State) -> usize {
+        1 + Self::at(state) + self.lab + self.seat + self.step + 2 + GAP
+    }
 }
 
 /// What stands at the right of the log's title: followed or paused, and what is filtered.
@@ -68,6 +77,9 @@ pub fn status(state: &State, view: &LogView) -> Vec<(String, Tone)> {
     } else if *view.scope() == Scope::Everything && state.definitions.len() > 1 {
         pieces.push(("all labs   ".to_owned(), Tone::Dim));
     }
+    if !view.sought().is_empty() {
+        pieces.push((format!("{} sought   ", view.sought()), Tone::Accent));
+    }
     pieces.push((format!("{level}+ "), narrowed(*level > Level::Info)));
     pieces
 }
@@ -85,18 +97,13 @@ pub fn title(view: &LogView) -> String {
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
     let focused = matches!(state.context(), Context::Log | Context::LogScreen);
     let view = state.log_in_front();
-    let height = usize::from(area.height);
-    if view.follows() && !focused {
-        return tail(page, area, state, view);
-    }
-    let at = view.position().unwrap_or(0);
-    let first = if view.follows() { view.len().saturating_sub(height) } else { window(at, view.len(), height) };
-    lines(page, area, state, view, &view.lines(&state.log, first, height), focused.then(|| at - first));
+    // A pane that is paused stays where it is, whoever has the keys.
+    shown(page, area, state, view, focused);
 }
 
 /// The last lines of a view, without a cursor.
 pub fn tail(page: &mut Page<'_>, area: Rect, state: &State, view: &LogView) {
-    lines(page, area, state, view, &view.tail(&state.log, usize::from(area.height)), None);
+    shown(page, area, state, view, false);
 }
 
 /// The log on a screen of its own; the line under the cursor in full below.
@@ -119,41 +126,86 @@ pub fn screen(page: &mut Page<'_>, area: Rect, state: &State) {
     }
 }
 
-fn lines(page: &mut Page<'_>, area: Rect, state: &State, view: &LogView, visible: &[&LogLine], cursor: Option<usize>) {
-    if visible.is_empty() {
+/// A page of a view, with a cursor where keys go to it.
+fn shown(page: &mut Page<'_>, area: Rect, state: &State, view: &LogView, focused: bool) {
+    if view.is_empty() {
         let narrowed = *view.filter() != LogFilter::default() || !view.text().is_empty();
         let filtered = narrowed && !state.log.is_empty();
         let text = if filtered { "nothing matches; F shows the whole log again" } else { "nothing has happened yet" };
         return if area.height > 2 { empty(page, area, &[text]) } else { page_line(page, area, text) };
     }
     let columns = Columns::fit(state, view, usize::from(area.width));
-    for (row, line) in visible.iter().enumerate() {
-        if cursor == Some(row) {
+    let height = usize::from(area.height);
+    let room = usize::from(area.width).saturating_sub(columns.before(state));
+    let told = |line: &LogLine| match state.log_style.wrapped {
+        true => wrap(line.message.as_str(), room.max(10)),
+        false => vec![line.message.to_string()],
+    };
+    let (first, n) = view.page(&state.log, height, |line| told(line).len());
+    let cursor = focused.then(|| view.position()).flatten();
+    let sought = view.sought().to_lowercase();
+    let mut row = 0;
+    for (at, line) in (first..).zip(view.lines(&state.log, first, n)) {
+        let told = told(line);
+        if cursor == Some(at) {
             let style = page.look.theme.cursor_row();
-            page.under(area, row, style);
+            (row..row + told.len()).for_each(|row| page.under(area, row, style));
         }
-        let marker = if cursor == Some(row) { page.look.glyphs.cursor } else { " " };
-        let (mark, tone) = match line.level {
-            Level::Debug => ("..", Tone::Dim),
-            Level::Info => ("  ", Tone::Text),
-            Level::Success => ("ok", Tone::Ok),
-            Level::Warning => ("!!", Tone::Warn),
-            Level::Error => ("xx", Tone::Bad),
-        };
+        let marker = if cursor == Some(at) { page.look.glyphs.cursor } else { " " };
         let mut pen = page.line(area, row);
-        pen.put(marker, Tone::Accent).put(&format::clock(line.at, &state.settings.zone), Tone::Dim).skip(GAP);
-        if columns.lab > 0 {
-            pen.cell(line.lab.as_ref().map_or("", |lab| lab.as_str()), columns.lab, GAP, Tone::Text);
+        pen.put(marker, Tone::Accent);
+        let tone = names(&mut pen, line, &columns, state);
+        for (more, text) in told.iter().enumerate() {
+            let mut pen = page.line(area, row + more);
+            found(pen.skip(columns.before(state)), text, &sought, tone);
         }
-        if columns.seat > 0 {
-            pen.cell(line.seat.as_ref().map_or("", |seat| seat.as_str()), columns.seat, GAP, Tone::Text);
-        }
-        if columns.step > 0 {
-            pen.cell(line.step.map_or("", StepName::as_str), columns.step, GAP, Tone::Dim);
-        }
-        let message = if matches!(line.level, Level::Info | Level::Success) { Tone::Text } else { tone };
-        pen.put(mark, tone).skip(GAP).put(line.message.as_str(), message);
+        row += told.len();
     }
+}
+
+/// What stands before the message; the message's tone.
+fn names(pen: &mut Pen<'_>, line: &LogLine, columns: &Columns, state: &State) -> Tone {
+    let at = if state.log_style.relative {
+        format::ago(state.now.duration_since(line.at))
+    } else {
+        format::clock(line.at, &state.settings.zone)
+    };
+    pen.cell(&at, Columns::at(state), GAP, Tone::Dim);
+    if columns.lab > 0 {
+        pen.cell(line.lab.as_ref().map_or("", |lab| lab.as_str()), columns.lab, GAP, Tone::Text);
+    }
+    if columns.seat > 0 {
+        pen.cell(line.seat.as_ref().map_or("", |seat| seat.as_str()), columns.seat, GAP, Tone::Text);
+    }
+    if columns.step > 0 {
+        pen.cell(line.step.map_or("", StepName::as_str), columns.step, GAP, Tone::Dim);
+    }
+    let (mark, tone) = match line.level {
+        Level::Debug => ("..", Tone::Dim),
+        Level::Info => ("  ", Tone::Text),
+        Level::Success => ("ok", Tone::Ok),
+        Level::Warning => ("!!", Tone::Warn),
+        Level::Error => ("xx", Tone::Bad),
+    };
+    pen.put(mark, tone);
+    if matches!(line.level, Level::Info | Level::Success) { Tone::Text } else { tone }
+}
+
+/// A message, with what is looked for marked in it.
+fn found(pen: &mut Pen<'_>, text: &str, sought: &str, tone: Tone) {
+    let lower = text.to_lowercase();
+    // Letters whose cases differ in length would shift the marks.
+    let hits =
+        if sought.is_empty() || lower.len() != text.len() { Vec::new() } else { lower.match_indices(sought).collect() };
+    let mut from = 0;
+    for (at, hit) in hits {
+        let end = at + hit.len();
+        if let (Some(before), Some(hit)) = (text.get(from..at), text.get(at..end)) {
+            pen.put(before, tone).put(hit, Tone::Accent);
+            from = end;
+        }
+    }
+    pen.put(text.get(from..).unwrap_or_default(), tone);
 }
 
 fn page_line(page: &mut Page<'_>, area: Rect, text: &str) {

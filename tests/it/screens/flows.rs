@@ -194,6 +194,26 @@ fn the_log_is_filtered_by_lab_seat_and_level() {
 }
 
 #[test]
+fn the_log_is_paused_searched_and_saved() {
+    let mut state = world(120, 40);
+    press(&mut state, "4<space>");
+    assert!(!state.log_in_front().follows());
+    press(&mut state, "<space>");
+    assert!(state.log_in_front().follows());
+    press(&mut state, "sstudent-07<enter>n");
+    let line = state.log_in_front().current(&state.log).unwrap();
+    assert!(line.seat == Some(seat("student-07")), "{line:?}");
+    press(&mut state, "snowhere<enter>n");
+    assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().contains("nowhere")));
+    press(&mut state, "<esc>/3.1 gib<enter>");
+    let effects = press(&mut state, "e");
+    let [Effect::SaveLog { name, lines }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(name, "homeroom-log-20261121-140211.txt");
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("2026-11-21T14:01:59Z error cs101/student-10 clone: storage fast has"), "{lines:?}");
+}
+
+#[test]
 fn panes_are_reached_by_number_tab_and_arrows() {
     let mut state = world(120, 40);
     let mut seen = vec![state.focus];
