@@ -42,7 +42,13 @@ pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd)
     stop_on_signals(&stop)?;
     let environment = |environment: Environment| Clean::new(environment.as_str());
     let state = State::new(app::Settings {
-        sites: settings.sites.values().map(|site| (site.name.clone(), environment(site.environment))).collect(),
+        // Those that are looked at: of no other could it be told how old what is shown is.
+        sites: settings
+            .sites
+            .values()
+            .filter(|site| home.sites.contains_key(&site.name))
+            .map(|site| (site.name.clone(), environment(site.environment)))
+            .collect(),
         read_only: false,
         zone: TimeZone::system(),
         speed: settings.clock.speed,

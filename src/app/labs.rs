@@ -22,6 +22,8 @@ pub enum Phase {
     BrokenOff,
     /// A run was stopped with seats in hand; a deploy goes on.
     Interrupted,
+    /// Proven before, and nobody can see it now.
+    Unseen,
 }
 
 impl Phase {
@@ -35,6 +37,7 @@ impl Phase {
             Self::Checking => "checking",
             Self::BrokenOff => "broken off",
             Self::Interrupted => "interrupted",
+            Self::Unseen => "not seen",
         }
     }
 }
@@ -163,7 +166,10 @@ impl State {
         }
         if let Some(definition) = definition {
             let site = self.sites.get(definition.site()).and_then(|site| site.view.as_deref());
-            return Phase::Is(lab_state(definition, progress, site, alive, self.now, self.settings.proof_max_age));
+            return match lab_state(definition, progress, site, alive, self.now, self.settings.proof_max_age) {
+                LabState::Ready if seats.iter().any(|seat| seat.state == MachineState::Unknown) => Phase::Unseen,
+                state => Phase::Is(state),
+            };
         }
         // Its definition is gone: what stands is on its way out, or left over.
         Phase::Is(match &progress.run {

@@ -53,6 +53,12 @@ impl<'a> SeatRow<'a> {
             (MachineState::Ready, _) if site.is_some_and(|site| site.is_lost(now)) => {
                 (MachineState::Unknown, Some(Clean::from("its site does not answer")))
             }
+            (MachineState::Ready, _) if site.is_none() => {
+                (MachineState::Unknown, Some(Clean::from("its site is not in the configuration")))
+            }
+            (MachineState::Ready, _) if site.is_some_and(|site| site.view.is_none()) => {
+                (MachineState::Unknown, Some(Clean::from("its site has not been seen yet")))
+            }
             known => known,
         };
         let in_hand = matches!(progress.state, MachineState::Planned | MachineState::Working);

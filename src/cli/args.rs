@@ -101,7 +101,7 @@ pub enum Command {
     Plan {
         /// The lab
         lab: String,
-        /// Exit 2 where something would change, 0 where nothing would
+        /// Exit 2 where something would change, 0 where nothing would, 1 where no plan can be made
         #[arg(long)]
         detailed_exitcode: bool,
     },

@@ -61,6 +61,9 @@ pub enum CliError {
     /// What was typed in an editor cannot be taken, and is not lost.
     #[error("{error}\nyour text is kept in {}", kept.display())]
     Kept { error: String, kept: PathBuf, exit: Exit },
+    /// No plan could be made, where the exit code of a plan tells what it would change.
+    #[error(transparent)]
+    Unplanned(Box<CliError>),
     #[error("{doing}: {}", plain(source))]
     Io { doing: String, source: std::io::Error },
 }
@@ -88,7 +91,7 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::Config(_) => Exit::Usage,
             Self::Kept { exit, .. } => *exit,
-            Self::Io { .. } => Exit::Failed,
+            Self::Io { .. } | Self::Unplanned(_) => Exit::Failed,
             Self::Service(error) => match &**error {
                 ServiceError::NoSite { .. } | ServiceError::NoSeat { .. } | ServiceError::Problems { .. } => {
                     Exit::Usage

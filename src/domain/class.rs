@@ -121,6 +121,18 @@ pub enum Password {
     Command(String),
 }
 
+impl Password {
+    /// Where it comes from, in a word, without saying more.
+    pub fn origin(&self) -> &'static str {
+        match self {
+            Self::Generate => "made here",
+            Self::Env(_) => "from a variable",
+            Self::File(_) => "from a file",
+            Self::Command(_) => "from a command",
+        }
+    }
+}
+
 /// Where a seat's address comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

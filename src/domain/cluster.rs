@@ -126,6 +126,8 @@ pub struct TemplateView {
     pub cloud_init: bool,
     /// A linked clone is possible (Proxmox's own word).
     pub linked: bool,
+    /// Whether Secure Boot's keys are enrolled in its UEFI variables; `None` where it has no disk for them.
+    pub enrolled: Option<bool>,
 }
 
 /// One disk of a guest.

@@ -114,12 +114,22 @@ impl Board {
         }
     }
 
-    /// Puts a machine on the best node that `usable` lets through, or says for every node why not.
+    /// Puts a machine on the best node that `usable` lets through, or says for every node why not. A node it is
+    /// `promised` to is the best as long as it may be used at all.
     pub fn place(
         &mut self,
         want: Want,
+        promised: Option<&NodeName>,
         mut usable: impl FnMut(&NodeName) -> Result<(), String>,
     ) -> Result<Placed, Vec<(NodeName, String)>> {
+        let promised = promised.and_then(|node| self.nodes.iter().position(|room| &room.node == node));
+        if let Some(n) = promised
+            && self.nodes[n].closed.is_none()
+            && self.nodes[n].fits(want).and_then(|()| usable(&self.nodes[n].node)).is_ok()
+        {
+            self.turn = n + 1;
+            return Ok(self.take(n, want));
+        }
         let mut best: Option<usize> = None;
         let mut refusals = Vec::new();
         let count = self.nodes.len();
@@ -233,7 +243,7 @@ mod tests {
     }
 
     fn names(board: &mut Board, n: usize) -> Vec<String> {
-        (0..n).map(|_| board.place(SMALL, |_| Ok(())).unwrap().node.to_string()).collect()
+        (0..n).map(|_| board.place(SMALL, None, |_| Ok(())).unwrap().node.to_string()).collect()
     }
 
     #[test]
@@ -241,7 +251,7 @@ mod tests {
         let mut busy = node("pve2");
         busy.cpu = 0.18;
         busy.memory_used = busy.memory / 100 * 43;
-        let placed = board(vec![busy], &Placement::default()).place(SMALL, |_| Ok(())).unwrap();
+        let placed = board(vec![busy], &Placement::default()).place(SMALL, None, |_| Ok(())).unwrap();
         assert_eq!(placed.why, "pve2 scores 72: cpu 82 % free, memory 57 % free");
     }
 
@@ -287,8 +297,8 @@ mod tests {
     fn overcommitted_memory_takes_more() {
         let mut view = view(vec![node("pve1")]);
         view.nodes[0].memory_used = 62 << 30;
-        assert!(Board::new(&view, &Placement::default(), 1.0, 0).place(SMALL, |_| Ok(())).is_err());
-        assert!(Board::new(&view, &Placement::default(), 1.5, 0).place(SMALL, |_| Ok(())).is_ok());
+        assert!(Board::new(&view, &Placement::default(), 1.0, 0).place(SMALL, None, |_| Ok(())).is_err());
+        assert!(Board::new(&view, &Placement::default(), 1.5, 0).place(SMALL, None, |_| Ok(())).is_ok());
     }
 
     #[test]

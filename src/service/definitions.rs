@@ -1,7 +1,7 @@
 //! Definitions: put in, listed, taken out. Nothing here touches a machine.
 
-use super::{Homeroom, ServiceError};
-use crate::domain::{Definition, LabName, MachineState};
+use super::{Homeroom, ServiceError, run::lock};
+use crate::domain::{Definition, LabName, MachineState, event::RunKind};
 
 /// What putting a definition in came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,12 @@ pub async fn apply(home: &Homeroom, definition: &Definition) -> Result<Applied, 
         Some(stored) if stored.definition == *definition => return Ok(Applied::Unchanged),
         Some(_) => Applied::Changed,
     };
+    let mut held = None;
     if let Some(stored) = known {
         let moves = stored.definition.site() != definition.site() || stored.definition.kind() != definition.kind();
+        if moves {
+            held = Some(lock(home, definition.name(), RunKind::Deploy).await?);
+        }
         if moves && has_machines(home, definition.name()).await? {
             return Err(ServiceError::Refused(format!(
                 "{} has machines as a {} on {}; destroy it before it moves to another site or kind",
@@ -45,12 +49,15 @@ pub async fn apply(home: &Homeroom, definition: &Definition) -> Result<Applied, 
         }
     }
     home.store.put_definition(definition, home.clock.now()).await?;
+    drop(held);
     Ok(outcome)
 }
 
 /// Forgets a definition and the lab's keys. Refused while the lab has machines.
 pub async fn delete(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> {
     home.definition(lab).await?;
+    // A run that is being planned has set nothing aside yet, and would make machines of a lab nobody knows.
+    let _held = lock(home, lab, RunKind::Destroy).await?;
     if has_machines(home, lab).await? {
         return Err(ServiceError::Refused(format!(
             "{lab} still has machines; `homeroom destroy {lab} --yes` removes them first"

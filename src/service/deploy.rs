@@ -37,7 +37,7 @@ pub struct Request {
 pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, request: &Request) -> Result<Outcome, ServiceError> {
     home.class(lab).await?;
     let lock = lock(home, lab, RunKind::Deploy).await?;
-    let mut planned = plan_deploy_with(home, lab, request.consent.fix_drift).await?;
+    let mut planned = plan_deploy_with(home, lab, request.consent.fix_drift, request.agreed.as_deref()).await?;
     if !request.only.is_empty() {
         planned.plan.seats.retain(|seat| request.only.contains(&seat.seat));
     }
@@ -58,7 +58,8 @@ pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, request: &Request) -> R
     Ok(Outcome::Begun(begin(home, &planned.site, planned.plan, lock, planned.spares).await?))
 }
 
-/// What a plan does to whom; where a new machine goes may differ from minute to minute and is no change of plan.
+/// What a plan does to whom. New machines go where the plan agreed to puts them; one that no longer fits there
+/// goes elsewhere, which is no change of plan.
 fn deeds(plan: &Plan) -> Vec<(&SeatName, Verb, &[FieldChange])> {
     plan.seats
         .iter()

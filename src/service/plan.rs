@@ -39,13 +39,18 @@ const DEPLOYS_READ: usize = 50;
 
 /// What deploy would do.
 pub async fn plan_deploy(home: &Homeroom, lab: &LabName) -> Result<Planned, ServiceError> {
-    plan_deploy_with(home, lab, false).await
+    plan_deploy_with(home, lab, false, None).await
 }
 
-/// What deploy would do, with drift put right or not.
-pub async fn plan_deploy_with(home: &Homeroom, lab: &LabName, fix_drift: bool) -> Result<Planned, ServiceError> {
+/// What deploy would do, with drift put right or not. New machines go where the plan `shown` before puts them.
+pub async fn plan_deploy_with(
+    home: &Homeroom,
+    lab: &LabName,
+    fix_drift: bool,
+    shown: Option<&Plan>,
+) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, lab, true).await?;
-    let mut plan = ground.ask(home, fix_drift, planning::plan_deploy)?;
+    let mut plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
     ground.allowed.apply(&mut plan);
     Ok(ground.planned(plan))
 }
@@ -170,6 +175,7 @@ impl Ground {
             now: home.clock.now(),
             lab_key: Some(&self.lab_key),
             fix_drift,
+            shown: None,
         };
         rule(&input).map_err(|problems| ServiceError::Problems {
             lab: self.class.name.clone(),

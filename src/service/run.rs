@@ -70,9 +70,12 @@ pub async fn begin_as(
     let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
     let logins = Arc::new(LabLogins::new(home, site, &plan.lab, specs).await?);
     let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
-    if proves && (plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node) {
+    let by_node = plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node;
+    if proves && by_node {
         site.know_nodes().await?;
-        trusted_nodes(site, &plan).await?;
+    }
+    if proves && (by_node || matches!(site.rules.guest_via, GuestVia::Jump(_))) {
+        trusted_logins(site, &plan, by_node).await?;
     }
     if proves && site.rules.guest_via == GuestVia::Teacher {
         know_teacher(home, &plan.lab, &logins).await?;
@@ -132,13 +135,18 @@ async fn know_teacher(home: &Homeroom, lab: &LabName, logins: &LabLogins) -> Res
 /// How long a login tried beforehand may take: wall time.
 const LOGIN_WITHIN: Duration = Duration::from_secs(20);
 
-/// Makes sure, before anything is begun, that no node shows a host key nobody trusted. Whatever else ails a
+/// Makes sure, before anything is begun, that no node and no jump host shows a host key nobody trusted. Whatever else ails a
 /// login is the run's to meet and retry.
-async fn trusted_nodes(site: &Site, plan: &Plan) -> Result<(), ServiceError> {
-    let proven = plan.seats.iter().filter(|seat| seat.steps.iter().any(|step| step.is_proof()));
+async fn trusted_logins(site: &Site, plan: &Plan, by_node: bool) -> Result<(), ServiceError> {
+    let proven = plan.seats.iter().filter(|seat| by_node && seat.steps.iter().any(|step| step.is_proof()));
     let nodes: BTreeSet<&NodeName> = proven.map(|seat| &seat.node).collect();
     let logins = nodes.into_iter().map(|node| site.nodes.target(node)).filter(|target| !target.keys.is_empty());
-    let tries = logins.map(|target| async move { site.shell.run(&target, "true", LOGIN_WITHIN).await.err() });
+    let jump = match &site.rules.guest_via {
+        GuestVia::Jump(target) if plan.rollcall.ssh => Some(target.clone()),
+        _ => None,
+    };
+    let tries =
+        logins.chain(jump).map(|target| async move { site.shell.run(&target, "true", LOGIN_WITHIN).await.err() });
     for error in join_all(tries).await.into_iter().flatten() {
         if matches!(error, ShellError::UnknownHost { .. } | ShellError::WrongHost { .. }) {
             return Err(error.into());

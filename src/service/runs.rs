@@ -189,7 +189,7 @@ async fn deploy_again(
 ) -> Result<Planned, ServiceError> {
     let of = |seat: &SeatName| begun.seats.iter().find(|planned| planned.seat == *seat);
     let fixes = begun.seats.iter().any(|seat| seat.verb.acts() && seat.why.starts_with(DRIFT));
-    let mut planned = plan_deploy_with(home, lab, fixes).await?;
+    let mut planned = plan_deploy_with(home, lab, fixes, Some(begun)).await?;
     planned.plan.seats.retain(|seat| left.contains(&seat.seat));
     let changed = planned.plan.seats.iter().find(|seat| {
         let removed = seat.verb == Verb::Remove;

@@ -80,6 +80,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         now: view.at,
         lab_key: None,
         fix_drift: false,
+        shown: None,
     })
 }
 

@@ -86,6 +86,7 @@ pub(super) fn template(vmid: Vmid, node: &NodeName, config: &GuestConfig, linked
         agent: config.get("agent").is_some_and(|agent| matches!(option(agent, "enabled"), "1" | "on" | "yes" | "true")),
         cloud_init: drives.iter().any(|(_, value)| is_cloud_init(value)),
         linked,
+        enrolled: config.get("efidisk0").map(|efi| option(efi, "pre-enrolled-keys") == "1"),
     }
 }
 

@@ -132,6 +132,11 @@ fn sort(node: &NodeName, vmid: Vmid, said: &ExecOutput) -> AgentError {
     if find(&|line| line.contains("No QEMU guest agent configured")).is_some() {
         return AgentError::NotConfigured;
     }
+    let what = format!("qm on {node} about {vmid}");
+    // Before the agent's own time-outs, which end in the same words.
+    if let Some(words) = find(&|line| line.contains("can't lock file") && line.contains("got timeout")) {
+        return AgentError::Site(SiteError::Locked { what, words: Clean::new(words) });
+    }
     if let Some(line) = find(&|l| l.contains("QEMU guest agent is not running") || l.contains("got timeout")) {
         return AgentError::Silent(Clean::new(line));
     }
@@ -141,12 +146,8 @@ fn sort(node: &NodeName, vmid: Vmid, said: &ExecOutput) -> AgentError {
     if let Some(words) = find(&|line| line.starts_with("Agent error: ")) {
         return AgentError::Refused(Clean::new(words.trim_start_matches("Agent error: ")));
     }
-    let what = format!("qm on {node} about {vmid}");
     if let Some(words) = find(&|l| l.starts_with("Configuration file ") && l.ends_with("does not exist")) {
         return AgentError::Site(SiteError::Missing { what, words: Clean::new(words) });
-    }
-    if let Some(words) = find(&|line| line.contains("can't lock file") && line.contains("got timeout")) {
-        return AgentError::Site(SiteError::Locked { what, words: Clean::new(words) });
     }
     let words = match said.code {
         Some(127) => "there is no qm; is it a Proxmox VE node?".to_owned(),
@@ -234,6 +235,9 @@ mod tests {
         assert_eq!(sorted(2, "VM 201 is not running\n"), AgentError::NotRunning);
         assert_eq!(sorted(255, "No QEMU guest agent configured\n"), AgentError::NotConfigured);
         assert!(matches!(sorted(255, "QEMU guest agent is not running\n"), AgentError::Silent(_)));
+        let busy = "can't lock file '/var/lock/qemu-server/lock-201.conf' - got timeout\n";
+        assert!(matches!(sorted(255, busy), AgentError::Site(SiteError::Locked { .. })));
+        assert!(matches!(sorted(255, "VM 201 qmp command 'guest-ping' failed - got timeout\n"), AgentError::Silent(_)));
         let missing = "Configuration file 'nodes/pve1/qemu-server/201.conf' does not exist\n";
         assert!(matches!(sorted(2, missing), AgentError::Site(SiteError::Missing { .. })));
         assert!(matches!(sorted(127, "bash: line 1: qm: command not found\n"), AgentError::Node(_)));

@@ -20,10 +20,22 @@ use crate::{
 /// What `--detailed-exitcode` ends with where something would change, as Terraform's does.
 const WOULD_CHANGE: u8 = 2;
 
+/// `detailed`: the exit code tells whether something would change, so that no error may end in the same.
 pub async fn plan(context: &Context, name: &str, detailed: bool) -> Result<Exit, CliError> {
-    let planned = plan_deploy(&context.home, &context.lab(name).await?).await?;
+    let planned = match context.lab(name).await {
+        Ok(lab) => plan_deploy(&context.home, &lab).await.map_err(CliError::from),
+        Err(error) => Err(error),
+    };
+    let planned = match planned {
+        Err(error) if detailed => return Err(CliError::Unplanned(Box::new(error))),
+        planned => planned?,
+    };
     show(context.out, &planned.plan);
-    Ok(if detailed && !planned.plan.is_empty() { Exit::Command(WOULD_CHANGE) } else { Exit::Done })
+    Ok(match detailed {
+        true if !planned.plan.is_empty() => Exit::Command(WOULD_CHANGE),
+        true if planned.plan.count(Verb::Leave) > 0 => Exit::NotReady,
+        _ => Exit::Done,
+    })
 }
 
 /// Prints a plan.

@@ -56,15 +56,16 @@ impl Action for Configure {
 }
 
 impl Configure {
-    /// What differs from the definition; plus, on a new machine, the password, which cannot be read back to
-    /// compare. Whichever run writes a machine's settings first writes it, not only the one that cloned it.
+    /// What differs from the definition; plus, on a new machine and where the plan says so, the password, which cannot
+    /// be read back to compare. Whichever run writes a machine's settings first writes it, not only the one that
+    /// cloned it.
     fn change(&self, config: &GuestConfig) -> ConfigChange {
         let current = config.plain();
         let wanted = self.seat.wanted(self.site.logins.public_key());
         let mut set = keep_only_changes(config_wanted(&wanted, &current), &current);
         let spec = &self.seat.plan.spec;
         if let Some(password) = self.site.logins.password(spec)
-            && self.seat.facts().unwritten
+            && (self.seat.facts().unwritten || self.seat.plan.changes.iter().any(|change| change.field == "cipassword"))
         {
             set.insert("cipassword".to_owned(), password.expose_secret().to_owned());
         }

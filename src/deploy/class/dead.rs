@@ -45,6 +45,12 @@ pub async fn half_cloned(
         match site.cluster.task(upid).await {
             Ok(TaskState::Running) => return Ok(Half::Cloning),
             Ok(TaskState::Died(words)) => {
+                // A later attempt, whose answer was lost, may be at work under the same number.
+                for task in site.tasks.running(&node, site.clock.monotonic()).await?.iter() {
+                    if task.kind.as_str() == "qmclone" && makes(site, task, guest.vmid).await? {
+                        return Ok(Half::Cloning);
+                    }
+                }
                 return dead(site, seat, Ok(Clean::new(format!("its task ended without a word ({words})")))).await;
             }
             // Of an earlier attempt, or forgotten by the node.

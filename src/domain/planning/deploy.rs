@@ -173,7 +173,9 @@ impl<'a> Work<'a> {
             room.check(&source, node, room.need(&source, growth(templates, spec, &source)))?;
             Ok(source)
         };
-        let placed = self.board.place(want(spec, templates), |node| source_on(node).map(|_| ()));
+        let shown = input.shown.and_then(|plan| plan.seats.iter().find(|seat| seat.seat == spec.seat));
+        let promised = shown.filter(|seat| seat.verb == Verb::Create).map(|seat| &seat.node);
+        let placed = self.board.place(want(spec, templates), promised, |node| source_on(node).map(|_| ()));
         let placed = match placed {
             Ok(placed) => placed,
             Err(reasons) => {

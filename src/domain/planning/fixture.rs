@@ -92,6 +92,7 @@ pub fn template(vmid: u64, node: &str, storage: &str) -> TemplateView {
         agent: true,
         cloud_init: true,
         linked: true,
+        enrolled: None,
     }
 }
 
@@ -183,6 +184,7 @@ impl World {
             now: now(),
             lab_key: Some("ssh-ed25519 AAAAlab homeroom"),
             fix_drift: self.fix_drift,
+            shown: None,
         })
     }
 

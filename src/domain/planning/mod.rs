@@ -70,6 +70,8 @@ pub struct PlanInput<'a> {
     pub lab_key: Option<&'a str>,
     /// Settings changed by someone else are put right.
     pub fix_drift: bool,
+    /// The plan that was looked at and agreed to: new machines go where it says, as long as they can.
+    pub shown: Option<&'a Plan>,
 }
 
 /// What a site's configuration says about plans.

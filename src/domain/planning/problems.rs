@@ -97,6 +97,17 @@ pub(super) fn clone_problems(
             if let Err(problem) = templates::mode(input.class.clone, &spec.machine, template) {
                 add(problem);
             }
+            if let (Some(wanted), Some(enrolled)) = (spec.machine.secure_boot, template.enrolled)
+                && wanted != enrolled
+            {
+                let (has, one) = if enrolled { ("", "without") } else { ("no ", "with") };
+                add(Problem::new(
+                    format!("secure_boot = {wanted}, but {} has {has}Secure Boot keys in its EFI disk", template.name),
+                    format!(
+                        "its EFI disk is cloned as it is: make a template {one} pre-enrolled-keys, or leave secure_boot out"
+                    ),
+                ));
+            }
             let own = template.disks.first().map_or(0, |disk| disk.size);
             if let Some(disk) = spec.machine.disk.filter(|disk| disk.bytes() < own) {
                 add(Problem::new(

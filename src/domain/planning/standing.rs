@@ -3,7 +3,7 @@
 use super::{GuestFacts, PlanInput, destroy::unseen, steps::Target, steps::roll_call};
 use crate::domain::{
     MachineState, NodeName, StepName, StepState, Vmid,
-    class::{Profile, SeatSpec, TemplateRef},
+    class::{Password, Profile, SeatSpec, TemplateRef},
     cluster::{GuestView, Power},
     machine::machine_name,
     mark::Ownership,
@@ -154,7 +154,7 @@ fn of_ours(
     home: Home,
 ) -> Fate {
     let rollcall = &input.class.rollcall;
-    let Difference { changes, grow, replace, template } = difference(input, spec, facts);
+    let Difference { changes, grow, replace, template } = difference(input, spec, row, facts);
     let running = guest.power == Power::Running;
     let done = |step| is_done(row, step);
     // Steps are asked for until the journal says they are done: each looks first whether there is anything to do.
@@ -223,7 +223,7 @@ struct Difference {
     template: bool,
 }
 
-fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
+fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgress, facts: &GuestFacts) -> Difference {
     let name = machine_name(&input.class.name, &spec.seat);
     let agent = !roll_call(&input.class.rollcall).is_empty();
     let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent };
@@ -252,6 +252,15 @@ fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Dif
         if *to != disk.storage && asked {
             replace = true;
             differs("storage", disk.storage.clone(), to.clone());
+        }
+    }
+    if let (Some(to), Some(applied)) = (&spec.cloud_init.password, applied) {
+        // Proxmox shows no password: only where it came from can be held against where it is to come from. One whose
+        // run was broken off before it was written is still to be written.
+        let from = applied.spec.cloud_init.password.as_ref();
+        let owed = row.step(StepName::Configure).is_some() && !is_done(row, StepName::Configure);
+        if from != Some(to) || owed {
+            differs("cipassword", from.map_or("none", Password::origin).to_owned(), to.origin().to_owned());
         }
     }
     if let Some((vmid, name)) = applied.and_then(|applied| applied.template.as_ref()) {

@@ -112,22 +112,12 @@ pub fn config_changes(
     differ.chain(gone).collect()
 }
 
-/// Whether a running machine has to stop for this key to take effect. Cloud-init's keys are written at once
-/// and read at the next start; the address is the exception, because its proof needs it in force.
+/// Whether a running machine has to stop for this key to take effect. Of cloud-init's keys, which guests read when
+/// they start, only those may wait for some later start that no proof and no roster goes by.
 pub fn needs_stop(key: &str) -> bool {
     !matches!(
         key,
-        "name"
-            | "description"
-            | "tags"
-            | "onboot"
-            | "protection"
-            | "ciuser"
-            | "cipassword"
-            | "sshkeys"
-            | "nameserver"
-            | "searchdomain"
-            | "disk"
+        "name" | "description" | "tags" | "onboot" | "protection" | "sshkeys" | "nameserver" | "searchdomain" | "disk"
     )
 }
 

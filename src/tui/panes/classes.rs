@@ -118,7 +118,7 @@ fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
 /// The state of the whole, in a word.
 pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
     let tone = match row.phase {
-        Phase::Is(LabState::Absent | LabState::Stopped) => Tone::Dim,
+        Phase::Is(LabState::Absent | LabState::Stopped) | Phase::Unseen => Tone::Dim,
         Phase::Is(LabState::Deploying | LabState::Destroying) | Phase::Checking => Tone::Busy,
         Phase::Is(LabState::Ready) => Tone::Ok,
         Phase::Is(LabState::Partial) | Phase::BrokenOff | Phase::Interrupted => Tone::Warn,

@@ -67,6 +67,11 @@ async fn a_run_is_held_followed_and_cancelled_from_other_processes() {
         assert!(complaint.starts_with("homeroom: refused: cs101 is being worked on by "), "{complaint}");
         assert!(complaint.ends_with("`homeroom logs cs101 --follow` shows it"), "{complaint}");
     }
+    // Its machines would be nobody's, with a key nobody has.
+    let deleted = desk.run(&["delete", "cs101"]).await;
+    let (code, complaint) = deleted.refusal();
+    assert_eq!(code, 4);
+    assert!(complaint.contains("cs101 is being worked on by "), "{complaint}");
     let (follower, mut followed) = begin(&desk, &["logs", "--follow", "--run", "2", "--json"]).await;
     assert_eq!(object(&followed.next_line().await.unwrap().unwrap()), first);
 

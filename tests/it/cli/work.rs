@@ -41,6 +41,8 @@ async fn planned(desk: &Desk) {
     assert_eq!((&plan["lab"], &plan["create"], &plan["remove"]), (&"bio".into(), &2.into(), &0.into()));
     assert_eq!(plan["seats"][0]["seat"], "teacher");
     assert_eq!((desk.run(&["plan", "bio", "--detailed-exitcode"]).await.code), 2);
+    assert_eq!((desk.run(&["plan", "boi", "--detailed-exitcode"]).await.code), 1);
+    assert_eq!((desk.run(&["plan", "boi"]).await.code), 2);
 
     let status = desk.run(&["status", "bio", "--json"]).await;
     assert_eq!(status.code, 3);

@@ -247,6 +247,7 @@ pub fn template(vmid: Vmid, node: &NodeName, config: &GuestConfig, linked: bool)
         agent: config.get("agent").is_some_and(|agent| agent.starts_with('1')),
         cloud_init: config.values.values().any(|value| value.as_str().contains("cloudinit")),
         linked,
+        enrolled: None,
     }
 }
 

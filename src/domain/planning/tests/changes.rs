@@ -36,6 +36,21 @@ fn what_needs_a_stop_is_a_restart_and_asks_first() {
 }
 
 #[test]
+fn another_user_or_password_is_taken_up_at_a_start_and_so_needs_one() {
+    let mut world = standing();
+    world.class.cloud_init.user = Some("pupil".into());
+    let plan = world.deploy();
+    assert_eq!(seat(&plan, "ada").verb, Verb::Restart);
+
+    let mut world = standing();
+    world.class.cloud_init.password = Some(crate::domain::class::Password::Env("NEW".into()));
+    let plan = world.deploy();
+    let ada = seat(&plan, "ada");
+    assert_eq!(ada.verb, Verb::Restart);
+    assert_eq!(changes(ada), ["cipassword: none -> from a variable"]);
+}
+
+#[test]
 fn a_card_moved_to_another_bridge_needs_a_restart_and_keeps_its_mac() {
     let mut world = standing();
     world.class.machine.nic = vec![Nic { bridge: "vmbr1".into(), vlan: Some(101) }];

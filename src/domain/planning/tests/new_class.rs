@@ -25,6 +25,36 @@ fn the_same_input_gives_the_same_plan() {
 }
 
 #[test]
+fn machines_go_where_the_plan_that_was_agreed_to_puts_them_while_there_is_room() {
+    let mut world = World::new();
+    let shown = world.deploy();
+    let nodes = |plan: &Plan| plan.seats.iter().map(|seat| seat.node.to_string()).collect::<Vec<_>>();
+    let again = |world: &World| world.with(|input| plan_deploy(&PlanInput { shown: Some(&shown), ..*input })).unwrap();
+    // What was read a minute later would order the nodes differently.
+    world.view.nodes[0].cpu = 0.5;
+    assert_ne!(nodes(&world.deploy()), nodes(&shown));
+    assert_eq!(nodes(&again(&world)), nodes(&shown));
+    world.take_offline("pve3");
+    assert!(!nodes(&again(&world)).contains(&"pve3".to_owned()));
+}
+
+#[test]
+fn secure_boot_is_not_promised_where_the_template_has_no_keys_for_it() {
+    let mut world = World::new();
+    world.templates[0].enrolled = Some(false);
+    world.class.machine.firmware = Some(crate::domain::class::Firmware::Uefi);
+    assert_eq!(world.deploy().count(Verb::Create), 3);
+    world.class.machine.secure_boot = Some(true);
+    assert_eq!(
+        world.refusal(),
+        ["secure_boot = true, but ubuntu-22.04 has no Secure Boot keys in its EFI disk; its EFI disk is cloned as it \
+          is: make a template with pre-enrolled-keys, or leave secure_boot out"]
+    );
+    world.templates[0].enrolled = Some(true);
+    assert_eq!(world.deploy().count(Verb::Create), 3);
+}
+
+#[test]
 fn machines_of_one_run_spread_by_cpu_even_where_memory_is_plenty() {
     let mut world = World::new();
     world.class.students = Students::Count(50);
