@@ -35,7 +35,7 @@ fn tour(columns: u16, rows: u16) {
 /// All at once where there is room, else one at a time.
 fn four_panes(terminal: &mut Terminal) {
     let panes: [(&str, &[&str]); 4] = [
-        ("3", &["workshops", "none defined", "cannot be started by this version"]),
+        ("3", &["workshops", "no workshops yet", "this version starts none"]),
         ("4", &["cs100", "logged in at"]),
         ("1", &["pve1", "pve2", "pve3", "fast", "bulk"]),
         ("2", &["cs100", "cs101", "cs102"]),
