@@ -261,7 +261,7 @@ mod tests {
         large.cpus = 16;
         let mut board = board(vec![small, large], &Placement::default());
         assert_eq!(board.place(Want { cpus: 16, ..SMALL }, None, |_| Ok(())).unwrap().node.to_string(), "pve2");
-        let refusals = board.place(Want { cpus: 17, ..SMALL }, |_| Ok(())).unwrap_err();
+        let refusals = board.place(Want { cpus: 17, ..SMALL }, None, |_| Ok(())).unwrap_err();
         let reasons: Vec<_> = refusals.iter().map(|(_, reason)| reason.as_str()).collect();
         assert_eq!(reasons, ["8 CPUs, the machine needs 17", "16 CPUs, the machine needs 17"]);
     }
