@@ -114,6 +114,17 @@ impl Board {
         }
     }
 
+    /// Counts a machine that grows where it stands: the CPUs it will have, and the memory it gets on top.
+    ///
+    /// # Errors
+    /// Why the node has no room for that. It is counted all the same, to be shown.
+    pub fn grow(&mut self, node: &NodeName, want: Want) -> Result<(), String> {
+        let Some(room) = self.nodes.iter_mut().find(|room| &room.node == node) else { return Ok(()) };
+        let verdict = room.fits(want);
+        room.committed = room.committed.saturating_add(want.memory);
+        verdict
+    }
+
     /// Puts a machine on the best node that `usable` lets through, or says for every node why not. A node it is
     /// `promised` to is the best as long as it may be used at all.
     pub fn place(

@@ -109,7 +109,8 @@ impl<'a> Work<'a> {
                 board.commit(&home.node, Want { cpus: guest.cpus, memory: guest.memory });
             }
         }
-        Self { input, templates, board, room: Room::new(input.view), unplaced: Vec::new(), problems: Vec::new() }
+        let problems = fates.iter().filter_map(|(spec, fate)| growth_in_place(input, &mut board, spec, fate)).collect();
+        Self { input, templates, board, room: Room::new(input.view), unplaced: Vec::new(), problems }
     }
 
     fn seat(
@@ -238,6 +239,26 @@ impl<'a> Work<'a> {
     fn grows(&self, spec: &SeatSpec, source: &CloneSource) -> bool {
         growth(&self.templates, spec, source) > 0
     }
+}
+
+/// Counts what a running machine is to get on top where it stands, and says so where its node has no room for it.
+fn growth_in_place(input: &PlanInput<'_>, board: &mut Board, spec: &SeatSpec, fate: &Fate) -> Option<Problem> {
+    let Fate::Settled { home, verb: Verb::Restart | Verb::Update, .. } = fate else { return None };
+    let guest = input.view.guest(home.vmid).filter(|guest| guest.power == Power::Running)?;
+    let wanted = |own: Option<u32>| own.unwrap_or(1);
+    let cpus = match (spec.machine.cores, spec.machine.sockets) {
+        (None, None) => 0,
+        (cores, sockets) => wanted(cores) * wanted(sockets),
+    };
+    let memory = spec.machine.memory.map_or(0, |memory| memory.bytes().saturating_sub(guest.memory));
+    if memory == 0 && cpus <= guest.cpus {
+        return None;
+    }
+    let why = board.grow(&home.node, Want { cpus, memory }).err()?;
+    Some(Problem::new(
+        format!("{} cannot grow on {}: {why}", spec.seat, home.node),
+        "free what is short, or ask for less in the definition".to_owned(),
+    ))
 }
 
 /// What a machine takes of its node: the definition's figures, else the template's.

@@ -51,6 +51,23 @@ fn another_user_or_password_is_taken_up_at_a_start_and_so_needs_one() {
 }
 
 #[test]
+fn a_machine_that_grows_needs_the_room_for_it_on_its_node() {
+    let mut world = standing();
+    let before = world.deploy().memory_after;
+    world.class.machine.memory = Some(Size::gib(8));
+    let plan = world.deploy();
+    let shares = |of: &[(NodeName, f64)]| of.iter().map(|(_, share)| *share).sum::<f64>();
+    assert!(shares(&plan.memory_after) > shares(&before), "{:?} {before:?}", plan.memory_after);
+    world.class.machine.memory = Some(Size::gib(900));
+    let refusal = world.refusal();
+    assert!(refusal[0].contains("teacher cannot grow on pve"), "{refusal:?}");
+    assert!(refusal[0].contains("of memory not yet committed"), "{refusal:?}");
+    world.class.machine.memory = None;
+    world.class.machine.cores = Some(9);
+    assert!(world.refusal()[0].contains("8 CPUs, the machine needs 9"), "{:?}", world.refusal());
+}
+
+#[test]
 fn a_card_moved_to_another_bridge_needs_a_restart_and_keeps_its_mac() {
     let mut world = standing();
     world.class.machine.nic = vec![Nic { bridge: "vmbr1".into(), vlan: Some(101) }];
