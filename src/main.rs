@@ -2,7 +2,7 @@
 
 mod dashboard;
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{io::ErrorKind, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use homeroom::{
@@ -36,19 +36,29 @@ fn start(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { doing: "cannot start the runtime".to_owned(), source })?;
-    let exit = runtime.block_on(command(args, secrets));
-    // Threads that wait for a network would hold the end up; what matters is on disk.
-    runtime.shutdown_background();
+    let mut throw_away = None;
+    let exit = runtime.block_on(command(args, secrets, &mut throw_away));
+    match throw_away {
+        // Threads that wait for a network would hold the end up; what matters is on disk.
+        None => runtime.shutdown_background(),
+        // Here nothing matters, but whoever still wrote into the folder would keep it from going.
+        Some(folder) => {
+            runtime.shutdown_timeout(LAST_WORDS);
+            remove(folder);
+        }
+    }
     exit
 }
 
-async fn command(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
+async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>) -> Result<Exit, CliError> {
     match args.command {
         None => site(&args.global, secrets).await,
         Some(Command::Demo { speed, scenario }) => {
-            demonstrate(Stage { scenario, version: None, listen: ([127, 0, 0, 1], 0).into(), speed }, secrets).await
+            let folder = throw_away.insert(temporary()?).path();
+            let stage = Stage { scenario, version: None, listen: ([127, 0, 0, 1], 0).into(), speed };
+            demonstrate(stage, folder, secrets).await
         }
-        Some(Command::Sim(args)) => simulate(args).await,
+        Some(Command::Sim(args)) => simulate(args, throw_away.insert(temporary()?).path()).await,
         Some(Command::Ssh { what, command }) if command.is_empty() => {
             let settings = cli::settings(&args.global)?;
             let _log = log_into(settings.store.folder(), secrets)?;
@@ -80,11 +90,10 @@ async fn site(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
 }
 
 /// `demo`: the dashboard on a simulated cluster, in a folder that goes with it.
-async fn demonstrate(stage: Stage, secrets: &Secrets) -> Result<Exit, CliError> {
+async fn demonstrate(stage: Stage, folder: &Path, secrets: &Secrets) -> Result<Exit, CliError> {
     dashboard::needs_a_terminal()?;
-    let folder = throw_away()?;
-    let _log = log_into(folder.path(), secrets)?;
-    let staged = stage.with_config(folder.path(), &|secret| secrets.add(secret)).await?;
+    let _log = log_into(folder, secrets)?;
+    let staged = stage.with_config(folder, &|secret| secrets.add(secret)).await?;
     let home = Arc::new(staged.home);
     // What stands already proves itself while one looks on.
     demo::roll_call(&home);
@@ -94,15 +103,14 @@ async fn demonstrate(stage: Stage, secrets: &Secrets) -> Result<Exit, CliError> 
 }
 
 /// `sim`: a simulated cluster until somebody ends it.
-async fn simulate(args: SimArgs) -> Result<Exit, CliError> {
+async fn simulate(args: SimArgs, throw_away: &Path) -> Result<Exit, CliError> {
     let stage = Stage { scenario: args.scenario, version: args.pve, listen: args.listen, speed: args.speed };
-    let throw_away = throw_away()?;
     let (cluster, folder, config) = match &args.write_config {
         Some(folder) => {
             let staged = stage.with_config(folder, &|_| {}).await?;
             (staged.cluster, staged.folder, Some(staged.config))
         }
-        None => (stage.bare(throw_away.path()).await?, throw_away.path().to_owned(), None),
+        None => (stage.bare(throw_away).await?, throw_away.to_owned(), None),
     };
     // Heard before anybody knows that there is something to stop.
     let mut stopper = cli::Stopper::new()?;
@@ -112,11 +120,28 @@ async fn simulate(args: SimArgs) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn throw_away() -> Result<TempDir, CliError> {
+/// How long threads may take to end before the folder they write into goes.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Times a folder is tried to be removed, and the wait between two.
+const TRIES: (u32, Duration) = (50, Duration::from_millis(20));
+
+fn temporary() -> Result<TempDir, CliError> {
     tempfile::Builder::new()
         .prefix("homeroom-")
         .tempdir()
         .map_err(|source| CliError::Io { doing: "cannot make a temporary folder".to_owned(), source })
+}
+
+/// Removes a folder. What is put into it while it is emptied goes with the next try.
+fn remove(folder: TempDir) {
+    let path = folder.keep();
+    for _ in 0..TRIES.0 {
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => std::thread::sleep(TRIES.1),
+            _ => return,
+        }
+    }
+    eprintln!("homeroom: {} could not be removed; nothing needs it any more", path.display());
 }
 
 /// Starts the log file in `folder/log`. A log that cannot be written is told and is no reason to stop.

@@ -25,7 +25,7 @@ fn signals_end_it_properly() {
 #[test]
 fn a_signal_in_a_shell_ends_both() {
     let mut demo = started();
-    demo.terminal.until_row("cs100", "4/4  ready");
+    demo.terminal.until_row("cs100", "4/4 ready");
     demo.terminal.press("\rs");
     demo.terminal.until("@cs100-ada:");
     // A program inside switched things on and does not get to switch them off.
@@ -38,7 +38,7 @@ fn a_signal_in_a_shell_ends_both() {
 #[test]
 fn what_a_shell_said_stays_above_the_next_prompt() {
     let mut demo = started();
-    demo.terminal.until_row("cs100", "4/4  ready");
+    demo.terminal.until_row("cs100", "4/4 ready");
     demo.terminal.press("\rs");
     demo.terminal.until("@cs100-ada:");
     demo.terminal.press("hostname\rexit\r");

@@ -93,11 +93,12 @@ impl Terminal {
         self.until_met(&format!("the end of {unwanted}"), |terminal| !terminal.text().contains(unwanted));
     }
 
-    /// Reads until a line that speaks of `what` says `words` too.
+    /// Reads until a line that speaks of `what` says `words` too, however wide the columns are.
     #[track_caller]
     pub fn until_row(&mut self, what: &str, words: &str) {
         self.until_met(&format!("{what} … {words}"), |terminal| {
-            terminal.text().lines().any(|line| line.contains(what) && line.contains(words))
+            let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            terminal.text().lines().any(|line| line.contains(what) && squeezed(line).contains(words))
         });
     }
 
