@@ -113,7 +113,8 @@ async fn a_labs_own_key_is_there_for_other_programs() {
     assert!(private.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "no key");
     let json = desk.json(&["key", "cs101", "--json"]).await;
     assert_eq!(fields(&json), ["schema", "lab", "public", "file"]);
-    assert!(std::fs::read_to_string(json["file"].as_str().unwrap()).unwrap() == private);
+    assert!(json["file"].as_str().unwrap().ends_with("/sim/keys/cs101"), "{}", json["file"]);
+    assert!(std::fs::read_to_string(desk.staged.folder.join("keys/cs101")).unwrap() == private);
     let unknown = desk.run(&["key", "nope"]).await;
     assert_eq!(unknown.refusal(), (2, "homeroom: no lab is called nope; `homeroom get` lists them"));
 }
