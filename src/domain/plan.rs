@@ -81,6 +81,9 @@ pub struct CloneSource {
     pub pool: Option<String>,
 }
 
+/// The field of a change of pool: a membership of the machine's, no setting of its own.
+pub const POOL: &str = "pool";
+
 /// What is done to a seat's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

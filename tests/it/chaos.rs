@@ -2,8 +2,10 @@
 //! the promises checked through the world itself.
 
 mod first;
+mod late;
 mod mutants;
 mod promises;
 mod seeds;
+mod speed;
 mod story;
 mod weather;

@@ -24,6 +24,9 @@ pub struct Destroy {
     pub seat: Arc<Seat>,
 }
 
+/// A clone that was asked for has appeared after this long, or never will: Proxmox gives a silent connection up
+/// after 30 s, and a clone's worker waits a second for its locks.
+const LATEST_CLONE: Duration = Duration::from_secs(45);
 /// A clone that still copies is waited for this long before the machine is removed: modelled time.
 const LONGEST_COPY: Duration = Duration::from_secs(3600);
 
@@ -113,8 +116,19 @@ pub async fn removal_goes_on(site: &Site, seat: &Seat, context: &StepContext) ->
 impl Action for Destroy {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let waiting_since = self.site.clock.monotonic();
+        let late = self.may_be_late();
+        let mut told = false;
         loop {
+            let waited = self.site.clock.monotonic().saturating_sub(waiting_since);
             match standing(&self.site, &self.seat).await? {
+                Standing::Nothing if late.is_some_and(|late| waited < late) => {
+                    if !told {
+                        let line = "a clone of it was asked for and not seen to end; looking whether it still comes";
+                        context.note(Level::Info, line).await?;
+                        told = true;
+                    }
+                    context.sleep(self.site.tuning.task_poll * 3).await?;
+                }
                 Standing::Nothing => {
                     tell_leftovers(&self.site, &self.seat, context, &self.seat.facts().node).await?;
                     return Ok(Check::Done("already gone".to_owned()));
@@ -169,6 +183,14 @@ impl Action for Destroy {
 }
 
 impl Destroy {
+    /// How long a clone of the machine may still appear, if one was asked for and its end was not seen: the
+    /// request may have been on its way, or its worker about to begin.
+    fn may_be_late(&self) -> Option<Duration> {
+        let age = self.site.clock.now().duration_since(self.seat.facts().asked_at?);
+        let left = LATEST_CLONE.saturating_sub(Duration::try_from(age).unwrap_or_default());
+        (!left.is_zero()).then_some(left)
+    }
+
     /// Clears the machine away if its clone is dead, and says so.
     async fn clear_dead_clone(&self, context: &StepContext) -> Result<Option<String>, StepError> {
         let (site, seat) = (&self.site, &self.seat);

@@ -27,7 +27,7 @@ use crate::{
     domain::{
         Plan, SeatName, StepName,
         class::{Order, Profile},
-        plan::{SeatPlan, Verb},
+        plan::{POOL, SeatPlan, Verb},
     },
 };
 
@@ -37,18 +37,23 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(300);
 /// The graph of a plan, and for each step the seat it belongs to.
 pub fn build(plan: &Plan, site: &Arc<Site>, seats: &[Arc<Seat>]) -> (Graph, Vec<Option<SeatName>>) {
     let mut builder = Builder { plan, site, graph: Graph::default(), subjects: Vec::new() };
-    let mut previous = Vec::new();
+    let mut before = Before::default();
     let mut clones = Vec::new();
     let acting = seats.iter().filter(|seat| seat.plan.verb.acts());
     for (place, seat) in acting.enumerate() {
-        let added = builder.seat(seat, place, &previous);
+        let added = builder.seat(seat, place, &before);
         clones.extend(added.iter().filter(|(name, _)| *name == StepName::Clone).map(|(_, index)| *index));
-        previous = added;
+        before.pass(&added);
     }
+    let joins = |seat: &&Arc<Seat>| {
+        let made = seat.plan.steps.contains(&StepName::Clone);
+        let changed = matches!(seat.plan.verb, Verb::Resume | Verb::Update | Verb::Restart);
+        made || (changed && seat.plan.changes.iter().any(|change| change.field == POOL))
+    };
     if let Some(pool) = &plan.pool
-        && !clones.is_empty()
+        && seats.iter().any(|seat| joins(&seat))
     {
-        let seats = seats.iter().filter(|seat| seat.plan.verb != Verb::Remove).cloned().collect();
+        let seats = seats.iter().filter(joins).cloned().collect();
         let action = Arc::new(JoinPool { site: site.clone(), seats, pool: pool.clone() });
         builder.add(Subject::Lab, StepName::Configure, Vec::new(), clones, Duration::ZERO, Vec::new(), action);
     }
@@ -64,19 +69,38 @@ struct Builder<'a> {
 
 type Added = Vec<(StepName, StepIndex)>;
 
+/// The steps of the seats before, that the next seat's may have to wait for.
+#[derive(Debug, Default)]
+struct Before {
+    steps: Vec<StepIndex>,
+    proofs: Vec<StepIndex>,
+}
+
+impl Before {
+    /// A seat has got its steps. One without any, or without proofs, does not break the chain: the next seat
+    /// waits for the one before it.
+    fn pass(&mut self, added: &Added) {
+        let proofs: Vec<_> = added.iter().filter(|(name, _)| name.is_proof()).map(|(_, index)| *index).collect();
+        if !added.is_empty() {
+            self.steps = added.iter().map(|(_, index)| *index).collect();
+        }
+        if !proofs.is_empty() {
+            self.proofs = proofs;
+        }
+    }
+}
+
 impl Builder<'_> {
-    /// Adds a seat's steps behind those of the seat before it, as the plan's order asks.
-    fn seat(&mut self, seat: &Arc<Seat>, place: usize, previous: &Added) -> Added {
+    /// Adds a seat's steps behind those of the seats before it, as the plan's order asks.
+    fn seat(&mut self, seat: &Arc<Seat>, place: usize, before: &Before) -> Added {
         let mut added: Added = Vec::new();
         for name in &seat.plan.steps {
             let needs = needs(*name, &added);
             let first = added.is_empty();
             let first_proof = name.is_proof() && !added.iter().any(|(earlier, _)| earlier.is_proof());
             let after = match (self.plan.order, self.plan.rollcall.profile) {
-                (Order::Sequential, _) if first => previous.iter().map(|(_, index)| *index).collect(),
-                (_, Profile::Strict) if first_proof => {
-                    previous.iter().filter(|(name, _)| name.is_proof()).map(|(_, index)| *index).collect()
-                }
+                (Order::Sequential, _) if first => before.steps.clone(),
+                (_, Profile::Strict) if first_proof => before.proofs.clone(),
                 _ => Vec::new(),
             };
             let staggered = first && self.plan.order == Order::Staggered;
@@ -175,5 +199,20 @@ fn limits(name: StepName, plan: &SeatPlan) -> Vec<LimitKey> {
         (StepName::Destroy, _) => vec![LimitKey::Removals],
         (StepName::Start, _) => vec![LimitKey::Boots(plan.node.clone())],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_without_steps_or_without_proofs_breaks_no_chain() {
+        let mut before = Before::default();
+        before.pass(&vec![(StepName::Start, 0), (StepName::Address, 1), (StepName::Exec, 2)]);
+        before.pass(&Vec::new());
+        assert_eq!((before.steps.clone(), before.proofs.clone()), (vec![0, 1, 2], vec![1, 2]));
+        before.pass(&vec![(StepName::Stop, 3)]);
+        assert_eq!((before.steps, before.proofs), (vec![3], vec![1, 2]));
     }
 }

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use super::report::SelfReport;
 use crate::{
     deploy::limits::Permit,
@@ -39,6 +41,8 @@ pub struct Facts {
     pub report: Option<SelfReport>,
     /// When this run started it, on the modelled clock.
     pub started_at: Option<Duration>,
+    /// When an earlier run asked for its clone, whose end nobody has seen.
+    pub asked_at: Option<Timestamp>,
     /// When this run cloned it.
     pub cloned_at: Option<Duration>,
     /// The site refused a linked clone: the machine is a full copy.
@@ -61,6 +65,10 @@ impl Seat {
             mac: None,
             report: None,
             started_at: None,
+            asked_at: before
+                .and_then(|row| row.step(StepName::Clone))
+                .filter(|step| step.state != StepState::Ok)
+                .and_then(|step| step.began_at),
             cloned_at: None,
             full: false,
             unwritten: match plan.verb {

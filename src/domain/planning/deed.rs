@@ -75,7 +75,7 @@ pub fn plan_deed(input: &PlanInput<'_>, seats: &[SeatName], deed: Deed) -> Resul
         site: class.site.clone(),
         skipped_nodes: Vec::new(),
         memory_after: Vec::new(),
-        estimate: estimate(&plans, &class.rollcall, &class.rollout),
+        estimate: estimate(&plans, input.view, &class.rollcall, &class.rollout),
         room: Vec::new(),
         rollcall: class.rollcall.clone(),
         order: class.rollout.order,

@@ -32,7 +32,7 @@ pub fn plan_destroy(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<Plan, V
         site: input.class.site.clone(),
         skipped_nodes: Vec::new(),
         memory_after: Vec::new(),
-        estimate: estimate(&seats, &rollcall, &Default::default()),
+        estimate: estimate(&seats, input.view, &rollcall, &Default::default()),
         room: Vec::new(),
         rollcall,
         order: crate::domain::class::Order::Parallel,
@@ -86,6 +86,9 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         let begun = row.step(StepName::Destroy).is_some_and(|step| step.state != StepState::Waiting);
         return if was_made(row) && begun {
             plan(Verb::Remove, &[StepName::Destroy], format!("{vmid} is gone; what its removal left is looked for"))
+        } else if row.step(StepName::Clone).is_some_and(|step| step.attempts > 0) && !was_made(row) {
+            // Its clone was asked for and the answer is not known: it may appear late.
+            plan(Verb::Remove, &[StepName::Destroy], format!("run {} asked for {vmid}; it is looked for", row.run))
         } else if was_made(row) {
             plan(Verb::Remove, &[], format!("{vmid} is no longer on the site: the seat is forgotten"))
         } else {

@@ -1,72 +1,106 @@
 //! About how long a plan takes, from simple figures: good enough to say "about 25 s", never a promise.
+//!
+//! The busier of two decides: the storage, which makes machines one by one, or the node with the most to
+//! boot, whose CPUs its machines share.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::domain::{
-    StepName,
+    NodeName, StepName,
     class::{Order, Profile, RollCall, Rollout},
+    cluster::ClusterView,
     plan::{SeatPlan, Verb},
 };
 
-/// A linked clone, with its configuration.
-const LINKED: Duration = Duration::from_secs(1);
+/// A linked clone holds a shared storage's lock so long, and one of a node's own.
+const LINKED: [f64; 2] = [0.5, 0.15];
 /// Bytes a second that a storage copies, shared by all clones on it.
-const COPY_RATE: u64 = 100_000_000;
-/// From the start to the agent's first answer.
-const BOOT: Duration = Duration::from_secs(20);
+const COPY_RATE: f64 = 200e6;
+/// Of a template's disk, what is written and has to be copied: the rest is zeros.
+const WRITTEN: f64 = 0.25;
+/// From a clone's end to the boot: its settling, its settings, the start.
+const BEFORE_BOOT: f64 = 3.5;
+/// A boot with all the CPU it can use, until the guest has an address.
+const BOOT: f64 = 14.0;
+/// Core-seconds of a boot and of the questions to its agent.
+const BOOT_CORES: f64 = 27.0;
+/// A node whose CPUs are not known has so many.
+const CPUS: u32 = 8;
 /// Commands, comparison and a key login.
-const PROOFS: Duration = Duration::from_secs(2);
+const PROOFS: f64 = 2.0;
 /// A guest shuts down, or is removed.
-const STOP: Duration = Duration::from_secs(5);
-/// Clones at once on a shared and on a local storage.
-const AT_ONCE: [u64; 2] = [2, 5];
+const STOP: f64 = 5.0;
 /// From the first answer to stable, in the strict profile.
-const STRICT_SETTLE: Duration = Duration::from_secs(30);
+const STRICT_SETTLE: f64 = 30.0;
 
 /// `None` where there is nothing to do.
-pub(super) fn estimate(seats: &[SeatPlan], rollcall: &RollCall, rollout: &Rollout) -> Option<Duration> {
-    let acting: Vec<&SeatPlan> = seats.iter().filter(|seat| seat.verb.acts()).collect();
-    let tails: Vec<Duration> = acting.iter().map(|seat| tail(seat, rollcall)).collect();
-    let longest = tails.iter().max().copied()?;
-    let clones = clone_time(&acting);
-    let strict = rollcall.profile == Profile::Strict;
-    Some(match rollout.order {
-        Order::Sequential => clones + tails.iter().sum::<Duration>(),
-        _ if strict => clones + tails.iter().sum::<Duration>(),
-        Order::Staggered => clones.max(rollout.delay * (acting.len() as u32 - 1)) + longest,
-        Order::Parallel => clones + longest,
-    })
+pub(super) fn estimate(
+    seats: &[SeatPlan],
+    view: &ClusterView,
+    rollcall: &RollCall,
+    rollout: &Rollout,
+) -> Option<Duration> {
+    let acting: Vec<Part> = seats.iter().filter(|seat| seat.verb.acts()).map(|seat| part(seat, rollcall)).collect();
+    if acting.is_empty() {
+        return None;
+    }
+    let (clones, first_clone) = clone_time(seats);
+    let longest = |of: fn(&Part) -> f64| acting.iter().map(of).fold(0.0, f64::max);
+    let sum = |of: fn(&Part) -> f64| acting.iter().map(of).sum::<f64>();
+    let whole: fn(&Part) -> f64 = |part| part.stop + part.boot + part.proofs;
+    let storage_first = clones + longest(whole);
+    let node_last = first_clone + longest(|part| part.stop) + BEFORE_BOOT + boots(seats, view) + longest(|p| p.proofs);
+    let together = storage_first.max(node_last);
+    let seconds = match rollout.order {
+        Order::Sequential => clones + sum(whole),
+        _ if rollcall.profile == Profile::Strict => clones + longest(|part| part.boot) + sum(|p| p.stop + p.proofs),
+        Order::Staggered => together.max(rollout.delay.as_secs_f64() * (acting.len() - 1) as f64 + longest(whole)),
+        Order::Parallel => together,
+    };
+    Some(Duration::from_secs(seconds.max(1.0).ceil() as u64))
 }
 
-/// One machine's time behind its clone.
-fn tail(seat: &SeatPlan, rollcall: &RollCall) -> Duration {
+/// One machine's seconds behind its clone.
+struct Part {
+    stop: f64,
+    boot: f64,
+    proofs: f64,
+}
+
+fn starts(seat: &SeatPlan) -> bool {
+    seat.verb != Verb::Remove && seat.steps.contains(&StepName::Start)
+}
+
+fn part(seat: &SeatPlan, rollcall: &RollCall) -> Part {
+    let settle = if rollcall.profile == Profile::Strict { STRICT_SETTLE } else { rollcall.settle.as_secs_f64() };
     let has = |step: StepName| seat.steps.contains(&step);
-    let mut time = Duration::ZERO;
-    if has(StepName::Stop) {
-        time += STOP;
+    Part {
+        stop: if has(StepName::Stop) || has(StepName::Destroy) { STOP } else { 0.0 },
+        boot: if starts(seat) { BEFORE_BOOT + BOOT } else { 0.0 },
+        proofs: if has(StepName::Agent) { settle.max(PROOFS) } else { 0.0 },
     }
-    if has(StepName::Start) && seat.verb != Verb::Remove {
-        time += BOOT;
-    }
-    if has(StepName::Agent) {
-        let settle = if rollcall.profile == Profile::Strict { STRICT_SETTLE } else { rollcall.settle };
-        time += settle.max(PROOFS);
-    }
-    time.max(Duration::from_secs(1))
 }
 
-/// The storage with the most to do.
-fn clone_time(seats: &[&SeatPlan]) -> Duration {
-    let mut linked: BTreeMap<(&str, bool), u64> = BTreeMap::new();
-    let mut copied: BTreeMap<&str, u64> = BTreeMap::new();
-    for source in seats.iter().filter_map(|seat| seat.source.as_ref()) {
-        if source.linked {
-            *linked.entry((&source.limit_storage, source.storage_shared)).or_default() += 1;
-        } else {
-            *copied.entry(&source.limit_storage).or_default() += source.bytes;
-        }
+/// How long the node with the most boots is at them.
+fn boots(seats: &[SeatPlan], view: &ClusterView) -> f64 {
+    let mut on: BTreeMap<&NodeName, u32> = BTreeMap::new();
+    for seat in seats.iter().filter(|seat| starts(seat)) {
+        *on.entry(&seat.node).or_default() += 1;
     }
-    let linked = linked.iter().map(|((_, shared), n)| LINKED * n.div_ceil(AT_ONCE[usize::from(!shared)]) as u32).max();
-    let copied = copied.values().map(|bytes| Duration::from_secs(bytes.div_ceil(COPY_RATE))).max();
-    linked.unwrap_or_default() + copied.unwrap_or_default()
+    let cpus = |node: &NodeName| view.node(node).map(|node| node.cpus).filter(|cpus| *cpus > 0).unwrap_or(CPUS);
+    on.iter().map(|(node, count)| f64::from(*count) * BOOT_CORES / f64::from(cpus(node))).fold(0.0, f64::max)
+}
+
+/// How long the storage with the most to do is at the clones, and at the first of them.
+fn clone_time(seats: &[SeatPlan]) -> (f64, f64) {
+    let mut storages: BTreeMap<(&str, Option<&NodeName>), (f64, f64)> = BTreeMap::new();
+    for source in seats.iter().filter(|seat| seat.verb.acts()).filter_map(|seat| seat.source.as_ref()) {
+        let own = (!source.storage_shared).then_some(&source.node);
+        let copied = if source.linked { 0.0 } else { source.bytes as f64 * WRITTEN / COPY_RATE };
+        let time = LINKED[usize::from(!source.storage_shared)] + copied;
+        let (all, first) = storages.entry((&source.limit_storage, own)).or_default();
+        *all += time;
+        *first = time;
+    }
+    storages.values().fold((0.0, 0.0), |(all, first), (a, f)| (f64::max(all, *a), f64::max(first, *f)))
 }

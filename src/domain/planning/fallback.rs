@@ -31,7 +31,7 @@ pub(super) fn allow(input: &PlanInput<'_>, seats: &mut [SeatPlan], templates: &[
         }
         copies.push(seat);
     }
-    let time = estimate(&copies, &input.class.rollcall, &input.class.rollout);
+    let time = estimate(&copies, input.view, &input.class.rollcall, &input.class.rollout);
     if time.is_some_and(|time| time > input.class.rollcall.address_within) {
         return;
     }

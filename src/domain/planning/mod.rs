@@ -100,6 +100,8 @@ pub struct Applied {
     pub spec: SeatSpec,
     /// Number and name of the template it was cloned from, if known.
     pub template: Option<(Vmid, String)>,
+    /// The pool it was put into.
+    pub pool: Option<String>,
 }
 
 /// Something that stands in the way of a plan: what, and what to do about it.
@@ -119,13 +121,13 @@ impl Problem {
 /// What the deploys so far have put in place, from their plans, oldest first.
 pub fn applied<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> BTreeMap<SeatName, Applied> {
     let mut out: BTreeMap<SeatName, Applied> = BTreeMap::new();
-    for seat in plans.into_iter().flat_map(|plan| &plan.seats) {
+    for (pool, seat) in plans.into_iter().flat_map(|plan| plan.seats.iter().map(|seat| (plan.pool.clone(), seat))) {
         if !matches!(seat.verb, Verb::Create | Verb::Resume | Verb::Update | Verb::Restart | Verb::Replace) {
             continue;
         }
         let cloned = seat.source.as_ref().map(|source| (source.template, source.template_name.to_string()));
         let known = out.remove(&seat.seat).and_then(|earlier| earlier.template);
-        out.insert(seat.seat.clone(), Applied { spec: seat.spec.clone(), template: cloned.or(known) });
+        out.insert(seat.seat.clone(), Applied { spec: seat.spec.clone(), template: cloned.or(known), pool });
     }
     out
 }

@@ -7,7 +7,7 @@ use crate::domain::{
     cluster::{GuestView, Power},
     machine::machine_name,
     mark::Ownership,
-    plan::{FieldChange, Verb},
+    plan::{FieldChange, POOL, Verb},
     progress::SeatProgress,
     readiness::{Look, current_state, was_made},
     size::Size,
@@ -154,7 +154,8 @@ fn of_ours(
     home: Home,
 ) -> Fate {
     let rollcall = &input.class.rollcall;
-    let Difference { changes, grow, replace, template } = difference(input, spec, row, facts);
+    let Difference { mut changes, grow, replace, template } = difference(input, spec, row, facts);
+    changes.extend(joins(input, guest));
     let running = guest.power == Power::Running;
     let done = |step| is_done(row, step);
     // Steps are asked for until the journal says they are done: each looks first whether there is anything to do.
@@ -172,22 +173,23 @@ fn of_ours(
     }
     let written = done(StepName::Configure);
     if row.proven_at.is_none() && !(written && done(StepName::Start)) {
-        let configure = !written || changes.iter().any(|change| change.field != "disk");
+        let configure = !written || changes.iter().any(is_setting);
         let start = !running || !done(StepName::Start);
         let target =
             Target { configure, resize: grow || owed(StepName::Resize), start, proofs: true, ..Target::default() };
         return settled(Verb::Resume, changes, target, format!("run {} cloned it and went no further", row.run));
     }
     // What was deployed is what is defined: then somebody else changed the machine.
-    let drift = !template && written && input.applied.get(&spec.seat).is_some_and(|applied| applied.spec == *spec);
+    let same = |applied: &super::Applied| applied.spec == *spec && applied.pool == input.class.pool;
+    let drift = !template && written && input.applied.get(&spec.seat).is_some_and(same);
     let act = !changes.is_empty() && (!drift || input.fix_drift);
     if act && replace {
         let why = format!("{} cannot be changed in place", fields(&changes));
         return Fate::Replace { home, stop: guest.power != Power::Stopped, changes, why };
     }
     if act {
-        let configure = changes.iter().any(|change| change.field != "disk");
-        let stop = running && changes.iter().any(|change| needs_stop(&change.field));
+        let configure = changes.iter().any(is_setting);
+        let stop = running && changes.iter().any(|change| change.field != POOL && needs_stop(&change.field));
         let why = format!("{}{}", if drift { DRIFT } else { "" }, fields(&changes));
         let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
         if !stop {
@@ -210,6 +212,18 @@ fn of_ours(
     let start = !running || rollcall.profile == Profile::Off;
     let reason = reason.map_or_else(|| "not proven yet".to_owned(), |reason| reason.to_string());
     settled(Verb::Prove, changes, Target { start, proofs: true, ..Target::default() }, format!("{reason}{drifted}"))
+}
+
+/// Whether a change is written to the machine's settings.
+fn is_setting(change: &FieldChange) -> bool {
+    change.field != "disk" && change.field != POOL
+}
+
+/// The machine's way into the lab's pool, if it stands outside.
+fn joins(input: &PlanInput<'_>, guest: &GuestView) -> Option<FieldChange> {
+    let to = input.class.pool.clone()?;
+    let from = guest.pool.as_ref().map(ToString::to_string).unwrap_or_default();
+    (from != to).then(|| FieldChange { field: POOL.to_owned(), from, to })
 }
 
 /// How a machine differs from its definition.

@@ -188,3 +188,31 @@ fn a_copy_made_by_hand_under_the_same_name_does_not_hold_up_a_standing_class() {
     world.view.guests.push(copy);
     assert!(world.deploy().is_empty());
 }
+
+#[test]
+fn a_machine_outside_the_pool_of_its_class_is_drift_and_a_new_pool_is_a_change() {
+    let mut world = standing();
+    world.class.pool = Some("labs".to_owned());
+    let plan = world.deploy();
+    let ada = seat(&plan, "ada");
+    assert_eq!(ada.verb, Verb::Update, "{}", ada.why);
+    assert!(ada.why.contains("pool") && !ada.steps.contains(&StepName::Configure), "{} {:?}", ada.why, ada.steps);
+    for guest in &mut world.view.guests {
+        guest.pool = Some("labs".into());
+    }
+    assert_eq!(seat(&world.deploy(), "ada").verb, Verb::Keep);
+}
+
+#[test]
+fn a_seat_whose_clone_was_asked_for_and_not_seen_is_looked_for_before_it_is_forgotten() {
+    let mut world = standing();
+    broken_off_after(&mut world, "ada", StepName::Reserve);
+    world.vanish("ada");
+    let steps = |world: &World| {
+        seat(&world.with(|input| crate::domain::planning::plan_destroy(input, &[])).unwrap(), "ada").steps.clone()
+    };
+    world.row("ada").steps.iter_mut().for_each(|step| step.attempts = 0);
+    assert_eq!(steps(&world), []);
+    world.row("ada").steps.iter_mut().filter(|step| step.step == StepName::Clone).for_each(|step| step.attempts = 1);
+    assert_eq!(steps(&world), [StepName::Destroy]);
+}
