@@ -145,6 +145,45 @@ pub enum Command {
         #[arg(long)]
         detach: bool,
     },
+    /// Remove a seat's machine and make it anew: what is on it is lost
+    Rebuild {
+        /// Seats of one lab
+        #[arg(required = true, value_name = "LAB/SEAT")]
+        what: Vec<String>,
+        /// Do it; without, the plan is shown
+        #[arg(long)]
+        yes: bool,
+        /// Give up a machine on a node that does not answer, and make another
+        #[arg(long)]
+        abandon_old: bool,
+        /// On a production site: the lab's name again
+        #[arg(long, value_name = "LAB")]
+        confirm: Option<String>,
+    },
+    /// Take a deploy back: remove the machines it made
+    Rollback {
+        /// The run's number
+        #[arg(value_parser = run_number)]
+        run: i64,
+        /// Do it; without, what would go is shown
+        #[arg(long)]
+        yes: bool,
+        /// Also machines that became ready: somebody may use them
+        #[arg(long)]
+        allow_remove: bool,
+        /// On a production site: the lab's name again
+        #[arg(long, value_name = "LAB")]
+        confirm: Option<String>,
+    },
+    /// Gather what happened in a run, or to a seat, into a folder to hand on
+    Report {
+        /// A run's number, or a seat
+        #[arg(value_name = "RUN|LAB/SEAT")]
+        what: String,
+        /// The folder to make, instead of homeroom-report-…
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// Take machines in that the store does not know: by their marks, or by name
     Adopt {
         /// The site they are on

@@ -65,8 +65,16 @@ pub async fn run(
     if command.detaches() && !global.detached {
         return detach::start_again().await;
     }
-    let home = Arc::new(wire::homeroom(settings, Access::Full, hide).await?);
+    let known = commands::report::Known::default();
+    let met = |secret: &str| {
+        hide(secret);
+        known.add(secret);
+    };
+    let home = Arc::new(wire::homeroom(settings, Access::Full, &met).await?);
     let context = Context { home, out, verbose: global.verbose, detached: global.detached, site: global.site.clone() };
+    if let Command::Report { what, output } = &command {
+        return commands::report::report(&context, what, output.as_deref(), &known).await;
+    }
     dispatch(&context, settings, command).await
 }
 
@@ -106,6 +114,12 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Destroy { what, yes, confirm, .. } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
         Command::Resume { what, run, .. } => resume::resume(context, what.as_deref(), run).await,
         Command::Cancel { run } => runs::cancel(context, run).await,
+        Command::Rebuild { what, yes, abandon_old, confirm } => {
+            commands::rebuild::rebuild(context, &what, yes, abandon_old, confirm.as_deref()).await
+        }
+        Command::Rollback { run, yes, allow_remove, confirm } => {
+            commands::rebuild::rollback(context, run, yes, allow_remove, confirm.as_deref()).await
+        }
         Command::Adopt { site, machines, take_over, rekey } => {
             commands::adopt::adopt(context, &site, &machines, take_over, &rekey).await
         }
@@ -135,8 +149,10 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         }
         Command::Ssh { what, command } => ssh::run(context, settings, &what, &command).await,
         Command::Key { lab, private } => key::run(context, &lab, private).await,
-        Command::Console { .. } | Command::Sim(_) | Command::Demo { .. } | Command::Doctor { .. } => {
-            Err(CliError::Usage("this command is not one of the headless ones".to_owned()))
-        }
+        Command::Console { .. }
+        | Command::Sim(_)
+        | Command::Demo { .. }
+        | Command::Doctor { .. }
+        | Command::Report { .. } => Err(CliError::Usage("this command is not one of the headless ones".to_owned())),
     }
 }

@@ -62,6 +62,38 @@ impl Allowed {
         Ok(Self { pool, unseen })
     }
 
+    /// An error, before anything is set aside, where the token may not do what the plan's clones take. A token that
+    /// may not ask what it may do is let try.
+    pub async fn covers(&self, site: &Site, plan: &Plan) -> Result<(), ServiceError> {
+        let mut asked: BTreeSet<(String, String)> = BTreeSet::new();
+        for seat in &plan.seats {
+            let Some(source) = &seat.source else { continue };
+            asked.insert((format!("/vms/{}", source.template), "VM.Clone".to_owned()));
+            asked.insert((format!("/storage/{}", source.limit_storage), "Datastore.AllocateSpace".to_owned()));
+        }
+        if let Some(first) = plan.seats.iter().find(|seat| seat.source.is_some()) {
+            let place =
+                self.pool.as_ref().map_or_else(|| format!("/vms/{}", first.vmid), |pool| format!("/pool/{pool}"));
+            asked.insert((place, "VM.Allocate".to_owned()));
+        }
+        let asked = asked.into_iter().map(|(path, wanted)| async move {
+            let held = site.inspect.privileges(&path).await;
+            (path, wanted, held)
+        });
+        let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let missing: Vec<String> = answers
+            .into_iter()
+            .filter(|(_, wanted, held)| held.as_ref().is_ok_and(|held| !held.contains(wanted)))
+            .map(|(path, wanted, _)| {
+                format!("the token lacks {wanted} on {path}; `homeroom doctor {}` says how to grant it", site.name)
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(ServiceError::Problems { lab: plan.lab.clone(), problems: missing })
+    }
+
     /// Has the plan's clones name their pool, where it must be so.
     pub fn apply(&self, plan: &mut Plan) {
         for source in plan.seats.iter_mut().filter_map(|seat| seat.source.as_mut()) {

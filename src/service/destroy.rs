@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Homeroom, ServiceError,
+    Homeroom, ServiceError, Site,
     deploy::Outcome,
     plan::{Planned, plan_destroy as read_and_plan},
     run::{begin, lock},
@@ -30,6 +30,17 @@ pub async fn destroy(
     confirmation: &Confirmation,
 ) -> Result<Outcome, ServiceError> {
     let (_, site) = home.class(lab).await?;
+    confirmed(&site, lab, confirmation)?;
+    let lock = lock(home, lab, RunKind::Destroy).await?;
+    let Planned { plan, site, spares } = read_and_plan(home, lab, seats).await?;
+    if plan.is_empty() {
+        return Ok(Outcome::NothingToDo(Box::new(plan)));
+    }
+    Ok(Outcome::Begun(begin(home, &site, plan, lock, spares).await?))
+}
+
+/// Whether what removes machines was said yes to loudly enough for the site.
+pub(super) fn confirmed(site: &Site, lab: &LabName, confirmation: &Confirmation) -> Result<(), ServiceError> {
     let named = confirmation.named.as_deref();
     if (site.rules.is_prod() || named.is_some()) && named != Some(lab.as_str()) {
         return Err(ServiceError::Refused(match named {
@@ -40,10 +51,5 @@ pub async fn destroy(
             ),
         }));
     }
-    let lock = lock(home, lab, RunKind::Destroy).await?;
-    let Planned { plan, site, spares } = read_and_plan(home, lab, seats).await?;
-    if plan.is_empty() {
-        return Ok(Outcome::NothingToDo(Box::new(plan)));
-    }
-    Ok(Outcome::Begun(begin(home, &site, plan, lock, spares).await?))
+    Ok(())
 }

@@ -10,12 +10,13 @@ use futures_util::{StreamExt, stream};
 use super::{Homeroom, ServiceError, Site, allowed::Allowed};
 use crate::{
     domain::{
-        LabName, MachineState, Plan, Progress, SeatName, Vmid,
+        LabName, MachineState, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
         class::ClassDefinition,
         cluster::{ClusterView, Power, TemplateView},
         event::RunKind,
-        mark::ownership,
-        planning::{self, Deed, GuestFacts, PlanInput, Problem, SiteRules},
+        mark::{Ownership, ownership},
+        planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
+        progress::SeatProgress,
     },
     port::SiteError,
 };
@@ -52,7 +53,48 @@ pub async fn plan_deploy_with(
     let ground = Ground::read(home, lab, true).await?;
     let mut plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
     ground.allowed.apply(&mut plan);
+    ground.allowed.covers(&ground.site, &plan).await?;
+    super::offline::tell(home, &ground.site, &mut plan).await;
     Ok(ground.planned(plan))
+}
+
+/// What rebuilding seats would do: each is removed and made anew. With `abandon`, a machine on a node that does not
+/// answer is given up for another.
+pub async fn plan_rebuild(
+    home: &Homeroom,
+    lab: &LabName,
+    seats: &[SeatName],
+    abandon: bool,
+) -> Result<Planned, ServiceError> {
+    let ground = Ground::read(home, lab, true).await?;
+    ground.know(seats)?;
+    let rebuild = Rebuild { seats, abandon };
+    let mut plan = ground.ask(home, false, |input| planning::plan_deploy(&PlanInput { rebuild, ..*input }))?;
+    plan.seats.retain(|seat| seats.contains(&seat.seat));
+    ground.allowed.apply(&mut plan);
+    ground.allowed.covers(&ground.site, &plan).await?;
+    Ok(ground.planned(plan))
+}
+
+/// What taking a run back would do: the machines that carry its number in their mark go, and numbers it set aside
+/// for machines that never came to be. None where it left nothing.
+pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Option<Planned>, ServiceError> {
+    let ground = Ground::read(home, lab, false).await?;
+    let made = |row: &&SeatProgress| {
+        let facts = row.vmid.and_then(|vmid| ground.observed.get(&vmid));
+        let clone = row.step(StepName::Clone);
+        match facts.map(|facts| &facts.ownership) {
+            Some(Ownership::Ours(mark)) => mark.run == run,
+            // Not made, or only half.
+            _ => row.run == run && row.proven_at.is_none() && clone.is_some_and(|step| step.state != StepState::Ok),
+        }
+    };
+    let seats: Vec<SeatName> = ground.progress.seats.iter().filter(made).map(|row| row.seat.clone()).collect();
+    if seats.is_empty() {
+        return Ok(None);
+    }
+    let plan = ground.ask(home, false, |input| planning::plan_destroy(input, &seats))?;
+    Ok(Some(ground.planned(plan)))
 }
 
 /// What destroy would do: all of the lab, or the named seats.
@@ -89,7 +131,7 @@ struct Ground {
     applied: BTreeMap<SeatName, planning::Applied>,
     reserved: BTreeSet<Vmid>,
     commitments: Vec<(crate::domain::NodeName, crate::domain::placement::Want)>,
-    lab_key: String,
+    lab_key: Option<String>,
     allowed: Allowed,
 }
 
@@ -100,6 +142,7 @@ impl Ground {
         class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
         let (progress, _) = home.store.progress(lab).await?;
         let view = site.cluster.view().await?;
+        super::offline::remember(home, &site, &view).await;
         let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };
         let observed = observe(home, &site, &view, &progress).await?;
         let unseen = unseen(&site, &view, &progress).await?;
@@ -110,7 +153,11 @@ impl Ground {
             false => Allowed::ask(&site, &class, &view, &progress, &reserved).await?,
         };
         reserved.extend(&allowed.unseen);
-        let lab_key = home.keys.lab_key(lab).await?.public;
+        // A plan makes nothing, not even a key: a lab without machines has none to compare.
+        let lab_key = match progress.seats.iter().any(|row| row.vmid.is_some()) {
+            true => Some(home.keys.lab_key(lab).await?.public),
+            false => None,
+        };
         Ok(Self {
             class,
             site,
@@ -173,9 +220,10 @@ impl Ground {
             commitments: &self.commitments,
             site: &site,
             now: home.clock.now(),
-            lab_key: Some(&self.lab_key),
+            lab_key: self.lab_key.as_deref(),
             fix_drift,
             shown: None,
+            rebuild: Rebuild::default(),
         };
         rule(&input).map_err(|problems| ServiceError::Problems {
             lab: self.class.name.clone(),
@@ -218,11 +266,14 @@ async fn read_templates(
     view: &ClusterView,
     class: &ClassDefinition,
 ) -> Result<Vec<TemplateView>, ServiceError> {
+    let wanted = planning::templates_to_read(&class.template, view);
+    let asked = wanted.into_iter().map(|(node, vmid)| async move { site.cluster.template(&node, vmid).await });
+    let mut answers = stream::iter(asked).buffered(READ_AT_ONCE);
     let mut templates = Vec::new();
-    for guest in view.templates(&class.template) {
-        match site.cluster.template(&guest.node, guest.vmid).await {
+    while let Some(answer) = answers.next().await {
+        match answer {
             Ok(template) => templates.push(template),
-            // Its node may be offline; the plan says so if no other will do.
+            // Its node may have gone since; the plan says so if no other will do.
             Err(SiteError::Lost { .. } | SiteError::Unreachable { .. } | SiteError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -230,20 +281,26 @@ async fn read_templates(
     Ok(templates)
 }
 
-/// Reads the configuration of every machine the store knows of and the site shows.
+/// Reads the configuration of every machine the store knows of and the site shows on nodes that answer.
 async fn observe(
     home: &Homeroom,
     site: &Site,
     view: &ClusterView,
     progress: &Progress,
 ) -> Result<BTreeMap<Vmid, GuestFacts>, ServiceError> {
+    let read = |(node, vmid): (NodeName, Vmid)| async move {
+        let config = site.cluster.config(&node, vmid).await;
+        (node, vmid, config)
+    };
+    let wanted = planning::machines_to_read(progress, view);
+    let mut answers = stream::iter(wanted).map(read).buffered(READ_AT_ONCE);
     let mut observed = BTreeMap::new();
-    for vmid in progress.seats.iter().filter_map(|row| row.vmid) {
-        let Some(guest) = view.guest(vmid) else { continue };
-        match site.cluster.config(&guest.node, vmid).await {
+    while let Some((node, vmid, config)) = answers.next().await {
+        match config {
             Ok(config) => {
-                let ownership = ownership(home.store.id(), vmid, guest.template, &config.description);
-                observed.insert(vmid, GuestFacts { node: guest.node.clone(), config: config.plain(), ownership });
+                let template = view.guest(vmid).is_some_and(|guest| guest.template);
+                let ownership = ownership(home.store.id(), vmid, template, &config.description);
+                observed.insert(vmid, GuestFacts { node, config: config.plain(), ownership });
             }
             Err(SiteError::Lost { .. } | SiteError::Unreachable { .. } | SiteError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),

@@ -136,18 +136,21 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
                 .map_err(failed)?;
             if done.rows_affected() == 0 { Err(StoreError::NoLab(lab.to_string())) } else { Ok(0) }
         }
-        Write::BeginRun { lab, kind, owner, plan, at } => sqlx::query_scalar(
-            "INSERT INTO runs (lab, kind, state, owner, plan, started_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-        )
-        .bind(lab.to_string())
-        .bind(kind.as_str())
-        .bind(RunState::Running.as_str())
-        .bind(owner.clone())
-        .bind(json(write.doing(), plan)?)
-        .bind(at.as_millisecond())
-        .fetch_one(conn)
-        .await
-        .map_err(failed),
+        Write::BeginRun { lab, kind, owner, plan, at } => {
+            prune(conn, lab, *at).await?;
+            sqlx::query_scalar(
+                "INSERT INTO runs (lab, kind, state, owner, plan, started_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+            )
+            .bind(lab.to_string())
+            .bind(kind.as_str())
+            .bind(RunState::Running.as_str())
+            .bind(owner.clone())
+            .bind(json(write.doing(), plan)?)
+            .bind(at.as_millisecond())
+            .fetch_one(conn)
+            .await
+            .map_err(failed)
+        }
         Write::ResumeRun { run, owner } => {
             let done = sqlx::query(
                 "UPDATE runs SET state = $2, owner = $3, ended_at = NULL, cancel_requested = 0 WHERE id = $1",
@@ -186,6 +189,32 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
             Ok(0)
         }
     }
+}
+
+/// Runs of a lab that are kept whatever their age.
+const KEPT_RUNS: i64 = 100;
+/// Runs younger than this are kept whatever their number, in milliseconds: ninety days.
+const KEPT_FOR: i64 = 90 * 24 * 3_600_000;
+
+/// Forgets what nobody asks for any more when a lab begins a run: events of its old runs, and the runs themselves but
+/// for deploys, whose plans say what was deployed last.
+async fn prune(conn: &mut SqliteConnection, lab: &LabName, now: Timestamp) -> Result<(), StoreError> {
+    const DOING: &str = "forgetting old runs";
+    const OLD: &str = "(SELECT id FROM runs WHERE lab = $1 AND started_at < $2 AND id NOT IN
+                        (SELECT id FROM runs WHERE lab = $1 ORDER BY id DESC LIMIT $3))";
+    for sql in [
+        format!("DELETE FROM events WHERE run IN {OLD}"),
+        format!("DELETE FROM runs WHERE kind <> 'deploy' AND id IN {OLD}"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(lab.to_string())
+            .bind(now.as_millisecond() - KEPT_FOR)
+            .bind(KEPT_RUNS)
+            .execute(&mut *conn)
+            .await
+            .map_err(error::failed(DOING))?;
+    }
+    Ok(())
 }
 
 async fn put_definition(conn: &mut SqliteConnection, definition: &Definition, at: Timestamp) -> Result<(), StoreError> {
@@ -321,7 +350,7 @@ fn json<T: serde::Serialize>(doing: &'static str, value: &T) -> Result<String, S
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use sqlx::Connection;
+    use sqlx::{AssertSqlSafe, Connection};
 
     use super::*;
     use crate::domain::{Clean, Plan, SiteName, class};
@@ -396,6 +425,38 @@ mod tests {
             answer.unwrap();
         }
         assert_eq!(kept(&mut conn).await, before + 2);
+    }
+
+    #[tokio::test]
+    async fn old_runs_are_forgotten_but_for_the_newest_and_what_was_deployed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("homeroom.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+        super::super::schema::migrate(&mut conn, &path, None).await.unwrap();
+        let lab = LabName::new("cs101").unwrap();
+        let insert = |kind: &str, at: i64| {
+            format!(
+                "INSERT INTO runs (lab, kind, state, owner, plan, started_at) VALUES ('cs101', '{kind}', 'done', '', '{{}}', {at})"
+            )
+        };
+        let mut sql = vec![insert("deploy", 0)];
+        sql.extend((1..=120).map(|n| insert("check", n)));
+        for text in sql {
+            raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.unwrap();
+        }
+        for run in [1, 2, 121] {
+            commit(&mut conn, &[note(RunId(run), 1)]).await.remove(0).unwrap();
+        }
+        let count = async |conn: &mut SqliteConnection, what: &'static str| -> i64 {
+            sqlx::query_scalar(what).fetch_one(conn).await.unwrap()
+        };
+        prune(&mut conn, &lab, Timestamp::from_millisecond(KEPT_FOR).unwrap()).await.unwrap();
+        assert_eq!(count(&mut conn, "SELECT count(*) FROM runs").await, 121, "none of them is old");
+        prune(&mut conn, &lab, Timestamp::from_millisecond(KEPT_FOR + 1_000).unwrap()).await.unwrap();
+        assert_eq!(count(&mut conn, "SELECT count(*) FROM runs").await, 101);
+        assert_eq!(count(&mut conn, "SELECT count(*) FROM runs WHERE kind = 'deploy'").await, 1);
+        assert_eq!(count(&mut conn, "SELECT count(*) FROM events").await, 1);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod detach;
 mod exec;
 mod help;
 mod pipes;
+mod rebuild;
+mod report;
 mod runs;
 mod sim;
 mod terminal;

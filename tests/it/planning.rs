@@ -81,6 +81,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         lab_key: None,
         fix_drift: false,
         shown: None,
+        rebuild: homeroom::domain::planning::Rebuild::default(),
     })
 }
 

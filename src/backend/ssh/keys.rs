@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -69,7 +69,8 @@ pub fn lab_key(private: &Path, comment: &str, mode: u32) -> Result<String, KeyEr
 /// nothing or all of it, and of two processes the second leaves the first one's file alone.
 fn write_once(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    // Whoever may read the files may look into the folder, and nobody else.
+    fs::DirBuilder::new().recursive(true).mode(0o700 | (mode & 0o040) | ((mode & 0o040) >> 2)).create(folder)?;
     let aside = tempfile::Builder::new().prefix(".key").make_in(folder, |path| {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         // Not at the umask's mercy: a shared store wants the group's bit.

@@ -88,9 +88,10 @@ async fn carry_on(context: &Context, handle: RunHandle) -> Result<Exit, CliError
 pub fn nothing_to_do(context: &Context, plan: &Plan) -> Exit {
     if context.out.json {
         let ready = if plan.kind == RunKind::Deploy { plan.count(Verb::Keep) } else { 0 };
-        context
-            .out
-            .object(json!({"summary": {"run": null, "state": "done", "ready": ready, "failed": 0, "seconds": 0}}));
+        let left = plan.count(Verb::Leave);
+        let state = if left > 0 { RunState::Failed } else { RunState::Done };
+        let summary = json!({"run": null, "state": state.as_str(), "ready": ready, "failed": left, "seconds": 0});
+        context.out.object(json!({ "summary": summary }));
     } else {
         plan::show(context.out, plan);
     }

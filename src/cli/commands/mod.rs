@@ -12,6 +12,8 @@ pub mod inventory;
 pub mod key;
 pub mod logs;
 pub mod plan;
+pub mod rebuild;
+pub mod report;
 pub mod resume;
 pub mod roster;
 pub mod runs;

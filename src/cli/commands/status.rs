@@ -72,7 +72,16 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .iter()
         .map(|status| {
             let ready = status.machines.iter().filter(|m| m.state == MachineState::Ready).count();
-            let worst = status.machines.iter().find(|m| m.state == MachineState::Failed);
+            let of = |state| status.machines.iter().find(|machine| machine.state == state);
+            let worst = [
+                MachineState::Failed,
+                MachineState::Unknown,
+                MachineState::Gone,
+                MachineState::Stopped,
+                MachineState::Stale,
+            ]
+            .into_iter()
+            .find_map(of);
             [
                 status.lab.to_string(),
                 status.kind.to_owned(),
@@ -80,7 +89,14 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
                 status.state.to_string(),
                 format!("{ready}/{}", status.machines.len()),
                 worst
-                    .map(|m| format!("{}: {}", m.seat, m.reason.as_ref().map(ToString::to_string).unwrap_or_default()))
+                    .map(|m| {
+                        format!(
+                            "{} {}: {}",
+                            m.seat,
+                            m.state,
+                            m.reason.as_ref().map(ToString::to_string).unwrap_or_default()
+                        )
+                    })
                     .or_else(|| status.blind.clone())
                     .unwrap_or_default(),
             ]

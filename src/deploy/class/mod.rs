@@ -190,14 +190,21 @@ fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Option<R
 fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, String) {
     let progress = recorder.progress();
     let of = |wanted: MachineState| {
-        plan.seats.iter().filter(|s| progress.seat(&s.seat).is_some_and(|row| row.state == wanted)).count()
+        let taking_part = plan.seats.iter().filter(|s| s.verb != Verb::Leave);
+        taking_part.filter(|s| progress.seat(&s.seat).is_some_and(|row| row.state == wanted)).count()
     };
-    let removed = plan.seats.iter().filter(|s| s.verb == Verb::Remove && progress.seat(&s.seat).is_none()).count();
+    // Where nothing of ours was there any more, the seat is forgotten and nothing was removed.
+    let gone = |with_machine: bool| {
+        let of_kind = plan.seats.iter().filter(|s| s.verb == Verb::Remove && s.steps.is_empty() != with_machine);
+        of_kind.filter(|s| progress.seat(&s.seat).is_none()).count()
+    };
+    let (removed, forgotten) = (gone(true), gone(false));
     let mut parts = Vec::new();
     for (count, what) in [
         (of(MachineState::Ready), "ready"),
         (of(MachineState::Stopped), "stopped"),
         (removed, "removed"),
+        (forgotten, "forgotten"),
         (of(MachineState::Failed), "failed"),
         (plan.count(Verb::Leave), "left alone"),
     ] {

@@ -4,7 +4,7 @@
 use super::{
     PlanInput, Problem,
     estimate::estimate,
-    standing::{is_half_cloned, is_ours, stranger},
+    standing::{is_half_cloned, is_ours, lost_its_mark, mark_gone, stranger},
 };
 use crate::domain::{
     NodeName, Plan, SeatName, StepName, StepState, Vmid,
@@ -104,6 +104,10 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         return plan(Verb::Leave, &[], "left alone: whether it is ours could not be read".to_owned());
     };
     if !is_ours(input, row, facts) {
+        if lost_its_mark(row, guest, facts) {
+            notes.push(mark_gone(input, row, guest));
+            return plan(Verb::Leave, &[], format!("left alone: the mark of {vmid} is gone"));
+        }
         let whose = stranger(guest, Some(facts));
         notes.push(format!("{whose} and is never removed; {} is forgotten", row.seat));
         return plan(Verb::Remove, &[], format!("{whose}: it stays, the seat is forgotten"));

@@ -185,6 +185,7 @@ impl World {
             lab_key: Some("ssh-ed25519 AAAAlab homeroom"),
             fix_drift: self.fix_drift,
             shown: None,
+            rebuild: super::Rebuild::default(),
         })
     }
 

@@ -72,6 +72,16 @@ pub struct PlanInput<'a> {
     pub fix_drift: bool,
     /// The plan that was looked at and agreed to: new machines go where it says, as long as they can.
     pub shown: Option<&'a Plan>,
+    /// Seats whose machines are made anew, as asked.
+    pub rebuild: Rebuild<'a>,
+}
+
+/// Seats to be rebuilt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rebuild<'a> {
+    pub seats: &'a [SeatName],
+    /// A machine on a node that does not answer is given up: its seat gets another, with a number of its own.
+    pub abandon: bool,
 }
 
 /// What a site's configuration says about plans.

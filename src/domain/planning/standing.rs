@@ -11,7 +11,7 @@ use crate::domain::{
     progress::SeatProgress,
     readiness::{Look, current_state, was_made},
     size::Size,
-    verify::{Wanted, boot_disk, config_changes, config_unwanted, config_wanted, needs_stop},
+    verify::{Wanted, boot_disk, config_changes, config_unwanted, config_wanted, is_on, needs_stop},
 };
 
 /// What is to happen, before places and numbers are given out.
@@ -41,6 +41,22 @@ pub const DRIFT: &str = "changed by someone else: ";
 /// Whether the machine read under a seat's number carries the seat's mark.
 pub(super) fn is_ours(input: &PlanInput<'_>, row: &SeatProgress, facts: &GuestFacts) -> bool {
     matches!(&facts.ownership, Ownership::Ours(mark) if mark.lab == input.progress.lab && mark.seat == row.seat)
+}
+
+/// Whether a machine is by all appearances the seat's own and carries no mark any more: nobody may touch it then.
+pub(super) fn lost_its_mark(row: &SeatProgress, guest: &GuestView, facts: &GuestFacts) -> bool {
+    let named = guest.name.as_ref().is_some_and(|name| name.as_str() == row.name);
+    (named || guest.is_tagged()) && facts.ownership == Ownership::Foreign
+}
+
+/// That a machine lost its mark, and what to do.
+pub(super) fn mark_gone(input: &PlanInput<'_>, row: &SeatProgress, guest: &GuestView) -> String {
+    let (vmid, lab, site) = (guest.vmid, &input.progress.lab, &input.class.site);
+    format!(
+        "{} ({vmid} on {}) looks like ours and its mark is gone from the description: it is neither used, replaced nor \
+         removed; `homeroom adopt {site} {lab}/{}={vmid}` puts the mark back, or rename the machine",
+        row.name, guest.node, row.seat
+    )
 }
 
 /// A clone of ours that Proxmox still writes, or that died: no mark can be seen yet.
@@ -77,7 +93,19 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
     let home = Home { node: node.clone(), vmid };
     let leave =
         |why: String| Fate::Settled { home: home.clone(), verb: Verb::Leave, changes: vec![], steps: vec![], why };
+    let rebuild = input.rebuild.seats.contains(&spec.seat);
     if !input.online(&node) {
+        if rebuild && input.rebuild.abandon {
+            notes.push(format!(
+                "{} ({vmid}) on {node} is given up, not removed: it still carries our mark; when {node} is back, \
+                 `homeroom doctor` names it, and it must not run beside the new one",
+                row.name
+            ));
+            return Fate::New { because: Some(format!("{vmid} on {node}, which is offline, is given up")) };
+        }
+        if rebuild {
+            notes.push(format!("{node} is offline: --abandon-old gives {vmid} up and makes another machine"));
+        }
         return leave(format!("left alone: {node} is offline, nothing is known of {vmid}"));
     }
     let Some(guest) = guest else {
@@ -115,13 +143,8 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         return leave(format!("left alone: the settings of {vmid} on {node} could not be read"));
     };
     if !is_ours(input, row, facts) {
-        let named = guest.name.as_ref().is_some_and(|name| name.as_str() == row.name);
-        if named && guest.is_tagged() && facts.ownership == Ownership::Foreign {
-            notes.push(format!(
-                "{vmid} on {node} has the name and tag of {} but its mark is gone from the description: it is neither \
-                 used nor replaced; put the mark back or rename the machine",
-                spec.seat
-            ));
+        if lost_its_mark(row, guest, facts) {
+            notes.push(mark_gone(input, row, guest));
             return leave(format!("left alone: the mark of {vmid} is gone"));
         }
         let whose = stranger(guest, Some(facts));
@@ -131,6 +154,14 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
     if guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "destroyed") {
         let why = format!("a removal of {vmid} on {node} was begun; made anew once it is gone");
         return Fate::Again { home, verb: Verb::Resume, reserve, why };
+    }
+    if rebuild {
+        if is_on(facts.config.get("protection").map(String::as_str)) {
+            notes.push(format!("{} ({vmid}) is protected: `qm set {vmid} --protection 0` on {node} first", row.name));
+            return leave("left alone: protected".to_owned());
+        }
+        let stop = guest.power != Power::Stopped;
+        return Fate::Replace { home, stop, changes: Vec::new(), why: "made anew, as asked".to_owned() };
     }
     let fate = of_ours(input, spec, row, guest, facts, home);
     if let Some(lock) = &guest.lock

@@ -26,10 +26,41 @@ fn a_destroy_never_touches_what_is_protected_foreign_or_out_of_sight() {
     let node = world.guest_of("teacher").node.to_string();
     world.take_offline(&node);
     let plan = destroy(&world, &[]).unwrap();
-    assert_eq!(verbs(&plan), ["teacher leave", "ada leave", "grace remove"]);
+    assert_eq!(verbs(&plan), ["teacher leave", "ada leave", "grace leave"]);
     assert!(plan.seats.iter().all(|seat| seat.steps.is_empty()), "nothing may be done to any of them");
     assert!(plan.notes[1].contains("is protected and refused"), "{:?}", plan.notes);
-    assert!(plan.notes[2].contains("is never removed"), "{:?}", plan.notes);
+    assert!(plan.notes[2].contains("its mark is gone"), "{:?}", plan.notes);
+    // A stranger that has the number now is no machine of the seat's: the seat is forgotten, the stranger stays.
+    world.guest_of("grace").name = Some("db1".into());
+    world.guest_of("grace").tags.clear();
+    let plan = destroy(&world, &["grace"]).unwrap();
+    assert_eq!((verbs(&plan), plan.seats[0].steps.len()), (vec!["grace remove".to_owned()], 0));
+    assert!(plan.notes[0].contains("is never removed"), "{:?}", plan.notes);
+}
+
+#[test]
+fn a_rebuild_makes_a_seat_anew_and_leaves_what_is_protected_or_out_of_sight() {
+    let mut world = standing();
+    let seats: Vec<SeatName> = vec!["ada".parse().unwrap()];
+    let rebuild = |world: &World, abandon| {
+        world.with(|input| {
+            let rebuild = Rebuild { seats: &seats, abandon };
+            plan_deploy(&PlanInput { rebuild, ..*input })
+        })
+    };
+    let plan = rebuild(&world, false).unwrap();
+    assert_eq!((seat(&plan, "ada").verb, seat(&plan, "grace").verb), (Verb::Replace, Verb::Keep));
+    assert!(seat(&plan, "ada").steps.starts_with(&[StepName::Stop, StepName::Destroy]));
+    world.facts_of("ada").config.insert("protection".into(), "1".into());
+    assert_eq!(seat(&rebuild(&world, false).unwrap(), "ada").verb, Verb::Leave);
+    let (old, node) = (world.vmid("ada"), world.guest_of("ada").node.to_string());
+    world.take_offline(&node);
+    let left = rebuild(&world, false).unwrap();
+    assert_eq!(seat(&left, "ada").verb, Verb::Leave);
+    assert!(left.notes.iter().any(|note| note.contains("--abandon-old")), "{:?}", left.notes);
+    let given_up = rebuild(&world, true).unwrap();
+    assert_eq!(seat(&given_up, "ada").verb, Verb::Create);
+    assert_ne!(seat(&given_up, "ada").vmid, old, "the old number is not used again");
 }
 
 #[test]

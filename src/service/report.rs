@@ -1,0 +1,208 @@
+//! Report: what happened in a run, or to a seat, gathered for somebody who was not there: a summary for reading and
+//! a bundle with every event, task log and answer. Secrets are left out here; whoever writes it cuts known ones too.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use super::{Homeroom, ServiceError, Site, runs::standing};
+use crate::{
+    domain::{
+        Change, Event, LabName, Level, MachineState, NodeName, Progress, RunId, SeatName, Vmid,
+        progress::{SeatProgress, fold},
+        timing::Timing,
+    },
+    port::{
+        cluster::Upid,
+        store::{EventFilter, RunRow},
+    },
+};
+
+/// What is reported on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Run(RunId),
+    Seat(LabName, SeatName),
+}
+
+/// A report, ready to be written.
+pub struct Report {
+    pub summary: String,
+    pub bundle: Value,
+    /// The lab it is about.
+    pub lab: LabName,
+}
+
+/// Questions at once.
+const AT_ONCE: usize = 4;
+/// For one question: wall time.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Task logs read at most.
+const TASKS: usize = 200;
+/// Settings that are never handed on.
+const LEFT_OUT: [&str; 3] = ["cipassword", "sshkeys", "args"];
+
+/// Gathers everything about a run, or about a seat and the run that touched it last.
+pub async fn report(home: &Homeroom, about: &About) -> Result<Report, ServiceError> {
+    let (run, only) = match about {
+        About::Run(run) => (*run, None),
+        About::Seat(lab, seat) => {
+            let (progress, _) = home.store.progress(lab).await?;
+            home.definition(lab).await?;
+            let row = progress.seat(seat).ok_or_else(|| ServiceError::NoSeat {
+                lab: lab.clone(),
+                seat: seat.clone(),
+                known: progress.seats.iter().map(|row| row.seat.to_string()).collect(),
+            })?;
+            (row.run, Some(seat))
+        }
+    };
+    let (row, plan) = home.store.run(run).await?;
+    let filter = EventFilter { run: Some(run), ..EventFilter::default() };
+    let all: Vec<Event> = home.store.events(&filter).await?.into_iter().map(|stored| stored.event).collect();
+    let mut folded = Progress::new(row.lab.clone());
+    all.iter().for_each(|event| fold(&mut folded, event));
+    let wanted = |seat: Option<&SeatName>| only.is_none_or(|only| seat.is_none_or(|seat| seat == only));
+    let events: Vec<&Event> = all.iter().filter(|event| wanted(event.seat.as_ref())).collect();
+    let seats: Vec<&SeatProgress> = folded.seats.iter().filter(|seat| wanted(Some(&seat.seat))).collect();
+    let held_up = Timing::of(&all, Some(&plan)).and_then(|timing| timing.held_up_by(1.0));
+    let site = home.site(&plan.site)?;
+    let (logs, guests, versions) =
+        futures_util::join!(task_logs(site, &events), guests(site, &seats, only.is_some()), versions(site));
+    let state = standing(home, &row).await?.as_str();
+    let mut summary = String::new();
+    let held_up = held_up.map(|words| words.to_string());
+    head(&mut summary, &row, state, &versions, held_up.as_deref());
+    for seat in &seats {
+        tell_seat(&mut summary, seat);
+    }
+    tell_trouble(&mut summary, &events);
+    let bundle = json!({
+        "versions": versions, "state": state, "held_up_by": held_up,
+        "run": {"id": row.id, "lab": row.lab, "kind": row.kind, "owner": row.owner,
+                "started_at": row.started_at, "ended_at": row.ended_at},
+        "plan": plan, "seats": seats, "events": events, "task_logs": logs, "machines": guests,
+    });
+    Ok(Report { summary, bundle, lab: row.lab })
+}
+
+fn head(out: &mut String, row: &RunRow, state: &str, versions: &Value, held_up: Option<&str>) {
+    let took =
+        row.ended_at.map(|end| format!(", {} s", end.duration_since(row.started_at).as_secs())).unwrap_or_default();
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "run {} of {}: {}, {state}{took}", row.id, row.lab, row.kind.as_str());
+    let _ = writeln!(out, "begun {} by {}", row.started_at, row.owner);
+    let _ = writeln!(out, "homeroom {}; site {}", env!("CARGO_PKG_VERSION"), versions["site"]);
+    if let Some(words) = held_up {
+        let _ = writeln!(out, "held up by: {words}");
+    }
+}
+
+fn tell_seat(out: &mut String, seat: &SeatProgress) {
+    let vmid = seat.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
+    let node = seat.node.as_ref().map(ToString::to_string).unwrap_or_default();
+    let reason = seat.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let _ = writeln!(out, "\n{} ({vmid} on {node}) {}{reason}", seat.name, seat.state);
+    for step in &seat.steps {
+        let took = step.took.map(|took| format!(" {:.1} s", took.as_secs_f64())).unwrap_or_default();
+        let tries = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
+        let _ = writeln!(out, "  {:<10} {:?}{took}{tries}", step.step.as_str(), step.state);
+    }
+}
+
+fn tell_trouble(out: &mut String, events: &[&Event]) {
+    let loud: Vec<_> = events.iter().filter(|event| event.level >= Level::Warning).collect();
+    if loud.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nwarnings and errors");
+    for event in loud {
+        let seat = event.seat.as_ref().map(SeatName::as_str).unwrap_or_default();
+        let step = event.step.map(|step| step.as_str()).unwrap_or_default();
+        let _ = writeln!(out, "  {} {seat} {step} {}: {}", event.at, event.level, event.message);
+    }
+}
+
+/// The logs of the tasks that the events name, as far as their nodes still have them.
+async fn task_logs(site: &Site, events: &[&Event]) -> BTreeMap<String, Value> {
+    let tasks: BTreeSet<String> = events
+        .iter()
+        .filter_map(|event| match &event.change {
+            Change::TaskStarted { upid } => Some(upid.to_string()),
+            _ => None,
+        })
+        .take(TASKS)
+        .collect();
+    let read = tasks.into_iter().map(|upid| async move {
+        let asked = tokio::time::timeout(WITHIN, site.cluster.task_log(&Upid(upid.as_str().into()), 0)).await;
+        let value = match asked {
+            Ok(Ok(lines)) => json!(lines),
+            Ok(Err(error)) => json!({ "error": error.to_string() }),
+            Err(_) => json!({ "error": "no answer in time" }),
+        };
+        (upid, value)
+    });
+    stream::iter(read).buffered(AT_ONCE).collect().await
+}
+
+/// Settings, power and the agent's words of machines; agents are asked only of machines that are not ready, or of all.
+async fn guests(site: &Site, seats: &[&SeatProgress], all: bool) -> BTreeMap<String, Value> {
+    let machines: Vec<(String, NodeName, Vmid, bool)> = seats
+        .iter()
+        .filter_map(|row| {
+            let ask = all || row.state != MachineState::Ready;
+            Some((row.seat.to_string(), row.node.clone()?, row.vmid?, ask))
+        })
+        .collect();
+    let read = machines.into_iter().map(|(seat, node, vmid, ask)| async move {
+        let config = match tokio::time::timeout(WITHIN, site.cluster.config(&node, vmid)).await {
+            Ok(Ok(config)) => {
+                let shown = config.values.iter().filter(|(key, _)| !LEFT_OUT.contains(&key.as_str()));
+                json!(shown.map(|(key, value)| (key.clone(), value.to_string())).collect::<BTreeMap<_, _>>())
+            }
+            Ok(Err(error)) => json!({ "error": error.to_string() }),
+            Err(_) => json!({ "error": "no answer in time" }),
+        };
+        let power = match tokio::time::timeout(WITHIN, site.cluster.status(&node, vmid)).await {
+            Ok(Ok(status)) => json!({"running": status.running, "uptime": status.uptime, "lock": status.lock}),
+            _ => Value::Null,
+        };
+        let agent = if ask { agent(site, &node, vmid).await } else { Value::Null };
+        (seat, json!({"node": node, "vmid": vmid, "config": config, "power": power, "agent": agent}))
+    });
+    stream::iter(read).buffered(AT_ONCE).collect().await
+}
+
+async fn agent(site: &Site, node: &NodeName, vmid: Vmid) -> Value {
+    match tokio::time::timeout(WITHIN, site.agent_by_api.interfaces(node, vmid)).await {
+        Ok(Ok(cards)) => {
+            let cards: Vec<_> = cards
+                .iter()
+                .map(|card| json!({"name": card.name, "mac": card.mac, "addresses": card.addresses}))
+                .collect();
+            json!({ "interfaces": cards })
+        }
+        Ok(Err(error)) => json!({ "error": error.to_string() }),
+        Err(_) => json!({ "error": "no answer in time" }),
+    }
+}
+
+async fn versions(site: &Site) -> Value {
+    let mut value = json!({"homeroom": env!("CARGO_PKG_VERSION"), "site": site.name});
+    match tokio::time::timeout(WITHIN, site.cluster.view()).await {
+        Ok(Ok(view)) => {
+            value["proxmox"] = json!(view.version);
+            value["quorate"] = json!(view.quorate);
+            value["nodes"] = json!(view.nodes);
+            value["storages"] = json!(view.storages);
+        }
+        Ok(Err(error)) => value["error"] = json!(error.to_string()),
+        Err(_) => value["error"] = json!("no answer in time"),
+    }
+    value
+}
