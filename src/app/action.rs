@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tui_input::InputRequest;
 
-use super::{attach::ShellEnd, commands::Command};
+use super::{attach::ShellEnd, commands::Command, shells::TabId};
 use crate::domain::{
     Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, cluster::ClusterView,
     progress::RunProgress, timing::Timing,
@@ -49,6 +49,12 @@ pub enum Action {
     RunStarted { lab: LabName, run: RunId },
     /// A run that was asked for was not begun, and why.
     RunRefused { lab: LabName, why: Clean },
+    /// A terminal on a seat was opened, and is shown in the dashboard.
+    TabOpened { lab: LabName, seat: SeatName },
+    /// What a shell in the dashboard printed.
+    ShellSaid { id: TabId, bytes: Vec<u8> },
+    /// A shell in the dashboard ended.
+    TabEnded { id: TabId, end: ShellEnd },
     /// A terminal on a seat ended, or could not be opened.
     ShellEnded { lab: LabName, seat: SeatName, end: ShellEnd },
     /// A line for the person at the screen; it also stays in the log pane.

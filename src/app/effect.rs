@@ -31,6 +31,8 @@ pub enum Effect {
     LoadTiming { run: RunId },
     /// Write these lines to a new file of this name in the folder the program was started in. Answer: `Notice`.
     SaveLog { name: String, lines: Vec<String> },
+    /// Give a text to the terminal's clipboard. Whoever owns the terminal does it.
+    Copy(String),
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
     /// Leave the program.

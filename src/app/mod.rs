@@ -18,6 +18,7 @@ pub mod palette;
 pub mod popup;
 pub mod runs;
 pub mod seats;
+pub mod shells;
 pub mod sites;
 pub mod state;
 pub mod update;

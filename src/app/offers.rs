@@ -16,11 +16,16 @@ impl State {
                 | Command::Check
                 | Command::Cancel
                 | Command::Shell
+                | Command::ShellTab
+                | Command::ShellsOfAll
                 | Command::SeatLog
                 | Command::Runs
         );
         if context == Context::Workshops && (acts || command == Command::Open) {
             return false;
+        }
+        if command == Command::Shells {
+            return !self.shells.tabs.is_empty();
         }
         if !acts {
             return command != Command::Open || context != Context::Classes || !self.shown_classes().is_empty();
@@ -44,7 +49,8 @@ impl State {
             Command::Retry => row.count(MachineState::Failed) > 0 && !row.is_worked_on(),
             Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, made),
             Command::Cancel => row.is_worked_on(),
-            Command::Shell => seat.and_then(|seat| seat.progress).is_some_and(|p| p.ip.is_some()),
+            Command::ShellsOfAll => row.seats.iter().any(|seat| seat.progress.is_some_and(|p| p.ip.is_some())),
+            Command::Shell | Command::ShellTab => seat.and_then(|seat| seat.progress).is_some_and(|p| p.ip.is_some()),
             Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),
             Command::Runs => row.progress.is_some_and(|progress| progress.run.is_some()),
             _ => true,

@@ -12,6 +12,7 @@ use super::{
     log_view::LogView,
     popup::Popup,
     runs::{RunBoard, RunList},
+    shells::Shells,
     sites::{NodeRow, Site},
 };
 use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, event::RunState};
@@ -63,6 +64,8 @@ pub enum Screen {
     Log(Option<LogView>),
     Runs(RunList),
     Run(RunBoard),
+    /// Shells in the dashboard.
+    Shells,
 }
 
 /// The roll-call board of a class.
@@ -134,6 +137,8 @@ pub struct State {
     pub nodes: List,
     pub classes: List,
     pub workshops: List,
+    /// Shells in the dashboard, whether in sight or not.
+    pub shells: Shells,
     pub popup: Option<Popup>,
     /// What is being typed in the bottom line, if anything is.
     pub typing: Option<Typing>,
@@ -164,6 +169,7 @@ impl State {
             nodes: List::default(),
             classes: List::default(),
             workshops: List::default(),
+            shells: Shells::default(),
             popup: None,
             typing: None,
             log_style: LogStyle::default(),
@@ -209,6 +215,8 @@ impl State {
             (Screen::Log(_), _) => Context::LogScreen,
             (Screen::Runs(_), _) => Context::Runs,
             (Screen::Run(_), _) => Context::Run,
+            (Screen::Shells, _) if self.shells.typing => Context::Typing,
+            (Screen::Shells, _) => Context::Shells,
             (Screen::Overview, Pane::Nodes) => Context::Nodes,
             (Screen::Overview, Pane::Classes) => Context::Classes,
             (Screen::Overview, Pane::Workshops) => Context::Workshops,

@@ -81,7 +81,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         }
         Effect::SaveLog { name, lines } => save(shared, name, lines).await,
         // The screen's own.
-        Effect::Suspend | Effect::Quit => {}
+        Effect::Suspend | Effect::Quit | Effect::Copy(_) => {}
     }
 }
 

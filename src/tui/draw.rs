@@ -1,8 +1,13 @@
 //! One frame: the screen in front, then the popup in front of it.
 
-use ratatui::{Frame, layout::Rect};
+use ratatui::{
+    Frame,
+    layout::{Position, Rect},
+};
 
-use super::{Depth, Glyphs, Theme, board, gantt, header, overview, panes, pen::Page, popups, runs, theme::Tone};
+use super::{
+    Depth, Glyphs, Theme, board, gantt, header, overview, panes, pen::Page, popups, runs, shells, theme::Tone,
+};
 use crate::app::{Screen, State};
 
 /// Colours and signs, chosen once at the start.
@@ -35,6 +40,12 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         return;
     }
     let (top, middle, bottom) = split(area);
+    if matches!(state.screen(), Screen::Shells) && state.shells.zoomed && state.popup.is_none() {
+        shells::draw(&mut page, area, state);
+        let cursor = page.cursor;
+        place_cursor(frame, cursor);
+        return;
+    }
     header::top(&mut page, top, state);
     match state.screen() {
         Screen::Overview => overview::draw(&mut page, middle, state),
@@ -42,13 +53,19 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         Screen::Log(_) => panes::log::screen(&mut page, middle, state),
         Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
+        Screen::Shells => shells::draw(&mut page, middle, state),
     }
     header::bottom(&mut page, bottom, state);
     if let Some(popup) = &state.popup {
         page.fade(middle);
         popups::draw(&mut page, middle, state, popup);
     }
-    if let Some(cursor) = page.cursor {
+    let cursor = page.cursor;
+    place_cursor(frame, cursor);
+}
+
+fn place_cursor(frame: &mut Frame<'_>, cursor: Option<Position>) {
+    if let Some(cursor) = cursor {
         frame.set_cursor_position(cursor);
     }
 }

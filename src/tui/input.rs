@@ -8,6 +8,12 @@ use super::{
 };
 use crate::app::{Action, State, action_for};
 
+/// What came from the person at the terminal.
+pub enum Came {
+    Raw(Vec<u8>),
+    Heard(Heard),
+}
+
 /// Keys and pastes of the terminal, until dropped.
 pub struct Input {
     keyboard: Keyboard,
@@ -29,8 +35,19 @@ impl Input {
         let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
     }
 
+    /// What was done next: as it came where a shell has the keys, else as keys and pastes. None once the
+    /// terminal is gone. May be called off and called again.
+    pub async fn come(&mut self, raw: bool) -> Option<Came> {
+        if !raw {
+            return self.next().await.map(Came::Heard);
+        }
+        self.heard.clear();
+        self.keys = Keys::default();
+        self.keyboard.bytes.recv().await.map(Came::Raw)
+    }
+
     /// What was done next; none once the terminal is gone. May be called off and called again.
-    pub async fn next(&mut self) -> Option<Heard> {
+    async fn next(&mut self) -> Option<Heard> {
         loop {
             if let Some(heard) = self.heard.pop_front() {
                 return Some(heard);

@@ -18,6 +18,8 @@ mod pen;
 mod popups;
 mod run;
 mod runs;
+mod shells;
+mod tabs;
 mod terminal;
 mod theme;
 

@@ -1,6 +1,6 @@
 //! The loop: keys, time and data become actions; actions become effects; the newest state is drawn.
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     draw::Look,
-    input::{self, Input},
+    input::{self, Came, Input},
     passthrough::passthrough,
+    tabs::Tabs,
     terminal::{Screen, TuiError},
 };
 use crate::{
-    app::{Action, Effect, State, attach::Attach, update},
+    app::{Action, Command, Context, Effect, State, attach::Attach, update},
     domain::Level,
 };
 
@@ -63,6 +64,7 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     let mut continued = hear(SignalKind::from_raw(CONTINUED))?;
     let mut drawn = None;
     let mut batch = Vec::with_capacity(BATCH);
+    let mut tabs = Tabs::new();
     loop {
         // Here and not only by its timer, so that a flood of data cannot hold the clock up.
         update(&mut state, Action::Tick(Timestamp::now()));
@@ -74,8 +76,9 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
         tokio::select! {
             biased;
             () = wires.stop.cancelled() => return Ok(Ended::Stopped),
-            heard = input.next() => match heard {
-                Some(heard) => {
+            came = input.come(state.context() == Context::Typing) => match came {
+                Some(Came::Raw(typed)) => effects = pass_on(&mut state, &tabs, &typed),
+                Some(Came::Heard(heard)) => {
                     if let Some(action) = input::action(&state, heard) {
                         effects = update(&mut state, action);
                     }
@@ -88,6 +91,13 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
                 resize(&mut state);
             }
             Some(attach) = wires.shells.recv() => {
+                if state.shells.is_awaited(&attach.lab, &attach.seat) {
+                    let (lab, seat) = (attach.lab.clone(), attach.seat.clone());
+                    tabs.open(state.shells.next(), attach);
+                    update(&mut state, Action::TabOpened { lab, seat });
+                    tabs.follow(&state);
+                    continue;
+                }
                 // Nobody else reads the terminal while the shell has it.
                 drop(input);
                 screen.lend()?;
@@ -105,8 +115,12 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
                     effects = batch.drain(..).flat_map(|action| update(&mut state, action)).collect();
                 }
             }
+            said = tabs.next() => for action in said {
+                update(&mut state, action);
+            },
             () = next_second() => {}
         }
+        tabs.follow(&state);
         match send(&mut state, &wires.effects, effects) {
             None => {}
             Some(Own::Leave) => return Ok(Ended::Left),
@@ -118,6 +132,27 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             }
         }
     }
+}
+
+/// The key that takes the keys back from a shell: Ctrl-].
+const LET_GO: u8 = 0x1d;
+
+/// Typed while a shell has the keys.
+fn pass_on(state: &mut State, tabs: &Tabs, typed: &[u8]) -> Vec<Effect> {
+    let end = typed.iter().position(|byte| *byte == LET_GO);
+    if !tabs.type_in(state, &typed[..end.unwrap_or(typed.len())]) {
+        let text = "the shell takes no more keys for now; some were lost".into();
+        update(state, Action::Notice { level: Level::Warning, text });
+    }
+    if end.is_some() { update(state, Action::Do(Command::LetGo)) } else { Vec::new() }
+}
+
+/// Hands a text to the terminal, which puts it into its clipboard (OSC 52).
+fn copy(text: &str) {
+    use base64::Engine as _;
+    let coded = base64::engine::general_purpose::STANDARD.encode(text);
+    let mut out = std::io::stdout();
+    let _ = write!(out, "\x1b]52;c;{coded}\x07").and_then(|()| out.flush());
 }
 
 /// SIGCONT, for which tokio has no name.
@@ -156,6 +191,7 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> O
                 return Some(Own::Leave);
             }
             Effect::Suspend => return Some(Own::Suspend),
+            Effect::Copy(text) => copy(&text),
             effect => {
                 if to.try_send(effect).is_err() {
                     let text = "too much is asked for at once; try again in a moment".into();

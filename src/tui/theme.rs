@@ -54,6 +54,11 @@ impl Theme {
     }
 
     /// The style of a meaning.
+    /// How many colours there are.
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
     pub fn style(&self, tone: Tone) -> Style {
         let plain = Style::new();
         // Written over a frame, text takes nothing of it on.

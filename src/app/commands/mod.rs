@@ -37,6 +37,17 @@ pub enum Command {
     Retry,
     Check,
     Shell,
+    ShellTab,
+    ShellsOfAll,
+    Shells,
+    TypeIn,
+    LetGo,
+    NextTab,
+    PrevTab,
+    CloseTab,
+    Zoom,
+    Broadcast,
+    CopyText,
     Cancel,
     ConfirmDeploy,
     ConfirmDestroy,
@@ -72,6 +83,10 @@ pub enum Context {
     LogScreen,
     Runs,
     Run,
+    /// Shells in the dashboard, while the keys are ours.
+    Shells,
+    /// Keys go to a shell, all but one.
+    Typing,
     /// `/` is being typed.
     Filter,
     PlanPopup,
@@ -95,6 +110,7 @@ impl Context {
 pub enum Group {
     Move,
     Lab,
+    Shell,
     Log,
     Program,
     /// Inside a popup: told there, not in help.
@@ -103,8 +119,13 @@ pub enum Group {
 
 impl Group {
     /// In the order of the help.
-    pub const HELP: [(Group, &'static str); 4] =
-        [(Self::Move, "moving"), (Self::Lab, "labs"), (Self::Log, "log"), (Self::Program, "program")];
+    pub const HELP: [(Group, &'static str); 5] = [
+        (Self::Move, "moving"),
+        (Self::Lab, "labs"),
+        (Self::Shell, "shells"),
+        (Self::Log, "log"),
+        (Self::Program, "program"),
+    ];
 }
 
 /// A row of the table.

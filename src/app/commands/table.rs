@@ -10,9 +10,21 @@ use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, Page
 
 const OVERVIEW: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log];
 const FILTERED: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen];
-const LISTS: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Run];
-const SCROLLS: &[Context] =
-    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Run, C::PlanPopup, C::HelpPopup];
+const LISTS: &[Context] =
+    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Run, C::Shells];
+const SCROLLS: &[Context] = &[
+    C::Nodes,
+    C::Classes,
+    C::Workshops,
+    C::Log,
+    C::Board,
+    C::LogScreen,
+    C::Runs,
+    C::Run,
+    C::Shells,
+    C::PlanPopup,
+    C::HelpPopup,
+];
 const LABS: &[Context] = &[C::Classes, C::Workshops, C::Board];
 const LOGS: &[Context] = &[C::Log, C::LogScreen];
 const ANYWHERE: &[Context] = &[
@@ -24,6 +36,7 @@ const ANYWHERE: &[Context] = &[
     C::LogScreen,
     C::Runs,
     C::Run,
+    C::Shells,
     C::Filter,
     C::PlanPopup,
     C::DestroyPopup,
@@ -72,6 +85,45 @@ pub static TABLE: &[Entry] = &[
     ),
     acts(Command::Deploy, &[Char('d')], LABS, Group::Lab, "deploy", "plan a deploy; nothing happens before your yes"),
     acts(Command::Shell, &[Char('s')], &[C::Board], Group::Lab, "shell", "a shell on the seat, full screen"),
+    acts(Command::ShellTab, &[Char('S')], &[C::Board], Group::Shell, "", "a shell on the seat, inside the dashboard"),
+    acts(
+        Command::ShellsOfAll,
+        &[Char('B')],
+        &[C::Board],
+        Group::Shell,
+        "",
+        "a shell on every seat shown; type into all",
+    ),
+    looks(Command::Shells, &[Char('T')], LISTS, Group::Shell, "", "the shells that are open inside the dashboard"),
+    looks(Command::LetGo, &[Ctrl(']')], &[C::Typing], Group::Shell, "keys back", "in a shell: the keys are ours again"),
+    acts(Command::TypeIn, &[Enter, Char('i')], &[C::Shells], Group::Shell, "type", "the shell has the keys"),
+    looks(
+        Command::NextTab,
+        &[Tab, Right, Char('l')],
+        &[C::Shells],
+        Group::Shell,
+        "next",
+        "the next shell, the one before",
+    ),
+    looks(
+        Command::PrevTab,
+        &[BackTab, Left, Char('h')],
+        &[C::Shells],
+        Group::Shell,
+        "",
+        "the next shell, the one before",
+    ),
+    looks(Command::Zoom, &[Char('z')], &[C::Shells], Group::Shell, "zoom", "the whole screen for the shell, and back"),
+    acts(
+        Command::Broadcast,
+        &[Char('b')],
+        &[C::Shells],
+        Group::Shell,
+        "all",
+        "all shells in sight, and typing into all of them",
+    ),
+    looks(Command::CopyText, &[Char('y')], &[C::Shells], Group::Shell, "copy", "copy the text in sight"),
+    looks(Command::CloseTab, &[Char('x')], &[C::Shells], Group::Shell, "close", "end the shell"),
     acts(Command::Retry, &[Char('r')], &[C::Classes, C::Board], Group::Lab, "retry", "try again what failed"),
     acts(
         Command::Check,
@@ -137,6 +189,7 @@ pub static TABLE: &[Entry] = &[
         "back; else clears the filter",
     ),
     looks(Command::Back, &[Esc], OVERVIEW, Group::Popup, "", ""),
+    looks(Command::Back, &[Esc], &[C::Shells], Group::Popup, "back", ""),
     looks(Command::Palette, &[Char(':')], LISTS, Group::Program, "command", "any command, or a lab by its name"),
     looks(Command::Refresh, &[Ctrl('r'), Key::F(5)], LISTS, Group::Program, "", "ask every site now"),
     looks(Command::Help, &[Char('?'), Key::F(1)], LISTS, Group::Program, "help", "this list"),

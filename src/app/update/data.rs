@@ -1,6 +1,6 @@
 //! What comes in from outside: looks at sites, definitions, events, answers to effects.
 
-use super::say;
+use super::{say, shells};
 use crate::{
     app::{
         Action, Effect, State,
@@ -61,6 +61,9 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             state.estimates.remove(&lab);
             notice(state, Some(lab), Level::Error, why);
         }
+        Action::TabOpened { lab, seat } => shells::opened(state, lab, seat),
+        Action::ShellSaid { id, bytes } => state.shells.said(id, &bytes),
+        Action::TabEnded { id, end } => shells::ended(state, id, end),
         Action::ShellEnded { lab, seat, end } => shell_ended(state, lab, &seat, end),
         Action::Notice { level, text } => notice(state, None, level, text),
         Action::Tick(_) | Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) => {}
@@ -111,6 +114,7 @@ fn planned(state: &mut State, lab: &LabName, plan: Result<std::sync::Arc<crate::
 }
 
 fn shell_ended(state: &mut State, lab: LabName, seat: &SeatName, end: ShellEnd) {
+    state.shells.not_opened(&lab, seat);
     match end {
         Ok(0) => say(state, Level::Info, format!("{lab}/{seat}: shell ended")),
         Ok(code) => say(state, Level::Info, format!("{lab}/{seat}: shell ended with exit status {code}")),

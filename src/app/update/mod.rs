@@ -3,6 +3,7 @@
 mod acts;
 mod data;
 mod moves;
+mod shells;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,7 +29,10 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
     }
     state.revision += 1;
     match action {
-        Action::Resized(columns, rows) => state.size = (columns, rows),
+        Action::Resized(columns, rows) => {
+            state.size = (columns, rows);
+            state.shells.fit(state.size);
+        }
         Action::Edit(request) => {
             if let Some(input) = moves::input(state) {
                 input.handle(request);
@@ -69,6 +73,17 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Retry => acts::retry(state),
         Command::Check => acts::check(state),
         Command::Shell => acts::shell(state),
+        Command::ShellTab
+        | Command::ShellsOfAll
+        | Command::Shells
+        | Command::TypeIn
+        | Command::LetGo
+        | Command::NextTab
+        | Command::PrevTab
+        | Command::CloseTab
+        | Command::Zoom
+        | Command::Broadcast
+        | Command::CopyText => shells::obey(state, command),
         Command::Cancel => acts::ask_cancel(state),
         Command::ConfirmDeploy => acts::deploy(state),
         Command::ConfirmDestroy => acts::destroy(state),

@@ -98,6 +98,7 @@ fn step(state: &mut State, delta: isize) {
             Some(Screen::Run(board)) => board.cursor.step(&board.keys(), delta),
             _ => {}
         },
+        Context::Shells => state.shells.scroll(delta),
         Context::PlanPopup => {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
@@ -152,7 +153,9 @@ fn back(state: &mut State) {
     if state.popup.take().is_some() {
         return;
     }
-    if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_)) {
+    if matches!(state.screen(), Screen::Shells) {
+        super::shells::leave(state);
+    } else if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_)) {
         state.screens.pop();
     } else if state.typing.is_some() {
         typed_into(state).reset();

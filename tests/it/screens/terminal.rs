@@ -268,6 +268,38 @@ fn a_shell_has_the_whole_terminal_byte_for_byte() {
 }
 
 #[test]
+fn a_shell_in_a_pane_keeps_living_while_one_looks_elsewhere() {
+    let mut terminal = started("idle");
+    terminal.until("cs102");
+    terminal.press("j\rS");
+    terminal.until("hello");
+    terminal.until("size 80x21");
+    terminal.until("ctrl-] gets the keys back");
+    // Our keys mean nothing while the shell has them; marks of a paste go where they were asked for.
+    terminal.press("q");
+    terminal.until("got q");
+    terminal.press("\x1b[200~two\x1b[201~");
+    terminal.until("got \\x1b[200~two\\x1b[201~");
+    terminal.resize(100, 30);
+    terminal.until("size 100x19");
+    terminal.press("\x1d");
+    terminal.until("enter gives it the keys");
+    terminal.press("\x1b");
+    terminal.until("student-10");
+    terminal.press("T");
+    terminal.until("got q");
+    terminal.press("\r");
+    terminal.until("ctrl-] gets the keys back");
+    terminal.press("\x04");
+    terminal.until("ended 3");
+    terminal.press("x");
+    terminal.until("student-10");
+    terminal.press("q");
+    terminal.until("ended: Left");
+    terminal.assert_given_back();
+}
+
+#[test]
 fn a_shell_that_hangs_can_be_left() {
     let mut terminal = started("stop");
     terminal.until("cs102");

@@ -1,0 +1,329 @@
+//! Shells inside the dashboard: one tab each, kept as the grid of cells it would show, so that whatever a
+//! guest prints stays within its own area. Bytes come in; nothing here reaches a terminal.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::attach::ShellEnd;
+use crate::domain::{LabName, SeatName};
+
+/// Which tab, for as long as the program runs.
+pub type TabId = u64;
+
+/// Lines kept above the screen of each tab.
+const SCROLL_BACK: usize = 2000;
+/// At most so many open at once.
+pub const MOST: usize = 50;
+/// From this height on the log stands below, so many lines of it with its rule.
+const LOG_FROM: u16 = 30;
+const LOG: u16 = 8;
+
+/// A place on the screen, in cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub x: u16,
+    pub y: u16,
+    pub width: u16,
+    pub height: u16,
+}
+
+/// One shell.
+pub struct Tab {
+    pub id: TabId,
+    pub lab: LabName,
+    pub seat: SeatName,
+    parser: vt100::Parser,
+    pub end: Option<ShellEnd>,
+}
+
+impl fmt::Debug for Tab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tab")
+            .field("id", &self.id)
+            .field("seat", &self.seat)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tab {
+    /// What it shows.
+    pub fn screen(&self) -> &vt100::Screen {
+        self.parser.screen()
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        let (rows, columns) = self.parser.screen().size();
+        (columns, rows)
+    }
+
+    fn fit(&mut self, columns: u16, rows: u16) {
+        // The parser cannot bear less.
+        let (columns, rows) = (columns.max(2), rows.max(2));
+        if self.size() != (columns, rows) {
+            self.parser.screen_mut().set_size(rows, columns);
+        }
+    }
+
+    /// Keys as the program in it expects them, where it wants others than a terminal sends by itself.
+    pub fn keys(&self, typed: &[u8]) -> Vec<u8> {
+        let screen = self.parser.screen();
+        let mut keys = Vec::with_capacity(typed.len());
+        let mut rest = typed;
+        while let Some((first, after)) = rest.split_first() {
+            let paste = [&b"\x1b[200~"[..], b"\x1b[201~"].into_iter().find(|mark| rest.starts_with(mark));
+            if let Some(mark) = paste {
+                if screen.bracketed_paste() {
+                    keys.extend_from_slice(mark);
+                }
+                rest = &rest[mark.len()..];
+                continue;
+            }
+            if let [0x1b, b'[', key @ (b'A'..=b'D' | b'H' | b'F'), after @ ..] = rest
+                && screen.application_cursor()
+            {
+                keys.extend_from_slice(&[0x1b, b'O', *key]);
+                rest = after;
+                continue;
+            }
+            keys.push(*first);
+            rest = after;
+        }
+        keys
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Shells {
+    pub tabs: Vec<Tab>,
+    /// The one in front.
+    pub front: usize,
+    /// Keys go to the shell.
+    pub typing: bool,
+    /// The shell has everything but its title.
+    pub zoomed: bool,
+    /// Every shell is on the screen, and keys go to all of them.
+    pub broadcast: bool,
+    /// Asked for, and not open yet.
+    awaited: BTreeSet<(LabName, SeatName)>,
+    last: TabId,
+}
+
+impl Shells {
+    pub fn front(&self) -> Option<&Tab> {
+        self.tabs.get(self.front)
+    }
+
+    /// Notes that the next terminal on the seat belongs here; false when there are too many.
+    pub(super) fn await_one(&mut self, lab: &LabName, seat: &SeatName) -> bool {
+        let room = self.tabs.len() + self.awaited.len() < MOST;
+        room && self.awaited.insert((lab.clone(), seat.clone()))
+    }
+
+    /// Whether a terminal that was opened belongs here, rather than to the whole screen.
+    pub fn is_awaited(&self, lab: &LabName, seat: &SeatName) -> bool {
+        self.awaited.contains(&(lab.clone(), seat.clone()))
+    }
+
+    pub(super) fn not_opened(&mut self, lab: &LabName, seat: &SeatName) -> bool {
+        self.awaited.remove(&(lab.clone(), seat.clone()))
+    }
+
+    /// What the next tab is called by.
+    pub fn next(&self) -> TabId {
+        self.last + 1
+    }
+
+    pub(super) fn opened(&mut self, lab: LabName, seat: SeatName) {
+        self.awaited.remove(&(lab.clone(), seat.clone()));
+        self.last += 1;
+        let parser = vt100::Parser::new(24, 80, SCROLL_BACK);
+        self.tabs.push(Tab { id: self.last, lab, seat, parser, end: None });
+        if !self.broadcast {
+            self.front = self.tabs.len() - 1;
+        }
+        self.typing = true;
+    }
+
+    pub(super) fn said(&mut self, id: TabId, bytes: &[u8]) {
+        if let Some(tab) = self.tabs.iter_mut().find(|tab| tab.id == id) {
+            tab.parser.process(bytes);
+        }
+    }
+
+    /// Its screen stays to be read; the keys come back, unless others still take them.
+    pub(super) fn ended(&mut self, id: TabId, end: ShellEnd) {
+        let front = self.front().map(|tab| tab.id);
+        if let Some(tab) = self.tabs.iter_mut().find(|tab| tab.id == id) {
+            tab.end = Some(end);
+        }
+        let over = self.tabs.iter().all(|tab| tab.end.is_some());
+        if over || (!self.broadcast && front == Some(id)) {
+            self.typing = false;
+        }
+    }
+
+    pub(super) fn turn(&mut self, by: isize) {
+        let count = self.tabs.len() as isize;
+        if count > 0 {
+            self.front = (self.front as isize + by).rem_euclid(count) as usize;
+        }
+    }
+
+    /// Forgets the tab in front, and its shell with it.
+    pub(super) fn close(&mut self) {
+        if self.front < self.tabs.len() {
+            self.tabs.remove(self.front);
+        }
+        self.front = self.front.min(self.tabs.len().saturating_sub(1));
+        self.typing = false;
+        self.broadcast &= self.tabs.len() > 1;
+    }
+
+    /// Towards older lines with less than nothing, towards newer ones else.
+    pub(super) fn scroll(&mut self, delta: isize) {
+        if let Some(tab) = self.tabs.get_mut(self.front) {
+            let at = tab.parser.screen().scrollback();
+            tab.parser.screen_mut().set_scrollback(at.saturating_add_signed(delta.saturating_neg()).min(SCROLL_BACK));
+        }
+    }
+
+    /// The newest line is in sight again.
+    pub(super) fn follow(&mut self) {
+        for tab in &mut self.tabs {
+            tab.parser.screen_mut().set_scrollback(0);
+        }
+    }
+
+    /// The text in sight, to be copied.
+    pub fn text(&self) -> String {
+        self.front().map(|tab| tab.screen().contents()).unwrap_or_default()
+    }
+
+    /// Those that take what is typed.
+    pub fn typed_into(&self) -> impl Iterator<Item = &Tab> {
+        let all = self.broadcast;
+        self.tabs
+            .iter()
+            .enumerate()
+            .filter(move |(at, tab)| (all || *at == self.front) && tab.end.is_none())
+            .map(|(_, tab)| tab)
+    }
+
+    /// Where the shells may be drawn, on a screen of this size: without the first and the last line.
+    pub fn area(&self, (columns, rows): (u16, u16)) -> Place {
+        if self.zoomed {
+            return Place { x: 0, y: 0, width: columns, height: rows };
+        }
+        let height = rows.saturating_sub(2);
+        let log = if self.broadcast { 0 } else { self.log(rows) };
+        Place { x: 0, y: 1, width: columns, height: height.saturating_sub(log) }
+    }
+
+    /// Lines of the log below, its rule included.
+    pub fn log(&self, rows: u16) -> u16 {
+        if self.zoomed || self.broadcast || rows < LOG_FROM { 0 } else { LOG }
+    }
+
+    /// Where each tab in sight stands within the area: its title is the first line.
+    pub fn places(&self, size: (u16, u16)) -> Vec<(usize, Place)> {
+        let area = self.area(size);
+        if !self.broadcast || self.tabs.len() < 2 {
+            return self.front().map(|_| (self.front, area)).into_iter().collect();
+        }
+        let count = u16::try_from(self.tabs.len()).unwrap_or(u16::MAX);
+        let across = (1..=count).find(|n| n * n >= count).unwrap_or(1);
+        let down = count.div_ceil(across);
+        let (width, height) = (area.width / across, area.height / down);
+        let place = |n: u16| Place {
+            x: area.x + (n % across) * width,
+            y: area.y + (n / across) * height,
+            // A column between two.
+            width: width.saturating_sub(u16::from(n % across + 1 < across)),
+            height,
+        };
+        (0..count).map(|n| (usize::from(n), place(n))).collect()
+    }
+
+    /// Gives every tab the size it is drawn in.
+    pub(super) fn fit(&mut self, size: (u16, u16)) {
+        let places = self.places(size);
+        let front = self.area(size);
+        for (at, tab) in self.tabs.iter_mut().enumerate() {
+            let place = places.iter().find(|(n, _)| *n == at).map_or(front, |(_, place)| *place);
+            tab.fit(place.width, place.height.saturating_sub(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn open(count: usize) -> Shells {
+        let mut shells = Shells::default();
+        for n in 0..count {
+            let (lab, seat) = (LabName::new("bio").unwrap(), SeatName::new(format!("s{n}")).unwrap());
+            assert!(shells.await_one(&lab, &seat));
+            shells.opened(lab, seat);
+        }
+        shells
+    }
+
+    #[test]
+    fn keys_are_sent_as_the_program_inside_asked_for_them() {
+        let mut shells = open(1);
+        let keys = |shells: &Shells, typed: &str| String::from_utf8(shells.tabs[0].keys(typed.as_bytes())).unwrap();
+        assert_eq!(keys(&shells, "a\x1b[A\x1b[200~p\x1b[201~"), "a\x1b[Ap");
+        shells.said(1, b"\x1b[?1h\x1b[?2004h");
+        assert_eq!(keys(&shells, "a\x1b[A\x1b[200~p\x1b[201~\x1b[5~"), "a\x1bOA\x1b[200~p\x1b[201~\x1b[5~");
+    }
+
+    #[test]
+    fn whatever_comes_in_a_tab_keeps_its_size_and_memory() {
+        let mut shells = open(1);
+        shells.fit((80, 24));
+        let mut seed = 7_u64;
+        for _ in 0..2000 {
+            let bytes: Vec<u8> = (0..64)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let byte = (seed >> 56) as u8;
+                    if byte < 60 {
+                        *b"\x1b[]PX^;?0129hlmHJKrABCDLMSTu\r\n\t\x08\xc3\xa9".get(usize::from(byte % 34)).unwrap()
+                    } else {
+                        byte
+                    }
+                })
+                .collect();
+            shells.said(1, &bytes);
+        }
+        shells.said(1, "\x1b[9999;9999H\x1b[99999999X\x1b[1;65535r日本語\n".repeat(50).as_bytes());
+        assert_eq!(shells.tabs[0].size(), (80, 21));
+        for size in [(1, 1), (2, 3), (300, 100), (60, 14)] {
+            shells.fit(size);
+            shells.said(1, "wide 日本語 \x1b[?1049h\x1b[2J日\n".as_bytes());
+        }
+    }
+
+    #[test]
+    fn all_are_in_sight_while_one_types_into_all() {
+        let mut shells = open(5);
+        assert_eq!(shells.typed_into().count(), 1);
+        shells.broadcast = true;
+        shells.ended(2, Ok(0));
+        assert_eq!(shells.typed_into().count(), 4);
+        let places = shells.places((120, 40));
+        assert_eq!(places.len(), 5);
+        for (n, (_, a)) in places.iter().enumerate() {
+            assert!(a.x + a.width <= 120 && a.y + a.height <= 39);
+            let apart = |b: &Place| {
+                a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
+            };
+            assert!(places[n + 1..].iter().all(|(_, b)| apart(b)));
+        }
+        assert!(shells.typing);
+    }
+}

@@ -1,0 +1,126 @@
+//! Shells in the dashboard: opening, turning, typing, leaving them.
+
+use super::say;
+use crate::{
+    app::{Command, Effect, Screen, State, attach::ShellEnd, shells::TabId},
+    domain::{LabName, Level, SeatName},
+};
+
+/// A command about shells in the dashboard.
+pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match command {
+        Command::ShellTab => effects = open(state),
+        Command::ShellsOfAll => effects = open_all(state),
+        Command::Shells if state.shells.tabs.is_empty() => {
+            say(state, Level::Info, "no shell is open in here; S on a board opens one");
+        }
+        Command::Shells => show(state),
+        Command::TypeIn => {
+            state.shells.follow();
+            let takes_keys = state.shells.typed_into().next().is_some();
+            state.shells.typing = takes_keys;
+            if !state.shells.typing {
+                say(state, Level::Info, "this shell has ended; x closes it");
+            }
+        }
+        Command::LetGo => state.shells.typing = false,
+        Command::NextTab => state.shells.turn(1),
+        Command::PrevTab => state.shells.turn(-1),
+        Command::Zoom => state.shells.zoomed = !state.shells.zoomed,
+        Command::Broadcast if state.shells.tabs.len() < 2 => {
+            say(state, Level::Info, "there is only one shell to type into");
+        }
+        Command::Broadcast => state.shells.broadcast = !state.shells.broadcast,
+        Command::CloseTab => {
+            state.shells.close();
+            if state.shells.tabs.is_empty() {
+                leave(state);
+            }
+        }
+        Command::CopyText => {
+            say(state, Level::Info, "the text in sight was given to the terminal's clipboard");
+            effects = vec![Effect::Copy(state.shells.text())];
+        }
+        _ => {}
+    }
+    state.shells.fit(state.size);
+    effects
+}
+
+/// Out of the shells; they live on.
+pub(super) fn leave(state: &mut State) {
+    state.shells.typing = false;
+    state.shells.zoomed = false;
+    state.screens.retain(|screen| !matches!(screen, Screen::Shells));
+}
+
+fn show(state: &mut State) {
+    if !matches!(state.screen(), Screen::Shells) {
+        state.screens.retain(|screen| !matches!(screen, Screen::Shells));
+        state.screens.push(Screen::Shells);
+    }
+}
+
+fn open(state: &mut State) -> Vec<Effect> {
+    let Some((lab, seat)) = state.target_seat() else { return Vec::new() };
+    // One that is open already is looked at again.
+    if let Some(at) = state.shells.tabs.iter().position(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat) {
+        (state.shells.front, state.shells.typing) = (at, true);
+        show(state);
+        return Vec::new();
+    }
+    let addressed = state.progress.get(&lab).and_then(|p| p.seat(&seat)).is_some_and(|row| row.ip.is_some());
+    if !addressed {
+        say(state, Level::Warning, format!("{lab}/{seat} has no address yet, so there is nothing to log in to"));
+        return Vec::new();
+    }
+    if !state.shells.await_one(&lab, &seat) {
+        say(state, Level::Warning, "it is being opened already, or too many are open");
+        return Vec::new();
+    }
+    say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
+    vec![Effect::OpenShell { lab, seat }]
+}
+
+/// A shell on every seat that the board's filter lets through, and one keyboard for all of them.
+fn open_all(state: &mut State) -> Vec<Effect> {
+    let Some(lab) = state.target_lab() else { return Vec::new() };
+    let mut effects = Vec::new();
+    for key in state.board_keys() {
+        let Ok(seat) = SeatName::new(&key) else { continue };
+        let open = state.shells.tabs.iter().any(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat);
+        let addressed = state.progress.get(&lab).and_then(|p| p.seat(&seat)).is_some_and(|row| row.ip.is_some());
+        if addressed && !open && state.shells.await_one(&lab, &seat) {
+            effects.push(Effect::OpenShell { lab: lab.clone(), seat });
+        }
+    }
+    if effects.is_empty() && state.shells.tabs.is_empty() {
+        say(state, Level::Warning, format!("{lab}: no seat has an address yet"));
+        return effects;
+    }
+    say(state, Level::Info, format!("{lab}: opening {} shells", effects.len()));
+    state.shells.broadcast = true;
+    if !state.shells.tabs.is_empty() {
+        show(state);
+    }
+    effects
+}
+
+pub(super) fn opened(state: &mut State, lab: LabName, seat: SeatName) {
+    state.shells.opened(lab, seat);
+    show(state);
+    state.shells.fit(state.size);
+}
+
+/// One of the tabs ended: told where it stands, and in the bottom line.
+pub(super) fn ended(state: &mut State, id: TabId, end: ShellEnd) {
+    let Some(tab) = state.shells.tabs.iter().find(|tab| tab.id == id) else { return };
+    let place = format!("{}/{}", tab.lab, tab.seat);
+    match &end {
+        Ok(0) => say(state, Level::Info, format!("{place}: shell ended")),
+        Ok(code) => say(state, Level::Info, format!("{place}: shell ended with exit status {code}")),
+        Err(why) => say(state, Level::Error, format!("{place}: {why}")),
+    }
+    state.shells.ended(id, end);
+}

@@ -1,0 +1,147 @@
+//! Shells in the dashboard: a title line each, the cells below it, drawn one by one.
+
+use ratatui::{
+    layout::{Position, Rect},
+    style::{Color, Modifier, Style},
+};
+
+use super::{Depth, panes, pen::Page, theme::Tone};
+use crate::{
+    app::{
+        State,
+        shells::{Place, Tab},
+    },
+    domain::Clean,
+};
+
+/// Draws the shells in sight, and the log below them.
+pub fn draw(page: &mut Page<'_>, whole: Rect, state: &State) {
+    let shells = &state.shells;
+    for (at, place) in shells.places(state.size) {
+        if let Some(tab) = shells.tabs.get(at) {
+            let area = rect(place).intersection(whole);
+            title(page, area, state, at, tab);
+            let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+            cells(page, body, tab, shells.typing && !shells.broadcast && at == shells.front);
+        }
+    }
+    let log = shells.log(state.size.1);
+    if log > 0 {
+        let area = rect(shells.area(state.size));
+        let area = Rect { y: area.bottom(), height: log, ..area }.intersection(whole);
+        page.rule(area, 0, "log");
+        let lines = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        panes::log::tail(page, lines, state, &state.log_view);
+    }
+}
+
+fn rect(place: Place) -> Rect {
+    Rect { x: place.x, y: place.y, width: place.width, height: place.height }
+}
+
+/// The tabs, or while one types into all of them, which one this is and that keys go everywhere.
+fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
+    let shells = &state.shells;
+    let loud = shells.broadcast && shells.typing && tab.end.is_none();
+    let mut pen = page.line(area, 0);
+    if shells.broadcast && shells.tabs.len() > 1 {
+        let mark = if at == shells.front && !shells.typing { ">" } else { " " };
+        let tone = if loud { Tone::Bad } else { Tone::Title };
+        pen.put(mark, Tone::Accent).put(tab.seat.as_str(), tone);
+        match (&tab.end, loud) {
+            (Some(end), _) => pen.put(&format!("  {}", ended(end)), Tone::Warn),
+            (None, true) => pen.put("  KEYS GO TO ALL", Tone::Bad),
+            (None, false) => &mut pen,
+        };
+    } else {
+        for (n, tab) in shells.tabs.iter().enumerate() {
+            let tone = if n == at { Tone::Accent } else { Tone::Dim };
+            let end = tab.end.as_ref().map(|end| format!(" {}", ended(end))).unwrap_or_default();
+            pen.put(&format!(" {}/{}{end} ", tab.lab, tab.seat), tone);
+        }
+        let back = tab.screen().scrollback();
+        let told = if back > 0 { format!("{back} lines up ") } else { String::new() };
+        let keys = if shells.typing { "ctrl-] gets the keys back " } else { "enter gives it the keys " };
+        pen.right(&[(told, Tone::Warn), (keys.to_owned(), if shells.typing { Tone::Busy } else { Tone::Dim })]);
+    }
+    if loud {
+        let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);
+        page.under(area, 0, style);
+    }
+}
+
+fn ended(end: &Result<i32, Clean>) -> String {
+    match end {
+        Ok(code) => format!("ended {code}"),
+        Err(_) => "lost".to_owned(),
+    }
+}
+
+/// The cells of a terminal; whatever a cell holds stays in it.
+fn cells(page: &mut Page<'_>, area: Rect, tab: &Tab, cursor: bool) {
+    let screen = tab.screen();
+    let colours = page.look.theme.depth();
+    let (columns, rows) = tab.size();
+    for row in 0..rows.min(area.height) {
+        for column in 0..columns.min(area.width) {
+            let Some(cell) = screen.cell(row, column) else { continue };
+            let Some(drawn) = page.buf.cell_mut(Position { x: area.x + column, y: area.y + row }) else { continue };
+            drawn.reset();
+            if cell.is_wide_continuation() {
+                continue;
+            }
+            let text = cell.contents();
+            let fits = !cell.is_wide() || column + 1 < columns.min(area.width);
+            if !text.is_empty() && fits {
+                if text.is_ascii() {
+                    drawn.set_symbol(text);
+                } else {
+                    let clean = Clean::new(text);
+                    drawn.set_symbol(if clean.is_empty() { " " } else { clean.as_str() });
+                }
+            }
+            drawn.set_style(style(cell, colours));
+        }
+    }
+    if cursor && !screen.hide_cursor() && screen.scrollback() == 0 {
+        let (row, column) = screen.cursor_position();
+        if row < area.height && column < area.width {
+            page.cursor = Some(Position { x: area.x + column, y: area.y + row });
+        }
+    }
+}
+
+fn style(cell: &vt100::Cell, depth: Depth) -> Style {
+    let mut style = Style::reset();
+    if depth != Depth::None {
+        style = style.fg(colour(cell.fgcolor(), depth)).bg(colour(cell.bgcolor(), depth));
+    }
+    for (on, modifier) in [
+        (cell.bold(), Modifier::BOLD),
+        (cell.dim(), Modifier::DIM),
+        (cell.italic(), Modifier::ITALIC),
+        (cell.underline(), Modifier::UNDERLINED),
+        (cell.inverse(), Modifier::REVERSED),
+    ] {
+        if on {
+            style = style.add_modifier(modifier);
+        }
+    }
+    style
+}
+
+/// A colour as far as the terminal has it.
+fn colour(colour: vt100::Color, depth: Depth) -> Color {
+    match (colour, depth) {
+        (vt100::Color::Idx(n), Depth::Indexed) => Color::Indexed(n),
+        (vt100::Color::Idx(n @ 0..=15), _) => Color::Indexed(n),
+        (vt100::Color::Rgb(r, g, b), Depth::Indexed) => Color::Indexed(cube(r, g, b)),
+        _ => Color::Reset,
+    }
+}
+
+/// The nearest of the 216 colours every 256-colour terminal has.
+fn cube(r: u8, g: u8, b: u8) -> u8 {
+    let level = |part: u8| ((u16::from(part) * 5 + 127) / 255) as u8;
+    16 + 36 * level(r) + 6 * level(g) + level(b)
+}
