@@ -81,7 +81,8 @@ impl Tasks {
                 near += 1;
                 next_look(near - 1, self.tuning.task_poll)
             });
-            context.sleep(wait).await?;
+            // Not to be stopped: what the cluster was asked to do is seen to its end, and nothing new is asked.
+            self.clock.sleep(wait).await;
             // What others read in the latter half of the wait is new enough.
             let listed = match self.running(&node, asked + wait / 2).await {
                 Ok(rows) => rows.iter().any(|row| row.upid == *upid),

@@ -54,6 +54,27 @@ async fn an_interrupted_deploy_says_so_and_the_next_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_sees_copies_under_way_to_their_end_and_begins_nothing_new() {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "clone = \"full\"\n").await;
+    let child = lab.spawn(&["deploy", "duo", "--yes", "--json"]);
+    lab.until_written("duo", StepName::Clone, |change| matches!(change, Change::TaskStarted { .. })).await;
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    lab.end(child).await.ends(130);
+    let made = lab.made();
+    assert!(!made.is_empty());
+    lab.cluster.world(|world| {
+        for guest in &made {
+            assert_eq!(world.guests[&guest.vmid].lock, None, "{} is still being copied", guest.vmid);
+            assert!(world.guests[&guest.vmid].run.is_none(), "{} was started", guest.vmid);
+        }
+    });
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_cancelled_from_another_process_winds_down() {
     let (lab, child) = waiting().await;
     let run = lab.run(&["runs", "--json"]).await.object()["runs"][0]["run"].to_string();
