@@ -13,10 +13,11 @@ use secrecy::ExposeSecret;
 
 use crate::{
     backend::{
+        docker::{self, Engine},
         proxmox::{Connection, Credentials, Limits, Proxmox, Trust, known, parse_fingerprint},
         ssh::{self, Qm, Ssh, SshSettings, keys::KeyFiles},
     },
-    config::{self, ConfigError, HostPort, ProxmoxSite, Settings, StoreSettings, Token},
+    config::{self, ConfigError, DockerSite, HostPort, ProxmoxSite, Settings, SiteKind, StoreSettings, Token},
     deploy::Tuning,
     domain::{SiteName, StoreId},
     monitor::Pace,
@@ -25,7 +26,7 @@ use crate::{
         shell::{HostKey, ShellTarget},
     },
     service::{
-        GuestVia, Homeroom, ServiceError, Site, SiteRules,
+        EngineSite, GuestVia, Homeroom, ServiceError, Site, SiteRules,
         site::{NodeLogins, NodeTable},
     },
     store::{Options, SqliteStore},
@@ -77,8 +78,11 @@ pub async fn what_can_be_built(
     let mut ssh_settings = SshSettings::new(settings.store.known_hosts());
     ssh_settings.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     let ssh = Arc::new(Ssh::new(ssh_settings));
-    let (mut sites, mut left_out) = (BTreeMap::new(), Vec::new());
+    let (mut sites, mut engines, mut left_out) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, site) in &settings.sites {
+        if let SiteKind::Docker(docker) = &site.kind {
+            engines.extend(engine(name, site, docker).map(|engine| (name.clone(), Arc::new(engine))));
+        }
         let Some(proxmox) = site.proxmox() else { continue };
         let rules = SiteRules {
             environment: site.environment.as_str().to_owned(),
@@ -116,6 +120,7 @@ pub async fn what_can_be_built(
     let home = Homeroom {
         store: Arc::new(store) as Arc<dyn Store>,
         sites,
+        engines,
         clock,
         keys: Arc::new(key_files(&settings.store)),
         tuning: tuning(settings),
@@ -210,6 +215,18 @@ fn cluster(
         limits: Limits::default(),
     };
     Proxmox::new(connection, clock).map_err(|e| wrong(e.to_string()))
+}
+
+/// A container engine; none where it is reached in a way this version does not have.
+fn engine(name: &SiteName, site: &config::Site, docker: &DockerSite) -> Option<EngineSite> {
+    // By TCP an engine answers, but the ports of its seats, bound to its own loopback, cannot be asked.
+    let path = docker.host.strip_prefix("unix://")?;
+    Some(EngineSite {
+        name: name.clone(),
+        environment: site.environment.as_str().to_owned(),
+        max_seats: site.max_seats,
+        containers: Arc::new(Engine::new(docker::Address::Unix(path.to_owned()))),
+    })
 }
 
 fn proven(token: &Token, hide: &dyn Fn(&str)) -> Result<Credentials, ConfigError> {

@@ -2,9 +2,11 @@
 //! intent written down before its effect.
 //!
 //! `step` says what a step is, `recorder` is the only writer of progress, `schedule` carries a graph
-//! out, `limits` and `tasks` keep load off the site. `class` is the catalogue for classes.
+//! out, `limits` and `tasks` keep load off the site. `class` is the catalogue for classes, `workshop`
+//! the one for workshops.
 //! Nothing here knows a screen, a file or a wire format.
 
+mod account;
 pub mod class;
 pub mod limits;
 mod reason;
@@ -12,6 +14,7 @@ pub mod recorder;
 pub mod schedule;
 pub mod step;
 pub mod tasks;
+pub mod workshop;
 
 pub use recorder::Recorder;
 pub use schedule::{Ended, Graph, carry_out};

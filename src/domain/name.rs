@@ -95,6 +95,21 @@ impl SeatName {
         Self("teacher".to_owned())
     }
 
+    /// The row of the machine that carries a workshop's seats; it is no person's place.
+    pub fn host() -> Self {
+        Self("host".to_owned())
+    }
+
+    /// A workshop's n-th seat: `seat-01`.
+    pub fn numbered(n: u32) -> Self {
+        Self(format!("seat-{n:02}"))
+    }
+
+    /// The number of a workshop's seat.
+    pub fn number(&self) -> Option<u32> {
+        self.0.strip_prefix("seat-")?.parse().ok()
+    }
+
     /// The seat of the n-th counted student: `student-01`; wider numbers are never re-padded.
     pub fn student(n: u32) -> Self {
         Self(format!("student-{n:02}"))

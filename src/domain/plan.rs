@@ -8,6 +8,7 @@ use super::{
     Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid,
     class::{Order, RollCall, SeatSpec},
     event::RunKind,
+    workshop::WorkshopDefinition,
 };
 
 /// Definition against reality.
@@ -30,6 +31,10 @@ pub struct Plan {
     pub order: Order,
     pub stagger: Duration,
     pub pool: Option<String>,
+    /// What the containers of a workshop are made of; absent in a class's plan. It says which catalogue of
+    /// steps carries the plan out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workshop: Option<WorkshopDefinition>,
     /// What the reader should know before saying yes.
     pub notes: Vec<String>,
 }
@@ -42,8 +47,11 @@ pub struct SeatPlan {
     /// The machine's name.
     pub name: String,
     pub verb: Verb,
+    /// The host its machine is or will be on: a node, or the host of a container engine.
     pub node: NodeName,
-    pub vmid: Vmid,
+    /// The machine's number on a site that numbers its guests.
+    #[serde(default)]
+    pub vmid: Option<Vmid>,
     /// What a clone is made of; absent where nothing is cloned.
     pub source: Option<CloneSource>,
     pub spec: SeatSpec,

@@ -221,7 +221,7 @@ fn plan_seat(
 /// What a broken-off run left under way, and this one does not take up, is not under way any more. A shutdown or
 /// removal is no part of a machine's chain: beyond its own run it says nothing.
 fn clear_leftovers(row: &mut SeatProgress, steps: &[StepName]) {
-    row.steps.retain(|s| steps.contains(&s.step) || StepName::CLASS.contains(&s.step));
+    row.steps.retain(|s| steps.contains(&s.step) || s.step.leads_to_ready());
     for left in row.steps.iter_mut().filter(|s| s.state == StepState::Running && !steps.contains(&s.step)) {
         left.state = StepState::Waiting;
     }

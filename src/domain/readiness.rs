@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Clean, Definition, MachineState, Progress, SeatName, StepName, StepState,
+    Clean, Definition, MachineState, Progress, Role, SeatName, StepName, StepState,
     cluster::{ClusterView, GuestView, Power},
     event::RunKind,
     progress::SeatProgress,
@@ -193,7 +193,8 @@ fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Opt
 
 /// Whether the machine stood on the site at some time.
 pub(super) fn was_made(row: &SeatProgress) -> bool {
-    row.proven_at.is_some() || row.step(StepName::Clone).is_some_and(|step| step.state == StepState::Ok)
+    let made = |step: StepName| row.step(step).is_some_and(|step| step.state == StepState::Ok);
+    row.proven_at.is_some() || made(StepName::Clone) || made(StepName::Create) || made(StepName::Network)
 }
 
 /// Whether its settings were written at some time.
@@ -229,32 +230,35 @@ pub fn lab_state(
     now: Timestamp,
     max_age: Duration,
 ) -> LabState {
-    if let Some(run) = progress.run.as_ref().filter(|_| alive) {
-        match run.kind {
-            RunKind::Deploy => return LabState::Deploying,
-            RunKind::Destroy => return LabState::Destroying,
-            RunKind::Check | RunKind::Start | RunKind::Stop | RunKind::Restart | RunKind::Adopt => {}
-        }
+    if let Some(state) = worked_on(progress, alive) {
+        return state;
     }
-    let state =
-        |row: &SeatProgress| current_state(row, view.and_then(|view| Look::of(view, row)), alive, now, max_age).0;
-    let states: BTreeMap<&SeatName, MachineState> = progress
-        .seats
-        .iter()
-        .filter(|row| row.vmid.is_some() || row.role == super::Role::Seat)
-        .map(|row| (&row.seat, state(row)))
-        .collect();
+    let look = |row| view.and_then(|view| Look::of(view, row));
+    let made = progress.seats.iter().filter(|row| row.vmid.is_some() || matches!(row.role, Role::Host | Role::Seat));
+    let states = made.map(|row| (&row.seat, current_state(row, look(row), alive, now, max_age).0)).collect();
+    let defined = match definition {
+        Definition::Class(class) => class.seats(),
+        Definition::Workshop(workshop) => workshop.rows(),
+    };
+    sum_up(&defined, &states)
+}
+
+/// What a run at work on the lab makes of it.
+pub(super) fn worked_on(progress: &Progress, alive: bool) -> Option<LabState> {
+    match progress.run.as_ref().filter(|_| alive)?.kind {
+        RunKind::Deploy => Some(LabState::Deploying),
+        RunKind::Destroy => Some(LabState::Destroying),
+        RunKind::Check | RunKind::Start | RunKind::Stop | RunKind::Restart | RunKind::Adopt => None,
+    }
+}
+
+/// What the states of a lab's rows come to.
+pub(super) fn sum_up(defined: &[(SeatName, Role)], states: &BTreeMap<&SeatName, MachineState>) -> LabState {
     let count = |wanted: MachineState| states.values().filter(|state| **state == wanted).count();
     if states.is_empty() || count(MachineState::Gone) == states.len() {
         return LabState::Absent;
     }
-    let all_ready = match definition {
-        Definition::Class(class) => {
-            class.seats().iter().all(|(seat, _)| states.get(seat) == Some(&MachineState::Ready))
-        }
-        Definition::Workshop(_) => count(MachineState::Ready) == states.len(),
-    };
-    if all_ready {
+    if defined.iter().all(|(seat, _)| states.get(seat) == Some(&MachineState::Ready)) {
         LabState::Ready
     } else if count(MachineState::Stopped) == states.len() {
         LabState::Stopped

@@ -1,10 +1,10 @@
-//! Steps: the journalled actions a machine goes through, by name, in order.
+//! Steps: the journalled actions a machine or a container goes through, by name, in order.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One journalled action of a class machine. The order here is the order on every screen.
+/// One journalled action. The order here is the order on every screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepName {
@@ -13,6 +13,12 @@ pub enum StepName {
     Clone,
     Configure,
     Resize,
+    /// The images of a workshop are on its engine.
+    Image,
+    /// A workshop's own network.
+    Network,
+    /// A seat's containers are made.
+    Create,
     Start,
     /// The guest's address was seen.
     Address,
@@ -24,6 +30,10 @@ pub enum StepName {
     Verify,
     /// A key login worked.
     Ssh,
+    /// What leads from outside to a workshop's seats.
+    Proxy,
+    /// A seat's programs answered, or a workshop's proxy did.
+    Health,
     /// Shut down before a change or a removal.
     Stop,
     /// Removed from the site.
@@ -45,7 +55,13 @@ impl StepName {
         Self::Ssh,
     ];
 
-    /// The proofs that a `check` repeats.
+    /// The chain of a workshop's host, of which there is one.
+    pub const HOST: [StepName; 4] = [Self::Image, Self::Network, Self::Proxy, Self::Health];
+
+    /// The chain of a workshop's seat.
+    pub const SEAT: [StepName; 3] = [Self::Create, Self::Start, Self::Health];
+
+    /// The proofs that a `check` of a class repeats.
     pub const ROLL_CALL: [StepName; 5] = [Self::Address, Self::Agent, Self::Exec, Self::Verify, Self::Ssh];
 
     /// Its name in JSON, logs and screens.
@@ -55,20 +71,30 @@ impl StepName {
             Self::Clone => "clone",
             Self::Configure => "configure",
             Self::Resize => "resize",
+            Self::Image => "image",
+            Self::Network => "network",
+            Self::Create => "create",
             Self::Start => "start",
             Self::Address => "address",
             Self::Agent => "agent",
             Self::Exec => "exec",
             Self::Verify => "verify",
             Self::Ssh => "ssh",
+            Self::Proxy => "proxy",
+            Self::Health => "health",
             Self::Stop => "stop",
             Self::Destroy => "destroy",
         }
     }
 
-    /// Whether it is one of the roll call's proofs.
+    /// Whether it is a proof: one of the roll call's, or a workshop's health.
     pub fn is_proof(self) -> bool {
-        Self::ROLL_CALL.contains(&self)
+        self == Self::Health || Self::ROLL_CALL.contains(&self)
+    }
+
+    /// Whether it is part of a chain that ends in ready; a shutdown or removal is not.
+    pub fn leads_to_ready(self) -> bool {
+        !matches!(self, Self::Stop | Self::Destroy)
     }
 }
 

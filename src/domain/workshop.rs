@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LabName, SiteName, size::Size};
+use super::{LabName, Role, SeatName, SiteName, machine::machine_name, size::Size};
 
 /// What a workshop should be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct WorkshopDefinition {
     /// A second container per seat that carries a web browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<Browser>,
+    /// What leads from outside to the seats.
+    #[serde(default)]
+    pub proxy: Proxy,
     /// What one seat may use.
     #[serde(default)]
     pub seat: SeatLimits,
@@ -46,6 +49,7 @@ impl WorkshopDefinition {
             image: image.into(),
             ports: SeatPorts::default(),
             browser: None,
+            proxy: Proxy::default(),
             seat: SeatLimits::default(),
             seats_on: SeatsOn::default(),
             ends_after: default_ends_after(),
@@ -53,6 +57,64 @@ impl WorkshopDefinition {
             gce: GceSpec::default(),
         }
     }
+
+    /// Every row of the workshop: its host, then its seats by number.
+    pub fn rows(&self) -> Vec<(SeatName, Role)> {
+        let seats = (1..=self.seats).map(|number| (SeatName::numbered(number), Role::Seat));
+        std::iter::once((SeatName::host(), Role::Host)).chain(seats).collect()
+    }
+
+    /// Every image its containers are made of, each once.
+    pub fn images(&self) -> Vec<&str> {
+        let mut images = vec![self.image.as_str()];
+        let others = self.browser.iter().map(|browser| browser.image.as_str()).chain([self.proxy.image.as_str()]);
+        for image in others {
+            if !images.contains(&image) {
+                images.push(image);
+            }
+        }
+        images
+    }
+
+    /// Ports inside a seat's containers, each with the port of the host's loopback that leads there.
+    pub fn published(&self, number: u32) -> Vec<(Service, u16, u16)> {
+        let browser = self.browser.as_ref().map(|browser| (Service::Browser, browser.port));
+        let inside = [(Service::Terminal, self.ports.terminal), (Service::Files, self.ports.files)];
+        inside.into_iter().chain(browser).map(|(what, port)| (what, port, what.host_port(number))).collect()
+    }
+}
+
+/// What a seat offers, as its route is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    Terminal,
+    Files,
+    Browser,
+}
+
+impl Service {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Files => "files",
+            Self::Browser => "browser",
+        }
+    }
+
+    /// Where it is found on the host's loopback: 3000 + 10 × the seat's number + 1, 2 or 3.
+    pub fn host_port(self, number: u32) -> u16 {
+        let last = match self {
+            Self::Terminal => 1,
+            Self::Files => 2,
+            Self::Browser => 3,
+        };
+        u16::try_from(3000 + 10 * number + last).unwrap_or(u16::MAX)
+    }
+}
+
+/// The name of a seat's second container.
+pub fn browser_name(lab: &LabName, seat: &SeatName) -> String {
+    format!("{}-browser", machine_name(lab, seat))
 }
 
 /// Four hours: a course's half day.
@@ -85,6 +147,22 @@ pub struct Browser {
     pub image: String,
     /// What it listens on, inside.
     pub port: u16,
+}
+
+/// What leads from outside to the seats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proxy {
+    /// An image with Caddy 2 at `caddy` on its path.
+    pub image: String,
+    /// Where it listens, on every address of the host.
+    pub port: u16,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self { image: "caddy:2".to_owned(), port: 8080 }
+    }
 }
 
 /// Limits of one seat's container.

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod clock;
 pub mod cluster;
+pub mod containers;
 pub mod copy;
 pub mod inspect;
 pub mod keys;
@@ -14,6 +15,7 @@ pub mod store;
 pub use agent::GuestAgent;
 pub use clock::Clock;
 pub use cluster::{Cluster, SiteError};
+pub use containers::{Containers, EngineError};
 pub use inspect::Inspect;
 pub use keys::KeyRing;
 pub use mend::Mend;

@@ -71,9 +71,8 @@ impl Allowed {
             asked.insert((format!("/vms/{}", source.template), "VM.Clone".to_owned()));
             asked.insert((format!("/storage/{}", source.limit_storage), "Datastore.AllocateSpace".to_owned()));
         }
-        if let Some(first) = plan.seats.iter().find(|seat| seat.source.is_some()) {
-            let place =
-                self.pool.as_ref().map_or_else(|| format!("/vms/{}", first.vmid), |pool| format!("/pool/{pool}"));
+        if let Some(first) = plan.seats.iter().find(|seat| seat.source.is_some()).and_then(|seat| seat.vmid) {
+            let place = self.pool.as_ref().map_or_else(|| format!("/vms/{first}"), |pool| format!("/pool/{pool}"));
             asked.insert((place, "VM.Allocate".to_owned()));
         }
         let asked = asked.into_iter().map(|(path, wanted)| async move {

@@ -23,11 +23,11 @@ pub async fn carry_out(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Outcome, ServiceError> {
-    home.class(lab).await?;
+    home.definition(lab).await?;
     let lock = lock(home, lab, deed.kind()).await?;
     let planned = plan_deed(home, lab, seats, deed).await?;
     if planned.plan.is_empty() {
         return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
     }
-    Ok(Outcome::Begun(begin(home, &planned.site, planned.plan, lock, planned.spares).await?))
+    Ok(Outcome::Begun(begin(home, planned, lock).await?))
 }

@@ -1,7 +1,7 @@
 //! Definitions: put in, listed, taken out. Nothing here touches a machine.
 
 use super::{Homeroom, ServiceError, run::lock};
-use crate::domain::{Definition, LabName, MachineState, event::RunKind};
+use crate::domain::{Definition, LabName, MachineState, event::RunKind, progress::SeatProgress};
 
 /// What putting a definition in came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,5 +71,7 @@ pub async fn delete(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> 
 /// Whether the store knows of machines of the lab, or of VMIDs set aside for it.
 async fn has_machines(home: &Homeroom, lab: &LabName) -> Result<bool, ServiceError> {
     let (progress, _) = home.store.progress(lab).await?;
-    Ok(progress.seats.iter().any(|seat| seat.vmid.is_some() && seat.state != MachineState::Gone))
+    // A workshop's rows have no numbers: one that was ever begun counts until it is seen gone.
+    let made = |seat: &SeatProgress| seat.vmid.is_some() || seat.steps.iter().any(|step| step.attempts > 0);
+    Ok(progress.seats.iter().any(|seat| made(seat) && seat.state != MachineState::Gone))
 }

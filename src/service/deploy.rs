@@ -35,7 +35,7 @@ pub struct Request {
 /// `Refused` where a machine would be restarted, replaced or removed without consent, where the plan is
 /// no longer the one agreed to, or where another run holds the lab; `Problems` where no plan can be made.
 pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, request: &Request) -> Result<Outcome, ServiceError> {
-    home.class(lab).await?;
+    home.definition(lab).await?;
     let lock = lock(home, lab, RunKind::Deploy).await?;
     let mut planned = plan_deploy_with(home, lab, request.consent.fix_drift, request.agreed.as_deref()).await?;
     if !request.only.is_empty() {
@@ -55,7 +55,7 @@ pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, request: &Request) -> R
     if planned.plan.is_empty() {
         return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
     }
-    Ok(Outcome::Begun(begin(home, &planned.site, planned.plan, lock, planned.spares).await?))
+    Ok(Outcome::Begun(begin(home, planned, lock).await?))
 }
 
 /// What a plan does to whom. New machines go where the plan agreed to puts them; one that no longer fits there
@@ -75,12 +75,12 @@ pub(super) fn needs_a_yes(lab: &LabName, refused: &[&SeatPlan]) -> String {
         [(Verb::Restart, "--allow-restart"), (Verb::Replace, "--allow-replace"), (Verb::Remove, "--allow-remove")]
     {
         for seat in refused.iter().filter(|seat| seat.verb == verb) {
+            let number = seat.vmid.map(|id| format!(", vmid {id}")).unwrap_or_default();
             lines.push(format!(
-                "  {} {} ({}, vmid {} on {}): {}; needs {flag}",
+                "  {} {} ({}{number} on {}): {}; needs {flag}",
                 verb.as_str(),
                 seat.seat,
                 seat.name,
-                seat.vmid,
                 seat.node,
                 seat.why
             ));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Homeroom, ServiceError, Site,
+    Homeroom, ServiceError,
     deploy::Outcome,
-    plan::{Planned, plan_destroy as read_and_plan},
+    plan::plan_destroy as read_and_plan,
     run::{begin, lock},
 };
 use crate::domain::{LabName, Plan, SeatName, event::RunKind};
@@ -16,6 +16,9 @@ pub struct Confirmation {
     /// The lab's name typed again, where it was.
     pub named: Option<String>,
 }
+
+/// Where `--yes` is not enough.
+const PROD: &str = "prod";
 
 /// What destroy would do.
 pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) -> Result<Plan, ServiceError> {
@@ -29,26 +32,23 @@ pub async fn destroy(
     seats: &[SeatName],
     confirmation: &Confirmation,
 ) -> Result<Outcome, ServiceError> {
-    let (_, site) = home.class(lab).await?;
-    confirmed(&site, lab, confirmation)?;
+    confirmed(home, lab, confirmation).await?;
     let lock = lock(home, lab, RunKind::Destroy).await?;
-    let Planned { plan, site, spares } = read_and_plan(home, lab, seats).await?;
-    if plan.is_empty() {
-        return Ok(Outcome::NothingToDo(Box::new(plan)));
+    let planned = read_and_plan(home, lab, seats).await?;
+    if planned.plan.is_empty() {
+        return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
     }
-    Ok(Outcome::Begun(begin(home, &site, plan, lock, spares).await?))
+    Ok(Outcome::Begun(begin(home, planned, lock).await?))
 }
 
-/// Whether what removes machines was said yes to loudly enough for the site.
-pub(super) fn confirmed(site: &Site, lab: &LabName, confirmation: &Confirmation) -> Result<(), ServiceError> {
+/// Whether what removes machines was said yes to loudly enough for the lab's site.
+pub(super) async fn confirmed(home: &Homeroom, lab: &LabName, confirmation: &Confirmation) -> Result<(), ServiceError> {
+    let (site, environment) = home.environment(lab).await?;
     let named = confirmation.named.as_deref();
-    if (site.rules.is_prod() || named.is_some()) && named != Some(lab.as_str()) {
+    if (environment == PROD || named.is_some()) && named != Some(lab.as_str()) {
         return Err(ServiceError::Refused(match named {
             Some(named) => format!("--confirm says {named:?}, and the lab is {lab}; nothing was removed"),
-            None => format!(
-                "{lab} is on the {} site {}; add --confirm {lab} to destroy there",
-                site.rules.environment, site.name
-            ),
+            None => format!("{lab} is on the {environment} site {site}; add --confirm {lab} to destroy there"),
         }));
     }
     Ok(())

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::{
     domain::{LabName, SeatName, SiteName},
-    port::{SiteError, StoreError, agent::AgentError, keys::KeyError, shell::ShellError},
+    port::{EngineError, SiteError, StoreError, agent::AgentError, keys::KeyError, shell::ShellError},
 };
 
 #[derive(Debug, Error)]
@@ -24,6 +24,8 @@ pub enum ServiceError {
     NotNow(String),
     #[error(transparent)]
     Site(#[from] SiteError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -23,12 +23,14 @@ pub mod shell;
 pub mod site;
 pub mod status;
 pub mod watch;
+pub mod workshop;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use error::ServiceError;
 pub use run::RunHandle;
 pub use site::{GuestVia, Site, SiteRules};
+pub use workshop::EngineSite;
 
 /// What answers are made of, for those that call the use cases.
 pub use crate::port::{
@@ -39,7 +41,7 @@ pub use crate::port::{
 
 use crate::{
     deploy::Tuning,
-    domain::{Definition, LabName, SiteName, class::ClassDefinition},
+    domain::{Definition, LabName, SiteName, class::ClassDefinition, workshop::WorkshopDefinition},
     monitor::Pace,
     port::{Clock, KeyRing, Store, store::StoredDefinition},
 };
@@ -47,7 +49,10 @@ use crate::{
 /// Everything the use cases work with.
 pub struct Homeroom {
     pub store: Arc<dyn Store>,
+    /// Where classes live.
     pub sites: BTreeMap<SiteName, Arc<Site>>,
+    /// Where workshops live.
+    pub engines: BTreeMap<SiteName, Arc<EngineSite>>,
     pub clock: Arc<dyn Clock>,
     pub keys: Arc<dyn KeyRing>,
     pub tuning: Tuning,
@@ -65,7 +70,7 @@ impl Homeroom {
         Ok(self.store.definition(lab).await?)
     }
 
-    /// A class by name, with its site. Workshops are stored and shown, and cannot be run yet.
+    /// A class by name, with its site.
     pub async fn class(&self, lab: &LabName) -> Result<(ClassDefinition, Arc<Site>), ServiceError> {
         match self.definition(lab).await?.definition {
             Definition::Class(class) => {
@@ -73,8 +78,38 @@ impl Homeroom {
                 Ok((class, site))
             }
             Definition::Workshop(_) => Err(ServiceError::NotNow(format!(
-                "{lab} is a workshop; this version stores and shows workshops but cannot run them yet"
+                "{lab} is a workshop: it has containers for seats, and this works on a class's machines only"
             ))),
+        }
+    }
+
+    /// A workshop by name, with its engine; `None` for a class.
+    pub async fn workshop(&self, lab: &LabName) -> Result<Option<(WorkshopDefinition, Arc<EngineSite>)>, ServiceError> {
+        match self.definition(lab).await?.definition {
+            Definition::Class(_) => Ok(None),
+            Definition::Workshop(workshop) => {
+                let engine = self.engine(&workshop.site)?.clone();
+                Ok(Some((workshop, engine)))
+            }
+        }
+    }
+
+    pub fn engine(&self, name: &SiteName) -> Result<&Arc<EngineSite>, ServiceError> {
+        self.engines.get(name).ok_or_else(|| {
+            ServiceError::NotNow(format!(
+                "workshops run on docker sites reached by unix:// in this version, and {name} is none"
+            ))
+        })
+    }
+
+    /// What is at stake on a lab's site: `dev`, `staging` or `prod`.
+    pub async fn environment(&self, lab: &LabName) -> Result<(SiteName, String), ServiceError> {
+        match self.workshop(lab).await? {
+            Some((_, engine)) => Ok((engine.name.clone(), engine.environment.clone())),
+            None => {
+                let (_, site) = self.class(lab).await?;
+                Ok((site.name.clone(), site.rules.environment.clone()))
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
-use super::{Homeroom, ServiceError, Site, allowed::Allowed};
+use super::{EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, workshop};
 use crate::{
     domain::{
         LabName, MachineState, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
@@ -24,9 +24,18 @@ use crate::{
 /// A plan with what a run of it needs.
 pub struct Planned {
     pub plan: Plan,
-    pub site: Arc<Site>,
-    /// VMIDs of the range that nobody has, beyond the plan's own.
-    pub spares: Vec<Vmid>,
+    pub on: On,
+}
+
+/// Where a plan is carried out.
+#[derive(Clone)]
+pub enum On {
+    Cluster {
+        site: Arc<Site>,
+        /// VMIDs of the range that nobody has, beyond the plan's own.
+        spares: Vec<Vmid>,
+    },
+    Engine(Arc<EngineSite>),
 }
 
 /// Spare VMIDs kept at hand for a run.
@@ -50,6 +59,9 @@ pub async fn plan_deploy_with(
     fix_drift: bool,
     shown: Option<&Plan>,
 ) -> Result<Planned, ServiceError> {
+    if let Some((workshop, engine)) = home.workshop(lab).await? {
+        return workshop::plan_deploy(home, workshop, engine).await;
+    }
     let ground = Ground::read(home, lab, true).await?;
     let mut plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
     ground.allowed.apply(&mut plan);
@@ -99,6 +111,9 @@ pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result
 
 /// What destroy would do: all of the lab, or the named seats.
 pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) -> Result<Planned, ServiceError> {
+    if let Some((workshop, engine)) = home.workshop(lab).await? {
+        return workshop::plan_destroy(home, workshop, engine, seats).await;
+    }
     let ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
     let plan = ground.ask(home, false, |input| planning::plan_destroy(input, seats))?;
@@ -112,6 +127,9 @@ pub async fn plan_deed(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
+    if let Some((workshop, engine)) = home.workshop(lab).await? {
+        return workshop::plan_deed(home, workshop, engine, seats, deed).await;
+    }
     let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
     ground.see_power().await?;
@@ -251,13 +269,13 @@ impl Ground {
 
     fn planned(self, plan: Plan) -> Planned {
         let range = self.class.placement.vmids.unwrap_or(self.site.rules.vmids);
-        let planned: BTreeSet<Vmid> = plan.seats.iter().map(|seat| seat.vmid).collect();
+        let planned: BTreeSet<Vmid> = plan.seats.iter().filter_map(|seat| seat.vmid).collect();
         let spares = range
             .iter()
             .filter(|id| self.view.guest(*id).is_none() && !self.reserved.contains(id) && !planned.contains(id))
             .take(SPARES)
             .collect();
-        Planned { plan, site: self.site, spares }
+        Planned { plan, on: On::Cluster { site: self.site, spares } }
     }
 }
 

@@ -26,14 +26,14 @@ pub async fn rebuild(
     abandon: bool,
     confirmation: &Confirmation,
 ) -> Result<Outcome, ServiceError> {
-    let (_, site) = home.class(lab).await?;
-    confirmed(&site, lab, confirmation)?;
+    home.class(lab).await?;
+    confirmed(home, lab, confirmation).await?;
     let lock = lock(home, lab, RunKind::Deploy).await?;
     let planned = plan_rebuild(home, lab, seats, abandon).await?;
     if planned.plan.is_empty() {
         return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
     }
-    Ok(Outcome::Begun(begin(home, &planned.site, planned.plan, lock, planned.spares).await?))
+    Ok(Outcome::Begun(begin(home, planned, lock).await?))
 }
 
 /// What taking a run back would do, and which of its machines became ready in it: somebody may use those.
@@ -59,8 +59,8 @@ pub async fn rollback(
     confirmation: &Confirmation,
 ) -> Result<Option<Outcome>, ServiceError> {
     let lab = deploy_of(home, run).await?;
-    let (_, site) = home.class(&lab).await?;
-    confirmed(&site, &lab, confirmation)?;
+    home.class(&lab).await?;
+    confirmed(home, &lab, confirmation).await?;
     let lock = lock(home, &lab, RunKind::Destroy).await?;
     let Some(planned) = plan_rollback(home, &lab, run).await? else { return Ok(None) };
     let ready = in_use(home, &lab, &planned.plan).await?;
@@ -68,10 +68,8 @@ pub async fn rollback(
         let lines: Vec<String> = ready
             .iter()
             .map(|seat| {
-                format!(
-                    "  remove {} ({}, vmid {} on {}); needs --allow-remove",
-                    seat.seat, seat.name, seat.vmid, seat.node
-                )
+                let number = seat.vmid.map(|id| format!(", vmid {id}")).unwrap_or_default();
+                format!("  remove {} ({}{number} on {}); needs --allow-remove", seat.seat, seat.name, seat.node)
             })
             .collect();
         return Err(ServiceError::Refused(format!(
@@ -82,7 +80,7 @@ pub async fn rollback(
     if planned.plan.is_empty() {
         return Ok(Some(Outcome::NothingToDo(Box::new(planned.plan))));
     }
-    Ok(Some(Outcome::Begun(begin(home, &planned.site, planned.plan, lock, planned.spares).await?)))
+    Ok(Some(Outcome::Begun(begin(home, planned, lock).await?)))
 }
 
 /// The lab of a deploy that nobody carries out any more.

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::{Homeroom, ServiceError};
-use crate::domain::{LabName, MachineState, Role, SeatName};
+use super::{EngineSite, Homeroom, ServiceError};
+use crate::domain::{
+    LabName, MachineState, Role, SeatName, class::Password, machine::machine_name, workshop::WorkshopDefinition,
+};
 
 /// One line of the roster.
 pub struct RosterRow {
@@ -16,11 +18,16 @@ pub struct RosterRow {
     pub user: String,
     /// Where the definition gives one. Printed on request only.
     pub password: Option<SecretString>,
+    /// What opens a workshop's seat in a browser; whoever has it has the seat.
+    pub link: Option<SecretString>,
     pub state: MachineState,
 }
 
 /// Everybody's machine, address and login.
 pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, ServiceError> {
+    if let Some((workshop, engine)) = home.workshop(lab).await? {
+        return seats(home, &workshop, &engine).await;
+    }
     let (class, site) = home.class(lab).await?;
     let status = super::status::lab_status(home, lab).await?;
     let mut rows = Vec::new();
@@ -35,9 +42,39 @@ pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, Se
             ip: machine.and_then(|machine| machine.ip),
             user: spec.cloud_init.user.clone().unwrap_or_else(|| site.rules.user.clone()),
             password,
+            link: None,
             state: machine.map_or(MachineState::Planned, |machine| machine.state),
             seat: spec.seat,
             role: spec.role,
+        });
+    }
+    Ok(rows)
+}
+
+/// Every seat of a workshop, with the link that opens it.
+async fn seats(
+    home: &Homeroom,
+    workshop: &WorkshopDefinition,
+    engine: &EngineSite,
+) -> Result<Vec<RosterRow>, ServiceError> {
+    let lab = &workshop.name;
+    let host = engine.containers.view().await?.host;
+    let status = super::status::lab_status(home, lab).await?;
+    let mut rows = Vec::new();
+    for (seat, role) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
+        let state = status.machines.iter().find(|row| row.seat == seat).map_or(MachineState::Planned, |row| row.state);
+        let token = home.keys.password(lab, &seat, &Password::Generate).await?;
+        let (port, number) = (workshop.proxy.port, seat.number().unwrap_or_default());
+        let link = format!("http://{host}:{port}/vm/{number}/terminal/?token={}", token.expose_secret());
+        rows.push(RosterRow {
+            machine: machine_name(lab, &seat),
+            ip: None,
+            user: String::new(),
+            password: None,
+            link: Some(SecretString::from(link)),
+            state,
+            seat,
+            role,
         });
     }
     Ok(rows)

@@ -7,19 +7,25 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{GuestVia, Homeroom, ServiceError, Site, logins::LabLogins};
+use super::{
+    GuestVia, Homeroom, ServiceError, Site,
+    logins::LabLogins,
+    plan::{On, Planned},
+    workshop::engine_parts,
+};
 use crate::{
     deploy::{
         Recorder,
-        class::{self, Logins, SiteParts, carry_out_plan},
+        class::{self, Logins, SiteParts},
         recorder::{Entry, JournalLost},
+        workshop::{self, EngineParts},
     },
     domain::{
         Change, Clean, LabName, Level, NodeName, Plan, Role, RunId, StepName, Vmid,
         class::{SeatSpec, Via},
         event::{RunKind, RunState},
     },
-    port::{GuestAgent, Mend, Store, agent::AgentError, shell::ShellError, store::LabLock},
+    port::{Clock, GuestAgent, Mend, Store, agent::AgentError, shell::ShellError, store::LabLock},
 };
 
 /// A run under way. Dropping the handle does not stop it.
@@ -45,42 +51,22 @@ pub enum As {
 }
 
 /// Writes a run down and sets it going. The lab's lock is held until it has ended.
-///
-/// `spares` are VMIDs of the plan's range nobody has, for machines whose own is taken in between.
-pub async fn begin(
-    home: &Arc<Homeroom>,
-    site: &Arc<Site>,
-    plan: Plan,
-    lock: Box<dyn LabLock>,
-    spares: Vec<Vmid>,
-) -> Result<RunHandle, ServiceError> {
-    begin_as(home, site, plan, lock, spares, As::New).await
+pub async fn begin(home: &Arc<Homeroom>, planned: Planned, lock: Box<dyn LabLock>) -> Result<RunHandle, ServiceError> {
+    begin_as(home, planned, lock, As::New).await
 }
 
 /// The same, as a new run or as one that goes on.
 pub async fn begin_as(
     home: &Arc<Homeroom>,
-    site: &Arc<Site>,
-    plan: Plan,
+    planned: Planned,
     lock: Box<dyn LabLock>,
-    spares: Vec<Vmid>,
     which: As,
 ) -> Result<RunHandle, ServiceError> {
-    let configured = plan.seats.iter().filter(|seat| seat.steps.contains(&StepName::Configure));
-    let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
-    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, specs).await?);
-    let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
-    let by_node = plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node;
-    if proves && by_node {
-        site.know_nodes().await?;
-    }
-    if proves && (by_node || matches!(site.rules.guest_via, GuestVia::Jump(_))) {
-        trusted_logins(site, &plan, by_node).await?;
-    }
-    if proves && site.rules.guest_via == GuestVia::Teacher {
-        know_teacher(home, &plan.lab, &logins).await?;
-    }
-    let agent = agent_for(site, plan.rollcall.via);
+    let Planned { plan, on } = planned;
+    let parts = match on {
+        On::Cluster { site, spares } => Parts::Class(site_parts(home, &site, &plan, spares).await?),
+        On::Engine(engine) => Parts::Workshop(engine_parts(home, &engine, &plan).await?),
+    };
     let run = match which {
         As::New => home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?,
         As::Again(run) => {
@@ -98,7 +84,37 @@ pub async fn begin_as(
         .await
         .map_err(|lost| ServiceError::NotNow(lost.to_string()))?;
     let stop = CancellationToken::new();
-    let parts = SiteParts {
+    let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
+    let lab = work.plan.lab.clone();
+    let ended = tokio::spawn(work.carry_out(home.clock.clone(), parts));
+    Ok(RunHandle { run, lab, after, stop, ended })
+}
+
+/// What a class's run stands on. Whatever can be found wrong before anything is begun is found here.
+///
+/// `spares` are VMIDs of the plan's range nobody has, for machines whose own is taken in between.
+async fn site_parts(
+    home: &Arc<Homeroom>,
+    site: &Arc<Site>,
+    plan: &Plan,
+    spares: Vec<Vmid>,
+) -> Result<SiteParts, ServiceError> {
+    let configured = plan.seats.iter().filter(|seat| seat.steps.contains(&StepName::Configure));
+    let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
+    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, specs).await?);
+    let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
+    let by_node = plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node;
+    if proves && by_node {
+        site.know_nodes().await?;
+    }
+    if proves && (by_node || matches!(site.rules.guest_via, GuestVia::Jump(_))) {
+        trusted_logins(site, plan, by_node).await?;
+    }
+    if proves && site.rules.guest_via == GuestVia::Teacher {
+        know_teacher(home, &plan.lab, &logins).await?;
+    }
+    let agent = agent_for(site, plan.rollcall.via);
+    Ok(SiteParts {
         cluster: site.cluster.clone(),
         agent,
         shell: site.shell.clone(),
@@ -110,11 +126,7 @@ pub async fn begin_as(
         tuning: home.tuning.clone(),
         spares,
         learned: home.store.learned(&site.name).await?.into_iter().collect(),
-    };
-    let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
-    let lab = work.plan.lab.clone();
-    let ended = tokio::spawn(work.carry_out(parts));
-    Ok(RunHandle { run, lab, after, stop, ended })
+    })
 }
 
 /// Where the way to the seats is the teacher's machine: as it was proven before, until this run proves it anew.
@@ -179,6 +191,12 @@ impl Mend for MendAt {
     }
 }
 
+/// What the steps of a run are given, by catalogue.
+enum Parts {
+    Class(SiteParts),
+    Workshop(EngineParts),
+}
+
 struct Work {
     store: Arc<dyn Store>,
     /// Given up when the run has ended.
@@ -190,18 +208,26 @@ struct Work {
 }
 
 impl Work {
-    async fn carry_out(self, parts: SiteParts) -> Result<RunState, JournalLost> {
+    async fn carry_out(self, clock: Arc<dyn Clock>, parts: Parts) -> Result<RunState, JournalLost> {
         let Self { store, lock, plan, recorder, stop, writer } = self;
         let run = recorder.run();
-        let clock = parts.clock.clone();
         let given_up = CancellationToken::new();
         let watch = tokio::spawn(watch_for_cancel(store.clone(), run, stop.clone(), given_up.clone()));
-        let site = Arc::new(class::Site::new(parts));
-        let state = carry_out_plan(&plan, site.clone(), recorder, stop, given_up).await;
-        // Worth keeping, and no harm where it cannot be kept.
-        if let Err(error) = store.learn(&plan.site, &site.learned(), clock.now()).await {
-            tracing::warn!(%error, "what was learned is not kept");
-        }
+        let state = match parts {
+            Parts::Class(parts) => {
+                let site = Arc::new(class::Site::new(parts));
+                let state = class::carry_out_plan(&plan, site.clone(), recorder, stop, given_up).await;
+                // Worth keeping, and no harm where it cannot be kept.
+                if let Err(error) = store.learn(&plan.site, &site.learned(), clock.now()).await {
+                    tracing::warn!(%error, "what was learned is not kept");
+                }
+                state
+            }
+            Parts::Workshop(parts) => {
+                let engine = Arc::new(workshop::Engine::new(parts));
+                workshop::carry_out_plan(&plan, engine, recorder, stop, given_up).await
+            }
+        };
         watch.abort();
         if writer.await.is_err() {
             tracing::error!(%run, "the journal's writer ended abnormally");

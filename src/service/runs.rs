@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Homeroom, ServiceError,
     deploy::{Outcome, needs_a_yes},
-    plan::{Planned, plan_deed, plan_deploy_with, plan_destroy},
+    plan::{On, Planned, plan_deed, plan_deploy_with, plan_destroy},
     run::{As, begin_as, lock},
 };
 use crate::{
@@ -141,12 +141,15 @@ pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, Service
         None if row.kind == RunKind::Destroy => plan_destroy(home, &lab, &left).await?,
         None => deploy_again(home, &lab, &plan, &left).await?,
     };
-    let Planned { plan, site, spares } = planned;
-    Ok(Outcome::Begun(begin_as(home, &site, plan, lock, spares, As::Again(run)).await?))
+    Ok(Outcome::Begun(begin_as(home, planned, lock, As::Again(run)).await?))
 }
 
 fn nothing(home: &Homeroom, plan: &Plan) -> Result<Planned, ServiceError> {
-    Ok(Planned { plan: plan.clone(), site: home.site(&plan.site)?.clone(), spares: Vec::new() })
+    let on = match &plan.workshop {
+        Some(_) => On::Engine(home.engine(&plan.site)?.clone()),
+        None => On::Cluster { site: home.site(&plan.site)?.clone(), spares: Vec::new() },
+    };
+    Ok(Planned { plan: plan.clone(), on })
 }
 
 fn deed(kind: RunKind) -> Option<Deed> {
@@ -190,6 +193,11 @@ async fn deploy_again(
     let of = |seat: &SeatName| begun.seats.iter().find(|planned| planned.seat == *seat);
     let fixes = begun.seats.iter().any(|seat| seat.verb.acts() && seat.why.starts_with(DRIFT));
     let mut planned = plan_deploy_with(home, lab, fixes, Some(begun)).await?;
+    if planned.plan.workshop != begun.workshop {
+        return Err(ServiceError::Refused(format!(
+            "the definition of {lab} has changed since; `homeroom deploy {lab}` plans anew"
+        )));
+    }
     planned.plan.seats.retain(|seat| left.contains(&seat.seat));
     let changed = planned.plan.seats.iter().find(|seat| {
         let removed = seat.verb == Verb::Remove;

@@ -29,13 +29,6 @@ pub struct SiteRules {
     pub guest_via: GuestVia,
 }
 
-impl SiteRules {
-    /// Whether `--yes` is not enough to destroy here.
-    pub fn is_prod(&self) -> bool {
-        self.environment == "prod"
-    }
-}
-
 /// How guests are reached by SSH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GuestVia {

@@ -8,9 +8,11 @@ use super::{Homeroom, ServiceError};
 use crate::domain::{
     Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
     cluster::ClusterView,
+    engine::EngineView,
     machine::machine_name,
     progress::{SeatProgress, StepProgress},
     readiness::{LabState, Look, current_state, lab_state as judge},
+    seating::Judge,
 };
 
 /// A lab with its machines.
@@ -53,7 +55,7 @@ pub async fn lab_status(home: &Homeroom, lab: &LabName) -> Result<LabStatus, Ser
 
 /// Every lab, one look per site.
 pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<LabStatus>, ServiceError> {
-    let mut views: std::collections::BTreeMap<SiteName, Result<ClusterView, String>> = Default::default();
+    let mut views: std::collections::BTreeMap<SiteName, Result<Sight, String>> = Default::default();
     let mut out = Vec::new();
     for stored in home.store.definitions().await? {
         let definition = stored.definition;
@@ -71,53 +73,99 @@ pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<
     Ok(out)
 }
 
-/// One look at a definition's site; why not, in words.
-async fn look(home: &Homeroom, definition: &Definition) -> Result<ClusterView, String> {
-    if let Definition::Workshop(_) = definition {
-        return Err("workshops cannot be started by this version".to_owned());
+/// What a look at a site shows.
+enum Sight {
+    Cluster(ClusterView),
+    Engine(EngineView),
+}
+
+impl Sight {
+    fn cluster(&self) -> Option<&ClusterView> {
+        match self {
+            Self::Cluster(view) => Some(view),
+            Self::Engine(_) => None,
+        }
     }
-    let site = home.site(definition.site()).map_err(|e| e.to_string())?;
-    site.cluster.view().await.map_err(|e| e.to_string())
+
+    fn engine(&self) -> Option<&EngineView> {
+        match self {
+            Self::Cluster(_) => None,
+            Self::Engine(view) => Some(view),
+        }
+    }
+}
+
+/// One look at a definition's site; why not, in words.
+async fn look(home: &Homeroom, definition: &Definition) -> Result<Sight, String> {
+    match definition {
+        Definition::Class(class) => {
+            let site = home.site(&class.site).map_err(|e| e.to_string())?;
+            site.cluster.view().await.map(Sight::Cluster).map_err(|e| e.to_string())
+        }
+        Definition::Workshop(workshop) => {
+            let engine = home.engine(&workshop.site).map_err(|e| e.to_string())?;
+            engine.containers.view().await.map(Sight::Engine).map_err(|e| e.to_string())
+        }
+    }
 }
 
 async fn compose(
     home: &Homeroom,
     definition: &Definition,
     progress: Progress,
-    view: Result<&ClusterView, &String>,
+    view: Result<&Sight, &String>,
 ) -> Result<LabStatus, ServiceError> {
     let lab = definition.name();
     let held_by = home.store.lab_holder(lab).await?;
     let alive = held_by.is_some();
     let now = home.clock.now();
-    let state = match judge(definition, &progress, view.ok(), alive, now, home.proof_max_age) {
+    let (cluster, engine) = (view.ok().and_then(Sight::cluster), view.ok().and_then(Sight::engine));
+    let seating = match definition {
+        Definition::Class(_) => None,
+        Definition::Workshop(workshop) => {
+            let (store, max_age) = (home.store.id(), home.proof_max_age);
+            Some(Judge { workshop, store, view: engine, alive, now, max_age })
+        }
+    };
+    let whole = match &seating {
+        Some(seating) => seating.lab(&progress),
+        None => judge(definition, &progress, cluster, alive, now, home.proof_max_age),
+    };
+    let state = match whole {
         // What nobody can see is not called ready.
         LabState::Ready if view.is_err() => LabState::Partial,
         state => state,
     };
     let stand = |row: &SeatProgress| {
-        let seen = view.ok().and_then(|view| Look::of(view, row));
-        let (state, reason) = current_state(row, seen, alive, now, home.proof_max_age);
+        let (state, reason) = match &seating {
+            Some(seating) => seating.state(row),
+            None => {
+                let seen = cluster.and_then(|view| Look::of(view, row));
+                current_state(row, seen, alive, now, home.proof_max_age)
+            }
+        };
         match view {
             Err(why) if state == MachineState::Ready => (MachineState::Unknown, Some(Clean::new(why))),
             _ => (state, reason),
         }
     };
-    let mut machines: Vec<MachineStatus> = match definition {
-        Definition::Workshop(_) => Vec::new(),
-        Definition::Class(class) => class
-            .seats()
-            .into_iter()
-            .map(|(seat, role)| match progress.seat(&seat) {
-                Some(row) => machine(row, stand(row)),
-                None => planned(lab, definition.site(), seat, role),
-            })
-            .collect(),
+    let defined = match definition {
+        Definition::Workshop(workshop) => workshop.rows(),
+        Definition::Class(class) => class.seats(),
     };
+    let rows = defined.into_iter().map(|(seat, role)| match progress.seat(&seat) {
+        Some(row) => machine(row, stand(row)),
+        None => planned(lab, definition.site(), seat, role),
+    });
+    let mut machines: Vec<MachineStatus> = rows.collect();
     for row in
         progress.seats.iter().filter(|row| !machines.iter().any(|known| known.seat == row.seat)).collect::<Vec<_>>()
     {
         machines.push(machine(row, stand(row)));
+    }
+    if let Some(view) = engine {
+        let made = machines.iter_mut().filter(|row| !matches!(row.state, MachineState::Planned | MachineState::Gone));
+        made.for_each(|row| row.node = Some(view.host.clone()));
     }
     Ok(LabStatus {
         lab: lab.clone(),

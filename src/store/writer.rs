@@ -396,6 +396,7 @@ mod tests {
             order: class::Order::Parallel,
             stagger: std::time::Duration::ZERO,
             pool: None,
+            workshop: None,
             notes: Vec::new(),
         };
         let begin = Write::BeginRun {

@@ -100,7 +100,7 @@ async fn a_class_on_the_default_world_is_linked_on_fast_and_spread_over_its_node
     }
     let nodes: BTreeSet<_> = plan.seats.iter().map(|seat| seat.node.as_str()).collect();
     assert_eq!(nodes.len(), 3, "eleven machines on three idle nodes leave none empty");
-    let ids: BTreeSet<u32> = plan.seats.iter().map(|seat| seat.vmid.get()).collect();
+    let ids: BTreeSet<u32> = plan.seats.iter().map(|seat| seat.vmid.unwrap().get()).collect();
     assert_eq!((ids.len(), ids.last().unwrap() - ids.first().unwrap()), (11, 10), "one unbroken block");
     assert!(plan.notes.is_empty(), "{:?}", plan.notes);
 }

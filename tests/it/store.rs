@@ -85,6 +85,7 @@ fn plan(lab_name: &str) -> Plan {
         order: Order::Parallel,
         stagger: Duration::ZERO,
         pool: None,
+        workshop: None,
         notes: vec!["eleven machines".into()],
     }
 }

@@ -112,7 +112,7 @@ fn row(seat: &SeatPlan) -> [String; 6] {
         format!("{} {}", sign(seat.verb), seat.seat),
         seat.verb.as_str().to_owned(),
         seat.node.to_string(),
-        seat.vmid.to_string(),
+        seat.vmid.map(|id| id.to_string()).unwrap_or_default(),
         from,
         seat.why.clone(),
     ]

@@ -17,10 +17,14 @@ pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, Cl
             .iter()
             .map(|row| {
                 json!({"seat": row.seat, "role": row.role, "machine": row.machine, "ip": row.ip,
-                       "user": row.user, "password": password(row), "state": row.state})
+                       "user": row.user, "password": password(row), "link": link(row), "state": row.state})
             })
             .collect();
         context.out.object(json!({"lab": lab, "seats": seats}));
+        return Ok(Exit::Done);
+    }
+    if rows.iter().any(|row| row.link.is_some()) {
+        seats(context, &rows, csv);
         return Ok(Exit::Done);
     }
     let cells: Vec<_> = rows
@@ -44,6 +48,24 @@ pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, Cl
         context.out.table(["SEAT", "MACHINE", "ADDRESS", "USER", "PASSWORD"], &cells);
     }
     Ok(Exit::Done)
+}
+
+/// Who sits where in a workshop: a seat and what opens it.
+fn seats(context: &Context, rows: &[RosterRow], csv: bool) {
+    let cells: Vec<_> =
+        rows.iter().map(|row| [row.seat.to_string(), row.state.to_string(), link(row).unwrap_or_default()]).collect();
+    if csv {
+        context.out.line("seat,state,link");
+        for row in &cells {
+            context.out.line(row.each_ref().map(|cell| quoted(cell)).join(","));
+        }
+    } else {
+        context.out.table(["SEAT", "STATE", "LINK"], &cells);
+    }
+}
+
+fn link(row: &RosterRow) -> Option<String> {
+    row.link.as_ref().map(|link| link.expose_secret().to_owned())
 }
 
 fn password(row: &RosterRow) -> Option<String> {

@@ -109,7 +109,7 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
 /// `machines`: every machine of every lab, one a line.
 pub async fn machines(context: &Context) -> Result<Exit, CliError> {
     let labs = all_status(&context.home, context.site.as_ref()).await?;
-    let made = |machine: &&MachineStatus| machine.vmid.is_some();
+    let made = |machine: &&MachineStatus| machine.vmid.is_some() || machine.steps.iter().any(|step| step.attempts > 0);
     if context.out.json {
         let machines: Vec<_> = labs
             .iter()

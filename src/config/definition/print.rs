@@ -13,7 +13,9 @@ use crate::{
             ClassDefinition, CloneMode, CloudInit, Firmware, MachineSpec, Nic, Order, Password, Placement,
             PlacementPolicy, Profile, RollCall, Rollout, Students, TemplateRef, Via,
         },
-        workshop::{GceSpec, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after, default_max_life},
+        workshop::{
+            GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after, default_max_life,
+        },
     },
 };
 
@@ -156,6 +158,10 @@ impl Printer {
             if let Some(browser) = &workshop.browser {
                 let image = Value::from(browser.image.as_str());
                 l.put("browser", table(vec![("image", image), ("port", port(browser.port))]));
+            }
+            if workshop.proxy != Proxy::default() {
+                let image = Value::from(workshop.proxy.image.as_str());
+                l.put("proxy", table(vec![("image", image), ("port", port(workshop.proxy.port))]));
             }
             if workshop.seat != SeatLimits::default() {
                 let SeatLimits { memory, cpus, pids } = workshop.seat;

@@ -12,7 +12,8 @@ use crate::{
         LabName, SiteName,
         size::Size,
         workshop::{
-            Browser, GceSpec, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after, default_max_life,
+            Browser, GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after,
+            default_max_life,
         },
     },
 };
@@ -28,6 +29,7 @@ pub(super) const SCHEMA: Schema = &[
             "image",
             "ports",
             "browser",
+            "proxy",
             "seat",
             "seats_on",
             "ends_after",
@@ -37,6 +39,7 @@ pub(super) const SCHEMA: Schema = &[
     ),
     ("ports", &["terminal", "files"]),
     ("browser", &["image", "port"]),
+    ("proxy", &["image", "port"]),
     ("seat", &["memory", "cpus", "pids"]),
     ("gce", &["machine_type", "spot", "disk", "keep_disk", "dns", "source_ranges"]),
 ];
@@ -72,6 +75,7 @@ pub(super) fn read(
         seats: check_seats(&seats, count, "seats", context)?,
         image: image(&root.need("image", "\"workspace:latest\"")?)?,
         browser: root.optional("browser", |n| read_browser(&n, ports))?,
+        proxy: root.or("proxy", Proxy::default(), |n| read_proxy(&n))?,
         seat: root.or("seat", SeatLimits::default(), |n| read_limits(&n))?,
         seats_on: root
             .or("seats_on", SeatsOn::Start, |n| n.choice(&[("start", SeatsOn::Start), ("join", SeatsOn::Join)]))?,
@@ -107,6 +111,18 @@ fn read_browser(node: &Node<'_>, ports: SeatPorts) -> Result<Browser, ConfigErro
         return Err(node.complain(format!("browser.port is {port}, which ports has already; they must differ")));
     }
     Ok(Browser { image: image(&table.need("image", "\"neko:latest\"")?)?, port })
+}
+
+/// Below the ports of the seats, or above: theirs are 3011 to 3503.
+fn read_proxy(node: &Node<'_>) -> Result<Proxy, ConfigError> {
+    let table = node.table()?;
+    let default = Proxy::default();
+    let port = table.or("port", default.port, |n| n.integer(1..=65535))?;
+    if (3011..=3503).contains(&port) {
+        return Err(node.complain(format!("proxy.port is {port}; 3011 to 3503 are the seats' own")));
+    }
+    let image = table.optional("image", |n| image(&n))?.unwrap_or(default.image);
+    Ok(Proxy { image, port })
 }
 
 fn read_limits(node: &Node<'_>) -> Result<SeatLimits, ConfigError> {

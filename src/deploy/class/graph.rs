@@ -169,6 +169,7 @@ impl Builder<'_> {
                 Arc::new(Stop { site, seat, how })
             }
             StepName::Destroy => Arc::new(Destroy { site, seat }),
+            StepName::Image | StepName::Network | StepName::Create | StepName::Proxy | StepName::Health => return None,
         })
     }
 }

@@ -24,11 +24,7 @@ mod site;
 mod ssh;
 mod verify;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -37,13 +33,14 @@ pub use site::{Logins, Site, SiteParts};
 use self::{graph::build, identities::Told, seat::Seat};
 use super::{
     Recorder,
+    account::{Tally, announce, closing_words, run_state},
     recorder::{Entry, JournalLost},
-    schedule::{Ended, Shared, carry_out},
+    schedule::{Shared, carry_out},
 };
 use crate::domain::{
-    Change, Clean, Level, MachineState, NodeName, Plan, SeatName, StepName, Vmid,
+    Change, Level, MachineState, NodeName, Plan, SeatName, StepName, Vmid,
     event::{RunKind, RunState},
-    plan::{SeatPlan, Verb},
+    plan::Verb,
 };
 
 /// Carries out a plan for a class and says how the run ended. Everything on the way is in the journal.
@@ -64,13 +61,17 @@ pub async fn carry_out_plan(
     announce(plan, &recorder).await?;
     if plan.kind == RunKind::Check {
         for seat in plan.seats.iter().filter(|seat| seat.verb == Verb::Leave) {
-            if is_off(&site, &seat.node, seat.vmid).await {
+            let Some(vmid) = seat.vmid else { continue };
+            if is_off(&site, &seat.node, vmid).await {
                 recorder.write(found_off(&seat.seat)).await?;
             }
         }
     }
-    let seats: Vec<Arc<Seat>> =
-        plan.seats.iter().map(|seat| Arc::new(Seat::new(seat.clone(), before.seat(&seat.seat)))).collect();
+    let seats: Vec<Arc<Seat>> = plan
+        .seats
+        .iter()
+        .filter_map(|seat| Some(Arc::new(Seat::new(seat.clone(), seat.vmid?, before.seat(&seat.seat)))))
+        .collect();
     // Machines that stand and are left alone must not be doubled either. Their addresses are not held against
     // anybody: a lease may have passed on.
     for row in
@@ -157,130 +158,4 @@ async fn is_off(site: &Site, node: &NodeName, vmid: Vmid) -> bool {
 
 fn found_off(seat: &SeatName) -> Entry {
     Entry::seat(seat, Level::Warning, "was off when its roll call was due; deploy starts it", Change::SeatStopped)
-}
-
-/// Writes down which seats take part and what is before them.
-async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
-    for seat in plan.seats.iter().filter(|seat| seat.verb.acts()) {
-        let change = Change::SeatPlanned { role: seat.role, site: plan.site.clone(), steps: seat.steps.clone() };
-        let words = format!("{}: {}", seat.verb.as_str(), seat.why);
-        recorder.write(Entry::seat(&seat.seat, Level::Debug, words, change)).await?;
-        if seat.verb == Verb::Remove && seat.steps.is_empty() {
-            // Nothing of it is left on the site.
-            recorder.write(Entry::seat(&seat.seat, Level::Info, &seat.why, Change::SeatGone)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// How the run as a whole ended; `stopped`: what it is called where it was kept from its end.
-fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Option<RunState>) -> RunState {
-    let progress = recorder.progress();
-    let a_seat_failed =
-        plan.seats.iter().any(|seat| progress.seat(&seat.seat).is_some_and(|row| row.state == MachineState::Failed));
-    if let Some(stopped) = stopped.filter(|_| ends.contains(&Ended::Interrupted)) {
-        stopped
-    } else if a_seat_failed || plan.count(Verb::Leave) > 0 || ends.iter().any(|end| *end != Ended::Well) {
-        RunState::Failed
-    } else {
-        RunState::Done
-    }
-}
-
-fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, String) {
-    let progress = recorder.progress();
-    let of = |wanted: MachineState| {
-        let taking_part = plan.seats.iter().filter(|s| s.verb != Verb::Leave);
-        taking_part.filter(|s| progress.seat(&s.seat).is_some_and(|row| row.state == wanted)).count()
-    };
-    // Where nothing of ours was there any more, the seat is forgotten and nothing was removed.
-    let gone = |with_machine: bool| {
-        let of_kind = plan.seats.iter().filter(|s| s.verb == Verb::Remove && s.steps.is_empty() != with_machine);
-        of_kind.filter(|s| progress.seat(&s.seat).is_none()).count()
-    };
-    let (removed, forgotten) = (gone(true), gone(false));
-    let mut parts = Vec::new();
-    for (count, what) in [
-        (of(MachineState::Ready), "ready"),
-        (of(MachineState::Stopped), "stopped"),
-        (removed, "removed"),
-        (forgotten, "forgotten"),
-        (of(MachineState::Failed), "failed"),
-        (plan.count(Verb::Leave), "left alone"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    let words = parts.join(", ");
-    match (state, words.is_empty()) {
-        (RunState::Done, true) => (Level::Success, "done".to_owned()),
-        (RunState::Done, false) => (Level::Success, words),
-        (RunState::Interrupted, true) => (Level::Warning, "stopped on request; the next deploy goes on".to_owned()),
-        (RunState::Interrupted, false) => {
-            (Level::Warning, format!("stopped on request, {words} so far; the next deploy goes on"))
-        }
-        (RunState::Cancelled, true) => (Level::Warning, "cancelled; the next deploy plans anew".to_owned()),
-        (RunState::Cancelled, false) => {
-            (Level::Warning, format!("cancelled, {words} so far; the next deploy plans anew"))
-        }
-        (_, true) => (Level::Error, "ended early".to_owned()),
-        (_, false) => (Level::Error, words),
-    }
-}
-
-/// Counts a seat's steps down and says what the seat has come to when the last has ended.
-struct Tally {
-    /// When the run began, on the modelled clock.
-    began: Duration,
-    seats: Mutex<HashMap<SeatName, Open>>,
-}
-
-struct Open {
-    plan: SeatPlan,
-    left: usize,
-    failed: Option<Clean>,
-    interrupted: bool,
-}
-
-impl Tally {
-    fn new(plan: &Plan, subjects: &[Option<SeatName>], began: Duration) -> Self {
-        let seats = plan.seats.iter().map(|seat| {
-            let left = subjects.iter().flatten().filter(|name| **name == seat.seat).count();
-            (seat.seat.clone(), Open { plan: seat.clone(), left, failed: None, interrupted: false })
-        });
-        Self { began, seats: Mutex::new(seats.collect()) }
-    }
-
-    /// Takes in the end of one step; the seat's own end if it was the last.
-    fn ended(&self, seat: &SeatName, ended: Ended, now: Duration) -> Option<Entry> {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = seats.get_mut(seat)?;
-        open.left = open.left.saturating_sub(1);
-        match ended {
-            Ended::Well | Ended::Blocked => {}
-            Ended::Failed(words) => {
-                open.failed.get_or_insert(words);
-            }
-            Ended::Interrupted => open.interrupted = true,
-        }
-        if open.left > 0 || open.interrupted {
-            return None;
-        }
-        Some(match &open.failed {
-            // The step's own line has said it aloud.
-            Some(words) => Entry::seat(seat, Level::Debug, words.as_str(), Change::SeatFailed),
-            None if open.plan.verb == Verb::Remove => Entry::seat(seat, Level::Success, "removed", Change::SeatGone),
-            None if open.plan.verb == Verb::Halt => {
-                Entry::seat(seat, Level::Info, "shut down, as asked", Change::SeatStopped)
-            }
-            None if open.plan.steps.iter().any(|step| step.is_proof()) => {
-                let took = now.saturating_sub(self.began).as_secs_f64();
-                Entry::seat(seat, Level::Success, format!("ready in {took:.1} s"), Change::SeatReady)
-            }
-            None => {
-                Entry::seat(seat, Level::Info, "started; the roll call is off, so nothing is proven", Change::SeatStale)
-            }
-        })
-    }
 }

@@ -54,12 +54,12 @@ pub struct Facts {
 }
 
 impl Seat {
-    /// `before` is how the seat stood before this run.
-    pub fn new(plan: SeatPlan, before: Option<&SeatProgress>) -> Self {
+    /// `vmid` is the plan's; `before` is how the seat stood before this run.
+    pub fn new(plan: SeatPlan, vmid: Vmid, before: Option<&SeatProgress>) -> Self {
         let written = before.and_then(|row| row.step(StepName::Configure)).is_some_and(|s| s.state == StepState::Ok);
         let facts = Facts {
             node: plan.node.clone(),
-            vmid: plan.vmid,
+            vmid,
             ip: before.and_then(|row| row.ip),
             host_keys: before.map(|row| row.host_keys.clone()).unwrap_or_default(),
             mac: None,

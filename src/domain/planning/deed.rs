@@ -81,6 +81,7 @@ pub fn plan_deed(input: &PlanInput<'_>, seats: &[SeatName], deed: Deed) -> Resul
         order: class.rollout.order,
         stagger: class.rollout.delay,
         pool: class.pool.clone(),
+        workshop: None,
         notes,
         seats: plans,
     })

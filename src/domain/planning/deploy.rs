@@ -78,6 +78,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         order: input.class.rollout.order,
         stagger: input.class.rollout.delay,
         pool: input.class.pool.clone(),
+        workshop: None,
         notes,
         seats,
     })
@@ -156,7 +157,7 @@ impl<'a> Work<'a> {
             role: spec.role,
             verb,
             node: home.node,
-            vmid: home.vmid,
+            vmid: Some(home.vmid),
             source,
             spec,
             changes: Vec::new(),

@@ -38,6 +38,7 @@ pub fn plan_destroy(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<Plan, V
         order: crate::domain::class::Order::Parallel,
         stagger: std::time::Duration::ZERO,
         pool: input.class.pool.clone(),
+        workshop: None,
         notes,
         seats,
     })
@@ -151,7 +152,7 @@ pub(super) fn seat_plan(
         name: row.name.clone(),
         verb,
         node: node.clone(),
-        vmid,
+        vmid: Some(vmid),
         source: None,
         spec: SeatSpec {
             seat: row.seat.clone(),

@@ -202,7 +202,8 @@ impl World {
     pub fn stand(&mut self) {
         let plan = self.deploy();
         for seat in &plan.seats {
-            self.stand_seat(seat.seat.as_str(), seat.vmid.get().into(), seat.node.as_str());
+            let vmid = seat.vmid.unwrap().get();
+            self.stand_seat(seat.seat.as_str(), vmid.into(), seat.node.as_str());
         }
         self.applied = super::applied([&plan]);
     }

@@ -19,6 +19,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod vmids;
+mod workshop;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +35,7 @@ pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use standing::DRIFT;
 pub use steps::{Target, roll_call};
+pub use workshop::{MadeOf, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy};
 
 use super::{
     NodeName, Plan, Progress, SeatName, Vmid,

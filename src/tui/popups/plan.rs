@@ -210,7 +210,8 @@ fn seat_lines(
     let mut pen = page.line(area, row);
     let named = if seat.verb.acts() { Tone::Text } else { Tone::Dim };
     pen.col(sign, SIGN, tone).cell(seat.seat.as_str(), columns.seat, 2, named);
-    pen.cell(seat.node.as_str(), columns.node, 2, Tone::Dim).col(&seat.vmid.to_string(), VMID, Tone::Dim);
+    let number = seat.vmid.map(|id| id.to_string()).unwrap_or_default();
+    pen.cell(seat.node.as_str(), columns.node, 2, Tone::Dim).col(&number, VMID, Tone::Dim);
     pen.cell(&source(seat), columns.source, 2, tone);
     if columns.size {
         let cores = seat

@@ -11,13 +11,14 @@ use homeroom::{
         KeyRing, Store,
         shell::{HostKey, ShellTarget},
     },
-    service::{GuestVia, Homeroom, Site, SiteRules, site::NodeTable},
+    service::{EngineSite, GuestVia, Homeroom, Site, SiteRules, site::NodeTable},
     sim::{Scenario, World},
 };
 
 use super::{
     agent::Qm,
     cluster::{Api, Habit},
+    engine::{Docker, Hall},
     shell::{Doors, Keys},
     stage::{EPOCH, Stage},
     store::{Disk, Memory},
@@ -25,6 +26,8 @@ use super::{
 
 /// The one site.
 pub const SITE: &str = "sim";
+/// The container engine's site.
+pub const HALL: &str = "hall";
 /// The class most tests deploy.
 pub const LAB: &str = "cs101";
 
@@ -32,6 +35,8 @@ pub const LAB: &str = "cs101";
 pub struct House {
     pub stage: Arc<Stage>,
     pub disk: Arc<Disk>,
+    /// A container engine beside the cluster, on the site `hall`.
+    pub hall: Arc<Hall>,
     keys: Arc<Keys>,
     token: String,
     pub habit: Habit,
@@ -47,7 +52,7 @@ impl House {
         let secret = world.access.users[user].tokens[name].secret.clone();
         let token = format!("{id}={secret}");
         let (stage, keys) = (Stage::new(world), Arc::default());
-        Self { stage, disk, keys, token, habit, vmids: "9100-9499", tuning: Tuning::default() }
+        Self { stage, disk, hall: Arc::default(), keys, token, habit, vmids: "9100-9499", tuning: Tuning::default() }
     }
 
     /// Writes a definition down, as `apply` does.
@@ -105,9 +110,16 @@ impl House {
             shell: Arc::new(Doors { stage: stage.clone(), keys: self.keys.clone() }),
             nodes: Arc::new(NodeTable::new(BTreeMap::<NodeName, _>::new(), nowhere)),
         };
+        let engine = EngineSite {
+            name: SiteName::new(HALL).unwrap(),
+            environment: "dev".to_owned(),
+            max_seats: 50,
+            containers: Arc::new(Docker { stage: stage.clone(), hall: self.hall.clone() }),
+        };
         Arc::new(Homeroom {
             store: Arc::new(Memory { stage: stage.clone(), disk: self.disk.clone() }),
             sites: BTreeMap::from([(site.name.clone(), Arc::new(site))]),
+            engines: BTreeMap::from([(engine.name.clone(), Arc::new(engine))]),
             clock: stage,
             keys: self.keys.clone(),
             tuning: self.tuning.clone(),

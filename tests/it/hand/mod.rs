@@ -9,6 +9,7 @@
 mod agent;
 mod cluster;
 mod decode;
+mod engine;
 mod house;
 mod inspect;
 mod shell;
@@ -16,6 +17,7 @@ mod stage;
 mod store;
 
 pub use cluster::Habit;
+pub use engine::Hall;
 pub use house::{House, LAB, SITE, lab as house_lab};
 pub use stage::{Calls, Over, Stage};
 pub use store::Disk;

@@ -454,7 +454,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
                 _ => "as defined".into(),
             },
             node: node.clone(),
-            vmid: Vmid::new(9_100 + n as u64).unwrap(),
+            vmid: Some(Vmid::new(9_100 + n as u64).unwrap()),
             source: (verb == Verb::Create).then(|| CloneSource {
                 template: Vmid::new(9_000).unwrap(),
                 template_name: "ubuntu-22.04".into(),
@@ -485,6 +485,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
         order: Order::Parallel,
         stagger: Duration::ZERO,
         pool: None,
+        workshop: None,
         notes: Vec::new(),
     }
 }

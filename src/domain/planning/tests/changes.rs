@@ -99,7 +99,7 @@ fn another_template_or_firmware_or_a_smaller_disk_replaces_only_with_a_yes() {
     world.class.template = TemplateRef::Name("debian-12".into());
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
-    assert_eq!((ada.verb, ada.vmid.get()), (Verb::Replace, 9101));
+    assert_eq!((ada.verb, ada.vmid.unwrap().get()), (Verb::Replace, 9101));
     assert_eq!(changes(ada), ["template: ubuntu-22.04 (9000) -> debian-12"]);
     assert_eq!(ada.steps[..3], [StepName::Stop, StepName::Destroy, StepName::Clone]);
     assert_eq!(plan.refused(Consent { restart: true, remove: true, ..Consent::default() }).len(), 3);

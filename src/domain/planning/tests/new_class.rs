@@ -6,7 +6,7 @@ use super::*;
 fn a_new_class_is_created_in_order_spread_and_linked() {
     let plan = World::new().deploy();
     assert_eq!(verbs(&plan), ["teacher create", "ada create", "grace create"]);
-    let places: Vec<_> = plan.seats.iter().map(|s| format!("{} {}", s.node, s.vmid)).collect();
+    let places: Vec<_> = plan.seats.iter().map(|s| format!("{} {}", s.node, s.vmid.unwrap())).collect();
     assert_eq!(places, ["pve1 9100", "pve2 9101", "pve3 9102"]);
     let ada = seat(&plan, "ada");
     let source = ada.source.as_ref().unwrap();
@@ -156,7 +156,7 @@ proptest::proptest! {
             world.stand_seat(&names[*n], 9200 + *n as u64, "pve3");
         }
         let plan = world.deploy();
-        let ids: BTreeSet<u32> = plan.seats.iter().map(|seat| seat.vmid.get()).collect();
+        let ids: BTreeSet<u32> = plan.seats.iter().map(|seat| seat.vmid.unwrap().get()).collect();
         proptest::prop_assert_eq!(ids.len(), 13);
         proptest::prop_assert!(ids.iter().all(|id| !taken.contains(&u64::from(*id))));
         proptest::prop_assert_eq!(plan.count(Verb::Keep), kept.len());

@@ -23,7 +23,7 @@ fn two_students_added_make_exactly_two_machines() {
     students(&mut world, &["ada", "grace", "lin", "joan"]);
     let plan = world.deploy();
     assert_eq!(verbs(&plan), ["teacher keep", "ada keep", "grace keep", "lin create", "joan create"]);
-    assert_eq!((seat(&plan, "lin").vmid.get(), seat(&plan, "joan").vmid.get()), (9103, 9104));
+    assert_eq!((seat(&plan, "lin").vmid.unwrap().get(), seat(&plan, "joan").vmid.unwrap().get()), (9103, 9104));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_run_broken_off_before_its_clone_goes_on_under_its_number() {
     world.vanish("ada");
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
-    assert_eq!((ada.verb, ada.vmid, &ada.node), (Verb::Resume, Vmid::new(9101).unwrap(), &home));
+    assert_eq!((ada.verb, ada.vmid.unwrap(), &ada.node), (Verb::Resume, Vmid::new(9101).unwrap(), &home));
     assert_eq!(ada.steps.first(), Some(&StepName::Clone));
     assert!(ada.source.is_some());
 }
@@ -107,7 +107,7 @@ fn a_machine_that_vanished_is_made_anew_under_its_number() {
     world.vanish("ada");
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
-    assert_eq!((ada.verb, ada.vmid.get()), (Verb::Create, 9101));
+    assert_eq!((ada.verb, ada.vmid.unwrap().get()), (Verb::Create, 9101));
     assert!(ada.why.starts_with("9101 is no longer on the site"));
 }
 
@@ -130,7 +130,7 @@ fn a_foreign_machine_under_the_number_is_left_and_the_seat_gets_another() {
     world.facts_of("ada").ownership = Ownership::Foreign;
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
-    assert_eq!((ada.verb, ada.vmid.get()), (Verb::Create, 9103));
+    assert_eq!((ada.verb, ada.vmid.unwrap().get()), (Verb::Create, 9103));
     assert!(ada.why.contains("9101 (db1) on"), "{}", ada.why);
     assert!(plan.notes[0].contains("is not ours"));
 }
@@ -165,7 +165,7 @@ fn what_was_done_and_not_written_down_is_asked_for_again_until_it_is() {
     world.guest_of("ada").power = Power::Stopped;
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
-    assert_eq!((ada.verb, ada.vmid.get()), (Verb::Resume, 9101));
+    assert_eq!((ada.verb, ada.vmid.unwrap().get()), (Verb::Resume, 9101));
     assert_eq!(ada.steps[..3], [StepName::Reserve, StepName::Clone, StepName::Configure]);
     assert!(ada.source.is_some(), "the clone step needs to know what it would have made");
 }

@@ -1,0 +1,112 @@
+//! From the engine's listings to a view.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::{
+    Docker,
+    errors::Error,
+    models::{ContainerSummary, ContainerSummaryStateEnum as Said, Network},
+    query_parameters::{ListContainersOptionsBuilder, LogsOptionsBuilder},
+};
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+
+use crate::domain::{
+    Clean, NodeName,
+    engine::{ContainerState, ContainerView, EngineView, NetworkView},
+};
+
+pub async fn view(docker: &Docker) -> Result<EngineView, Error> {
+    let info = docker.info().await?;
+    let all = ListContainersOptionsBuilder::new().all(true).build();
+    let containers = docker.list_containers(Some(all)).await?;
+    let networks = docker.list_networks(None).await?;
+    Ok(EngineView {
+        host: NodeName::new(info.name.unwrap_or_default()),
+        version: Clean::new(info.server_version.unwrap_or_default()),
+        cpus: info.ncpu.and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
+        memory: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+        at: Timestamp::now(),
+        containers: containers.into_iter().filter_map(container).collect(),
+        networks: networks.into_iter().filter_map(network).collect(),
+    })
+}
+
+fn container(from: ContainerSummary) -> Option<ContainerView> {
+    // A container may have further names as a link of others: those have a second slash.
+    let names = from.names.unwrap_or_default();
+    let name = names.iter().map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'))?;
+    let mut published: Vec<u16> = from.ports.unwrap_or_default().iter().filter_map(|port| port.public_port).collect();
+    published.sort_unstable();
+    published.dedup();
+    Some(ContainerView {
+        id: from.id?,
+        name: Clean::new(name),
+        image: Clean::new(from.image.unwrap_or_default()),
+        state: from.state.map_or(ContainerState::Unknown, state),
+        status: Clean::new(from.status.unwrap_or_default()),
+        labels: sorted(from.labels),
+        published,
+    })
+}
+
+fn network(from: Network) -> Option<NetworkView> {
+    Some(NetworkView { id: from.id?, name: Clean::new(from.name?), labels: sorted(from.labels) })
+}
+
+fn sorted(labels: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
+    labels.unwrap_or_default().into_iter().collect()
+}
+
+fn state(said: Said) -> ContainerState {
+    match said {
+        Said::CREATED => ContainerState::Created,
+        Said::RUNNING => ContainerState::Running,
+        Said::PAUSED => ContainerState::Paused,
+        Said::RESTARTING => ContainerState::Restarting,
+        Said::EXITED | Said::DEAD => ContainerState::Ended,
+        Said::REMOVING | Said::STOPPING => ContainerState::Removing,
+        Said::EMPTY => ContainerState::Unknown,
+    }
+}
+
+/// Longer lines of a container are cut.
+const LINE: usize = 400;
+
+pub async fn last_lines(docker: &Docker, id: &str, lines: u32) -> Result<Vec<Clean>, Error> {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+    let mut said = docker.logs(id, Some(options));
+    let mut text = Vec::new();
+    while let Some(piece) = said.try_next().await? {
+        text.extend_from_slice(&piece.into_bytes());
+    }
+    let text = String::from_utf8_lossy(&text);
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.map(|line| Clean::new(line.chars().take(LINE).collect::<String>())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_container_is_known_by_its_own_name_and_not_by_a_link_to_it() {
+        let listed = serde_json::json!({
+            "Id": "0d0b", "Names": ["/proxy/seat", "/rust-intro-seat-01"], "Image": "seat:test", "State": "running",
+            "Status": "Up 2 seconds", "Labels": {"homeroom": "1"},
+            "Ports": [{"IP": "127.0.0.1", "PrivatePort": 3001, "PublicPort": 3011, "Type": "tcp"},
+                      {"PrivatePort": 9, "Type": "tcp"}],
+        });
+        let view = container(serde_json::from_value(listed).unwrap()).unwrap();
+        assert_eq!(view.name.as_str(), "rust-intro-seat-01");
+        assert_eq!((view.state, view.published), (ContainerState::Running, vec![3011]));
+        assert_eq!(view.labels.get("homeroom").map(String::as_str), Some("1"));
+    }
+
+    #[test]
+    fn a_listing_that_says_little_is_no_error() {
+        let view = container(serde_json::from_value(serde_json::json!({"Id": "1", "Names": ["/a1"]})).unwrap());
+        assert_eq!(view.unwrap().state, ContainerState::Unknown);
+    }
+}

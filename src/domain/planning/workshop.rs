@@ -1,0 +1,416 @@
+//! Plans for workshops: what is to be made or removed on a container engine, row by row, and why.
+//!
+//! Pure: the engine's listing, the store's rows and the definition come in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Problem, count, listed};
+use crate::domain::{
+    LabName, Plan, Progress, Role, SeatName, StepName, StoreId,
+    class::{CloudInit, MachineSpec, Order, RollCall, SeatSpec},
+    engine::{ContainerState, ContainerView, EngineView},
+    event::RunKind,
+    label::{Label, Owner, owner},
+    machine::machine_name,
+    plan::{FieldChange, SeatPlan, Verb},
+    progress::SeatProgress,
+    size::Size,
+    workshop::{SeatsOn, WorkshopDefinition, browser_name},
+};
+use crate::domain::{MachineState, class::Profile};
+
+/// Everything a workshop's plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkshopInput<'a> {
+    pub workshop: &'a WorkshopDefinition,
+    pub view: &'a EngineView,
+    /// The lab as the store knows it.
+    pub progress: &'a Progress,
+    pub store: &'a StoreId,
+    /// Images of the definition that are not on the engine.
+    pub missing: &'a BTreeSet<String>,
+    /// Ports of the host somebody listens on, whoever it is.
+    pub taken: &'a BTreeSet<u16>,
+    pub max_seats: u32,
+}
+
+/// What a container is made of, in words that are kept in its label and compared later: `key=value` each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeOf(pub Vec<(&'static str, String)>);
+
+impl MadeOf {
+    /// A seat's own container.
+    pub fn seat(workshop: &WorkshopDefinition, number: u32) -> Self {
+        let ports = |(_, inside, host): &(_, u16, u16)| format!("{host}>{inside}");
+        let published = workshop.published(number);
+        let own: Vec<_> = published.iter().filter(|(what, ..)| what.as_str() != "browser").map(ports).collect();
+        let mut fields = vec![("image", workshop.image.clone()), ("ports", own.join(","))];
+        fields.extend(limits(workshop));
+        Self(fields)
+    }
+
+    /// The container of a seat's browser.
+    pub fn browser(workshop: &WorkshopDefinition) -> Option<Self> {
+        let browser = workshop.browser.as_ref()?;
+        let mut fields = vec![("browser", browser.image.clone()), ("browser.port", browser.port.to_string())];
+        fields.extend(limits(workshop));
+        Some(Self(fields))
+    }
+
+    /// The proxy, which knows every seat's routes.
+    pub fn proxy(workshop: &WorkshopDefinition) -> Self {
+        let routes = if workshop.browser.is_some() { "terminal,files,browser" } else { "terminal,files" };
+        Self(vec![
+            ("proxy", workshop.proxy.image.clone()),
+            ("proxy.port", workshop.proxy.port.to_string()),
+            ("seats", workshop.seats.to_string()),
+            ("routes", routes.to_owned()),
+        ])
+    }
+
+    /// As the label has it.
+    pub fn text(&self) -> String {
+        self.0.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What of it differs from what a label says.
+    fn differs_from(&self, label: &str) -> Vec<FieldChange> {
+        let was: BTreeMap<&str, &str> = label.split(' ').filter_map(|word| word.split_once('=')).collect();
+        let differing = self.0.iter().filter(|(key, value)| was.get(key).is_none_or(|was| was != value));
+        differing
+            .map(|(key, value)| FieldChange {
+                field: (*key).to_owned(),
+                from: was.get(key).map_or_else(String::new, |was| (*was).to_owned()),
+                to: value.clone(),
+            })
+            .collect()
+    }
+}
+
+fn limits(workshop: &WorkshopDefinition) -> [(&'static str, String); 3] {
+    let limits = &workshop.seat;
+    [("memory", String::from(limits.memory)), ("cpus", limits.cpus.to_string()), ("pids", limits.pids.to_string())]
+}
+
+/// What deploy would do.
+pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
+    let problems = problems(input);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let workshop = input.workshop;
+    let defined = workshop.rows();
+    let mut rows: Vec<SeatPlan> = defined
+        .iter()
+        .map(|(seat, role)| match role {
+            Role::Host => host(input),
+            _ => seat_row(input, seat),
+        })
+        .collect();
+    let mut notes = Vec::new();
+    for seat in standing(input).into_iter().filter(|seat| !defined.iter().any(|(known, _)| known == seat)) {
+        rows.push(removal(input, &seat, "no longer in the definition"));
+    }
+    for image in input.missing {
+        notes.push(format!("{image} is not on the engine: it is pulled first"));
+    }
+    let all = Size(workshop.seat.memory.0.saturating_mul(u64::from(workshop.seats)));
+    if all.0 > input.view.memory {
+        let (all, has) = (all.human(), Size(input.view.memory).human());
+        notes.push(format!(
+            "{} may use {all} together, and {} has {has}",
+            count(workshop.seats as usize, "seat"),
+            input.view.host
+        ));
+    }
+    Ok(plan(input, RunKind::Deploy, rows, notes))
+}
+
+/// What destroy would do: all of the lab, or the named seats.
+pub fn plan_workshop_destroy(input: &WorkshopInput<'_>, seats: &[SeatName]) -> Result<Plan, Vec<Problem>> {
+    let standing = standing(input);
+    let lab = &input.workshop.name;
+    if seats.contains(&SeatName::host()) && standing.iter().any(|seat| !seats.contains(seat)) {
+        let next = format!("`homeroom destroy {lab} --yes` removes all of it");
+        return Err(vec![Problem::new("the host carries the seats and cannot go without them", next)]);
+    }
+    let chosen = standing.iter().filter(|seat| seats.is_empty() || seats.contains(seat));
+    let rows = chosen.map(|seat| removal(input, seat, "with all that is in it")).collect();
+    let copies = input.view.containers.iter().filter(|container| {
+        let name = container.name.as_str();
+        container.labels.get("homeroom.lab").is_some_and(|said| said == lab.as_str())
+            && owner(input.store, name, &container.labels) == Owner::Foreign
+    });
+    let notes =
+        copies.map(|container| format!("{} carries copied labels: it is not ours and stays", container.name)).collect();
+    Ok(plan(input, RunKind::Destroy, rows, notes))
+}
+
+/// What a repeated health check would do.
+pub fn plan_workshop_check(input: &WorkshopInput<'_>, seats: &[SeatName]) -> Result<Plan, Vec<Problem>> {
+    let standing = standing(input);
+    let chosen = input.workshop.rows().into_iter().filter(|(seat, _)| seats.is_empty() || seats.contains(seat));
+    let mut rows = Vec::new();
+    for (seat, role) in chosen.filter(|(seat, _)| standing.contains(seat)) {
+        let why = "asked again".to_owned();
+        rows.push(row(input, &seat, role, Verb::Prove, &[StepName::Health], why));
+    }
+    if rows.is_empty() {
+        let lab = &input.workshop.name;
+        let next = format!("`homeroom deploy {lab}` makes them");
+        return Err(vec![Problem::new(format!("{lab} has no containers to check"), next)]);
+    }
+    Ok(plan(input, RunKind::Check, rows, Vec::new()))
+}
+
+/// The seats (and the host) of the lab that the store knows of, or of which something stands on the engine.
+fn standing(input: &WorkshopInput<'_>) -> Vec<SeatName> {
+    let lab = &input.workshop.name;
+    let containers = input.view.containers.iter().map(|c| (c.name.as_str(), &c.labels));
+    let networks = input.view.networks.iter().map(|n| (n.name.as_str(), &n.labels));
+    let labelled = containers.chain(networks).filter_map(|(name, labels)| match owner(input.store, name, labels) {
+        Owner::Ours(label) if &label.lab == lab => Some(label.seat),
+        _ => None,
+    });
+    let known = input.progress.seats.iter().map(|row| row.seat.clone());
+    let mut seats: Vec<SeatName> = labelled.chain(known).collect::<BTreeSet<_>>().into_iter().collect();
+    // As every listing has it: the host first.
+    seats.sort_by_key(|seat| *seat != SeatName::host());
+    seats
+}
+
+/// A container of the lab by its name, if it is there and this seat's.
+fn own<'a>(input: &WorkshopInput<'a>, seat: &SeatName, name: &str) -> Option<(&'a ContainerView, Label)> {
+    let container = input.view.container(name)?;
+    match owner(input.store, name, &container.labels) {
+        Owner::Ours(label) if label.lab == input.workshop.name && &label.seat == seat => Some((container, label)),
+        _ => None,
+    }
+}
+
+fn host(input: &WorkshopInput<'_>) -> SeatPlan {
+    let host = SeatName::host();
+    let name = machine_name(&input.workshop.name, &host);
+    let network = input.view.network(&name).is_some();
+    let proxy = own(input, &host, &name);
+    let row = |verb, steps: &[StepName], why: &str| row(input, &host, Role::Host, verb, steps, why.to_owned());
+    let proven = stored(input, &host).is_some_and(|row| row.state == MachineState::Ready);
+    match proxy {
+        Some((proxy, label)) if network => {
+            let changes = MadeOf::proxy(input.workshop).differs_from(&label.made_of);
+            if !changes.is_empty() {
+                let steps = StepName::HOST;
+                return SeatPlan { changes, ..row(Verb::Update, &steps, "the proxy is made anew; the seats stay") };
+            }
+            match (proxy.state == ContainerState::Running, proven) {
+                (true, true) => row(Verb::Keep, &[], "its proxy answers"),
+                (true, false) => row(Verb::Prove, &StepName::HOST, "made, not proven"),
+                (false, _) => row(Verb::Prove, &StepName::HOST, "its proxy does not run"),
+            }
+        }
+        _ if network || proxy.is_some() || begun(input, &host) => row(Verb::Resume, &StepName::HOST, "begun before"),
+        _ => row(Verb::Create, &StepName::HOST, "a network, and a proxy to the seats"),
+    }
+}
+
+fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
+    let lab = &input.workshop.name;
+    let number = seat.number().unwrap_or_default();
+    let wanted: Vec<(String, MadeOf)> =
+        std::iter::once((machine_name(lab, seat), MadeOf::seat(input.workshop, number)))
+            .chain(MadeOf::browser(input.workshop).map(|made| (browser_name(lab, seat), made)))
+            .collect();
+    let found: Vec<_> = wanted.iter().filter_map(|(name, made)| Some((own(input, seat, name)?, made))).collect();
+    let row = |verb, steps: &[StepName], why: String| row(input, seat, Role::Seat, verb, steps, why);
+    let changes: Vec<FieldChange> =
+        found.iter().flat_map(|((_, label), made)| made.differs_from(&label.made_of)).collect();
+    if !changes.is_empty() {
+        let steps = [&[StepName::Destroy], &StepName::SEAT[..]].concat();
+        return SeatPlan { changes, ..row(Verb::Replace, &steps, "made of something else".to_owned()) };
+    }
+    if found.len() < wanted.len() {
+        return match found.is_empty() && !begun(input, seat) {
+            true => row(Verb::Create, &StepName::SEAT, created(input.workshop, number)),
+            false => row(Verb::Resume, &StepName::SEAT, "begun before".to_owned()),
+        };
+    }
+    let down: Vec<String> = found
+        .iter()
+        .filter(|((container, _), _)| container.state != ContainerState::Running)
+        .map(|((container, _), _)| container.name.to_string())
+        .collect();
+    let proven = stored(input, seat).is_some_and(|row| row.state == MachineState::Ready);
+    let steps = [StepName::Start, StepName::Health];
+    match (down.is_empty(), proven) {
+        (true, true) => row(Verb::Keep, &[], "runs as defined".to_owned()),
+        (true, false) => row(Verb::Prove, &steps, "made, not proven".to_owned()),
+        (false, _) => row(Verb::Prove, &steps, format!("{} does not run", listed(&down))),
+    }
+}
+
+fn created(workshop: &WorkshopDefinition, number: u32) -> String {
+    let ports: Vec<String> = workshop.published(number).iter().map(|(.., host)| host.to_string()).collect();
+    format!("{} on ports {}", workshop.image, ports.join(" "))
+}
+
+fn removal(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> SeatPlan {
+    let role = if *seat == SeatName::host() { Role::Host } else { Role::Seat };
+    row(input, seat, role, Verb::Remove, &[StepName::Destroy], why.to_owned())
+}
+
+fn stored<'a>(input: &WorkshopInput<'a>, seat: &SeatName) -> Option<&'a SeatProgress> {
+    input.progress.seat(seat)
+}
+
+/// Whether a run has written an intent for the seat.
+fn begun(input: &WorkshopInput<'_>, seat: &SeatName) -> bool {
+    stored(input, seat).is_some_and(|row| row.steps.iter().any(|step| step.attempts > 0))
+}
+
+fn row(
+    input: &WorkshopInput<'_>,
+    seat: &SeatName,
+    role: Role,
+    verb: Verb,
+    steps: &[StepName],
+    why: String,
+) -> SeatPlan {
+    let spec = SeatSpec {
+        seat: seat.clone(),
+        role,
+        machine: MachineSpec::default(),
+        cloud_init: CloudInit::default(),
+        address: None,
+    };
+    SeatPlan {
+        seat: seat.clone(),
+        role,
+        name: machine_name(&input.workshop.name, seat),
+        verb,
+        node: input.view.host.clone(),
+        vmid: None,
+        source: None,
+        spec,
+        changes: Vec::new(),
+        steps: steps.to_vec(),
+        why,
+    }
+}
+
+fn plan(input: &WorkshopInput<'_>, kind: RunKind, seats: Vec<SeatPlan>, notes: Vec<String>) -> Plan {
+    Plan {
+        kind,
+        lab: input.workshop.name.clone(),
+        site: input.workshop.site.clone(),
+        seats,
+        skipped_nodes: Vec::new(),
+        memory_after: Vec::new(),
+        estimate: None,
+        room: Vec::new(),
+        rollcall: RollCall { profile: Profile::Normal, ..RollCall::default() },
+        order: Order::Parallel,
+        stagger: std::time::Duration::ZERO,
+        pool: None,
+        workshop: Some(input.workshop.clone()),
+        notes,
+    }
+}
+
+/// What stands in the way, all of it, before anything is made.
+fn problems(input: &WorkshopInput<'_>) -> Vec<Problem> {
+    let workshop = input.workshop;
+    let mut out = Vec::new();
+    if workshop.seats > input.max_seats {
+        let what = format!("{} seats, and {} takes {}", workshop.seats, workshop.site, input.max_seats);
+        out.push(Problem::new(what, "lower seats, or raise max_seats of the site"));
+    }
+    if workshop.seats_on == SeatsOn::Join {
+        let what = "seats_on = \"join\" needs a way to join, which this version does not have";
+        out.push(Problem::new(what, "set seats_on = \"start\""));
+    }
+    if workshop.seat.cpus > f64::from(input.view.cpus) {
+        let what =
+            format!("a seat may use {} CPUs, and {} has {}", workshop.seat.cpus, input.view.host, input.view.cpus);
+        out.push(Problem::new(what, "lower seat.cpus"));
+    }
+    out.extend(names(input));
+    out.extend(ports(input));
+    out
+}
+
+/// Names that somebody else's containers or networks have.
+fn names(input: &WorkshopInput<'_>) -> Vec<Problem> {
+    let lab = &input.workshop.name;
+    let mut out = Vec::new();
+    for (seat, role) in input.workshop.rows() {
+        let name = machine_name(lab, &seat);
+        let browser = input.workshop.browser.as_ref().filter(|_| role == Role::Seat).map(|_| browser_name(lab, &seat));
+        for name in std::iter::once(name.clone()).chain(browser) {
+            if input.view.container(&name).is_some() && own(input, &seat, &name).is_none() {
+                let labels = input.view.container(&name).map(|container| &container.labels);
+                out.push(stranger("container", &name, lab, labels.map(|labels| owner(input.store, &name, labels))));
+            }
+        }
+        if role == Role::Host
+            && let Some(network) = input.view.network(&name)
+        {
+            match owner(input.store, &name, &network.labels) {
+                Owner::Ours(label) if &label.lab == lab => {}
+                other => out.push(stranger("network", &name, lab, Some(other))),
+            }
+        }
+    }
+    out
+}
+
+fn stranger(what: &str, name: &str, lab: &LabName, whose: Option<Owner>) -> Problem {
+    let whose = match whose {
+        Some(Owner::OtherStore(label)) => format!("it was made by homeroom from another store ({})", label.store),
+        _ => "it is not ours".to_owned(),
+    };
+    Problem::new(
+        format!("the engine has a {what} called {name} already, and {whose}"),
+        format!("remove or rename it, or give {lab} another name"),
+    )
+}
+
+/// Ports that others hold and this workshop needs for what is still to be made.
+fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
+    let workshop = input.workshop;
+    let mine: BTreeSet<u16> = input
+        .view
+        .containers
+        .iter()
+        .filter(|container| {
+            let whose = owner(input.store, container.name.as_str(), &container.labels);
+            matches!(whose, Owner::Ours(label) if label.lab == workshop.name)
+        })
+        .flat_map(|container| container.published.iter().copied())
+        .collect();
+    // The proxy is on the host's network: the engine lists no ports of it.
+    let host = SeatName::host();
+    let proxy_runs = own(input, &host, &machine_name(&workshop.name, &host))
+        .is_some_and(|(container, _)| container.state == ContainerState::Running);
+    let seats = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
+    let needed = seats.chain((!proxy_runs).then_some(workshop.proxy.port)).filter(|port| !mine.contains(port));
+    let mut by_whom: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for port in needed {
+        let container = input.view.containers.iter().find(|container| container.published.contains(&port));
+        let whom = match container {
+            Some(container) => format!("by the container {}", container.name),
+            None if input.taken.contains(&port) => format!("by a program on {}", input.view.host),
+            None => continue,
+        };
+        by_whom.entry(whom).or_default().push(port.to_string());
+    }
+    by_whom
+        .into_iter()
+        .map(|(whom, ports)| {
+            let what = match ports.as_slice() {
+                [one] => format!("port {one} is taken {whom}"),
+                several => format!("ports {} are taken {whom}", several.join(", ")),
+            };
+            Problem::new(what, "stop that, or use another engine; every seat has its ports at 3000 + 10 × its number")
+        })
+        .collect()
+}

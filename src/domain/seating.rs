@@ -1,0 +1,75 @@
+//! How the rows of a workshop stand: what the journal has proven, held against one look at its engine.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    Clean, MachineState, Progress, Role, SeatName, StoreId,
+    engine::{ContainerState, EngineView},
+    label::{Owner, owner},
+    machine::machine_name,
+    progress::SeatProgress,
+    readiness::{LabState, current_state, sum_up, worked_on},
+    workshop::{WorkshopDefinition, browser_name},
+};
+
+/// What a row is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    pub workshop: &'a WorkshopDefinition,
+    pub store: &'a StoreId,
+    /// One look at the engine, where it could be taken.
+    pub view: Option<&'a EngineView>,
+    /// A run works on the workshop at this moment.
+    pub alive: bool,
+    pub now: Timestamp,
+    /// A proof counts for this long.
+    pub max_age: Duration,
+}
+
+impl Judge<'_> {
+    /// How a row stands now, and why.
+    pub fn state(&self, row: &SeatProgress) -> (MachineState, Option<Clean>) {
+        let stored = current_state(row, None, self.alive, self.now, self.max_age);
+        if matches!(stored.0, MachineState::Planned | MachineState::Working) {
+            return stored;
+        }
+        // A look from before the last thing that happened to the row says nothing about it.
+        let Some(view) = self.view.filter(|view| row.last_change() < Some(view.at)) else { return stored };
+        match self.contradiction(row, view) {
+            Some(_) if stored.0 == MachineState::Failed => stored,
+            Some((state, reason)) => (state, Some(Clean::new(reason))),
+            None => stored,
+        }
+    }
+
+    /// How the workshop stands as a whole.
+    pub fn lab(&self, progress: &Progress) -> LabState {
+        if let Some(state) = worked_on(progress, self.alive) {
+            return state;
+        }
+        let states: BTreeMap<&SeatName, MachineState> =
+            progress.seats.iter().map(|row| (&row.seat, self.state(row).0)).collect();
+        sum_up(&self.workshop.rows(), &states)
+    }
+
+    fn contradiction(&self, row: &SeatProgress, view: &EngineView) -> Option<(MachineState, String)> {
+        let lab = &self.workshop.name;
+        let name = machine_name(lab, &row.seat);
+        let browser = self.workshop.browser.as_ref().filter(|_| row.role == Role::Seat);
+        let names = [Some(name), browser.map(|_| browser_name(lab, &row.seat))];
+        for name in names.into_iter().flatten() {
+            let Some(container) = view.container(&name) else {
+                return Some((MachineState::Gone, format!("the container {name} is no longer on the engine")));
+            };
+            if !matches!(owner(self.store, &name, &container.labels), Owner::Ours(label) if &label.lab == lab) {
+                return Some((MachineState::Gone, format!("{name} is another container now")));
+            }
+            if container.state != ContainerState::Running {
+                return Some((MachineState::Failed, format!("{name} does not run: {}", container.status)));
+            }
+        }
+        None
+    }
+}

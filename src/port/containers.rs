@@ -1,0 +1,85 @@
+//! A container engine: images, networks, containers.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::domain::{
+    Clean,
+    engine::{ContainerSpec, EngineView},
+};
+
+/// What an engine answered instead of doing what was asked. Every variant names what was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// Nothing was sent, or only a question got lost. No effect happened.
+    #[error("{what}: the container engine at {engine} does not answer: {why}; check that it runs, and its address")]
+    Unreachable { what: String, engine: String, why: Clean },
+    /// Sent, and no whole answer came back: the effect may have happened. Look again, never repeat blindly.
+    #[error("{what}: the answer was lost: {why}")]
+    Lost { what: String, why: Clean },
+    /// 404: the container, network or image is not there.
+    #[error("{what}: {words}")]
+    Missing { what: String, words: Clean },
+    /// 409: the name is taken, or it is in use.
+    #[error("{what}: {words}")]
+    Conflict { what: String, words: Clean },
+    /// Any other refusal, in the engine's words.
+    #[error("{what}: {words}")]
+    Refused { what: String, words: Clean },
+}
+
+impl EngineError {
+    /// Look again, then try again: nothing has happened, or nobody knows.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Lost { .. })
+    }
+
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
+}
+
+/// How far a pull has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// Bytes here by now, of the layers whose size is known.
+    pub bytes: u64,
+    /// Bytes of the layers whose size is known.
+    pub of: u64,
+}
+
+#[async_trait]
+pub trait Containers: Send + Sync {
+    /// The engine's address as configured.
+    fn address(&self) -> &str;
+    /// All it runs, and what it is.
+    async fn view(&self) -> Result<EngineView, EngineError>;
+    /// The id of an image that is on the engine; `None` if it is not.
+    async fn image(&self, image: &str) -> Result<Option<String>, EngineError>;
+    /// Fetches an image from its registry. How far it has come is told as it goes, and never waited for.
+    async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError>;
+    /// Makes a network on which containers do not reach each other.
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &std::collections::BTreeMap<String, String>,
+    ) -> Result<(), EngineError>;
+    async fn remove_network(&self, id: &str) -> Result<(), EngineError>;
+    /// Makes a container, not yet started. A name that is taken is an error, whoever has it.
+    async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError>;
+    async fn start(&self, id: &str) -> Result<(), EngineError>;
+    /// Puts one small file into a container: `path` is absolute, its folder exists.
+    async fn put_file(&self, id: &str, path: &str, content: &[u8]) -> Result<(), EngineError>;
+    /// Ends a container and removes it with what it wrote; its anonymous volumes too.
+    async fn remove(&self, id: &str) -> Result<(), EngineError>;
+    /// The last lines a container printed, oldest first.
+    async fn last_lines(&self, id: &str, lines: u32) -> Result<Vec<Clean>, EngineError>;
+    /// Asks what listens on a port of the engine's loopback for `/PATH` by HTTP: the status of its answer.
+    /// An error says why there was none.
+    async fn ask(&self, port: u16, path: &str, within: Duration) -> Result<u16, Clean>;
+    /// Which of these ports of the engine's loopback somebody listens on already.
+    async fn taken(&self, ports: &[u16]) -> Vec<u16>;
+}

@@ -1,0 +1,161 @@
+//! Workshops on a container engine: what is read for a plan, and what a run is given.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    Homeroom, ServiceError,
+    check::Deed,
+    plan::{On, Planned},
+};
+use crate::{
+    deploy::workshop::EngineParts,
+    domain::{
+        Plan, Progress, Role, SeatName, SiteName, StoreId,
+        class::Password,
+        engine::EngineView,
+        planning::{self, Problem, WorkshopInput},
+        workshop::WorkshopDefinition,
+    },
+    port::Containers,
+};
+
+/// A container engine that carries workshops.
+pub struct EngineSite {
+    pub name: SiteName,
+    /// `dev`, `staging` or `prod`.
+    pub environment: String,
+    pub max_seats: u32,
+    pub containers: Arc<dyn Containers>,
+}
+
+/// What deploy would do.
+pub async fn plan_deploy(
+    home: &Homeroom,
+    workshop: WorkshopDefinition,
+    engine: Arc<EngineSite>,
+) -> Result<Planned, ServiceError> {
+    let ground = Ground::read(home, workshop, engine).await?;
+    ground.planned(home, planning::plan_workshop)
+}
+
+/// What destroy would do: all of the lab, or the named seats.
+pub async fn plan_destroy(
+    home: &Homeroom,
+    workshop: WorkshopDefinition,
+    engine: Arc<EngineSite>,
+    seats: &[SeatName],
+) -> Result<Planned, ServiceError> {
+    let ground = Ground::read(home, workshop, engine).await?;
+    ground.know(seats)?;
+    ground.planned(home, |input| planning::plan_workshop_destroy(input, seats))
+}
+
+/// What a deed would come to. So far only the check is one for workshops.
+pub async fn plan_deed(
+    home: &Homeroom,
+    workshop: WorkshopDefinition,
+    engine: Arc<EngineSite>,
+    seats: &[SeatName],
+    deed: Deed,
+) -> Result<Planned, ServiceError> {
+    if deed != Deed::Check {
+        return Err(ServiceError::NotNow(format!(
+            "{} is a workshop: its seats run until it is destroyed; only classes are started and stopped",
+            workshop.name
+        )));
+    }
+    let ground = Ground::read(home, workshop, engine).await?;
+    ground.know(seats)?;
+    ground.planned(home, |input| planning::plan_workshop_check(input, seats))
+}
+
+/// What was read for a plan.
+struct Ground {
+    workshop: WorkshopDefinition,
+    engine: Arc<EngineSite>,
+    view: EngineView,
+    progress: Progress,
+    missing: BTreeSet<String>,
+    taken: BTreeSet<u16>,
+}
+
+impl Ground {
+    async fn read(
+        home: &Homeroom,
+        workshop: WorkshopDefinition,
+        engine: Arc<EngineSite>,
+    ) -> Result<Self, ServiceError> {
+        let (progress, _) = home.store.progress(&workshop.name).await?;
+        let view = engine.containers.view().await?;
+        let mut missing = BTreeSet::new();
+        for image in workshop.images() {
+            if engine.containers.image(image).await?.is_none() {
+                missing.insert(image.to_owned());
+            }
+        }
+        let ports = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
+        let ports: Vec<u16> = ports.chain([workshop.proxy.port]).collect();
+        let taken = engine.containers.taken(&ports).await.into_iter().collect();
+        Ok(Self { workshop, engine, view, progress, missing, taken })
+    }
+
+    fn planned(
+        self,
+        home: &Homeroom,
+        rule: impl FnOnce(&WorkshopInput<'_>) -> Result<Plan, Vec<Problem>>,
+    ) -> Result<Planned, ServiceError> {
+        let store: &StoreId = home.store.id();
+        let input = WorkshopInput {
+            workshop: &self.workshop,
+            view: &self.view,
+            progress: &self.progress,
+            store,
+            missing: &self.missing,
+            taken: &self.taken,
+            max_seats: self.engine.max_seats,
+        };
+        let plan = rule(&input).map_err(|problems| ServiceError::Problems {
+            lab: self.workshop.name.clone(),
+            problems: problems.iter().map(ToString::to_string).collect(),
+        })?;
+        Ok(Planned { plan, on: On::Engine(self.engine) })
+    }
+
+    /// An error if a seat is neither defined nor standing.
+    fn know(&self, seats: &[SeatName]) -> Result<(), ServiceError> {
+        let defined = self.workshop.rows().into_iter().map(|(seat, _)| seat);
+        let mut known: Vec<SeatName> = defined.collect();
+        known.extend(self.progress.seats.iter().map(|row| row.seat.clone()));
+        match seats.iter().find(|seat| !known.contains(seat)) {
+            None => Ok(()),
+            Some(seat) => Err(ServiceError::NoSeat {
+                lab: self.workshop.name.clone(),
+                seat: seat.clone(),
+                known: self.workshop.rows().iter().map(|(seat, _)| seat.to_string()).collect(),
+            }),
+        }
+    }
+}
+
+/// What the steps of a workshop's run are given.
+pub async fn engine_parts(home: &Homeroom, engine: &EngineSite, plan: &Plan) -> Result<EngineParts, ServiceError> {
+    let Some(workshop) = plan.workshop.clone() else {
+        return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
+    };
+    let mut tokens = BTreeMap::new();
+    for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
+        let token = home.keys.password(&workshop.name, &seat, &Password::Generate).await?;
+        tokens.insert(seat, token);
+    }
+    Ok(EngineParts {
+        containers: engine.containers.clone(),
+        clock: home.clock.clone(),
+        store: home.store.id().clone(),
+        workshop,
+        tokens,
+        tuning: home.tuning.clone(),
+    })
+}
