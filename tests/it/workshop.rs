@@ -118,7 +118,8 @@ fn a_process_may_die_at_any_point_of_a_deploy() {
         drop(home);
         let before = house.hall.ids();
         let run = deploy_once(&house);
-        assert!(cut.is_ok() || run == Some(RunState::Done), "cut off at {point}, then {run:?}");
+        // Nothing is left to do where only the run's own end was not written down.
+        assert!(matches!(run, None | Some(RunState::Done)), "{cut:?} at {point}, then {run:?}");
         assert_eq!(house.hall.names(), names(), "cut off at {point}");
         assert_eq!(house.hall.state().networks.len(), 1, "cut off at {point}");
         let after = house.hall.ids();

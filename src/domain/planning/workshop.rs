@@ -111,6 +111,16 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
     for seat in standing(input).into_iter().filter(|seat| !defined.iter().any(|(known, _)| known == seat)) {
         rows.push(removal(input, &seat, "no longer in the definition"));
     }
+    // A seat is taken down for another image only once that image is there.
+    let makes = rows.iter().any(|row| row.steps.contains(&StepName::Create));
+    if let Some(host) = rows.iter_mut().find(|row| row.role == Role::Host && row.verb == Verb::Keep)
+        && makes
+        && !input.missing.is_empty()
+    {
+        host.verb = Verb::Prove;
+        host.steps = vec![StepName::Image, StepName::Health];
+        host.why = "images are pulled".to_owned();
+    }
     for image in input.missing {
         notes.push(format!("{image} is not on the engine: it is pulled first"));
     }
