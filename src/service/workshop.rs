@@ -89,6 +89,10 @@ impl Ground {
         engine: Arc<EngineSite>,
     ) -> Result<Self, ServiceError> {
         let (progress, _) = home.store.progress(&workshop.name).await?;
+        let ports = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
+        let ports: Vec<u16> = ports.chain([workshop.proxy.port]).collect();
+        // Before the listing, so that it shows whoever of ours had them.
+        let taken = engine.containers.taken(&ports).await.into_iter().collect();
         let view = engine.containers.view().await?;
         let mut missing = BTreeSet::new();
         for image in workshop.images() {
@@ -96,9 +100,6 @@ impl Ground {
                 missing.insert(image.to_owned());
             }
         }
-        let ports = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
-        let ports: Vec<u16> = ports.chain([workshop.proxy.port]).collect();
-        let taken = engine.containers.taken(&ports).await.into_iter().collect();
         Ok(Self { workshop, engine, view, progress, missing, taken })
     }
 

@@ -397,18 +397,22 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
         })
         .flat_map(|container| container.published.iter().copied())
         .collect();
-    // The proxy is on the host's network: the engine lists no ports of it.
+    // What listens on a port of something of ours that exists is it, or told by its start: a listing may be a
+    // moment older than what it lists.
     let host = SeatName::host();
-    let proxy_runs = own(input, &host, &machine_name(&workshop.name, &host))
-        .is_some_and(|(container, _)| container.state == ContainerState::Running);
-    let seats = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
-    let needed = seats.chain((!proxy_runs).then_some(workshop.proxy.port)).filter(|port| !mine.contains(port));
+    let exists = |seat: &SeatName| own(input, seat, &machine_name(&workshop.name, seat)).is_some();
+    let proxy = (workshop.proxy.port, exists(&host));
+    let seats = (1..=workshop.seats).flat_map(|number| {
+        let made = exists(&SeatName::numbered(number));
+        workshop.published(number).into_iter().map(move |(.., port)| (port, made))
+    });
+    let needed = seats.chain([proxy]).filter(|(port, _)| !mine.contains(port));
     let mut by_whom: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for port in needed {
+    for (port, made) in needed {
         let container = input.view.containers.iter().find(|container| container.published.contains(&port));
         let whom = match container {
             Some(container) => format!("by the container {}", container.name),
-            None if input.taken.contains(&port) => format!("by a program on {}", input.view.host),
+            None if !made && input.taken.contains(&port) => format!("by a program on {}", input.view.host),
             None => continue,
         };
         by_whom.entry(whom).or_default().push(port.to_string());
