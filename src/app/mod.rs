@@ -13,6 +13,7 @@ pub mod key;
 pub mod labs;
 pub mod log;
 pub mod log_view;
+pub mod machines;
 pub mod offers;
 pub mod palette;
 pub mod popup;

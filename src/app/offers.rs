@@ -28,7 +28,13 @@ impl State {
             return !self.shells.tabs.is_empty();
         }
         if !acts {
-            return command != Command::Open || context != Context::Classes || !self.shown_classes().is_empty();
+            return match (command, context) {
+                (Command::Open, Context::Classes) => !self.shown_classes().is_empty(),
+                (Command::Open, Context::Nodes) => self.chosen_node().is_some(),
+                (Command::Open, Context::Node) => self.chosen_guest().is_some(),
+                (Command::Open, Context::Board) => self.target_seat().is_some(),
+                _ => true,
+            };
         }
         let Some(row) = self.target_lab().and_then(|lab| self.class(&lab)) else { return false };
         let seat = self.target_seat().map(|(_, seat)| seat);

@@ -99,6 +99,11 @@ impl Site {
         self.view.as_deref()?.guests.get(*self.guests.get(&vmid)?)
     }
 
+    /// A node's load over the last looks, the newest last.
+    pub fn cpu_of(&self, node: &NodeName) -> Vec<f64> {
+        self.history.get(node).map(|history| history.iter().copied().collect()).unwrap_or_default()
+    }
+
     /// Notes that it does not answer; the first time counts.
     pub fn lost(&mut self, why: Clean, now: Timestamp) {
         let since = self.lost.as_ref().map_or(now, |lost| lost.since);

@@ -10,6 +10,7 @@ use super::{
     cursor::Cursor,
     log::Log,
     log_view::LogView,
+    machines::{MachineBoard, NodeBoard},
     popup::Popup,
     runs::{RunBoard, RunList},
     shells::Shells,
@@ -66,6 +67,8 @@ pub enum Screen {
     Run(RunBoard),
     /// Shells in the dashboard.
     Shells,
+    Node(NodeBoard),
+    Machine(MachineBoard),
 }
 
 /// The roll-call board of a class.
@@ -217,6 +220,8 @@ impl State {
             (Screen::Run(_), _) => Context::Run,
             (Screen::Shells, _) if self.shells.typing => Context::Typing,
             (Screen::Shells, _) => Context::Shells,
+            (Screen::Node(_), _) => Context::Node,
+            (Screen::Machine(_), _) => Context::Machine,
             (Screen::Overview, Pane::Nodes) => Context::Nodes,
             (Screen::Overview, Pane::Classes) => Context::Classes,
             (Screen::Overview, Pane::Workshops) => Context::Workshops,
@@ -238,7 +243,9 @@ impl State {
     /// The view of the log in front: the screen's own, the board's, else the pane's.
     pub fn log_in_front(&self) -> &LogView {
         match self.screen() {
-            Screen::Log(Some(view)) | Screen::Board(Board { log: view, .. }) => view,
+            Screen::Log(Some(view))
+            | Screen::Board(Board { log: view, .. })
+            | Screen::Machine(MachineBoard { log: view, .. }) => view,
             _ => &self.log_view,
         }
     }
@@ -246,7 +253,11 @@ impl State {
     /// The log and the view of it in front.
     pub(super) fn log_to_change(&mut self) -> (&Log, &mut LogView) {
         let view = match self.screens.last_mut() {
-            Some(Screen::Log(Some(view)) | Screen::Board(Board { log: view, .. })) => view,
+            Some(
+                Screen::Log(Some(view))
+                | Screen::Board(Board { log: view, .. })
+                | Screen::Machine(MachineBoard { log: view, .. }),
+            ) => view,
             _ => &mut self.log_view,
         };
         (&self.log, view)
@@ -258,7 +269,10 @@ impl State {
         let oldest = self.log.oldest();
         self.log_view.arrived(line, oldest);
         for screen in &mut self.screens {
-            if let Screen::Log(Some(view)) | Screen::Board(Board { log: view, .. }) = screen {
+            if let Screen::Log(Some(view))
+            | Screen::Board(Board { log: view, .. })
+            | Screen::Machine(MachineBoard { log: view, .. }) = screen
+            {
                 view.arrived(line, oldest);
             }
         }

@@ -6,7 +6,8 @@ use ratatui::{
 };
 
 use super::{
-    Depth, Glyphs, Theme, board, gantt, header, overview, panes, pen::Page, popups, runs, shells, theme::Tone,
+    Depth, Glyphs, Theme, board, gantt, header, machine, node, overview, panes, pen::Page, popups, runs, shells,
+    theme::Tone,
 };
 use crate::app::{Screen, State};
 
@@ -52,6 +53,8 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         Screen::Board(board) => board::draw(&mut page, middle, state, board),
         Screen::Log(_) => panes::log::screen(&mut page, middle, state),
         Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
+        Screen::Node(node) => node::draw(&mut page, middle, state, node),
+        Screen::Machine(board) => machine::draw(&mut page, middle, state, board),
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
         Screen::Shells => shells::draw(&mut page, middle, state),
     }

@@ -11,6 +11,8 @@ mod header;
 mod input;
 mod keyboard;
 mod keys;
+mod machine;
+mod node;
 mod overview;
 mod panes;
 mod passthrough;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use homeroom::{
     app::{Action, Effect, State, update},
     domain::{
-        Change, Level, Role, RunId, StepName, event::RunState, plan::Verb, progress::RunProgress, timing::Timing,
+        Change, Definition, Level, Role, RunId, StepName, event::RunState, plan::Verb, progress::RunProgress,
+        size::Size, timing::Timing,
     },
     tui::{Depth, Glyphs, Look, draw},
 };
@@ -163,6 +164,24 @@ fn the_log_is_wrapped_searched_and_told_by_age() {
 }
 
 #[test]
+fn a_node_tells_what_lives_on_it_and_a_machine_what_was_wanted() {
+    snapshots("node", "1<enter>jj");
+    snapshots("machine", "j<enter>G<up><up><up><enter>");
+    let mut state = world(120, 40);
+    let mut definitions = world::definitions();
+    for definition in &mut definitions {
+        if let Definition::Class(class) = definition {
+            class.machine.memory = Some(Size::gib(6));
+        }
+    }
+    update(&mut state, Action::DefinitionsLoaded(definitions));
+    press(&mut state, "j<enter>G<up><up><up><enter>");
+    let shown = buffer(&state, &colours());
+    assert_eq!(colour_of(&shown, "4 GiB"), WARN, "what differs stands out");
+    assert_eq!(colour_of(&shown, "6 GiB"), Color::Reset);
+}
+
+#[test]
 fn help_is_the_table_of_commands() {
     snapshots("help", "?");
 }
@@ -222,7 +241,7 @@ fn an_empty_program_says_what_it_waits_for_and_what_to_do() {
 #[test]
 fn ascii_draws_nothing_but_ascii() {
     let look = Look::new(Depth::None, Glyphs::ASCII);
-    for script in ["", "j<enter>G", "x", "?", "f", ":c"] {
+    for script in ["", "j<enter>G", "x", "?", "f", ":c", "1<enter>", "j<enter><enter>"] {
         let mut state = world(120, 40);
         press(&mut state, script);
         let shown = buffer(&state, &look);
@@ -271,7 +290,23 @@ fn a_tiny_terminal_shows_one_clear_line() {
         assert_eq!(shown.trim(), wanted);
     }
     for (columns, rows) in [(1, 1), (2, 2), (60, 14), (61, 15), (99, 60), (100, 28), (300, 100)] {
-        for script in ["", "1", "3", "4", "j<enter>", "jd", "x", "?", "f", "/a", "4<enter>", ":", ":zz"] {
+        for script in [
+            "",
+            "1",
+            "3",
+            "4",
+            "j<enter>",
+            "jd",
+            "x",
+            "?",
+            "f",
+            "/a",
+            "4<enter>",
+            ":",
+            ":zz",
+            "1<enter>G",
+            "j<enter><enter>",
+        ] {
             let mut state = world(columns, rows);
             press(&mut state, script);
             screen(&state);
@@ -309,7 +344,7 @@ fn hostile_names_and_messages_cannot_break_the_layout() {
         script.reserve("student-01", text, 9_300);
         script.start("student-01", StepName::Clone);
         script.say(Some("student-01"), None, Level::Error, text, Change::SeatFailed);
-        for keys in ["", "1", "jj<enter>", "4", "4<enter>", "jjx", "1/e"] {
+        for keys in ["", "1", "1<enter>", "jj<enter>", "jj<enter><enter>", "4", "4<enter>", "jjx", "1/e"] {
             for (columns, rows) in [(80, 24), (120, 40)] {
                 let mut state = world(columns, rows);
                 update(&mut state, Action::EventsArrived(script.copy()));

@@ -87,6 +87,8 @@ pub enum Context {
     Shells,
     /// Keys go to a shell, all but one.
     Typing,
+    Node,
+    Machine,
     /// `/` is being typed.
     Filter,
     PlanPopup,

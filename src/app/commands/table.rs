@@ -10,8 +10,19 @@ use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, Page
 
 const OVERVIEW: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log];
 const FILTERED: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen];
-const LISTS: &[Context] =
-    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Run, C::Shells];
+const LISTS: &[Context] = &[
+    C::Nodes,
+    C::Classes,
+    C::Workshops,
+    C::Log,
+    C::Board,
+    C::LogScreen,
+    C::Runs,
+    C::Run,
+    C::Node,
+    C::Machine,
+    C::Shells,
+];
 const SCROLLS: &[Context] = &[
     C::Nodes,
     C::Classes,
@@ -22,6 +33,7 @@ const SCROLLS: &[Context] = &[
     C::Runs,
     C::Run,
     C::Shells,
+    C::Node,
     C::PlanPopup,
     C::HelpPopup,
 ];
@@ -37,6 +49,8 @@ const ANYWHERE: &[Context] = &[
     C::Runs,
     C::Run,
     C::Shells,
+    C::Node,
+    C::Machine,
     C::Filter,
     C::PlanPopup,
     C::DestroyPopup,
@@ -78,13 +92,20 @@ pub static TABLE: &[Entry] = &[
     looks(
         Command::Open,
         &[Enter],
-        &[C::Classes, C::Workshops, C::Log, C::Runs],
+        &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::Runs, C::Node],
         Group::Move,
         "open",
         "open what is under the cursor",
     ),
     acts(Command::Deploy, &[Char('d')], LABS, Group::Lab, "deploy", "plan a deploy; nothing happens before your yes"),
-    acts(Command::Shell, &[Char('s')], &[C::Board], Group::Lab, "shell", "a shell on the seat, full screen"),
+    acts(
+        Command::Shell,
+        &[Char('s')],
+        &[C::Board, C::Machine],
+        Group::Lab,
+        "shell",
+        "a shell on the seat, full screen",
+    ),
     acts(Command::ShellTab, &[Char('S')], &[C::Board], Group::Shell, "", "a shell on the seat, inside the dashboard"),
     acts(
         Command::ShellsOfAll,
@@ -128,14 +149,21 @@ pub static TABLE: &[Entry] = &[
     acts(
         Command::Check,
         &[Char('c')],
-        &[C::Classes, C::Board],
+        &[C::Classes, C::Board, C::Machine],
         Group::Lab,
         "check",
         "repeat the roll call; on a board, of the seat",
     ),
     acts(Command::Destroy, &[Char('x')], LABS, Group::Lab, "destroy", "remove the lab's machines; asks for its name"),
     acts(Command::Cancel, &[Char('C')], &[C::Classes, C::Board], Group::Lab, "stop", "stop the run under way"),
-    looks(Command::SeatLog, &[Char('l')], &[C::Board], Group::Log, "log", "the log of the seat under the cursor"),
+    looks(
+        Command::SeatLog,
+        &[Char('l')],
+        &[C::Board, C::Machine],
+        Group::Log,
+        "log",
+        "the log of the seat under the cursor",
+    ),
     looks(Command::Filter, &[Char('/')], FILTERED, Group::Move, "filter", "show only rows that contain a text"),
     looks(
         Command::Runs,
@@ -183,7 +211,7 @@ pub static TABLE: &[Entry] = &[
     looks(
         Command::Back,
         &[Esc, Char('h'), Left],
-        &[C::Board, C::LogScreen, C::Runs, C::Run],
+        &[C::Board, C::LogScreen, C::Runs, C::Run, C::Node, C::Machine],
         Group::Move,
         "back",
         "back; else clears the filter",

@@ -9,6 +9,7 @@ use crate::{
         commands::TABLE,
         cursor::Cursor,
         log_view::{LogFilter, LogView, Scope},
+        machines::MachineBoard,
         palette::{Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
@@ -99,6 +100,15 @@ fn step(state: &mut State, delta: isize) {
             _ => {}
         },
         Context::Shells => state.shells.scroll(delta),
+        Context::Node => {
+            let keys = match state.screen() {
+                Screen::Node(board) => state.guest_keys(board),
+                _ => Vec::new(),
+            };
+            if let Some(Screen::Node(board)) = state.screens.last_mut() {
+                board.cursor.step(&keys, delta);
+            }
+        }
         Context::PlanPopup => {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
@@ -144,7 +154,27 @@ pub(super) fn open(state: &mut State) {
             say(state, Level::Warning, "workshops cannot be started by this version; only classes can");
         }
         Context::Log => state.screens.push(Screen::Log(None)),
+        Context::Nodes => match state.chosen_node() {
+            Some(board) => state.screens.push(Screen::Node(board)),
+            None => say(state, Level::Info, "a node opens here; a storage has no more to tell than its line"),
+        },
+        Context::Board => {
+            let seat = state.target_seat();
+            machine(state, seat);
+        }
+        Context::Node => match state.chosen_guest() {
+            Some(seat) => machine(state, Some(seat)),
+            None => say(state, Level::Info, "that machine is no seat of a lab"),
+        },
         _ => {}
+    }
+}
+
+/// The machine of a seat, on a board of its own.
+fn machine(state: &mut State, seat: Option<(LabName, SeatName)>) {
+    if let Some((lab, seat)) = seat {
+        let log = LogView::new(Scope::Seat(lab.clone(), seat.clone()), &state.log);
+        state.screens.push(Screen::Machine(MachineBoard { lab, seat, log }));
     }
 }
 
@@ -155,7 +185,7 @@ fn back(state: &mut State) {
     }
     if matches!(state.screen(), Screen::Shells) {
         super::shells::leave(state);
-    } else if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_)) {
+    } else if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_) | Screen::Node(_) | Screen::Machine(_)) {
         state.screens.pop();
     } else if state.typing.is_some() {
         typed_into(state).reset();
@@ -294,8 +324,10 @@ impl State {
 
     /// The lab a command is about: the board's, or the class under the cursor.
     pub fn target_lab(&self) -> Option<LabName> {
-        if let Screen::Board(board) = self.screen() {
-            return Some(board.lab.clone());
+        match self.screen() {
+            Screen::Board(board) => return Some(board.lab.clone()),
+            Screen::Machine(board) => return Some(board.lab.clone()),
+            _ => {}
         }
         let rows = self.shown_classes();
         let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
@@ -304,6 +336,9 @@ impl State {
 
     /// The seat under the cursor of a board.
     pub fn target_seat(&self) -> Option<(LabName, SeatName)> {
+        if let Screen::Machine(board) = self.screen() {
+            return Some((board.lab.clone(), board.seat.clone()));
+        }
         let Screen::Board(board) = self.screen() else { return None };
         let row = self.class(&board.lab)?;
         let keys = self.board_keys();

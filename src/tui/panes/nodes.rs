@@ -123,7 +123,7 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns
     pen.put("cpu ", Tone::Dim);
     gauge(&mut pen, node.cpu);
     pen.skip(2);
-    sparkline(&mut pen, cpu);
+    sparkline(&mut pen, cpu, 20);
     let mut pen = page.line(area, line + 1);
     pen.skip(columns.name).put("mem ", Tone::Dim);
     gauge(&mut pen, share(node.memory_used, node.memory));
@@ -149,7 +149,7 @@ fn storage(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, colu
     }
 }
 
-fn share(used: u64, total: u64) -> f64 {
+pub fn share(used: u64, total: u64) -> f64 {
     if total == 0 { 0.0 } else { used as f64 / total as f64 }
 }
 
@@ -162,7 +162,7 @@ fn load(share: f64) -> Tone {
     }
 }
 
-fn gauge(pen: &mut Pen<'_>, share: f64) {
+pub fn gauge(pen: &mut Pen<'_>, share: f64) {
     let tone = load(share);
     bar(pen, share, tone);
     pen.num(&format::percent(share), 5, if tone == Tone::Busy { Tone::Text } else { tone });
@@ -180,8 +180,8 @@ fn bar(pen: &mut Pen<'_>, share: f64, tone: Tone) {
 }
 
 /// The last looks that fit, the newest at the right.
-fn sparkline(pen: &mut Pen<'_>, history: &[f64]) {
-    let room = pen.room().saturating_sub(1).min(20);
+pub fn sparkline(pen: &mut Pen<'_>, history: &[f64], most: usize) {
+    let room = pen.room().saturating_sub(1).min(most);
     let glyphs = pen.glyphs();
     let cells = &history[history.len().saturating_sub(room)..];
     let level = |share: &f64| glyphs.spark[((share * 8.0) as usize).min(7)];

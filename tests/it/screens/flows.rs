@@ -214,6 +214,21 @@ fn the_log_is_paused_searched_and_saved() {
 }
 
 #[test]
+fn from_a_node_to_a_machine_and_back() {
+    let mut state = world(120, 40);
+    press(&mut state, "1<enter>");
+    assert!(matches!(state.screen(), Screen::Node(board) if board.node.as_str() == "pve1"));
+    press(&mut state, "j<enter>");
+    assert!(matches!(state.screen(), Screen::Machine(board) if board.seat == seat("student-01")));
+    assert_eq!(press(&mut state, "c"), [Effect::Check { lab: lab("cs100"), seats: vec![seat("student-01")] }]);
+    assert_eq!(press(&mut state, "s"), [Effect::OpenShell { lab: lab("cs100"), seat: seat("student-01") }]);
+    press(&mut state, "<esc><esc>");
+    assert!(matches!(state.screen(), Screen::Overview));
+    press(&mut state, "G<enter>");
+    assert!(matches!(state.screen(), Screen::Overview), "a storage has no board");
+}
+
+#[test]
 fn panes_are_reached_by_number_tab_and_arrows() {
     let mut state = world(120, 40);
     let mut seen = vec![state.focus];
@@ -277,7 +292,7 @@ fn the_palette_offers_nothing_that_would_do_nothing() {
 #[test]
 fn read_only_asks_for_nothing_that_changes_anything() {
     let keys: Vec<_> = TABLE.iter().flat_map(|entry| entry.keys).map(|key| key.to_string()).collect();
-    for place in ["1", "2", "3", "4", "2j<enter>", "4<enter>"] {
+    for place in ["1", "2", "3", "4", "2j<enter>", "4<enter>", "1<enter>", "2j<enter><enter>"] {
         for key in &keys {
             let mut state = world::read_only(120, 40);
             let key = if key.chars().count() == 1 { key.clone() } else { format!("<{key}>") };

@@ -1,0 +1,104 @@
+//! The machine of one seat: what was wanted beside what is, and its log.
+
+use ratatui::layout::Rect;
+
+use super::{
+    format,
+    node::{size, span, word},
+    panes::{self, empty, sign},
+    pen::Page,
+    theme::Tone,
+};
+use crate::{
+    app::{State, machines::MachineBoard},
+    domain::{class::SeatSpec, cluster::GuestView, progress::SeatProgress, size::Size},
+};
+
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard) {
+    let row = state.class(&board.lab);
+    let seat = row.as_ref().and_then(|row| row.seats.iter().find(|seat| seat.seat == board.seat));
+    let mut pen = page.line(area, 0);
+    pen.skip(1).put(&format!("{}/{}", board.lab, board.seat), Tone::Title);
+    let Some(seat) = seat else {
+        return empty(page, area, &["is no seat of the lab any more; esc goes back"]);
+    };
+    let (glyph, tone) = sign(pen.glyphs(), seat);
+    pen.skip(3).put(glyph, tone).put(" ", tone).put(seat.word(), tone);
+    if let Some(reason) = &seat.reason {
+        pen.skip(3).put(reason.as_str(), tone);
+    }
+    let guest = seat.progress.and_then(|row| state.sites.get(&row.site)?.guest(row.vmid?));
+    let told = rows(state.wanted_of(board).as_ref(), seat.progress, guest, state);
+    let mut pen = page.line(area, 2);
+    pen.skip(1).col("", LABEL, Tone::Dim).col("wanted", WANTED, Tone::Dim).put("as last seen", Tone::Dim);
+    for (n, told) in told.iter().enumerate() {
+        let mut pen = page.line(area, 3 + n);
+        let tone = if told.differs() { Tone::Warn } else { Tone::Text };
+        pen.skip(1).cell(told.what, LABEL, 1, Tone::Dim).cell(&told.wanted, WANTED, 2, Tone::Text).put(&told.is, tone);
+    }
+    let top = u16::try_from(told.len() + 4).unwrap_or(u16::MAX);
+    if area.height > top + 2 {
+        let log = Rect { y: area.y + top, height: area.height - top, ..area };
+        page.rule(log, 0, "log");
+        page.line(Rect { height: 1, ..log }, 0).right(&panes::log::status(state, &board.log));
+        panes::log::tail(page, Rect { y: log.y + 1, height: log.height - 1, ..log }, state, &board.log);
+    }
+}
+
+const LABEL: usize = 12;
+const WANTED: usize = 26;
+
+/// One setting.
+struct Told {
+    what: &'static str,
+    /// Empty where the definition leaves it to the template.
+    wanted: String,
+    is: String,
+}
+
+impl Told {
+    fn differs(&self) -> bool {
+        !self.wanted.is_empty() && !self.is.is_empty() && self.wanted != self.is
+    }
+}
+
+fn rows(wanted: Option<&SeatSpec>, row: Option<&SeatProgress>, guest: Option<&GuestView>, state: &State) -> Vec<Told> {
+    let machine = wanted.map(|spec| &spec.machine);
+    let seen = |tell: &dyn Fn(&GuestView) -> String| guest.map(tell).unwrap_or_default();
+    let text = |wanted: Option<String>| wanted.unwrap_or_default();
+    let told = |what, wanted: Option<String>, is: String| Told { what, wanted: text(wanted), is };
+    let cores = machine.and_then(|m| m.cores).map(|cores| {
+        let all = cores.saturating_mul(machine.and_then(|m| m.sockets).unwrap_or(1));
+        format::count(usize::try_from(all).unwrap_or(0), "core")
+    });
+    let named = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
+    let node = row.and_then(|row| row.node.as_ref()).and_then(|node| named(node.as_str()));
+    let load =
+        |g: &GuestView| format!("cpu {}, memory {}", format::percent(g.cpu), format::part(g.memory_used, g.memory));
+    let proven = row.and_then(|row| row.proven_at).map(|at| format::ago(state.now.duration_since(at)));
+    let power = |g: &GuestView| {
+        let lock = g.lock.as_ref().map_or(String::new(), |lock| format!(", locked: {lock}"));
+        let up = if g.uptime > 0 { format!(", up {}", span(g.uptime)) } else { String::new() };
+        format!("{}{up}{lock}", word(g).0)
+    };
+    let all = vec![
+        told(
+            "machine",
+            row.map(|row| row.name.clone()),
+            seen(&|g| g.name.as_ref().map_or(String::new(), ToString::to_string)),
+        ),
+        told("vmid", row.and_then(|row| row.vmid).map(|vmid| vmid.to_string()), seen(&|g| g.vmid.to_string())),
+        told("node", node, seen(&|g| g.node.to_string())),
+        told("state", None, if guest.is_some() { seen(&power) } else { "not on the site".to_owned() }),
+        told("address", None, row.and_then(|row| row.ip).map(|ip| ip.to_string()).unwrap_or_default()),
+        told("proven", None, proven.unwrap_or_default()),
+        told("cores", cores, seen(&|g| format::count(usize::try_from(g.cpus).unwrap_or(0), "core"))),
+        told("memory", machine.and_then(|m| m.memory).map(Size::human), seen(&|g| size(g.memory))),
+        told("disk", machine.and_then(|m| m.disk).map(Size::human), seen(&|g| size(g.disk))),
+        told("storage", machine.and_then(|m| m.storage.clone()), String::new()),
+        told("tags", None, seen(&|g| g.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))),
+        told("load", None, seen(&load)),
+    ];
+    // What nobody asked for and nobody has seen is not worth a line.
+    all.into_iter().filter(|told| !(told.wanted.is_empty() && told.is.is_empty())).collect()
+}
