@@ -11,7 +11,11 @@ use tokio::{
 use super::{Homeroom, ServiceError, Site, shell::Ways};
 pub use crate::domain::answers::{Answer, Bar, Block, DiffLine, End, difference, fold, majority, shown};
 use crate::{
-    domain::{Clean, LabName, NodeName, SeatName, Vmid, class::Via},
+    domain::{
+        Clean, LabName, NodeName, SeatName, StoreId, Vmid,
+        class::Via,
+        mark::{Ownership, ownership},
+    },
     port::{
         GuestAgent,
         shell::{ShellError, ShellInput, ShellOutput, ShellTarget},
@@ -97,6 +101,8 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
             Via::Api => site.agent_by_api.clone(),
         },
         site: site.clone(),
+        store: home.store.id().clone(),
+        lab: lab.clone(),
         line: line(&order.command),
         turns: Semaphore::new(order.at_once.max(1)),
         order,
@@ -148,6 +154,8 @@ impl Place {
 /// What the seats' tasks share.
 struct Work {
     site: Arc<Site>,
+    store: StoreId,
+    lab: LabName,
     agent: Arc<dyn GuestAgent>,
     order: Order,
     line: String,
@@ -222,7 +230,20 @@ async fn by_ssh(work: &Work, target: &ShellTarget, answer: &mut Answer) {
     answer.stderr = stderr.text();
 }
 
+/// An agent runs commands as root, and a number may be somebody else's by now: the mark is read first.
+async fn ours(work: &Work, node: &NodeName, vmid: Vmid, seat: &SeatName) -> Result<(), Clean> {
+    let config = work.site.cluster.config(node, vmid).await.map_err(|error| Clean::new(error.to_string()))?;
+    match ownership(&work.store, vmid, false, &config.description) {
+        Ownership::Ours(mark) if mark.lab == work.lab && mark.seat == *seat => Ok(()),
+        _ => Err(Clean::new(format!("VM {vmid} on {node} does not carry this seat's mark: nothing was run there"))),
+    }
+}
+
 async fn by_agent(work: &Work, node: &NodeName, vmid: Vmid, answer: &mut Answer) {
+    if let Err(why) = ours(work, node, vmid, &answer.seat).await {
+        answer.end = End::Failed(why);
+        return;
+    }
     let words = match work.order.command.as_slice() {
         [line] => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
         words => words.to_vec(),

@@ -76,6 +76,18 @@ async fn a_command_is_fed_timed_cut_off_and_asked_of_the_agent() {
     let agent = one_object(&agent.out);
     assert_eq!(agent["blocks"][0]["code"], 5);
     assert_eq!((&agent["seats"][0]["via"], &agent["seats"][0]["stdout"]), (&json!("agent"), &json!("root\n")));
+
+    // Somebody else's machine under the number that was ada's.
+    desk.staged.cluster.world(|world| {
+        world.guests.get_mut(&9100).unwrap().config.remove("description");
+    });
+    let left = desk.run(&["exec", "cs100/ada", "--via", "agent", "--", "touch /tmp/mine"]).await;
+    assert_eq!(left.code, 3);
+    assert!(
+        left.out.contains("VM 9100 on pve1 does not carry this seat's mark: nothing was run there"),
+        "{}",
+        left.out
+    );
 }
 
 #[tokio::test]
