@@ -40,11 +40,31 @@ pub(super) fn estimate(
     rollcall: &RollCall,
     rollout: &Rollout,
 ) -> Option<Duration> {
+    reckon(seats, view, rollcall, rollout, WRITTEN)
+}
+
+/// The same if every disk is full to its last byte: for what must not take longer than was agreed to.
+pub(super) fn at_worst(
+    seats: &[SeatPlan],
+    view: &ClusterView,
+    rollcall: &RollCall,
+    rollout: &Rollout,
+) -> Option<Duration> {
+    reckon(seats, view, rollcall, rollout, 1.0)
+}
+
+fn reckon(
+    seats: &[SeatPlan],
+    view: &ClusterView,
+    rollcall: &RollCall,
+    rollout: &Rollout,
+    written: f64,
+) -> Option<Duration> {
     let acting: Vec<Part> = seats.iter().filter(|seat| seat.verb.acts()).map(|seat| part(seat, rollcall)).collect();
     if acting.is_empty() {
         return None;
     }
-    let (clones, first_clone) = clone_time(seats);
+    let (clones, first_clone) = clone_time(seats, written);
     let longest = |of: fn(&Part) -> f64| acting.iter().map(of).fold(0.0, f64::max);
     let sum = |of: fn(&Part) -> f64| acting.iter().map(of).sum::<f64>();
     let whole: fn(&Part) -> f64 = |part| part.stop + part.boot + part.proofs;
@@ -92,11 +112,11 @@ fn boots(seats: &[SeatPlan], view: &ClusterView) -> f64 {
 }
 
 /// How long the storage with the most to do is at the clones, and at the first of them.
-fn clone_time(seats: &[SeatPlan]) -> (f64, f64) {
+fn clone_time(seats: &[SeatPlan], written: f64) -> (f64, f64) {
     let mut storages: BTreeMap<(&str, Option<&NodeName>), (f64, f64)> = BTreeMap::new();
     for source in seats.iter().filter(|seat| seat.verb.acts()).filter_map(|seat| seat.source.as_ref()) {
         let own = (!source.storage_shared).then_some(&source.node);
-        let copied = if source.linked { 0.0 } else { source.bytes as f64 * WRITTEN / COPY_RATE };
+        let copied = if source.linked { 0.0 } else { source.bytes as f64 * written / COPY_RATE };
         let time = LINKED[usize::from(!source.storage_shared)] + copied;
         let (all, first) = storages.entry((&source.limit_storage, own)).or_default();
         *all += time;

@@ -1,7 +1,7 @@
 //! Whether linked clones that the site refuses in the middle of a run may go on as full ones: only where that
 //! keeps to the plan that was agreed to.
 
-use super::{PlanInput, estimate::estimate, templates::Room};
+use super::{PlanInput, estimate::at_worst, templates::Room};
 use crate::domain::{
     class::CloneMode,
     cluster::TemplateView,
@@ -31,7 +31,7 @@ pub(super) fn allow(input: &PlanInput<'_>, seats: &mut [SeatPlan], templates: &[
         }
         copies.push(seat);
     }
-    let time = estimate(&copies, input.view, &input.class.rollcall, &input.class.rollout);
+    let time = at_worst(&copies, input.view, &input.class.rollcall, &input.class.rollout);
     if time.is_some_and(|time| time > input.class.rollcall.address_within) {
         return;
     }
