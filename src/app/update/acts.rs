@@ -21,7 +21,7 @@ fn no(state: &mut State, why: impl Into<crate::domain::Clean>) -> Vec<Effect> {
 /// The class a command is about, or why there is none.
 fn lab(state: &State) -> Result<LabName, &'static str> {
     if state.context() == Context::Workshops {
-        return Err("workshops cannot be started by this version; only classes can");
+        return Err("workshops are worked on from the command line: homeroom deploy NAME");
     }
     state.target_lab().ok_or("no class here; homeroom apply -f FILE brings one in")
 }

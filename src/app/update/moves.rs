@@ -151,7 +151,7 @@ pub(super) fn open(state: &mut State) {
             }
         }
         Context::Workshops if !state.shown_workshops().is_empty() => {
-            say(state, Level::Warning, "workshops cannot be started by this version; only classes can");
+            say(state, Level::Warning, "workshops are not shown closer here: homeroom status NAME does");
         }
         Context::Log => state.screens.push(Screen::Log(None)),
         Context::Nodes => match state.chosen_node() {

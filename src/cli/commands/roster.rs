@@ -16,8 +16,13 @@ pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, Cl
         let seats: Vec<_> = rows
             .iter()
             .map(|row| {
-                json!({"seat": row.seat, "role": row.role, "machine": row.machine, "ip": row.ip,
-                       "user": row.user, "password": password(row), "link": link(row), "state": row.state})
+                let mut seat = json!({"seat": row.seat, "role": row.role, "machine": row.machine, "ip": row.ip,
+                                      "user": row.user, "password": password(row), "state": row.state});
+                // Of a workshop's seats alone.
+                if let (Some(seat), Some(link)) = (seat.as_object_mut(), link(row)) {
+                    seat.insert("link".to_owned(), link.into());
+                }
+                seat
             })
             .collect();
         context.out.object(json!({"lab": lab, "seats": seats}));

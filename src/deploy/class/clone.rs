@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Change, Clean, Level, NodeName,
         mark::{Mark, Ownership, ownership},
-        plan::CloneSource,
+        plan::{CloneSource, Verb},
     },
     port::{
         SiteError,
@@ -62,7 +62,13 @@ impl Action for CloneMachine {
         let began = self.site.clock.monotonic();
         loop {
             match self.find(context).await? {
-                Found::Nothing => return Ok(Check::Needed),
+                Found::Nothing => {
+                    // Whoever removed what a dead clone left may have died before saying which disks stayed.
+                    if context.attempt == 1 && self.seat.plan.verb == Verb::Resume {
+                        super::destroy::tell_leftovers(&self.site, &self.seat, context, &self.source.node).await?;
+                    }
+                    return Ok(Check::Needed);
+                }
                 Found::Ours => return Ok(Check::Done("already there, with our mark".to_owned())),
                 Found::Foreign => {
                     self.take_another_vmid(context).await?;

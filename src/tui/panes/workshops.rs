@@ -1,4 +1,4 @@
-//! Workshops: what is defined, and that this version cannot start them.
+//! Workshops: what is defined, and where they are started, which is not here.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -17,7 +17,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             (_, false) => &["reading the definitions"],
             _ => &[
                 "no workshops yet: one machine that carries a container per seat",
-                "homeroom apply -f workshop.toml keeps one; this version starts none",
+                "homeroom apply -f workshop.toml, then homeroom deploy NAME",
             ],
         };
         for (row, line) in lines.iter().enumerate() {
@@ -52,5 +52,5 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// The honest line.
 fn foot(page: &mut Page<'_>, area: Rect) {
     let last = usize::from(area.height).saturating_sub(1);
-    page.line(area, last).skip(2).put("cannot be started by this version, which starts classes only", Tone::Dim);
+    page.line(area, last).skip(2).put("not started from here: homeroom deploy NAME, on docker sites only", Tone::Dim);
 }

@@ -35,7 +35,7 @@ fn tour(columns: u16, rows: u16) {
 /// All at once where there is room, else one at a time.
 fn four_panes(terminal: &mut Terminal) {
     let panes: [(&str, &[&str]); 4] = [
-        ("3", &["workshops", "this version"]),
+        ("3", &["workshops", "homeroom deploy NAME"]),
         ("4", &["cs100", "4 ready"]),
         ("1", &["pve1", "pve2", "pve3", "fast", "bulk"]),
         ("2", &["cs100", "cs101", "cs102"]),
@@ -52,7 +52,7 @@ fn deploy(terminal: &mut Terminal) {
     terminal.press("jd");
     terminal.until("deploy cs101?");
     terminal.until("11 create");
-    for word in ["+ teacher", "+ student-01", "linked on fast", "about 00:31", "396 MiB on fast"] {
+    for word in ["+ teacher", "+ student-01", "linked on fast", "about 00:", "396 MiB on fast"] {
         terminal.until(word);
     }
     terminal.press("j".repeat(30));

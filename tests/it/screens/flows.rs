@@ -251,11 +251,11 @@ fn the_cursor_stays_within_every_list() {
 }
 
 #[test]
-fn a_workshop_is_not_promised() {
+fn a_workshop_is_left_to_the_command_line_which_is_said() {
     let mut state = world(120, 40);
     for keys in ["3d", "x", "<enter>"] {
         assert!(press(&mut state, keys).is_empty());
-        assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("cannot be started")));
+        assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("homeroom")));
     }
 }
 

@@ -190,8 +190,8 @@ fn a_linked_clone_may_become_a_full_copy_only_where_all_of_them_would_fit_in_roo
         fallback[0]
     };
     assert!(allowed(&world));
-    world.class.rollcall.address_within = Duration::from_secs(45);
-    assert!(!allowed(&world), "24 GiB are not copied in three quarters of a minute");
+    world.class.rollcall.address_within = Duration::from_secs(120);
+    assert!(!allowed(&world), "24 GiB are not copied in two minutes");
     world.class.rollcall.address_within = Duration::from_secs(1800);
     world.class.clone = CloneMode::Linked;
     assert!(!allowed(&world));
