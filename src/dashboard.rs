@@ -37,7 +37,7 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
 
 /// Shows the dashboard until it is left.
 pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
-    let (runtime, ends) = Runtime::start(home.clone());
+    let (mut runtime, ends) = Runtime::start(home.clone());
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let environment = |environment: Environment| Clean::new(environment.as_str());
@@ -59,7 +59,7 @@ pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd)
     let wires = Wires { actions: ends.actions, effects: ends.effects, shells: ends.shells, stop };
     let ended = tui::run(state, look, wires).await.map_err(|error| CliError::Usage(error.to_string()))?;
     if at_the_end == AtTheEnd::FinishRuns {
-        finish_runs(&runtime, &home, ended).await?;
+        finish_runs(&mut runtime, &home, ended).await?;
     }
     Ok(match ended {
         Ended::Left => Exit::Done,
@@ -84,7 +84,14 @@ fn stop_on_signals(stop: &CancellationToken) -> Result<(), CliError> {
 
 /// Carries runs on without a screen, so that neither `q` nor a closed terminal breaks one off.
 /// An interrupt winds them down, to be gone on with by the next deploy.
-async fn finish_runs(runtime: &Runtime, home: &Homeroom, ended: Ended) -> Result<(), CliError> {
+async fn finish_runs(runtime: &mut Runtime, home: &Homeroom, ended: Ended) -> Result<(), CliError> {
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|source| CliError::Io { doing: "cannot listen for signals".to_owned(), source })?;
+    // What was agreed to a moment before leaving is still being planned.
+    tokio::select! {
+        () = runtime.settled() => {}
+        _ = interrupt.recv() => {}
+    }
     let runs = runtime.runs_in_hand();
     if runs.is_empty() {
         return Ok(());
@@ -97,8 +104,6 @@ async fn finish_runs(runtime: &Runtime, home: &Homeroom, ended: Ended) -> Result
         );
     }
     tracing::info!(runs = names.join(", "), "going on without a screen");
-    let mut interrupt = signal(SignalKind::interrupt())
-        .map_err(|source| CliError::Io { doing: "cannot listen for signals".to_owned(), source })?;
     while !runtime.runs_in_hand().is_empty() {
         tokio::select! {
             _ = interrupt.recv() => runtime.wind_down().await,

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::Shared;
 use crate::{
@@ -26,12 +26,24 @@ use crate::{
     },
 };
 
-/// Takes wishes until the screens are gone. Each is carried out beside the others.
+/// Takes wishes until the screens are gone, each carried out beside the others. Ends when every run that was asked
+/// for has begun or was refused.
 pub async fn carry_out(shared: Arc<Shared>, mut wishes: mpsc::Receiver<Effect>) {
+    let mut begins = JoinSet::new();
     while let Some(effect) = wishes.recv().await {
         let shared = shared.clone();
-        tokio::spawn(async move { one(&shared, effect).await });
+        if begins_a_run(&effect) {
+            begins.spawn(async move { one(&shared, effect).await });
+        } else {
+            tokio::spawn(async move { one(&shared, effect).await });
+        }
+        while begins.try_join_next().is_some() {}
     }
+    while begins.join_next().await.is_some() {}
+}
+
+fn begins_a_run(effect: &Effect) -> bool {
+    matches!(effect, Effect::Deploy { .. } | Effect::RetryFailed { .. } | Effect::Destroy { .. } | Effect::Check { .. })
 }
 
 async fn one(shared: &Arc<Shared>, effect: Effect) {

@@ -13,7 +13,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -53,6 +56,7 @@ pub(crate) struct OwnRun {
 /// The runtime of a dashboard.
 pub struct Runtime {
     shared: Arc<Shared>,
+    wishes: JoinHandle<()>,
 }
 
 impl Runtime {
@@ -66,8 +70,15 @@ impl Runtime {
         let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default() });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
-        tokio::spawn(effects::carry_out(shared.clone(), wishes));
-        (Self { shared }, Ends { actions: screen, effects, shells: opened })
+        let wishes = tokio::spawn(effects::carry_out(shared.clone(), wishes));
+        (Self { shared, wishes }, Ends { actions: screen, effects, shells: opened })
+    }
+
+    /// Waits, once the screens are gone, until every run they asked for has begun or was refused.
+    pub async fn settled(&mut self) {
+        if let Err(fault) = (&mut self.wishes).await {
+            tracing::error!(%fault, "a wish ended abnormally");
+        }
     }
 
     /// Runs this process carries out, still under way.

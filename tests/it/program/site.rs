@@ -22,14 +22,20 @@ fn started(desk: &Desk, words: &[&str]) -> Terminal {
     Terminal::start(command, SIZE)
 }
 
-/// A dashboard in which the deploy of `bio` is under way.
-async fn deploying(desk: &Desk) -> Terminal {
+/// A dashboard that shows the plan of `bio`.
+async fn planned(desk: &Desk) -> Terminal {
     desk.apply(BIO).await;
     let mut terminal = started(desk, &[]);
     terminal.until_row("bio", "0/2");
     terminal.press("gd");
     terminal.until("deploy bio?");
     terminal.until("2 create");
+    terminal
+}
+
+/// A dashboard in which the deploy of `bio` is under way.
+async fn deploying(desk: &Desk) -> Terminal {
+    let mut terminal = planned(desk).await;
     terminal.press("\r");
     terminal.until_row("bio", "deploying");
     terminal
@@ -57,6 +63,16 @@ async fn a_deploy_goes_on_after_the_dashboard_was_left() {
     terminal.until("goes on here until it has ended");
     assert_eq!(terminal.assert_given_back(), 0);
     assert!(terminal.text().contains("of bio done"), "{}", terminal.text());
+    assert_deployed(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_agreed_to_in_the_moment_of_leaving_is_not_forgotten() {
+    let desk = Desk::new().await;
+    let mut terminal = planned(&desk).await;
+    // Together, so that the run has not begun when the second is read.
+    terminal.press("\rq");
+    assert_eq!(terminal.assert_given_back(), 0);
     assert_deployed(&desk).await;
 }
 
