@@ -71,14 +71,14 @@ fn line(question: &str) -> Result<String, CliError> {
 /// Reads a line that is not shown; none when Ctrl-C, Ctrl-D on nothing, or nothing at all was typed.
 fn passphrase(question: &str) -> io::Result<Option<SecretString>> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    terminal.write_all(question.as_bytes())?;
     let before = tcgetattr(&terminal)?;
     let mut hidden = before.clone();
     // Signals too: one that ended the program here would leave the terminal mute.
     hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
     hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+    // Before the question is seen: who answers at once shall not be shown, nor lose the first letters.
     tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
-    let typed = hidden_line(&mut terminal);
+    let typed = terminal.write_all(question.as_bytes()).and_then(|()| hidden_line(&mut terminal));
     let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
     let _ = terminal.write_all(b"\n");
     typed

@@ -249,11 +249,15 @@ fn a_deploy_killed_after_any_line_is_finished_by_the_next_with_nothing_doubled()
 #[ignore = "needs a Docker engine"]
 fn what_stands_in_the_way_is_said_before_half_a_workshop_exists() {
     let lab = Lab::new(2);
-    lab.asked(&["run", "--detach", "--name", "shop", "--publish", "127.0.0.1:3021:80", "homeroom-test/workspace:1"]);
+    // An engine may be without a network of its own to publish ports on.
+    lab.asked(&["network", "create", "street"]);
+    let shop = ["run", "--detach", "--name", "shop", "--network", "street", "--publish", "127.0.0.1:3021:80"];
+    lab.asked(&[&shop[..], &["homeroom-test/workspace:1"]].concat());
     let said = lab.runs(&["deploy", "intro", "--yes"], 2);
     assert!(said.contains("port 3021 is taken by the container shop"), "{said}");
     lab.nothing_is_left();
     lab.asked(&["rm", "--force", "shop"]);
+    lab.asked(&["network", "rm", "street"]);
 
     let port = std::net::TcpListener::bind(("127.0.0.1", 3012)).unwrap();
     let said = lab.runs(&["plan", "intro"], 2);
