@@ -59,7 +59,7 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
             demonstrate(stage, folder, secrets).await
         }
         Some(Command::Sim(args)) => simulate(args, throw_away.insert(temporary()?).path()).await,
-        Some(Command::Ssh { what, command }) if command.is_empty() => {
+        Some(Command::Ssh { what, command, .. }) if command.is_empty() => {
             let settings = cli::settings(&args.global)?;
             let _log = log_into(settings.store.folder(), secrets)?;
             let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;

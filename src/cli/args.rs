@@ -310,6 +310,9 @@ pub enum Command {
         /// The seat
         #[arg(value_name = "LAB/SEAT")]
         what: String,
+        /// The command is given nothing to read, as for one in a loop that reads itself
+        #[arg(short = 'n', long, requires = "command")]
+        no_input: bool,
         /// One word is a line for the shell there; several are a command and its words
         #[arg(last = true)]
         command: Vec<String>,

@@ -147,7 +147,9 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Cp { recursive, at_once, paths } => {
             cp::run(context, settings, cp::Asked { paths, recursive, at_once: at_once.into() }).await
         }
-        Command::Ssh { what, command } => ssh::run(context, settings, &what, &command).await,
+        Command::Ssh { what, no_input, command } => {
+            ssh::run(context, settings, ssh::Asked { what, no_input, command }).await
+        }
         Command::Key { lab, private } => key::run(context, &lab, private).await,
         Command::Console { .. }
         | Command::Sim(_)

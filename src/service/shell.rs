@@ -101,6 +101,10 @@ impl Ways {
         let (Some(ip), Some(node)) = (row.ip, &row.node) else {
             return Err(self.missing(seat, "no known address", &format!("`homeroom check {lab}/{seat}` looks for it")));
         };
+        if row.host_keys.is_empty() && !self.class.rollcall.ssh {
+            let next = format!("`homeroom exec {lab}/{seat} -- COMMAND` asks its guest agent");
+            return Err(self.missing(seat, "no SSH, as its definition says (rollcall.ssh = false)", &next));
+        }
         if row.host_keys.is_empty() {
             let next = format!("`homeroom check {lab}/{seat}` reads it through the guest agent");
             return Err(self.missing(seat, "no host key on record", &next));

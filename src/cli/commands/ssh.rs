@@ -1,8 +1,16 @@
-//! `ssh`: one command on a seat, or a terminal there.
+//! `ssh`: one command on a seat. Its input, output and standard error pass through byte for byte, as they come.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, ErrorKind, Read as _},
+    thread,
+};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::json;
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt as _},
+    sync::mpsc,
+};
 
 use super::Context;
 use crate::{
@@ -11,42 +19,132 @@ use crate::{
         exit::{CliError, Exit},
     },
     config::Settings,
-    service::{ServiceError, exec::line, shell::target},
+    domain::Clean,
+    service::{ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, exec::line, shell::target},
 };
 
-/// How long one command may take: wall time.
-const COMMAND_WITHIN: Duration = Duration::from_secs(3600);
+/// Standard input goes on in pieces of this size, in bytes.
+const CHUNK: usize = 16 << 10;
+/// The most that is gathered for `--json`, both streams together, in bytes.
+const MOST_GATHERED: usize = 4 << 20;
+/// How a program ends that writes to where nobody reads: 128 and SIGPIPE.
+const NOBODY_READS: u8 = 141;
+
+/// What was asked for on the command line.
+pub struct Asked {
+    pub what: String,
+    /// Nothing is read from standard input.
+    pub no_input: bool,
+    pub command: Vec<String>,
+}
 
 /// `ssh LAB/SEAT -- CMD`: what the command prints, and its exit code.
-pub async fn run(context: &Context, settings: &Settings, what: &str, command: &[String]) -> Result<Exit, CliError> {
-    let (lab, seats) = context.lab_and_seats(&[what.to_owned()]).await?;
+pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result<Exit, CliError> {
+    let (lab, seats) = context.lab_and_seats(std::slice::from_ref(&asked.what)).await?;
     let [seat] = seats.as_slice() else {
         return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
     };
     let (site, target) = target(&context.home, &lab, seat).await?;
-    let line = line(command);
+    let line = line(&asked.command);
     let mut asker = Asker::default();
-    let output = loop {
-        match site.shell.run(&target, &line, COMMAND_WITHIN).await {
-            Ok(output) => break output,
+    let ShellSession { input, output } = loop {
+        match site.shell.start(&target, &line).await {
+            Ok(session) => break session,
             Err(error) => match error.bar() {
                 Some(bar) if !context.out.json && asker.lift(settings, &site, &bar)? => {}
                 _ => return Err(ServiceError::from(error).into()),
             },
         }
     };
-    if context.out.json {
-        context.out.object(json!({"lab": lab, "seat": seat, "code": output.code,
-                                  "stdout": output.stdout, "stderr": output.stderr}));
-        return Ok(ended(output.code));
+    if asked.no_input {
+        let _ = input.send(ShellInput::Eof).await;
+    } else {
+        feed(input).map_err(|source| CliError::Io { doing: "cannot read standard input".to_owned(), source })?;
     }
-    // Whoever reads may have gone; the command's own end is still the answer.
-    let _ = std::io::stdout().write_all(output.stdout.as_bytes());
-    let _ = std::io::stderr().write_all(output.stderr.as_bytes());
-    Ok(ended(output.code))
+    let host = target.host;
+    if !context.out.json {
+        return pass_on(&host, output).await;
+    }
+    let (code, stdout, stderr) = gather(&host, output).await?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    context.out.object(json!({"lab": lab, "seat": seat, "code": code, "stdout": text(stdout), "stderr": text(stderr)}));
+    Ok(ended(code))
 }
 
-/// The command's own exit code; none when it was ended by a signal.
-fn ended(code: Option<i32>) -> Exit {
-    code.map_or(Exit::Failed, |code| Exit::Command(u8::try_from(code).unwrap_or(u8::MAX)))
+/// The command's own exit code: 128 and the signal's number after a signal.
+fn ended(code: i32) -> Exit {
+    Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn lost(host: &str, why: impl AsRef<str>) -> CliError {
+    let why = Clean::new(format!("the connection was lost: {}", why.as_ref()));
+    ServiceError::from(ShellError::Broken { host: host.to_owned(), why }).into()
+}
+
+/// Reads standard input on a thread of its own, which ends with the program: nobody waits for what is not typed.
+fn feed(input: mpsc::Sender<ShellInput>) -> io::Result<()> {
+    let reading = move || {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let given = match io::stdin().lock().read(&mut buffer) {
+                Ok(n @ 1..) => ShellInput::Bytes(buffer[..n].to_vec()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // Somebody before us left it so.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let _ = poll(&mut [PollFd::new(&io::stdin(), PollFlags::IN)], None);
+                    continue;
+                }
+                Ok(_) | Err(_) => ShellInput::Eof,
+            };
+            let over = given == ShellInput::Eof;
+            if input.blocking_send(given).is_err() || over {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("stdin".to_owned()).spawn(reading).map(drop)
+}
+
+/// Both streams as they come. A reader that takes its time holds the command up; one that left ends it.
+async fn pass_on(host: &str, mut output: mpsc::Receiver<ShellOutput>) -> Result<Exit, CliError> {
+    let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
+    loop {
+        match output.recv().await {
+            Some(ShellOutput::Bytes(bytes)) => {
+                if write(&mut out, &bytes).await.is_err() {
+                    return Ok(Exit::Command(NOBODY_READS));
+                }
+            }
+            // Where complaints cannot go, the command still does its work.
+            Some(ShellOutput::Stderr(bytes)) => drop(write(&mut err, &bytes).await),
+            Some(ShellOutput::Exit(code)) => return Ok(ended(code)),
+            Some(ShellOutput::Lost(why)) => return Err(lost(host, why.as_str())),
+            None => return Err(lost(host, "it was closed")),
+        }
+    }
+}
+
+async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+/// Both streams to their end, for the one object that is printed then.
+async fn gather(host: &str, mut output: mpsc::Receiver<ShellOutput>) -> Result<(i32, Vec<u8>, Vec<u8>), CliError> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    loop {
+        match output.recv().await {
+            Some(ShellOutput::Bytes(bytes)) => stdout.extend(bytes),
+            Some(ShellOutput::Stderr(bytes)) => stderr.extend(bytes),
+            Some(ShellOutput::Exit(code)) => return Ok((code, stdout, stderr)),
+            Some(ShellOutput::Lost(why)) => return Err(lost(host, why.as_str())),
+            None => return Err(lost(host, "it was closed")),
+        }
+        if stdout.len() + stderr.len() > MOST_GATHERED {
+            let most = MOST_GATHERED >> 20;
+            return Err(CliError::Usage(format!(
+                "{host}: the command printed more than the {most} MiB that one object holds; leave --json out"
+            )));
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! `exec`: one command on every seat, equal answers folded.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::desk::{Desk, fields, one_object};
 
@@ -113,6 +116,44 @@ async fn what_cannot_be_run_is_told_before_anything_is() {
     let (folded, odd) = said.out.split_once("1 of 4: ").unwrap();
     assert_eq!(folded, "3 of 4: exit 0: ada, grace, margaret\n  (no output)\n");
     assert!(odd.starts_with("cannot connect: through ") && odd.trim_end().ends_with(": linus"), "{odd}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_commands_streams_pass_through_byte_for_byte_and_end_with_their_reader() {
+    let desk = proven().await;
+    let sent: Vec<u8> = (0..5_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let mut child = desk
+        .command(&["ssh", "cs100/ada", "--", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, given) = (child.stdin.take().unwrap(), sent.clone());
+    let feeding = tokio::spawn(async move { stdin.write_all(&given).await });
+    let output = child.wait_with_output().await.unwrap();
+    feeding.await.unwrap().unwrap();
+    assert!(output.stdout == sent, "{} bytes, {:?}", output.stdout.len(), output.stderr);
+    assert!(output.status.success() && output.stderr.is_empty());
+
+    let both = desk.run(&["ssh", "cs100/ada", "--", "echo out; echo err >&2; exit 9"]).await;
+    assert_eq!((both.code, both.out.as_str(), both.err.as_str()), (9, "out\n", "err\n"));
+    // Whoever reads in a loop keeps the rest of what is there to read.
+    let unread = desk.run_with(&["ssh", "-n", "cs100/ada", "--", "wc -c"], "not for it\n").await;
+    assert_eq!((unread.code, unread.out.as_str()), (0, "0\n"));
+    let json = desk.run_with(&["ssh", "cs100/ada", "--json", "--", "cat"], "a\nb\n").await;
+    assert_eq!(one_object(&json.out)["stdout"], "a\nb\n");
+
+    let mut child = desk
+        .command(&["ssh", "-n", "cs100/ada", "--", "head -c 5000000 /dev/zero"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut few = [1; 10];
+    child.stdout.take().unwrap().read_exact(&mut few).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice(), few), (Some(141), &b""[..], [0; 10]));
 }
 
 #[tokio::test]
