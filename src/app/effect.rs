@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{LabName, Plan, RunId, SeatName, plan::Consent};
+use crate::domain::{LabName, Plan, RunId, SeatName, plan::Consent, planning::Deed};
 
 /// A wish; whoever carries it out answers with actions.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,10 +13,12 @@ pub enum Effect {
     MakePlan { lab: LabName },
     /// Carry out the plan that was shown. Answer: `RunStarted` or `RunRefused`, then `EventsArrived`.
     Deploy { plan: Arc<Plan>, consent: Consent },
-    /// Remove every machine of the lab; its name was typed in. Answers as for `Deploy`.
-    Destroy { lab: LabName },
-    /// Repeat the roll call of these seats; of all when the list is empty. Answers as for `Deploy`.
-    Check { lab: LabName, seats: Vec<SeatName> },
+    /// Remove the machines of these seats; of all when the list is empty. It was confirmed by typing. Answers as
+    /// for `Deploy`.
+    Destroy { lab: LabName, seats: Vec<SeatName> },
+    /// Start, shut down, restart or check the machines of these seats; of all when the list is empty. Answers as
+    /// for `Deploy`.
+    Carry { lab: LabName, seats: Vec<SeatName>, deed: Deed },
     /// Try again what failed on these seats, and nothing that would stop or remove a machine.
     /// Answers as for `Deploy`.
     RetryFailed { lab: LabName, seats: Vec<SeatName> },

@@ -1,6 +1,6 @@
 //! Closer looks: one node with what lives on it, one machine with what was wanted and what is.
 
-use super::{Screen, State, cursor::Cursor, log_view::LogView, sites::NodeRow};
+use super::{Screen, State, cursor::Cursor, log_view::LogView, marks::Marks, sites::NodeRow};
 use crate::domain::{
     LabName, NodeName, SeatName, SiteName,
     class::SeatSpec,
@@ -14,6 +14,7 @@ pub struct NodeBoard {
     pub node: NodeName,
     /// On a guest, by its VMID.
     pub cursor: Cursor,
+    pub marks: Marks,
 }
 
 /// The machine of one seat.
@@ -66,9 +67,12 @@ impl State {
         let rows = self.shown_nodes();
         let keys: Vec<_> = rows.iter().map(NodeRow::key).collect();
         match rows.get(self.nodes.cursor.position(&keys)?)? {
-            NodeRow::Node { site, node, .. } => {
-                Some(NodeBoard { site: (*site).clone(), node: node.node.clone(), cursor: Cursor::default() })
-            }
+            NodeRow::Node { site, node, .. } => Some(NodeBoard {
+                site: (*site).clone(),
+                node: node.node.clone(),
+                cursor: Cursor::default(),
+                marks: Marks::default(),
+            }),
             NodeRow::Storage { .. } => None,
         }
     }

@@ -14,6 +14,10 @@ impl State {
                 | Command::Destroy
                 | Command::Retry
                 | Command::Check
+                | Command::Power
+                | Command::Start
+                | Command::Stop
+                | Command::Restart
                 | Command::Cancel
                 | Command::Shell
                 | Command::ShellTab
@@ -29,12 +33,16 @@ impl State {
         }
         if !acts {
             return match (command, context) {
+                (Command::Mark | Command::MarkRange | Command::MarkAll, _) => !self.row_keys().is_empty(),
                 (Command::Open, Context::Classes) => !self.shown_classes().is_empty(),
                 (Command::Open, Context::Nodes) => self.chosen_node().is_some(),
                 (Command::Open, Context::Node) => self.chosen_guest().is_some(),
                 (Command::Open, Context::Board) => self.target_seat().is_some(),
                 _ => true,
             };
+        }
+        if context == Context::Node {
+            return !self.targets().is_empty();
         }
         let Some(row) = self.target_lab().and_then(|lab| self.class(&lab)) else { return false };
         let seat = self.target_seat().map(|(_, seat)| seat);
@@ -54,6 +62,9 @@ impl State {
             Command::Destroy => row.standing().count() > 0,
             Command::Retry => row.count(MachineState::Failed) > 0 && !row.is_worked_on(),
             Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, made),
+            Command::Power | Command::Start | Command::Stop | Command::Restart => {
+                !row.is_worked_on() && row.standing().count() > 0
+            }
             Command::Cancel => row.is_worked_on(),
             Command::ShellsOfAll => row.seats.iter().any(|seat| seat.progress.is_some_and(|p| p.ip.is_some())),
             Command::Shell | Command::ShellTab => seat.and_then(|seat| seat.progress).is_some_and(|p| p.ip.is_some()),

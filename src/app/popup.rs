@@ -7,14 +7,16 @@ use tui_input::Input;
 use super::{
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
+    rows::Target,
 };
-use crate::domain::{Clean, LabName, Level, Plan, RunId, plan::Consent};
+use crate::domain::{Clean, LabName, Level, Plan, RunId, plan::Consent, planning::Deed};
 
 /// The popup in front.
 #[derive(Debug)]
 pub enum Popup {
     Plan(PlanPopup),
     Destroy(DestroyPopup),
+    Deed(DeedPopup),
     /// Stop this run?
     Cancel {
         lab: LabName,
@@ -47,18 +49,37 @@ pub enum Planned {
     Failed(Clean),
 }
 
-/// Remove every machine of a lab: its name has to be typed.
+/// Remove machines: the lab's name has to be typed, or where they are of several labs, how many they are.
 #[derive(Debug)]
 pub struct DestroyPopup {
-    pub lab: LabName,
+    /// Never empty.
+    pub targets: Vec<Target>,
+    /// Machines that stood when it was asked.
+    pub machines: usize,
     pub typed: Input,
 }
 
 impl DestroyPopup {
-    /// Whether what was typed is the lab's name.
-    pub fn confirmed(&self) -> bool {
-        self.typed.value().trim() == self.lab.as_str()
+    /// What has to be typed.
+    pub fn wanted(&self) -> String {
+        match self.targets.as_slice() {
+            [target] => target.lab.to_string(),
+            _ => self.machines.to_string(),
+        }
     }
+
+    /// Whether that was typed.
+    pub fn confirmed(&self) -> bool {
+        self.typed.value().trim() == self.wanted()
+    }
+}
+
+/// Do something to machines that stand: the roll call again, power on, off, off and on.
+#[derive(Debug)]
+pub struct DeedPopup {
+    pub targets: Vec<Target>,
+    /// Absent while it is still to be chosen.
+    pub deed: Option<Deed>,
 }
 
 /// The log filter being edited.

@@ -11,6 +11,7 @@ use super::{
     log::Log,
     log_view::LogView,
     machines::{MachineBoard, NodeBoard},
+    marks::Marks,
     popup::Popup,
     runs::{RunBoard, RunList},
     shells::Shells,
@@ -77,6 +78,7 @@ pub struct Board {
     pub lab: LabName,
     pub cursor: Cursor,
     pub filter: Input,
+    pub marks: Marks,
     /// The log of the class, below the seats.
     pub log: LogView,
 }
@@ -107,11 +109,12 @@ pub struct Toast {
     pub(super) until: Timestamp,
 }
 
-/// A list of the overview: its cursor and its `/` filter.
+/// A list of the overview: its cursor, its `/` filter and its marks.
 #[derive(Debug, Default)]
 pub struct List {
     pub cursor: Cursor,
     pub filter: Input,
+    pub marks: Marks,
 }
 
 /// Everything the screens are drawn from. Only `update` writes it.
@@ -197,6 +200,7 @@ impl State {
         match (&self.popup, self.screen()) {
             (Some(Popup::Plan(_)), _) => Context::PlanPopup,
             (Some(Popup::Destroy(_)), _) => Context::DestroyPopup,
+            (Some(Popup::Deed(_)), _) => Context::DeedPopup,
             (Some(Popup::Cancel { .. }), _) => Context::CancelPopup,
             (Some(Popup::Quit), _) => Context::QuitPopup,
             (Some(Popup::Help { .. }), _) => Context::HelpPopup,

@@ -18,7 +18,7 @@ use crate::{
     domain::{Clean, LabName, Level, RunId, SeatName, progress::RunProgress, timing::Timing},
     service::{
         EventFilter, Homeroom, RunRow, ServiceError, ShellInput, ShellOutput, ShellSession,
-        check::check,
+        check::carry_out,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         plan::plan_deploy,
@@ -28,7 +28,7 @@ use crate::{
 
 /// Takes wishes until the screens are gone, each carried out beside the others. Ends when every run that was asked
 /// for has begun or was refused.
-pub async fn carry_out(shared: Arc<Shared>, mut wishes: mpsc::Receiver<Effect>) {
+pub async fn take_wishes(shared: Arc<Shared>, mut wishes: mpsc::Receiver<Effect>) {
     let mut begins = JoinSet::new();
     while let Some(effect) = wishes.recv().await {
         let shared = shared.clone();
@@ -43,7 +43,7 @@ pub async fn carry_out(shared: Arc<Shared>, mut wishes: mpsc::Receiver<Effect>) 
 }
 
 fn begins_a_run(effect: &Effect) -> bool {
-    matches!(effect, Effect::Deploy { .. } | Effect::RetryFailed { .. } | Effect::Destroy { .. } | Effect::Check { .. })
+    matches!(effect, Effect::Deploy { .. } | Effect::RetryFailed { .. } | Effect::Destroy { .. } | Effect::Carry { .. })
 }
 
 async fn one(shared: &Arc<Shared>, effect: Effect) {
@@ -65,14 +65,14 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             let outcome = deploy(home, &lab, &request).await;
             begun(shared, lab, outcome).await;
         }
-        Effect::Destroy { lab } => {
-            // Its name was typed in at the screen.
+        Effect::Destroy { lab, seats } => {
+            // Its name was typed in at the screen, or the number of machines where several labs were named.
             let confirmation = Confirmation { named: Some(lab.to_string()) };
-            let outcome = destroy(home, &lab, &[], &confirmation).await;
+            let outcome = destroy(home, &lab, &seats, &confirmation).await;
             begun(shared, lab, outcome).await;
         }
-        Effect::Check { lab, seats } => {
-            let outcome = check(home, &lab, &seats).await;
+        Effect::Carry { lab, seats, deed } => {
+            let outcome = carry_out(home, &lab, &seats, deed).await;
             begun(shared, lab, outcome).await;
         }
         Effect::CancelRun { lab, run } => {

@@ -70,7 +70,7 @@ impl Runtime {
         let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default() });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
-        let wishes = tokio::spawn(effects::carry_out(shared.clone(), wishes));
+        let wishes = tokio::spawn(effects::take_wishes(shared.clone(), wishes));
         (Self { shared, wishes }, Ends { actions: screen, effects, shells: opened })
     }
 

@@ -16,6 +16,9 @@ pub struct Glyphs {
     pub unknown: &'static str,
     pub done: &'static str,
     pub cursor: &'static str,
+    /// A marked row, and one with the cursor on it.
+    pub marked: &'static str,
+    pub cursor_marked: &'static str,
     pub block: &'static str,
     pub full: &'static str,
     /// Half full, the rest empty.
@@ -42,6 +45,8 @@ impl Glyphs {
         unknown: "?",
         done: "✓",
         cursor: "▸",
+        marked: "◆",
+        cursor_marked: "◈",
         block: "█",
         full: "━",
         half: "╾",
@@ -66,6 +71,8 @@ impl Glyphs {
         unknown: "?",
         done: "+",
         cursor: ">",
+        marked: "*",
+        cursor_marked: "@",
         block: "#",
         full: "#",
         half: "#",

@@ -177,6 +177,10 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
     let area = Rect { width: area.width.saturating_sub(width + 2), ..area };
     let mut pen = page.line(area, 0);
     pen.skip(1);
+    if let Some(marks) = state.marks().filter(|marks| !marks.is_empty()) {
+        let glyphs = pen.glyphs();
+        pen.put(&format!("{} {} marked", glyphs.marked, marks.len()), Tone::Accent).skip(3);
+    }
     for entry in hints().filter(|e| e.command != Command::Help) {
         let Some(key) = entry.keys.first() else { continue };
         let key = key.to_string();

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     format,
     panes::{
-        empty,
+        empty, marker, marker_tone,
         nodes::{gauge, share, sparkline},
     },
     pen::Page,
@@ -101,9 +101,10 @@ fn guests(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard, gue
             let style = page.look.theme.cursor_row();
             page.under(body, n - first, style);
         }
-        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let marked = board.marks.has(&keys[n]);
+        let marker = marker(&page.look.glyphs, n == at, marked);
         let mut pen = page.line(body, n - first);
-        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        pen.put(marker, marker_tone(focused, marked));
         pen.cell(&guest.vmid.to_string(), 8, 1, Tone::Text).cell(&name(guest), widest, 2, Tone::Text);
         let (word, tone) = word(guest);
         pen.cell(word, 10, 1, tone);

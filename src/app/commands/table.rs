@@ -38,6 +38,9 @@ const SCROLLS: &[Context] = &[
     C::HelpPopup,
 ];
 const LABS: &[Context] = &[C::Classes, C::Workshops, C::Board];
+/// Where rows are marked.
+const MARKED: &[Context] = &[C::Classes, C::Workshops, C::Board, C::Node];
+const MACHINES: &[Context] = &[C::Classes, C::Board, C::Node, C::Machine];
 const LOGS: &[Context] = &[C::Log, C::LogScreen];
 const ANYWHERE: &[Context] = &[
     C::Nodes,
@@ -54,6 +57,7 @@ const ANYWHERE: &[Context] = &[
     C::Filter,
     C::PlanPopup,
     C::DestroyPopup,
+    C::DeedPopup,
     C::CancelPopup,
     C::HelpPopup,
     C::LogFilterPopup,
@@ -149,12 +153,23 @@ pub static TABLE: &[Entry] = &[
     acts(
         Command::Check,
         &[Char('c')],
-        &[C::Classes, C::Board, C::Machine],
+        &[C::Classes, C::Board, C::Node, C::Machine],
         Group::Lab,
         "check",
         "repeat the roll call; on a board, of the seat",
     ),
-    acts(Command::Destroy, &[Char('x')], LABS, Group::Lab, "destroy", "remove the lab's machines; asks for its name"),
+    acts(Command::Power, &[Char('p')], MACHINES, Group::Lab, "power", "start, shut down or restart; asks which"),
+    acts(Command::Start, &[], MACHINES, Group::Lab, "", "start what is off, and prove it"),
+    acts(Command::Stop, &[], MACHINES, Group::Lab, "", "shut down what runs"),
+    acts(Command::Restart, &[], MACHINES, Group::Lab, "", "shut down, start and prove"),
+    acts(
+        Command::Destroy,
+        &[Char('x')],
+        &[C::Classes, C::Workshops, C::Board, C::Node, C::Machine],
+        Group::Lab,
+        "destroy",
+        "remove the machines of the lab, or those marked; asks",
+    ),
     acts(Command::Cancel, &[Char('C')], &[C::Classes, C::Board], Group::Lab, "stop", "stop the run under way"),
     looks(
         Command::SeatLog,
@@ -165,6 +180,9 @@ pub static TABLE: &[Entry] = &[
         "the log of the seat under the cursor",
     ),
     looks(Command::Filter, &[Char('/')], FILTERED, Group::Move, "filter", "show only rows that contain a text"),
+    looks(Command::Mark, &[Char(' ')], MARKED, Group::Move, "mark", "mark the row, to act on all that are marked"),
+    looks(Command::MarkRange, &[Char('v')], MARKED, Group::Move, "", "mark from the row marked last to here"),
+    looks(Command::MarkAll, &[Char('a')], MARKED, Group::Move, "", "mark all that is shown, or nothing (esc)"),
     looks(
         Command::Runs,
         &[Char('R')],
@@ -230,6 +248,10 @@ pub static TABLE: &[Entry] = &[
     acts(Command::AllowReplace, &[Char('p')], &[C::PlanPopup], Group::Popup, "", "allow replacing machines"),
     acts(Command::AllowRemove, &[Char('x')], &[C::PlanPopup], Group::Popup, "", "allow removing machines"),
     acts(Command::ConfirmDestroy, &[Enter], &[C::DestroyPopup], Group::Popup, "destroy", "remove the machines"),
+    acts(Command::ConfirmDeed, &[Enter], &[C::DeedPopup], Group::Popup, "do it", "do it"),
+    acts(Command::Start, &[Char('s')], &[C::DeedPopup], Group::Popup, "start", "start what is off"),
+    acts(Command::Stop, &[Char('h')], &[C::DeedPopup], Group::Popup, "shut down", "shut down what runs"),
+    acts(Command::Restart, &[Char('r')], &[C::DeedPopup], Group::Popup, "restart", "shut down and start"),
     acts(Command::ConfirmCancel, &[Enter], &[C::CancelPopup], Group::Popup, "stop the run", "stop the run"),
     looks(Command::ConfirmQuit, &[Enter, Char('q'), Ctrl('c')], &[C::QuitPopup], Group::Popup, "leave", "leave"),
     looks(Command::Apply, &[Enter], &[C::Filter, C::LogFilterPopup], Group::Popup, "keep", "keep the filter"),
@@ -243,7 +265,16 @@ pub static TABLE: &[Entry] = &[
     looks(
         Command::Back,
         &[Esc],
-        &[C::PalettePopup, C::Filter, C::PlanPopup, C::DestroyPopup, C::CancelPopup, C::QuitPopup, C::LogFilterPopup],
+        &[
+            C::PalettePopup,
+            C::Filter,
+            C::PlanPopup,
+            C::DestroyPopup,
+            C::DeedPopup,
+            C::CancelPopup,
+            C::QuitPopup,
+            C::LogFilterPopup,
+        ],
         Group::Popup,
         "back",
         "back",

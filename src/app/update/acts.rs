@@ -1,25 +1,23 @@
 //! Commands that change something outside: each asks first, or says why it cannot.
 
-use tui_input::Input;
-
 use super::say;
 use crate::{
     app::{
         Context, Effect, State,
         log::LogLine,
-        popup::{DestroyPopup, PlanPopup, Planned, Popup},
+        popup::{PlanPopup, Planned, Popup},
     },
     domain::{LabName, Level, MachineState, SeatName, plan::Consent},
 };
 
 /// Says why a command does nothing here.
-fn no(state: &mut State, why: impl Into<crate::domain::Clean>) -> Vec<Effect> {
+pub(super) fn no(state: &mut State, why: impl Into<crate::domain::Clean>) -> Vec<Effect> {
     say(state, Level::Warning, why);
     Vec::new()
 }
 
 /// The class a command is about, or why there is none.
-fn lab(state: &State) -> Result<LabName, &'static str> {
+pub(super) fn lab(state: &State) -> Result<LabName, &'static str> {
     if state.context() == Context::Workshops {
         return Err("workshops are worked on from the command line: homeroom deploy NAME");
     }
@@ -76,31 +74,6 @@ pub(super) fn consent(state: &mut State, change: impl FnOnce(&mut Consent)) -> V
     Vec::new()
 }
 
-/// `x`: opens the popup that wants the name typed.
-pub(super) fn ask_destroy(state: &mut State) -> Vec<Effect> {
-    let lab = match lab(state) {
-        Ok(lab) => lab,
-        Err(why) => return no(state, why),
-    };
-    if state.class(&lab).is_none_or(|row| row.standing().count() == 0) {
-        return no(state, format!("{lab}: nothing stands, so there is nothing to destroy"));
-    }
-    state.popup = Some(Popup::Destroy(DestroyPopup { lab, typed: Input::default() }));
-    Vec::new()
-}
-
-/// Enter once the name stands there.
-pub(super) fn destroy(state: &mut State) -> Vec<Effect> {
-    let Some(Popup::Destroy(popup)) = &state.popup else { return Vec::new() };
-    if !popup.confirmed() {
-        let lab = popup.lab.clone();
-        return no(state, format!("type {lab} to destroy it"));
-    }
-    let lab = popup.lab.clone();
-    state.popup = None;
-    vec![Effect::Destroy { lab }]
-}
-
 /// `r`: the failed seats again; on a board, the one under the cursor when it failed, else all that did.
 pub(super) fn retry(state: &mut State) -> Vec<Effect> {
     let lab = match lab(state) {
@@ -129,27 +102,6 @@ pub(super) fn retry(state: &mut State) -> Vec<Effect> {
     };
     say(state, Level::Info, format!("{lab}: trying {} again", count(&seats)));
     vec![Effect::RetryFailed { lab, seats }]
-}
-
-/// `c`: the roll call again; on a board, of the seat under the cursor.
-pub(super) fn check(state: &mut State) -> Vec<Effect> {
-    let lab = match lab(state) {
-        Ok(lab) => lab,
-        Err(why) => return no(state, why),
-    };
-    let standing: Vec<SeatName> =
-        state.class(&lab).map(|row| row.standing().map(|s| s.seat.clone()).collect()).unwrap_or_default();
-    let seats = match state.target_seat() {
-        Some((_, seat)) if standing.contains(&seat) => vec![seat],
-        Some((_, seat)) => return no(state, format!("{lab}/{seat} is not made yet, so there is nothing to check")),
-        None if standing.is_empty() => {
-            return no(state, format!("{lab}: nothing stands, so there is nothing to check"));
-        }
-        None => Vec::new(),
-    };
-    let whom = if seats.is_empty() { "every seat".to_owned() } else { count(&seats) };
-    say(state, Level::Info, format!("{lab}: roll call of {whom}"));
-    vec![Effect::Check { lab, seats }]
 }
 
 /// `s`: a terminal on the seat under the cursor.
@@ -205,7 +157,7 @@ pub(super) fn save_log(state: &mut State) -> Vec<Effect> {
 }
 
 /// One seat by name, several by number.
-fn count(seats: &[SeatName]) -> String {
+pub(super) fn count(seats: &[SeatName]) -> String {
     match seats {
         [seat] => seat.to_string(),
         seats => format!("{} seats", seats.len()),

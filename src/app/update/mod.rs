@@ -2,13 +2,14 @@
 
 mod acts;
 mod data;
+mod deeds;
 mod moves;
 mod shells;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Command, Effect, Screen, State, palette::Choice, popup::Popup, state::Toast};
-use crate::domain::{Clean, Level};
+use crate::domain::{Clean, Level, planning::Deed};
 
 /// How long news stands in the bottom line.
 const TOAST: SignedDuration = SignedDuration::from_secs(8);
@@ -69,9 +70,14 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
     state.toast = None;
     match command {
         Command::Deploy => acts::plan(state),
-        Command::Destroy => acts::ask_destroy(state),
+        Command::Destroy => deeds::ask_destroy(state),
         Command::Retry => acts::retry(state),
-        Command::Check => acts::check(state),
+        Command::Check => deeds::check(state),
+        Command::Power => deeds::ask(state, None),
+        Command::Start => deeds::choose(state, Deed::Start),
+        Command::Stop => deeds::choose(state, Deed::Stop),
+        Command::Restart => deeds::choose(state, Deed::Restart),
+        Command::ConfirmDeed => deeds::confirm(state),
         Command::Shell => acts::shell(state),
         Command::ShellTab
         | Command::ShellsOfAll
@@ -86,7 +92,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         | Command::CopyText => shells::obey(state, command),
         Command::Cancel => acts::ask_cancel(state),
         Command::ConfirmDeploy => acts::deploy(state),
-        Command::ConfirmDestroy => acts::destroy(state),
+        Command::ConfirmDestroy => deeds::destroy(state),
         Command::ConfirmCancel => acts::cancel(state),
         Command::AllowRestart => acts::consent(state, |consent| consent.restart = !consent.restart),
         Command::AllowReplace => acts::consent(state, |consent| consent.replace = !consent.replace),

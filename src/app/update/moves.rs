@@ -10,6 +10,7 @@ use crate::{
         cursor::Cursor,
         log_view::{LogFilter, LogView, Scope},
         machines::MachineBoard,
+        marks::Marks,
         palette::{Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
@@ -32,6 +33,7 @@ pub(super) fn go(state: &mut State, command: Command) {
             state.focus = pane;
         }
         Command::Open => open(state),
+        Command::Mark | Command::MarkRange | Command::MarkAll => mark(state, command),
         Command::Back => back(state),
         Command::Filter => state.typing = Some(Typing::Filter),
         Command::Search => {
@@ -75,40 +77,8 @@ fn turn(state: &mut State, by: isize) {
 /// Moves the cursor of whatever is in front.
 fn step(state: &mut State, delta: isize) {
     match state.context() {
-        Context::Nodes => {
-            let keys: Vec<_> = state.shown_nodes().iter().map(|row| row.key()).collect();
-            state.nodes.cursor.step(&keys, delta);
-        }
-        Context::Classes => {
-            let keys: Vec<_> = state.shown_classes().iter().map(|row| row.lab.to_string()).collect();
-            state.classes.cursor.step(&keys, delta);
-        }
-        Context::Workshops => {
-            let keys: Vec<_> = state.shown_workshops().iter().map(|row| row.name.to_string()).collect();
-            state.workshops.cursor.step(&keys, delta);
-        }
-        Context::Board => {
-            let keys = state.board_keys();
-            if let Some(Screen::Board(board)) = state.screens.last_mut() {
-                board.cursor.step(&keys, delta);
-            }
-        }
         Context::Log | Context::LogScreen => state.log_to_change().1.step(delta),
-        Context::Runs | Context::Run => match state.screens.last_mut() {
-            Some(Screen::Runs(list)) => list.cursor.step(&list.keys(), delta),
-            Some(Screen::Run(board)) => board.cursor.step(&board.keys(), delta),
-            _ => {}
-        },
         Context::Shells => state.shells.scroll(delta),
-        Context::Node => {
-            let keys = match state.screen() {
-                Screen::Node(board) => state.guest_keys(board),
-                _ => Vec::new(),
-            };
-            if let Some(Screen::Node(board)) = state.screens.last_mut() {
-                board.cursor.step(&keys, delta);
-            }
-        }
         Context::PlanPopup => {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
@@ -130,7 +100,27 @@ fn step(state: &mut State, delta: isize) {
                 *scroll = scroll.saturating_add_signed(delta).min(TABLE.len());
             }
         }
-        _ => {}
+        _ => {
+            let keys = state.row_keys();
+            if let Some(cursor) = state.cursor_to_change() {
+                cursor.step(&keys, delta);
+            }
+        }
+    }
+}
+
+/// Marks the row under the cursor, or a range, or all.
+fn mark(state: &mut State, command: Command) {
+    let keys = state.row_keys();
+    let Some(at) = state.row_cursor().and_then(|cursor| cursor.position(&keys)) else { return };
+    let Some(marks) = state.marks_to_change() else { return };
+    match command {
+        Command::Mark => {
+            marks.toggle(&keys[at]);
+            step(state, 1);
+        }
+        Command::MarkRange => marks.range(&keys, at),
+        _ => marks.all(&keys),
     }
 }
 
@@ -146,7 +136,8 @@ pub(super) fn open(state: &mut State) {
         Context::Classes => {
             if let Some(lab) = state.target_lab() {
                 let log = LogView::new(Scope::Lab(lab.clone()), &state.log);
-                let board = Board { lab, cursor: Cursor::default(), filter: Input::default(), log };
+                let board =
+                    Board { lab, cursor: Cursor::default(), filter: Input::default(), marks: Marks::default(), log };
                 state.screens.push(Screen::Board(board));
             }
         }
@@ -185,6 +176,8 @@ fn back(state: &mut State) {
     }
     if matches!(state.screen(), Screen::Shells) {
         super::shells::leave(state);
+    } else if state.typing.is_none() && state.marks().is_some_and(|marks| !marks.is_empty()) {
+        state.marks_to_change().into_iter().for_each(Marks::clear);
     } else if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_) | Screen::Node(_) | Screen::Machine(_)) {
         state.screens.pop();
     } else if state.typing.is_some() {
@@ -320,37 +313,5 @@ impl State {
             (_, Pane::Classes) => &self.classes.filter,
             (_, Pane::Workshops) => &self.workshops.filter,
         }
-    }
-
-    /// The lab a command is about: the board's, or the class under the cursor.
-    pub fn target_lab(&self) -> Option<LabName> {
-        match self.screen() {
-            Screen::Board(board) => return Some(board.lab.clone()),
-            Screen::Machine(board) => return Some(board.lab.clone()),
-            _ => {}
-        }
-        let rows = self.shown_classes();
-        let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
-        rows.get(self.classes.cursor.position(&names)?).map(|row| row.lab.clone())
-    }
-
-    /// The seat under the cursor of a board.
-    pub fn target_seat(&self) -> Option<(LabName, SeatName)> {
-        if let Screen::Machine(board) = self.screen() {
-            return Some((board.lab.clone(), board.seat.clone()));
-        }
-        let Screen::Board(board) = self.screen() else { return None };
-        let row = self.class(&board.lab)?;
-        let keys = self.board_keys();
-        let key = keys.get(board.cursor.position(&keys)?)?;
-        row.seats.iter().find(|seat| seat.seat.as_str() == key).map(|seat| (board.lab.clone(), seat.seat.clone()))
-    }
-
-    /// The seats of the board in front that its filter lets through.
-    pub fn board_keys(&self) -> Vec<String> {
-        let Screen::Board(board) = self.screen() else { return Vec::new() };
-        let text = board.filter.value().to_lowercase();
-        let seats = self.class(&board.lab).map(|row| row.seats).unwrap_or_default();
-        seats.iter().filter(|seat| seat.matches(&text)).map(|seat| seat.seat.to_string()).collect()
     }
 }

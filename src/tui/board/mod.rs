@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     format,
-    panes::{self, classes, empty},
+    panes::{self, classes, empty, marker, marker_tone},
     pen::Page,
     theme::Tone,
 };
@@ -55,9 +55,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
             let style = page.look.theme.cursor_row();
             page.under(body, n - first, style);
         }
-        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let marked = board.marks.has(seat.seat.as_str());
+        let marker = marker(&page.look.glyphs, n == at, marked);
         let mut pen = page.line(body, n - first);
-        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        pen.put(marker, marker_tone(focused, marked));
         matrix::row(&mut pen, seat, &columns, state);
     }
     let below = Rect { y: table.bottom(), height: BELOW, ..area };

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{empty, sign, tone};
+use super::{empty, marker, marker_tone, sign, tone};
 use crate::{
     app::{
         Context, Pane, State,
@@ -52,9 +52,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             let style = page.look.theme.cursor_row();
             page.under(area, n - first, style);
         }
-        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let marked = state.classes.marks.has(row.lab.as_str());
+        let marker = marker(&page.look.glyphs, n == at, marked);
         let mut pen = page.line(area, n - first);
-        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        pen.put(marker, marker_tone(focused, marked));
         class(&mut pen, row, &columns, state);
     }
 }

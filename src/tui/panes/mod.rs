@@ -32,6 +32,21 @@ pub fn sign(glyphs: &Glyphs, seat: &SeatRow<'_>) -> (&'static str, Tone) {
     }
 }
 
+/// What stands before a row: the cursor, a mark, both.
+pub fn marker(glyphs: &Glyphs, here: bool, marked: bool) -> &'static str {
+    match (here, marked) {
+        (true, true) => glyphs.cursor_marked,
+        (true, false) => glyphs.cursor,
+        (false, true) => glyphs.marked,
+        (false, false) => " ",
+    }
+}
+
+/// Its tone.
+pub fn marker_tone(focused: bool, marked: bool) -> Tone {
+    if focused || marked { Tone::Accent } else { Tone::Border }
+}
+
 /// Lines that stand in an empty pane and say what to do.
 pub fn empty(page: &mut Page<'_>, area: Rect, lines: &[&str]) {
     for (row, line) in lines.iter().enumerate() {

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use super::{marker, marker_tone};
 use crate::{
     app::{Context, Pane, State, cursor::window},
     tui::{format, pen::Page, theme::Tone},
@@ -36,9 +37,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             let style = page.look.theme.cursor_row();
             page.under(area, n - first, style);
         }
-        let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        let marked = state.workshops.marks.has(row.name.as_str());
+        let marker = marker(&page.look.glyphs, n == at, marked);
         let mut pen = page.line(area, n - first);
-        pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
+        pen.put(marker, marker_tone(focused, marked));
         pen.col(row.name.as_str(), name, Tone::Text);
         pen.num(&format!("{} seats", row.seats), 8, Tone::Text).skip(3).put("defined", Tone::Dim).skip(3);
         pen.put(row.site.as_str(), Tone::Dim).skip(3).put(&row.image, Tone::Dim);

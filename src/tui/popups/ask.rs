@@ -4,44 +4,82 @@ use ratatui::layout::Rect;
 
 use super::{field, frame, keys};
 use crate::{
-    app::{Command, State, popup::DestroyPopup},
-    domain::{LabName, RunId},
+    app::{Command, State, popup::DestroyPopup, rows::Target},
+    domain::{LabName, RunId, SeatName, progress::SeatProgress},
     tui::{pen::Page, theme::Tone},
 };
 
-/// Every machine that goes, and the name to type.
+/// Every machine that goes, and what to type.
 pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPopup) {
-    let Some(row) = state.class(&popup.lab) else { return };
-    let standing: Vec<_> = row.standing().collect();
-    let listed = standing.len().min(usize::from(area.height).saturating_sub(9)).min(14);
-    let more = standing.len() - listed;
+    let machines = machines(state, &popup.targets);
+    let listed = machines.len().min(usize::from(area.height).saturating_sub(9)).min(14);
+    let more = machines.len() - listed;
     let lines = listed + usize::from(more > 0) + 6;
     let width = usize::from(area.width).saturating_sub(6).min(72);
-    let inner = frame(page, area, width, lines, &format!("destroy {}?", popup.lab), Tone::Bad);
-    let count = match standing.len() {
+    let title = format!("destroy {}?", named(&popup.targets));
+    let inner = frame(page, area, width, lines, &title, Tone::Bad);
+    let count = match machines.len() {
         1 => "1 machine is removed, with everything on it:".to_owned(),
         n => format!("{n} machines are removed, with everything on them:"),
     };
     page.line(inner, 0).put(&count, Tone::Bad);
-    for (n, seat) in standing.iter().take(listed).enumerate() {
-        let Some(progress) = seat.progress else { continue };
-        let mut pen = page.line(inner, n + 1);
-        pen.col("-", 2, Tone::Bad).col(&progress.name, 32, Tone::Text);
-        pen.col(progress.node.as_ref().map_or("", |node| node.as_str()), 8, Tone::Dim);
-        pen.col(&progress.vmid.map_or(String::new(), |vmid| format!("vmid {vmid}")), 12, Tone::Dim);
-        pen.put(&progress.ip.map_or(String::new(), |ip| ip.to_string()), Tone::Dim);
-    }
-    if more > 0 {
-        page.line(inner, listed + 1).skip(2).put(&format!("and {more} more"), Tone::Dim);
-    }
+    list(page, Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner }, &machines, listed);
     let ask = lines - 4;
-    let prod = row.site().and_then(|site| state.sites.get(site)).is_some_and(|s| s.environment.as_str() == "prod");
-    if prod {
+    let prod = |target: &Target| {
+        let row = state.class(&target.lab);
+        let site = row.as_ref().and_then(|row| row.site()).and_then(|site| state.sites.get(site));
+        site.is_some_and(|site| site.environment.as_str() == "prod")
+    };
+    if popup.targets.iter().any(prod) {
         page.line(inner, ask).put("this is a production site", Tone::Warn);
     }
-    field(page, inner, ask + 1, &format!("type {} to go on:", popup.lab), &popup.typed, true);
+    let label = match popup.targets.len() {
+        1 => format!("type {} to go on:", popup.wanted()),
+        _ => format!("type {}, the number of machines, to go on:", popup.wanted()),
+    };
+    field(page, inner, ask + 1, &label, &popup.typed, true);
     let commands: &[_] = if popup.confirmed() { &[(Command::ConfirmDestroy, "destroy")] } else { &[] };
     keys(page, inner, usize::from(inner.height).saturating_sub(1), state, commands);
+}
+
+/// The machines of some targets, as the screens know them.
+pub fn machines(state: &State, targets: &[Target]) -> Vec<SeatProgress> {
+    let of = |target: &Target| -> Vec<SeatProgress> {
+        let Some(row) = state.class(&target.lab) else { return Vec::new() };
+        let meant = |seat: &SeatName| target.seats.is_empty() || target.seats.contains(seat);
+        row.standing().filter(|row| meant(&row.seat)).filter_map(|row| row.progress.cloned()).collect()
+    };
+    targets.iter().flat_map(of).collect()
+}
+
+/// A line for each machine, and how many there are besides.
+pub fn list(page: &mut Page<'_>, area: Rect, machines: &[SeatProgress], listed: usize) {
+    for (n, machine) in machines.iter().take(listed).enumerate() {
+        let mut pen = page.line(area, n);
+        pen.col("-", 2, Tone::Bad).cell(&machine.name, 34, 2, Tone::Text);
+        pen.cell(machine.node.as_ref().map_or("", |node| node.as_str()), 8, 2, Tone::Dim);
+        pen.col(&machine.vmid.map_or(String::new(), |vmid| format!("vmid {vmid}")), 12, Tone::Dim);
+        pen.put(&machine.ip.map_or(String::new(), |ip| ip.to_string()), Tone::Dim);
+    }
+    if machines.len() > listed {
+        page.line(area, listed).skip(2).put(&format!("and {} more", machines.len() - listed), Tone::Dim);
+    }
+}
+
+/// What is meant, in few words: `cs101`, `cs101/ada`, `3 seats of cs101`, `2 labs`.
+pub fn named(targets: &[Target]) -> String {
+    match targets {
+        [Target { lab, seats }] => match seats.as_slice() {
+            [] => lab.to_string(),
+            [seat] => format!("{lab}/{seat}"),
+            seats => format!("{} seats of {lab}", seats.len()),
+        },
+        targets if targets.iter().all(|target| target.seats.is_empty()) => format!("{} labs", targets.len()),
+        targets => {
+            let seats: usize = targets.iter().map(|target| target.seats.len()).sum();
+            format!("{seats} seats of {} labs", targets.len())
+        }
+    }
 }
 
 /// Stop a run.

@@ -62,8 +62,13 @@ fn lines(state: &State) -> Vec<Line> {
     lines
 }
 
-/// The first key of each, then the second of each: `j k   down up`.
+/// The first key of each, then the second of each: `j k   down up`. What has no key is called by its name.
 fn keys_of(entries: &[&Entry]) -> String {
+    if let [entry] = entries
+        && entry.keys.is_empty()
+    {
+        return format!(":{}", entry.command.name());
+    }
     let most = entries.iter().map(|entry| entry.keys.len()).max().unwrap_or(0);
     let rank = |n: usize| entries.iter().filter_map(|entry| entry.keys.get(n)).map(ToString::to_string).collect();
     let mut told = String::new();

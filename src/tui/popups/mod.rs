@@ -1,6 +1,7 @@
 //! Popups: one question each, in a box in front of the screen.
 
 mod ask;
+mod deed;
 mod help;
 mod log_filter;
 mod palette;
@@ -19,6 +20,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
     match popup {
         Popup::Plan(plan) => plan::draw(page, area, state, plan),
         Popup::Destroy(destroy) => ask::destroy(page, area, state, destroy),
+        Popup::Deed(deed) => deed::draw(page, area, state, deed),
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
         Popup::Quit => ask::quit(page, area, state),
         Popup::Help { scroll } => help::draw(page, area, state, *scroll),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use homeroom::{
     app::{Action, Effect, Screen, State, commands::TABLE, popup::Popup, update},
-    domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb, timing::Timing},
+    domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb, planning::Deed, timing::Timing},
 };
 
 use super::world::{self, Script, lab, now, plan, press, seat, world};
@@ -52,7 +52,7 @@ fn destroying_needs_the_name_to_the_letter() {
     let mut state = world(120, 40);
     assert!(press(&mut state, "xcs10<enter>").is_empty());
     assert!(state.popup.is_some());
-    assert_eq!(press(&mut state, "0<enter>"), [Effect::Destroy { lab: lab("cs100") }]);
+    assert_eq!(press(&mut state, "0<enter>"), [Effect::Destroy { lab: lab("cs100"), seats: vec![] }]);
     assert!(press(&mut state, "jjx").is_empty(), "nothing of cs102 stands");
     assert!(state.popup.is_none() && state.toast.is_some());
 }
@@ -64,7 +64,7 @@ fn a_pasted_name_counts_and_what_is_pasted_elsewhere_does_nothing() {
     assert!(state.popup.is_none());
     press(&mut state, "x");
     update(&mut state, Action::Paste(Clean::new("cs100\n")));
-    assert_eq!(press(&mut state, "<enter>"), [Effect::Destroy { lab: lab("cs100") }]);
+    assert_eq!(press(&mut state, "<enter>"), [Effect::Destroy { lab: lab("cs100"), seats: vec![] }]);
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn retry_is_for_what_failed() {
 #[test]
 fn a_check_is_of_the_class_or_on_its_board_of_the_seat() {
     let mut state = world(120, 40);
-    assert_eq!(press(&mut state, "c"), [Effect::Check { lab: lab("cs100"), seats: vec![] }]);
-    let one = Effect::Check { lab: lab("cs100"), seats: vec![seat("student-01")] };
+    assert_eq!(press(&mut state, "c"), [Effect::Carry { lab: lab("cs100"), seats: vec![], deed: Deed::Check }]);
+    let one = Effect::Carry { lab: lab("cs100"), seats: vec![seat("student-01")], deed: Deed::Check };
     assert_eq!(press(&mut state, "<enter>jc"), [one]);
     assert!(press(&mut state, "<esc>jjc").is_empty(), "nothing of cs102 stands");
 }
@@ -220,7 +220,10 @@ fn from_a_node_to_a_machine_and_back() {
     assert!(matches!(state.screen(), Screen::Node(board) if board.node.as_str() == "pve1"));
     press(&mut state, "j<enter>");
     assert!(matches!(state.screen(), Screen::Machine(board) if board.seat == seat("student-01")));
-    assert_eq!(press(&mut state, "c"), [Effect::Check { lab: lab("cs100"), seats: vec![seat("student-01")] }]);
+    assert_eq!(
+        press(&mut state, "c"),
+        [Effect::Carry { lab: lab("cs100"), seats: vec![seat("student-01")], deed: Deed::Check }]
+    );
     assert_eq!(press(&mut state, "s"), [Effect::OpenShell { lab: lab("cs100"), seat: seat("student-01") }]);
     press(&mut state, "<esc><esc>");
     assert!(matches!(state.screen(), Screen::Overview));
@@ -342,4 +345,43 @@ fn every_command_is_told_in_help_or_in_its_popup() {
             !entry.help.is_empty() || entry.keys.iter().all(|key| matches!(key.to_string().as_str(), "esc" | "^c"));
         assert!(told, "{:?}", entry.command);
     }
+}
+
+#[test]
+fn marked_seats_are_acted_on_together_after_one_question() {
+    let mut state = world(120, 40);
+    press(&mut state, "<enter><space>jv");
+    assert_eq!(state.marks().map(homeroom::app::marks::Marks::len), Some(3));
+    assert!(press(&mut state, "c").is_empty(), "it asks first");
+    let three = vec![seat("teacher"), seat("student-01"), seat("student-02")];
+    let carry = |deed| Effect::Carry { lab: lab("cs100"), seats: three.clone(), deed };
+    assert_eq!(press(&mut state, "<enter>"), [carry(Deed::Check)]);
+    assert_eq!(state.marks().map(homeroom::app::marks::Marks::len), Some(0), "the marks have served");
+    press(&mut state, "gg<space><space><space>");
+    assert_eq!(press(&mut state, "pr"), [carry(Deed::Restart)]);
+    press(&mut state, "g<space><space><space>x");
+    assert_eq!(press(&mut state, "cs100<enter>"), [Effect::Destroy { lab: lab("cs100"), seats: three }]);
+}
+
+#[test]
+fn marked_classes_are_destroyed_by_typing_how_many_machines_go() {
+    let mut state = world(120, 40);
+    press(&mut state, "ax");
+    let screen = super::screen(&state);
+    assert!(screen.contains("destroy 2 labs?"), "nothing of the third stands\n{screen}");
+    assert!(press(&mut state, "cs100<enter>").is_empty());
+    let labs = ["cs100", "cs101"].map(|name| Effect::Destroy { lab: lab(name), seats: vec![] });
+    assert_eq!(press(&mut state, "<c-u>15<enter>"), labs);
+}
+
+#[test]
+fn escape_takes_marks_back_before_it_leaves_and_a_filter_takes_none_back() {
+    let mut state = world(120, 40);
+    press(&mut state, "<enter>a/student<enter>");
+    assert_eq!(state.target_seats().len(), 5, "what a filter hides stays marked");
+    press(&mut state, "<esc>");
+    assert!(state.marks().is_some_and(homeroom::app::marks::Marks::is_empty));
+    assert_eq!(state.target_seats(), [(lab("cs100"), seat("student-01"))], "without marks, the row of the cursor");
+    press(&mut state, "<esc><esc>");
+    assert!(matches!(state.screen(), Screen::Overview));
 }

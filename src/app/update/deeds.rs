@@ -1,0 +1,172 @@
+//! What is done to machines that stand, one or many at once: the roll call again, power, and taking them away.
+//! What disturbs or removes is asked about first, once, with everything named.
+
+use tui_input::Input;
+
+use super::{
+    acts::{count, lab, no},
+    say,
+};
+use crate::{
+    app::{
+        Context, Effect, State,
+        marks::Marks,
+        popup::{DeedPopup, DestroyPopup, Popup},
+        rows::Target,
+    },
+    domain::{Level, SeatName, planning::Deed},
+};
+
+/// What of the targets stands, and how many machines that is. Labs of which nothing stands are left out.
+fn standing(state: &State, targets: Vec<Target>) -> (Vec<Target>, usize) {
+    let mut machines = 0;
+    let targets = targets.into_iter().filter_map(|target| {
+        let row = state.class(&target.lab)?;
+        let made: Vec<SeatName> = row.standing().map(|seat| seat.seat.clone()).collect();
+        let seats: Vec<_> = target.seats.iter().filter(|seat| made.contains(seat)).cloned().collect();
+        let whole = target.seats.is_empty();
+        let n = if whole { made.len() } else { seats.len() };
+        machines += n;
+        (n > 0).then_some(Target { lab: target.lab, seats })
+    });
+    let targets = targets.collect();
+    (targets, machines)
+}
+
+/// What the command is about, as far as it stands; or why there is nothing.
+fn chosen(state: &mut State, deed: &str) -> Option<(Vec<Target>, usize)> {
+    if state.context() == Context::Workshops
+        && let Err(why) = lab(state)
+    {
+        no(state, why);
+        return None;
+    }
+    let targets = state.targets();
+    if targets.is_empty() {
+        let why = if state.base_context() == Context::Node {
+            "that machine is no seat of a lab"
+        } else {
+            "no class here; homeroom apply -f FILE brings one in"
+        };
+        no(state, why);
+        return None;
+    }
+    let named = match targets.as_slice() {
+        [Target { lab, seats }] => match seats.as_slice() {
+            [seat] => format!("{lab}/{seat} is not made yet, so there is nothing to {deed}"),
+            _ => format!("{lab}: nothing stands, so there is nothing to {deed}"),
+        },
+        _ => format!("nothing of it stands, so there is nothing to {deed}"),
+    };
+    let (targets, machines) = standing(state, targets);
+    if targets.is_empty() {
+        no(state, named);
+        return None;
+    }
+    Some((targets, machines))
+}
+
+/// Whether rows are marked: then even what disturbs nobody is named before it is done.
+fn marked(state: &State) -> bool {
+    state.marks().is_some_and(|marks| !marks.is_empty())
+}
+
+/// `c`: the roll call again, of the lab, of the seat under the cursor, or of all that is marked.
+pub(super) fn check(state: &mut State) -> Vec<Effect> {
+    let Some((targets, _)) = chosen(state, "check") else { return Vec::new() };
+    if marked(state) {
+        state.popup = Some(Popup::Deed(DeedPopup { targets, deed: Some(Deed::Check) }));
+        return Vec::new();
+    }
+    if let [Target { lab, seats }] = targets.as_slice() {
+        let whom = if seats.is_empty() { "every seat".to_owned() } else { count(seats) };
+        say(state, Level::Info, format!("{lab}: roll call of {whom}"));
+    }
+    carry(targets, Deed::Check)
+}
+
+/// `p`, or a deed by its name: asks, with everything named.
+pub(super) fn ask(state: &mut State, deed: Option<Deed>) -> Vec<Effect> {
+    let verb = deed.map_or("start or stop", word);
+    if let Some((targets, _)) = chosen(state, verb) {
+        state.popup = Some(Popup::Deed(DeedPopup { targets, deed }));
+    }
+    Vec::new()
+}
+
+/// A deed: in its popup it is carried out, elsewhere it is asked about.
+pub(super) fn choose(state: &mut State, deed: Deed) -> Vec<Effect> {
+    match state.popup.take() {
+        Some(Popup::Deed(popup)) if popup.deed.is_none() => done(state, popup.targets, deed),
+        Some(popup) => {
+            state.popup = Some(popup);
+            Vec::new()
+        }
+        None => ask(state, Some(deed)),
+    }
+}
+
+/// Enter on a deed that was asked for.
+pub(super) fn confirm(state: &mut State) -> Vec<Effect> {
+    match state.popup.take() {
+        Some(Popup::Deed(DeedPopup { targets, deed: Some(deed) })) => done(state, targets, deed),
+        popup => {
+            state.popup = popup;
+            Vec::new()
+        }
+    }
+}
+
+/// Carries it out; the marks have served.
+fn done(state: &mut State, targets: Vec<Target>, deed: Deed) -> Vec<Effect> {
+    let labs: Vec<_> = targets.iter().map(|target| target.lab.to_string()).collect();
+    say(state, Level::Info, format!("{}: {}", labs.join(", "), word(deed)));
+    state.marks_to_change().into_iter().for_each(Marks::clear);
+    carry(targets, deed)
+}
+
+fn carry(targets: Vec<Target>, deed: Deed) -> Vec<Effect> {
+    targets.into_iter().map(|Target { lab, seats }| Effect::Carry { lab, seats, deed }).collect()
+}
+
+/// A deed as a verb.
+pub(super) fn word(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Check => "check",
+        Deed::Start => "start",
+        Deed::Stop => "shut down",
+        Deed::Restart => "restart",
+    }
+}
+
+/// `x`: opens the popup that wants something typed. On a board without marks the whole class is meant.
+pub(super) fn ask_destroy(state: &mut State) -> Vec<Effect> {
+    let whole = state.base_context() == Context::Board && !marked(state);
+    let found = if whole {
+        let Some(lab) = state.target_lab() else { return Vec::new() };
+        let (targets, machines) = standing(state, vec![Target { lab: lab.clone(), seats: Vec::new() }]);
+        if targets.is_empty() {
+            return no(state, format!("{lab}: nothing stands, so there is nothing to destroy"));
+        }
+        Some((targets, machines))
+    } else {
+        chosen(state, "destroy")
+    };
+    if let Some((targets, machines)) = found {
+        state.popup = Some(Popup::Destroy(DestroyPopup { targets, machines, typed: Input::default() }));
+    }
+    Vec::new()
+}
+
+/// Enter once what is wanted stands there.
+pub(super) fn destroy(state: &mut State) -> Vec<Effect> {
+    let Some(Popup::Destroy(popup)) = &state.popup else { return Vec::new() };
+    if !popup.confirmed() {
+        let text = format!("type {} to go on", popup.wanted());
+        return no(state, text);
+    }
+    let targets = popup.targets.clone();
+    state.popup = None;
+    state.marks_to_change().into_iter().for_each(Marks::clear);
+    targets.into_iter().map(|Target { lab, seats }| Effect::Destroy { lab, seats }).collect()
+}
