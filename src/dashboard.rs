@@ -145,7 +145,8 @@ pub async fn shell(settings: &Settings, home: &Homeroom, what: &str, place: Wher
             Where::Console => "a console needs a terminal".to_owned(),
         }));
     }
-    let (_, site) = home.class(&lab).await?;
+    let workshop = home.workshop(&lab).await?.is_some();
+    let site = if workshop && place == Where::Shell { None } else { Some(home.class(&lab).await?.1) };
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let mut asker = Asker::default();
@@ -163,7 +164,7 @@ pub async fn shell(settings: &Settings, home: &Homeroom, what: &str, place: Wher
         match attached {
             Ok(attach) => break attach,
             Err(ServiceError::Shell(error)) => match error.bar() {
-                Some(bar) if asker.lift(settings, &site, &bar)? => {}
+                Some(bar) if asker.lift(settings, site.as_deref(), &bar)? => {}
                 _ => return Err(ServiceError::Shell(error).into()),
             },
             Err(error) => return Err(error.into()),

@@ -242,9 +242,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<RunsCommand>,
     },
-    /// What happened, line by line
+    /// What happened, line by line; of a workshop's seat, what its container printed
     Logs {
-        /// One lab; all without
+        /// One lab; all without. LAB/SEAT in a workshop: the container's output, LAB/host the proxy's
         lab: Option<String>,
         /// Only this run
         #[arg(long, value_name = "N", value_parser = run_number)]
@@ -305,7 +305,7 @@ pub enum Command {
         #[arg(required = true, num_args = 2.., value_name = "PATH")]
         paths: Vec<String>,
     },
-    /// A shell on a seat's machine, or one command
+    /// A shell on a seat's machine or in its container, or one command
     Ssh {
         /// The seat
         #[arg(value_name = "LAB/SEAT")]

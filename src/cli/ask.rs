@@ -23,8 +23,10 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Does away with what stands before a login; false when it still does, and trying again is of no use.
-    pub fn lift(&mut self, settings: &Settings, site: &Site, bar: &Bar) -> Result<bool, CliError> {
+    /// Does away with what stands before a login on a site; false when it still does, and trying again is of no use.
+    pub fn lift(&mut self, settings: &Settings, site: Option<&Site>, bar: &Bar) -> Result<bool, CliError> {
+        // A container is entered without a login.
+        let Some(site) = site else { return Ok(false) };
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Ok(false);
         }

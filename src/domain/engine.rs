@@ -36,6 +36,48 @@ pub struct ContainerView {
     pub labels: BTreeMap<String, String>,
     /// Ports of the host that lead to it.
     pub published: Vec<u16>,
+    /// How it came to its end: for those of ours that do not run.
+    pub ending: Option<Ending>,
+    /// When something in it was last killed for want of memory, by the engine's clock and as far as it remembers.
+    pub out_of_memory: Option<Timestamp>,
+}
+
+/// How a container came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Its exit status: 128 and a signal's number after a signal.
+    pub code: i64,
+    /// The kernel ended it because its memory was used up.
+    pub out_of_memory: bool,
+    /// Why the engine could not start it, in its words; mostly empty.
+    pub error: Clean,
+}
+
+impl Ending {
+    /// `Exited (137): killed`
+    pub fn words(&self) -> String {
+        let why = match self.code {
+            _ if self.out_of_memory => "out of memory".to_owned(),
+            _ if !self.error.as_str().is_empty() => self.error.to_string(),
+            0 => "its program came to its end by itself".to_owned(),
+            126 => "its command cannot be run".to_owned(),
+            127 => "its command is not in the image".to_owned(),
+            134 => "aborted".to_owned(),
+            137 => "killed".to_owned(),
+            139 => "it crashed".to_owned(),
+            143 => "told to end".to_owned(),
+            code @ 129..=192 => format!("signal {}", code - 128),
+            _ => "its program failed".to_owned(),
+        };
+        format!("Exited ({}): {why}", self.code)
+    }
+}
+
+impl ContainerView {
+    /// Why it does not run, in a line.
+    pub fn why_down(&self) -> String {
+        self.ending.as_ref().map_or_else(|| self.status.to_string(), Ending::words)
+    }
 }
 
 /// A network as the engine lists it.
@@ -99,5 +141,21 @@ impl EngineView {
 
     pub fn network(&self, name: &str) -> Option<&NetworkView> {
         self.networks.iter().find(|network| network.name.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_is_told_in_words() {
+        let words = |code, out_of_memory, error: &str| Ending { code, out_of_memory, error: Clean::new(error) }.words();
+        assert_eq!(words(137, false, ""), "Exited (137): killed");
+        assert_eq!(words(137, true, ""), "Exited (137): out of memory");
+        assert_eq!(words(0, false, ""), "Exited (0): its program came to its end by itself");
+        assert_eq!(words(130, false, ""), "Exited (130): signal 2");
+        assert_eq!(words(3, false, ""), "Exited (3): its program failed");
+        assert_eq!(words(128, false, "port is already allocated"), "Exited (128): port is already allocated");
     }
 }

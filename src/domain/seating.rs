@@ -67,7 +67,15 @@ impl Judge<'_> {
                 return Some((MachineState::Gone, format!("{name} is another container now")));
             }
             if container.state != ContainerState::Running {
-                return Some((MachineState::Failed, format!("{name} does not run: {}", container.status)));
+                return Some((MachineState::Failed, format!("{name} does not run: {}", container.why_down())));
+            }
+            // Whoever checks the row after it has proven it again.
+            if let Some(at) = container.out_of_memory.filter(|at| row.last_change() < Some(*at)) {
+                let (at, limit) = (at.strftime("%H:%M:%S UTC"), self.workshop.seat.memory.human());
+                let words = format!(
+                    "out of memory at {at}: a program in {name} was killed (its limit is {limit}); check proves it again"
+                );
+                return Some((MachineState::Failed, words));
             }
         }
         None

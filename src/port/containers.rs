@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use super::shell::{ShellOutput, ShellSession};
 use crate::domain::{
     Clean,
     engine::{ContainerSpec, EngineView},
@@ -51,6 +52,15 @@ pub struct Pulled {
     pub of: u64,
 }
 
+/// Something that happened on an engine, after which it is worth another look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// From here on nothing is missed.
+    Listening,
+    /// A container of this name was made, started, ended, removed or ran out of memory.
+    Changed { container: Clean, what: Clean },
+}
+
 #[async_trait]
 pub trait Containers: Send + Sync {
     /// The engine's address as configured.
@@ -75,6 +85,20 @@ pub trait Containers: Send + Sync {
     async fn put_file(&self, id: &str, path: &str, content: &[u8]) -> Result<(), EngineError>;
     /// Ends a container and removes it with what it wrote; its anonymous volumes too.
     async fn remove(&self, id: &str) -> Result<(), EngineError>;
+    /// Starts a command in a running container: input, output and its end as for a login. With a size, in a
+    /// terminal of so many columns and rows. Dropping the session ends the connection, not always the command.
+    async fn exec(&self, id: &str, command: &[String], size: Option<(u16, u16)>) -> Result<ShellSession, EngineError>;
+    /// Tells what a container printed: its last `lines` lines, and with `follow` all it prints until it ends.
+    async fn printed(
+        &self,
+        id: &str,
+        lines: u32,
+        follow: bool,
+        tell: mpsc::Sender<ShellOutput>,
+    ) -> Result<(), EngineError>;
+    /// Tells of everything that happens to containers of ours from now on, the first word being that it
+    /// listens. Returns when the connection has broken, with the reason, or when nobody hears it.
+    async fn follow(&self, tell: mpsc::Sender<Happening>) -> Result<(), EngineError>;
     /// The last lines a container printed, oldest first.
     async fn last_lines(&self, id: &str, lines: u32) -> Result<Vec<Clean>, EngineError>;
     /// Asks what listens on a port of the engine's loopback for `/PATH` by HTTP: the status of its answer.

@@ -22,7 +22,7 @@ use crate::{
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         plan::plan_deploy,
-        shell::{console, target},
+        shell::{console, open},
     },
 };
 
@@ -168,8 +168,7 @@ async fn open_shell(shared: &Arc<Shared>, lab: LabName, seat: SeatName) {
 
 /// Opens a terminal on a seat.
 pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
-    let (site, target) = target(home, &lab, &seat).await?;
-    let session = site.shell.open(&target, FIRST_SIZE, None).await?;
+    let session = open(home, &lab, &seat, FIRST_SIZE).await?;
     let (to, inbox) = mpsc::channel(SHELL_QUEUE);
     let (outbox, from) = mpsc::channel(SHELL_QUEUE);
     tokio::spawn(pump(session, inbox, outbox));

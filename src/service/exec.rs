@@ -8,7 +8,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Homeroom, ServiceError, Site, shell::Ways};
+use super::{
+    EngineSite, Homeroom, ServiceError, Site,
+    inside::{self, Inside},
+    shell::Ways,
+};
 pub use crate::domain::answers::{Answer, Bar, Block, DiffLine, End, difference, fold, majority, shown};
 use crate::{
     domain::{
@@ -18,7 +22,7 @@ use crate::{
     },
     port::{
         GuestAgent,
-        shell::{ShellError, ShellInput, ShellOutput, ShellTarget},
+        shell::{ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
     },
 };
 
@@ -64,7 +68,8 @@ pub enum Heard {
 
 /// A command under way. Dropping `heard` gives it up on every seat.
 pub struct Running {
-    pub site: Arc<Site>,
+    /// Whose machines are logged in to; none where the engine of a workshop runs the command.
+    pub site: Option<Arc<Site>>,
     pub seats: Vec<SeatName>,
     /// Ends once every seat has answered.
     pub heard: mpsc::Receiver<Heard>,
@@ -72,6 +77,9 @@ pub struct Running {
 
 /// Starts a command on the seats named, or on all of a lab. A seat that cannot be reached is one of the answers.
 pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
+    if let Some(inside) = Inside::of(home, lab).await? {
+        return in_containers(&inside, named, order);
+    }
     let ways = Ways::of(home, lab).await?;
     let seats = ways.seats(named)?;
     if !ways.has_machines() {
@@ -88,14 +96,12 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
              put what the command needs into the command"
         )));
     }
-    let (telling, heard) = mpsc::channel(PIECES);
-    let mut jobs = Vec::new();
-    for seat in &seats {
-        let place = if by_agent { ways.machine(seat).map(Place::machine) } else { ways.target(seat).map(Place::Login) };
-        jobs.push((seat.clone(), place.map_err(|error| Clean::new(error.to_string()))));
-    }
-    let site = ways.site;
-    let work = Arc::new(Work {
+    let place = |seat| {
+        if by_agent { ways.machine(seat).map(Place::machine) } else { ways.target(seat).map(Place::Login) }
+    };
+    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat).map_err(told))).collect();
+    let site = ways.site.clone();
+    let hands = Hands::Site {
         agent: match ways.class.rollcall.via {
             Via::Ssh => site.agent_by_node.clone(),
             Via::Api => site.agent_by_api.clone(),
@@ -103,6 +109,38 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
         site: site.clone(),
         store: home.store.id().clone(),
         lab: lab.clone(),
+    };
+    Ok(begin(hands, Some(site), seats, jobs, order))
+}
+
+/// The same in the containers of a workshop: of all its seats where none is named.
+fn in_containers(inside: &Inside, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
+    if order.way != Way::Auto {
+        return Err(ServiceError::NotNow(format!(
+            "{} is a workshop: its engine runs the command in the seats' containers; leave --via out",
+            inside.workshop.name
+        )));
+    }
+    let mut seats = inside.rows(named)?;
+    if named.is_empty() {
+        // The proxy is no seat; it is asked by name.
+        seats.retain(|seat| *seat != SeatName::host());
+    }
+    let place = |seat| inside.running(seat).map(|container| Place::Container(container.id.clone()));
+    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat).map_err(told))).collect();
+    Ok(begin(Hands::Engine(inside.engine.clone()), None, seats, jobs, order))
+}
+
+fn told(error: ServiceError) -> Clean {
+    Clean::new(error.to_string())
+}
+
+type Job = (SeatName, Result<Place, Clean>);
+
+fn begin(hands: Hands, site: Option<Arc<Site>>, seats: Vec<SeatName>, jobs: Vec<Job>, order: Order) -> Running {
+    let (telling, heard) = mpsc::channel(PIECES);
+    let work = Arc::new(Work {
+        hands,
         line: line(&order.command),
         turns: Semaphore::new(order.at_once.max(1)),
         order,
@@ -118,7 +156,7 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
             () = telling.closed() => {}
         }
     });
-    Ok(Running { site, seats, heard })
+    Running { site, seats, heard }
 }
 
 /// Words as a line for a POSIX shell. One word is a line already, as OpenSSH has it.
@@ -143,6 +181,8 @@ fn quoted(word: &str) -> String {
 enum Place {
     Login(ShellTarget),
     Machine(NodeName, Vmid),
+    /// By its id.
+    Container(String),
 }
 
 impl Place {
@@ -151,12 +191,15 @@ impl Place {
     }
 }
 
+/// What reaches the seats.
+enum Hands {
+    Site { site: Arc<Site>, agent: Arc<dyn GuestAgent>, store: StoreId, lab: LabName },
+    Engine(Arc<EngineSite>),
+}
+
 /// What the seats' tasks share.
 struct Work {
-    site: Arc<Site>,
-    store: StoreId,
-    lab: LabName,
-    agent: Arc<dyn GuestAgent>,
+    hands: Hands,
     order: Order,
     line: String,
     turns: Semaphore,
@@ -176,20 +219,40 @@ async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
         cut: false,
         took: Duration::ZERO,
     };
-    match place {
-        Err(why) => answer.end = End::Failed(why),
-        Ok(Place::Login(target)) => by_ssh(&work, &target, &mut answer).await,
-        Ok(Place::Machine(node, vmid)) => by_agent(&work, &node, vmid, &mut answer).await,
+    match (place, &work.hands) {
+        (Err(why), _) => answer.end = End::Failed(why),
+        (Ok(Place::Login(target)), Hands::Site { site, .. }) => {
+            let starting =
+                async { site.shell.start(&target, &work.line).await.map_err(|error| failure(&target, &error)) };
+            by_session(&work, starting, &mut answer).await;
+        }
+        (Ok(Place::Machine(node, vmid)), Hands::Site { site, agent, store, lab }) => {
+            match ours(site, (store, lab), &node, vmid, &answer.seat).await {
+                Ok(()) => by_agent(&work, agent, &node, vmid, &mut answer).await,
+                Err(why) => answer.end = End::Failed(why),
+            }
+        }
+        (Ok(Place::Container(id)), Hands::Engine(engine)) => {
+            let command = inside::words(&work.order.command);
+            let starting = async {
+                let started = engine.containers.exec(&id, &command, None).await;
+                started.map_err(|error| End::Failed(Clean::new(error.to_string())))
+            };
+            by_session(&work, starting, &mut answer).await;
+        }
+        // The places of a lab are all of its own kind.
+        _ => answer.end = End::Failed("there is no way to it".into()),
     }
     answer.took = began.elapsed();
     let _ = work.telling.send(Heard::Ended(answer)).await;
 }
 
-async fn by_ssh(work: &Work, target: &ShellTarget, answer: &mut Answer) {
+/// Through a session that is being opened: standard input in, and what comes out of it.
+async fn by_session(work: &Work, starting: impl Future<Output = Result<ShellSession, End>>, answer: &mut Answer) {
     let seat = answer.seat.clone();
     let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
     let running = async {
-        let mut session = work.site.shell.start(target, &work.line).await.map_err(|error| failure(target, &error))?;
+        let mut session = starting.await?;
         let given = async {
             for chunk in work.order.input.chunks(CHUNK) {
                 if session.input.send(ShellInput::Bytes(chunk.to_vec())).await.is_err() {
@@ -231,25 +294,27 @@ async fn by_ssh(work: &Work, target: &ShellTarget, answer: &mut Answer) {
 }
 
 /// An agent runs commands as root, and a number may be somebody else's by now: the mark is read first.
-async fn ours(work: &Work, node: &NodeName, vmid: Vmid, seat: &SeatName) -> Result<(), Clean> {
-    let config = work.site.cluster.config(node, vmid).await.map_err(|error| Clean::new(error.to_string()))?;
-    match ownership(&work.store, vmid, false, &config.description) {
-        Ownership::Ours(mark) if mark.lab == work.lab && mark.seat == *seat => Ok(()),
+async fn ours(
+    site: &Site,
+    (store, lab): (&StoreId, &LabName),
+    node: &NodeName,
+    vmid: Vmid,
+    seat: &SeatName,
+) -> Result<(), Clean> {
+    let config = site.cluster.config(node, vmid).await.map_err(|error| Clean::new(error.to_string()))?;
+    match ownership(store, vmid, false, &config.description) {
+        Ownership::Ours(mark) if mark.lab == *lab && mark.seat == *seat => Ok(()),
         _ => Err(Clean::new(format!("VM {vmid} on {node} does not carry this seat's mark: nothing was run there"))),
     }
 }
 
-async fn by_agent(work: &Work, node: &NodeName, vmid: Vmid, answer: &mut Answer) {
-    if let Err(why) = ours(work, node, vmid, &answer.seat).await {
-        answer.end = End::Failed(why);
-        return;
-    }
+async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmid: Vmid, answer: &mut Answer) {
     let words = match work.order.command.as_slice() {
         [line] => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
         words => words.to_vec(),
     };
     let within = work.order.within;
-    match work.agent.exec(node, vmid, &words, within).await {
+    match agent.exec(node, vmid, &words, within).await {
         Ok(output) => {
             answer.end = match output.code {
                 Some(code) => End::Exit(code),

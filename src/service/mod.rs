@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod error;
 pub mod exec;
 pub mod follow;
+pub mod inside;
 mod logins;
 mod offline;
 pub mod plan;

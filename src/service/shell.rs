@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{GuestVia, Homeroom, ServiceError, Site, logins::LabLogins};
+use super::{GuestVia, Homeroom, ServiceError, Site, inside::Inside, logins::LabLogins};
 use crate::{
     deploy::class::Logins,
     domain::{
@@ -10,7 +10,7 @@ use crate::{
         class::{ClassDefinition, SeatSpec},
         progress::SeatProgress,
     },
-    port::shell::ShellTarget,
+    port::shell::{ShellSession, ShellTarget},
 };
 
 /// The ways to the seats of one lab, as far as their roll call has found out.
@@ -120,6 +120,20 @@ pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(
     let ways = Ways::of(home, lab).await?;
     let target = ways.target(seat)?;
     Ok((ways.site, target))
+}
+
+/// Opens a terminal on a seat: by SSH on its machine, by the engine in its container.
+pub async fn open(
+    home: &Homeroom,
+    lab: &LabName,
+    seat: &SeatName,
+    size: (u16, u16),
+) -> Result<ShellSession, ServiceError> {
+    if let Some(inside) = Inside::of(home, lab).await? {
+        return inside.open(seat, size, None).await;
+    }
+    let (site, target) = target(home, lab, seat).await?;
+    Ok(site.shell.open(&target, size, None).await?)
 }
 
 /// A machine's serial port as its node offers it: where to log in, and what to run there in a terminal.

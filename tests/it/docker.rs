@@ -3,6 +3,8 @@
 //! `.ci/run` starts an engine, makes the images and names its socket in `HOMEROOM_TEST_DOCKER`. The seats'
 //! ports are fixed, so one test has the engine at a time.
 
+mod inside;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -54,9 +56,13 @@ impl Lab {
         self.runs(&["apply", "-f", &file.display().to_string()], 0);
     }
 
+    fn config(&self) -> std::path::PathBuf {
+        self.folder.path().join("config.toml")
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
-        command.args(args).env("HOMEROOM_CONFIG", self.folder.path().join("config.toml")).stdin(Stdio::null());
+        command.args(args).env("HOMEROOM_CONFIG", self.config()).stdin(Stdio::null());
         command
     }
 

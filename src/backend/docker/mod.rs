@@ -4,6 +4,8 @@
 
 mod ask;
 mod error;
+mod follow;
+mod inside;
 mod make;
 mod tar;
 mod view;
@@ -19,7 +21,10 @@ use crate::{
         Clean,
         engine::{ContainerSpec, EngineView},
     },
-    port::containers::{Containers, EngineError, Pulled},
+    port::{
+        containers::{Containers, EngineError, Happening, Pulled},
+        shell::{ShellOutput, ShellSession},
+    },
 };
 
 /// How long an answer may take: wall time. Creating from a large image on a slow disk is the slow one.
@@ -134,6 +139,29 @@ impl Containers for Engine {
         let what = format!("removing the container {id}");
         let removed = self.docker(&what).await?.remove_container(id, Some(make::whole_removal())).await;
         removed.map_err(|e| error::doing(&what, &self.shown, e))
+    }
+
+    async fn exec(&self, id: &str, command: &[String], size: Option<(u16, u16)>) -> Result<ShellSession, EngineError> {
+        let what = format!("running a command in the container {id}");
+        let docker = self.docker(&what).await?;
+        inside::open(docker, id, command, size).await.map_err(|e| error::doing(&what, &self.shown, e))
+    }
+
+    async fn printed(
+        &self,
+        id: &str,
+        lines: u32,
+        follow: bool,
+        tell: mpsc::Sender<ShellOutput>,
+    ) -> Result<(), EngineError> {
+        let what = format!("reading what the container {id} printed");
+        let docker = self.docker(&what).await?;
+        inside::printed(docker, id, lines, follow, tell).await.map_err(|e| error::asking(&what, &self.shown, e))
+    }
+
+    async fn follow(&self, tell: mpsc::Sender<Happening>) -> Result<(), EngineError> {
+        let what = "following the engine";
+        follow::follow(self.docker(what).await?, tell).await.map_err(|e| error::asking(what, &self.shown, e))
     }
 
     async fn last_lines(&self, id: &str, lines: u32) -> Result<Vec<Clean>, EngineError> {

@@ -9,11 +9,13 @@ use bollard::{
     query_parameters::{ListContainersOptionsBuilder, LogsOptionsBuilder},
 };
 use futures_util::TryStreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::follow;
 use crate::domain::{
     Clean, NodeName,
-    engine::{ContainerState, ContainerView, EngineView, NetworkView},
+    engine::{ContainerState, ContainerView, Ending, EngineView, NetworkView},
+    label::OURS,
 };
 
 pub async fn view(docker: &Docker) -> Result<EngineView, Error> {
@@ -21,13 +23,23 @@ pub async fn view(docker: &Docker) -> Result<EngineView, Error> {
     let all = ListContainersOptionsBuilder::new().all(true).build();
     let containers = docker.list_containers(Some(all)).await?;
     let networks = docker.list_networks(None).await?;
+    // The engine answers up to its own clock; a moment ahead would make it wait.
+    let clock = info.system_time.and_then(|time| time.parse::<Timestamp>().ok());
+    let memory = follow::out_of_memory(docker, clock.unwrap_or_else(Timestamp::now)).await;
+    let mut containers: Vec<ContainerView> = containers.into_iter().filter_map(container).collect();
+    for view in containers.iter_mut().filter(|view| view.labels.contains_key(OURS)) {
+        view.out_of_memory = memory.get(view.name.as_str()).copied();
+        if matches!(view.state, ContainerState::Ended | ContainerState::Created) {
+            view.ending = ending(docker, view).await;
+        }
+    }
     Ok(EngineView {
         host: NodeName::new(info.name.unwrap_or_default()),
         version: Clean::new(info.server_version.unwrap_or_default()),
         cpus: info.ncpu.and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
         memory: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
         at: Timestamp::now(),
-        containers: containers.into_iter().filter_map(container).collect(),
+        containers,
         networks: networks.into_iter().filter_map(network).collect(),
     })
 }
@@ -47,7 +59,25 @@ fn container(from: ContainerSummary) -> Option<ContainerView> {
         status: Clean::new(from.status.unwrap_or_default()),
         labels: sorted(from.labels),
         published,
+        ending: None,
+        out_of_memory: None,
     })
+}
+
+/// Between a kill for want of memory and the container's end.
+const SAME_MOMENT: SignedDuration = SignedDuration::from_secs(3);
+
+/// How a container ended; none where it was never started, or is just being removed.
+async fn ending(docker: &Docker, view: &ContainerView) -> Option<Ending> {
+    let state = docker.inspect_container(&view.id, None).await.ok()?.state?;
+    let code = state.exit_code.unwrap_or_default();
+    let error = Clean::new(state.error.unwrap_or_default());
+    if view.state == ContainerState::Created && error.as_str().is_empty() {
+        return None;
+    }
+    let ended: Option<Timestamp> = state.finished_at.and_then(|at| at.parse().ok());
+    let killed = ended.zip(view.out_of_memory).is_some_and(|(end, kill)| end.duration_since(kill).abs() < SAME_MOMENT);
+    Some(Ending { code, out_of_memory: code != 0 && (killed || state.oom_killed == Some(true)), error })
 }
 
 fn network(from: Network) -> Option<NetworkView> {

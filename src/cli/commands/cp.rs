@@ -42,7 +42,7 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
         }
         let bar = outcomes.values().find_map(Outcome::bar).cloned();
         match bar {
-            Some(bar) if !context.out.json && asker.lift(settings, &running.site, &bar)? => {
+            Some(bar) if !context.out.json && asker.lift(settings, Some(&running.site), &bar)? => {
                 let barred = |seat: &&SeatName| outcomes.get(*seat).is_some_and(|outcome| outcome.bar().is_some());
                 let barred: Vec<_> = all.iter().filter(barred).cloned().collect();
                 running = copy(&context.home, &lab, &barred, order.clone()).await?;

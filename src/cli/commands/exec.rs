@@ -69,7 +69,7 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
         // Nothing ran on those that were barred: once that is done away with, they have their turn.
         let bar = answers.values().find_map(|answer| answer.end.bar()).cloned();
         match bar {
-            Some(bar) if !context.out.json && asker.lift(settings, &running.site, &bar)? => {
+            Some(bar) if !context.out.json && asker.lift(settings, running.site.as_deref(), &bar)? => {
                 let barred: Vec<_> = all
                     .iter()
                     .filter(|seat| answers.get(seat).is_some_and(|a| a.end.bar().is_some()))
@@ -83,7 +83,7 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
     // In the order of the definition.
     let answers: Vec<Answer> = all.iter().filter_map(|seat| answers.remove(seat)).collect();
     if context.out.json {
-        context.out.object(json(&lab, &asked.command, &answers));
+        context.out.object(json(&lab, &asked.command, &answers, running.site.is_none()));
     } else {
         live.gap();
         print(context.out, &answers);
@@ -120,7 +120,12 @@ fn input(file: &Path) -> Result<Arc<[u8]>, CliError> {
     Ok(bytes.into())
 }
 
-fn json(lab: &crate::domain::LabName, command: &[String], answers: &[Answer]) -> serde_json::Value {
+fn json(lab: &crate::domain::LabName, command: &[String], answers: &[Answer], by_engine: bool) -> serde_json::Value {
+    let via = |answer: &Answer| match (by_engine, answer.by_agent) {
+        (true, _) => "engine",
+        (_, true) => "agent",
+        _ => "ssh",
+    };
     let blocks = fold(answers);
     let end = |end: &End| match end {
         End::Exit(code) => (json!(code), None),
@@ -129,7 +134,7 @@ fn json(lab: &crate::domain::LabName, command: &[String], answers: &[Answer]) ->
     };
     let seats = answers.iter().map(|answer| {
         let (code, error) = end(&answer.end);
-        json!({"seat": answer.seat, "via": if answer.by_agent { "agent" } else { "ssh" }, "code": code,
+        json!({"seat": answer.seat, "via": via(answer), "code": code,
                "error": error, "stdout": answer.stdout, "stderr": answer.stderr, "cut": answer.cut,
                "seconds": (answer.took.as_secs_f64() * 100.0).round() / 100.0})
     });

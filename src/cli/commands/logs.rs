@@ -1,8 +1,12 @@
 //! `logs`: events, as they were or as they come.
 
-use std::time::Duration;
+use std::{
+    io::{IsTerminal as _, Write as _},
+    time::Duration,
+};
 
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::Context;
 use crate::{
@@ -13,8 +17,10 @@ use crate::{
     },
     domain::{Change, Event, Level, RunId, SeatName},
     service::{
-        EventFilter,
+        EventFilter, ServiceError, ShellOutput,
+        exec::shown,
         follow::follow,
+        inside::Inside,
         runs::{Standing, standing},
     },
 };
@@ -30,6 +36,16 @@ pub struct Wanted<'a> {
 }
 
 pub async fn logs(context: &Context, wanted: &Wanted<'_>) -> Result<Exit, CliError> {
+    if let Some((name, seat)) = wanted.lab.and_then(|what| what.split_once('/')) {
+        let lab = context.lab(name).await?;
+        let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
+        return match Inside::of(&context.home, &lab).await? {
+            Some(inside) => printed(context, &inside, &seat, wanted).await,
+            None => Err(CliError::Usage(format!(
+                "{lab} is a class: `homeroom logs {lab} --seat {seat}` shows what happened to a seat"
+            ))),
+        };
+    }
     let lab = match wanted.lab {
         Some(name) => {
             let lab = context.lab(name).await?;
@@ -137,4 +153,54 @@ pub fn show(context: &Context, event: &Event) -> bool {
     let step = event.step.map_or("", |step| step.as_str());
     let text = format!("{:<10} {:<12} {:<9} {}", event.lab, seat, step, event.message);
     context.out.line(format!("{}  {}", context.out.dim(&clock), context.out.levelled(event.level, text.trim_end())))
+}
+
+/// Pieces of output on their way to whoever reads.
+const PIECES: usize = 32;
+
+/// What the container of a workshop's seat printed, byte for byte; of the host, its proxy.
+async fn printed(context: &Context, inside: &Inside, seat: &SeatName, wanted: &Wanted<'_>) -> Result<Exit, CliError> {
+    if wanted.run.is_some() || wanted.seat.is_some() || wanted.level.is_some() || context.out.json {
+        return Err(CliError::Usage(
+            "what a container printed has no runs and levels, and is no JSON: leave --run, --seat, --level and --json out"
+                .to_owned(),
+        ));
+    }
+    let id = inside.container(seat)?.id.clone();
+    let mut stopper = Stopper::new()?;
+    let (tell, mut hear) = mpsc::channel(PIECES);
+    let engine = inside.engine.containers.clone();
+    let reading = engine.printed(&id, wanted.last, wanted.follow, tell);
+    let clean = std::io::stdout().is_terminal();
+    let writing = async {
+        let mut begun = Vec::new();
+        while let Some(piece) = hear.recv().await {
+            let (ShellOutput::Bytes(bytes) | ShellOutput::Stderr(bytes)) = piece else { continue };
+            begun.extend_from_slice(&bytes);
+            // Whole lines, so that nothing a container prints moves about on somebody's terminal.
+            let Some(end) = begun.iter().rposition(|byte| *byte == b'\n') else { continue };
+            let whole: Vec<u8> = begun.drain(..=end).collect();
+            if write(&whole, clean).is_err() {
+                return;
+            }
+        }
+        let _ = write(&begun, clean);
+    };
+    let both = async { tokio::join!(reading, writing).0 };
+    tokio::select! {
+        read = both => read.map(|()| Exit::Done).map_err(|error| ServiceError::from(error).into()),
+        () = stopper.pressed() => Ok(Exit::Interrupted),
+    }
+}
+
+fn write(bytes: &[u8], clean: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if clean {
+        for line in shown(&String::from_utf8_lossy(bytes)) {
+            writeln!(out, "{line}")?;
+        }
+    } else {
+        out.write_all(bytes)?;
+    }
+    out.flush()
 }

@@ -1,4 +1,5 @@
-//! `ssh`: one command on a seat. Its input, output and standard error pass through byte for byte, as they come.
+//! `ssh`: one command on a seat, by SSH or in a workshop's container. Its input, output and standard error pass
+//! through byte for byte, as they come.
 
 use std::{
     io::{self, ErrorKind, Read as _},
@@ -19,8 +20,13 @@ use crate::{
         exit::{CliError, Exit},
     },
     config::Settings,
-    domain::Clean,
-    service::{ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, exec::line, shell::target},
+    domain::{Clean, LabName, SeatName},
+    service::{
+        ServiceError, ShellError, ShellInput, ShellOutput, ShellSession,
+        exec::line,
+        inside::{Inside, words},
+        shell::target,
+    },
 };
 
 /// Standard input goes on in pieces of this size, in bytes.
@@ -44,16 +50,12 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
     let [seat] = seats.as_slice() else {
         return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
     };
-    let (site, target) = target(&context.home, &lab, seat).await?;
-    let line = line(&asked.command);
-    let mut asker = Asker::default();
-    let ShellSession { input, output } = loop {
-        match site.shell.start(&target, &line).await {
-            Ok(session) => break session,
-            Err(error) => match error.bar() {
-                Some(bar) if !context.out.json && asker.lift(settings, &site, &bar)? => {}
-                _ => return Err(ServiceError::from(error).into()),
-            },
+    let (host, ShellSession { input, output }) = match Inside::of(&context.home, &lab).await? {
+        None => by_ssh(context, settings, &lab, seat, &asked.command).await?,
+        Some(inside) => {
+            let container = inside.running(seat)?;
+            let began = inside.engine.containers.exec(&container.id, &words(&asked.command), None).await;
+            (container.name.to_string(), began.map_err(ServiceError::from)?)
         }
     };
     if asked.no_input {
@@ -61,7 +63,6 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
     } else {
         feed(input).map_err(|source| CliError::Io { doing: "cannot read standard input".to_owned(), source })?;
     }
-    let host = target.host;
     if !context.out.json {
         return pass_on(&host, output).await;
     }
@@ -69,6 +70,28 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     context.out.object(json!({"lab": lab, "seat": seat, "code": code, "stdout": text(stdout), "stderr": text(stderr)}));
     Ok(ended(code))
+}
+
+/// Starts the command on a class's machine; the session, and what the machine is called by.
+async fn by_ssh(
+    context: &Context,
+    settings: &Settings,
+    lab: &LabName,
+    seat: &SeatName,
+    command: &[String],
+) -> Result<(String, ShellSession), CliError> {
+    let (site, target) = target(&context.home, lab, seat).await?;
+    let line = line(command);
+    let mut asker = Asker::default();
+    loop {
+        match site.shell.start(&target, &line).await {
+            Ok(session) => return Ok((target.host, session)),
+            Err(error) => match error.bar() {
+                Some(bar) if !context.out.json && asker.lift(settings, Some(&site), &bar)? => {}
+                _ => return Err(ServiceError::from(error).into()),
+            },
+        }
+    }
 }
 
 /// The command's own exit code: 128 and the signal's number after a signal.

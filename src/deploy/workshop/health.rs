@@ -32,7 +32,7 @@ impl SeatHealth {
                 Some(found) if found.state == ContainerState::Running => {}
                 Some(found) => {
                     let said = self.engine.last_words(found).await;
-                    return Err(StepError::fatal(format!("{} does not run: {}{said}", part.name, found.status)));
+                    return Err(StepError::fatal(format!("{} does not run: {}{said}", part.name, found.why_down())));
                 }
                 None => return Err(StepError::fatal(format!("{} is no longer there", part.name))),
             }
@@ -121,7 +121,7 @@ impl Action for ProxyHealth {
                 Some(found) if found.state == ContainerState::Running => Ok(()),
                 Some(found) => {
                     let said = self.engine.last_words(found).await;
-                    Err(StepError::fatal(format!("the proxy {name} does not run: {}{said}", found.status)))
+                    Err(StepError::fatal(format!("the proxy {name} does not run: {}{said}", found.why_down())))
                 }
                 None => Err(StepError::fatal(format!("the proxy {name} is no longer there"))),
             }

@@ -17,7 +17,8 @@ use homeroom::{
     },
     port::{
         Clock,
-        containers::{Containers, EngineError, Pulled},
+        containers::{Containers, EngineError, Happening, Pulled},
+        shell::{ShellOutput, ShellSession},
     },
 };
 use tokio::sync::mpsc;
@@ -111,6 +112,8 @@ impl State {
             status: Clean::new("Created"),
             labels: spec.labels.clone(),
             published: Vec::new(),
+            ending: None,
+            out_of_memory: None,
         };
         self.made.push(spec.name.clone());
         self.containers.push(Kept { view, spec: spec.clone(), files: BTreeMap::new() });
@@ -260,6 +263,18 @@ impl Containers for Docker {
             None => Err(missing(id)),
         })
         .await
+    }
+
+    async fn exec(&self, id: &str, _: &[String], _: Option<(u16, u16)>) -> Result<ShellSession, EngineError> {
+        Err(missing(id))
+    }
+
+    async fn printed(&self, _: &str, _: u32, _: bool, _: mpsc::Sender<ShellOutput>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn follow(&self, _: mpsc::Sender<Happening>) -> Result<(), EngineError> {
+        Ok(())
     }
 
     async fn last_lines(&self, _: &str, _: u32) -> Result<Vec<Clean>, EngineError> {

@@ -1,0 +1,111 @@
+//! Into the containers of a workshop: a terminal, one command, what they print. Only into those that carry the
+//! labels of this store.
+
+use std::sync::Arc;
+
+use super::{EngineSite, Homeroom, ServiceError};
+use crate::{
+    domain::{
+        LabName, SeatName, StoreId,
+        engine::{ContainerState, ContainerView, EngineView},
+        label::{Owner, owner},
+        machine::machine_name,
+        workshop::WorkshopDefinition,
+    },
+    port::shell::ShellSession,
+};
+
+/// The login shell: bash where there is one.
+const LOGIN: &str = "if command -v bash >/dev/null 2>&1; then exec bash -l; else exec sh -l; fi";
+
+/// The containers of one workshop at one moment.
+pub struct Inside {
+    pub engine: Arc<EngineSite>,
+    pub workshop: WorkshopDefinition,
+    view: EngineView,
+    store: StoreId,
+}
+
+impl Inside {
+    /// Looks at the engine of a workshop; `None` for a class.
+    pub async fn of(home: &Homeroom, lab: &LabName) -> Result<Option<Self>, ServiceError> {
+        let Some((workshop, engine)) = home.workshop(lab).await? else { return Ok(None) };
+        let view = engine.containers.view().await?;
+        Ok(Some(Self { engine, workshop, view, store: home.store.id().clone() }))
+    }
+
+    /// The rows named, each once, or all of them: the host's proxy first.
+    pub fn rows(&self, named: &[SeatName]) -> Result<Vec<SeatName>, ServiceError> {
+        let defined: Vec<SeatName> = self.workshop.rows().into_iter().map(|(seat, _)| seat).collect();
+        let mut rows: Vec<SeatName> = Vec::new();
+        for seat in named {
+            if !defined.contains(seat) && self.own(seat).is_none() {
+                return Err(ServiceError::NoSeat {
+                    lab: self.workshop.name.clone(),
+                    seat: seat.clone(),
+                    known: defined.iter().map(ToString::to_string).collect(),
+                });
+            }
+            if !rows.contains(seat) {
+                rows.push(seat.clone());
+            }
+        }
+        Ok(if named.is_empty() { defined } else { rows })
+    }
+
+    /// The container of a row, whether it runs or not.
+    pub fn container(&self, seat: &SeatName) -> Result<&ContainerView, ServiceError> {
+        self.rows(std::slice::from_ref(seat))?;
+        self.own(seat).ok_or_else(|| {
+            let lab = &self.workshop.name;
+            ServiceError::NotNow(format!("{lab}/{seat} has no container; `homeroom deploy {lab}` makes it"))
+        })
+    }
+
+    /// The container of a row, which must run.
+    pub fn running(&self, seat: &SeatName) -> Result<&ContainerView, ServiceError> {
+        let container = self.container(seat)?;
+        match container.state {
+            ContainerState::Running => Ok(container),
+            _ => {
+                let lab = &self.workshop.name;
+                Err(ServiceError::NotNow(format!(
+                    "{lab}/{seat} does not run: {}; `homeroom deploy {lab}` starts it, `homeroom logs {lab}/{seat}` \
+                     shows what it printed",
+                    container.why_down()
+                )))
+            }
+        }
+    }
+
+    fn own(&self, seat: &SeatName) -> Option<&ContainerView> {
+        let name = machine_name(&self.workshop.name, seat);
+        self.view.container(&name).filter(|container| {
+            let whose = owner(&self.store, &name, &container.labels);
+            matches!(whose, Owner::Ours(label) if label.lab == self.workshop.name && &label.seat == seat)
+        })
+    }
+
+    /// Opens a terminal of `size` columns and rows: a login shell, or a line for one.
+    pub async fn open(
+        &self,
+        seat: &SeatName,
+        size: (u16, u16),
+        line: Option<&str>,
+    ) -> Result<ShellSession, ServiceError> {
+        let id = &self.running(seat)?.id;
+        Ok(self.engine.containers.exec(id, &by_shell(line.unwrap_or(LOGIN)), Some(size)).await?)
+    }
+}
+
+/// A command as its words for a container: one word is a line for its shell.
+pub fn words(command: &[String]) -> Vec<String> {
+    match command {
+        [line] => by_shell(line),
+        words => words.to_vec(),
+    }
+}
+
+fn by_shell(line: &str) -> Vec<String> {
+    ["sh", "-c", line].map(str::to_owned).to_vec()
+}
