@@ -8,4 +8,4 @@ mod promises;
 mod seeds;
 mod speed;
 mod story;
-mod weather;
+pub mod weather;

@@ -31,5 +31,6 @@ mod sim_world;
 mod ssh;
 mod sshd;
 mod store;
+mod storm;
 mod support;
 mod workshop;

@@ -79,6 +79,10 @@ impl Action for CloneMachine {
                         super::destroy::tell_leftovers(&self.site, &self.seat, context, &node).await?;
                         return Ok(Check::Needed);
                     }
+                    if !told {
+                        context.note(Level::Info, super::dead::STILL_COPYING).await?;
+                        told = true;
+                    }
                     context.sleep(self.site.tuning.task_poll).await?;
                 }
                 Found::Going => context.sleep(self.site.tuning.task_poll).await?,

@@ -23,6 +23,10 @@ use crate::{
 /// Clocks of nodes and of this host differ by less than this.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(60);
 
+/// While nothing can be removed yet.
+pub const STILL_COPYING: &str =
+    "the worker of an earlier clone of this machine died, and its copy still writes; waiting for it to end";
+
 /// How a machine stands that is locked by a clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Half {

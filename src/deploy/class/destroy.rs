@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     clone::is_lock_timeout,
-    dead::{Half, clear, half_cloned},
+    dead::{Half, STILL_COPYING, clear, half_cloned},
     seat::Seat,
     site::Site,
 };
@@ -139,7 +139,7 @@ impl Action for Destroy {
                     context.sleep(self.site.tuning.task_poll).await?;
                 }
                 Standing::Cloning => {
-                    if let Some(words) = self.clear_dead_clone(context).await? {
+                    if let Some(words) = self.clear_dead_clone(context, &mut told).await? {
                         return Ok(Check::Done(words));
                     }
                     if self.site.clock.monotonic().saturating_sub(waiting_since) > LONGEST_COPY {
@@ -191,13 +191,16 @@ impl Destroy {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Clears the machine away if its clone is dead, and says so.
-    async fn clear_dead_clone(&self, context: &StepContext) -> Result<Option<String>, StepError> {
+    /// Clears the machine away if its clone is dead, and says so; `told`: that its copy still writes was said.
+    async fn clear_dead_clone(&self, context: &StepContext, told: &mut bool) -> Result<Option<String>, StepError> {
         let (site, seat) = (&self.site, &self.seat);
         let view = site.look().await?;
         let Some(guest) = view.guest(seat.facts().vmid) else { return Ok(None) };
         let Half::Dead(known) = half_cloned(site, seat, context, guest).await? else { return Ok(None) };
         if !clear(site, seat, context, &guest.node, ("clone", known)).await? {
+            if !std::mem::replace(told, true) {
+                context.note(Level::Info, STILL_COPYING).await?;
+            }
             return Ok(None);
         }
         tell_leftovers(site, seat, context, &guest.node).await?;

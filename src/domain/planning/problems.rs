@@ -13,6 +13,8 @@ use crate::domain::{
     class::{CloudInit, IpSource, SeatSpec},
     cluster::{GuestView, TemplateView},
     machine::machine_name,
+    mark::Ownership,
+    progress::SeatProgress,
     size::Size,
 };
 
@@ -41,7 +43,35 @@ pub(super) fn definition_problems(input: &PlanInput<'_>) -> Vec<Problem> {
         }
     }
     out.extend(twin_problem(input));
+    out.extend(other_store_problem(input));
     out
+}
+
+/// Machines of this lab that another store has taken over since, or made under numbers of ours: whoever deploys
+/// beside them makes a second machine for the same seat.
+fn other_store_problem(input: &PlanInput<'_>) -> Option<Problem> {
+    let lab = &input.class.name;
+    let taken = |row: &&SeatProgress| {
+        let facts = row.vmid.and_then(|vmid| input.observed.get(&vmid));
+        facts.is_some_and(|facts| matches!(&facts.ownership, Ownership::OtherStore(mark) if mark.lab == *lab))
+    };
+    let rows: Vec<_> = input.progress.seats.iter().filter(taken).collect();
+    let first = rows.first()?;
+    let vmid = first.vmid?;
+    let node = input.view.guest(vmid).map(|guest| format!(" on {}", guest.node)).unwrap_or_default();
+    let more = if rows.len() > 1 { format!(" and {} more", rows.len() - 1) } else { String::new() };
+    Some(Problem::new(
+        format!(
+            "{} ({vmid}{node}){more} {} to another homeroom store now, for the same lab",
+            first.name,
+            if rows.len() > 1 { "belong" } else { "belongs" }
+        ),
+        format!(
+            "whoever has that store looks after them; `homeroom adopt {} --take-over` takes them over, or give this lab \
+             another name",
+            input.class.site
+        ),
+    ))
 }
 
 /// Machines that have the name of one of ours and are not known here: a second one is never made.

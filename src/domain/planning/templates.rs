@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PlanInput, Problem};
+use super::{PlanInput, Problem, count, listed};
 use crate::domain::{
     NodeName,
     class::{CloneMode, MachineSpec, SeatSpec, TemplateRef},
@@ -65,7 +65,22 @@ fn missing(input: &PlanInput<'_>) -> Problem {
         })
         .collect();
     there.sort();
-    let what = format!("site {} has no template {wanted}", input.class.site);
+    let away: Vec<String> =
+        input.view.nodes.iter().filter(|node| !node.online).map(|node| node.node.to_string()).collect();
+    let unnamed = input.view.guests.iter().filter(|guest| guest.name.is_none()).count();
+    let what = match (away.as_slice(), unnamed) {
+        ([], 0) => format!("site {} has no template {wanted}", input.class.site),
+        ([], n) => format!(
+            "site {} shows no template {wanted}, and {} without a name, as they are for some seconds after a node starts",
+            input.class.site,
+            count(n, "machine")
+        ),
+        (away, _) => format!(
+            "site {} shows no template {wanted}; what lies on {}, which does not answer, cannot be told",
+            input.class.site,
+            listed(away)
+        ),
+    };
     if there.is_empty() {
         return Problem::new(
             what,

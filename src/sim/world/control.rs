@@ -24,22 +24,46 @@ impl World {
         self.finish(id, Some(reason.into()));
     }
 
-    /// Kills a task's worker as `kill -9` does: nothing is cleaned up, but its locks are free.
+    /// Kills a task's worker as `kill -9` does: nothing is cleaned up, but its locks are free. A `qemu-img` it waited
+    /// for is a process of its own and goes on copying.
     pub fn kill_task(&mut self, upid: &str) {
         let Some(id) = self.job_of_task(upid) else { return };
-        if let Some(job) = self.jobs.remove(&id) {
-            self.release(id, &job);
+        if let Some(mut job) = self.jobs.remove(&id) {
+            let node = upid.split(':').nth(1).unwrap_or_default().to_owned();
+            if matches!(&job.waiting, Waiting::Flow { command, .. } if !command.is_empty()) {
+                self.release_locks(id, &job.held);
+                let waiting = std::mem::replace(&mut job.waiting, Waiting::No);
+                self.jobs.insert(id, Job { waiting, ..Job::new(Purpose::Nobody(node), Vec::new()) });
+            } else {
+                self.release(id, &job);
+            }
         }
         self.end_task(upid, "unexpected status".into());
     }
 
+    /// Ends the copies on a node that nobody waits for, as its power going does.
+    pub(super) fn end_copies(&mut self, node: &str) {
+        let left = |job: &Job| matches!(&job.purpose, Purpose::Nobody(at) if at == node);
+        let ids: Vec<JobId> = self.jobs.iter().filter(|(_, job)| left(job)).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(job) = self.jobs.remove(&id) {
+                self.release(id, &job);
+            }
+        }
+    }
+
     /// The command lines of the copies at work on a node.
     pub fn copies(&self, node: &str) -> impl Iterator<Item = &str> {
-        self.jobs.values().filter_map(move |job| match (&job.purpose, &job.waiting) {
-            (Purpose::Task(upid), Waiting::Flow { command, .. }) if upid.split(':').nth(1) == Some(node) => {
-                Some(command.as_str())
+        self.jobs.values().filter_map(move |job| {
+            let at = match &job.purpose {
+                Purpose::Task(upid) => upid.split(':').nth(1)?,
+                Purpose::Nobody(at) => at.as_str(),
+                Purpose::Call(_) => return None,
+            };
+            match &job.waiting {
+                Waiting::Flow { command, .. } if at == node && !command.is_empty() => Some(command.as_str()),
+                _ => None,
             }
-            _ => None,
         })
     }
 

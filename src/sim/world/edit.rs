@@ -29,6 +29,7 @@ impl World {
             for upid in running {
                 self.kill_task(&upid);
             }
+            self.end_copies(node);
         }
         if let Some(node) = self.nodes.get_mut(node) {
             node.online = online;

@@ -50,6 +50,8 @@ pub enum Purpose {
     Task(String),
     /// A call; its outcome is the answer.
     Call(u64),
+    /// Nobody any more: a copy on this node whose worker was killed, and which goes on all the same.
+    Nobody(String),
 }
 
 /// What the job waits for.

@@ -259,6 +259,7 @@ impl World {
                 };
                 self.deliver(call, Answer { daemon: true, ..answer });
             }
+            Purpose::Nobody(_) => {}
         }
     }
 
@@ -275,7 +276,12 @@ impl World {
             }
             _ => {}
         }
-        for key in &job.held {
+        self.release_locks(id, &job.held);
+    }
+
+    /// Gives locks back; whoever waited for one goes on.
+    pub(super) fn release_locks(&mut self, id: JobId, held: &[LockKey]) {
+        for key in held {
             for next in self.locks.leave(key, id) {
                 self.lock_granted(next, key);
             }

@@ -64,6 +64,48 @@ async fn a_clone_whose_answer_was_lost_and_whose_worker_died_is_found_by_its_tas
     lab.is_proven("duo").await;
 }
 
+/// A class of full copies, together a modelled minute or two, with the first one's worker killed after a second.
+async fn killed_while_copying() -> (Lab, String) {
+    let lab = Lab::start().await;
+    lab.cluster.world(|world| world.set_bandwidth("bulk", 4.0 * 1_073_741_824.0 / 60_000.0));
+    lab.apply(
+        "kind = \"class\"\nname = \"duo\"\nsite = \"sim\"\ntemplate = \"debian-12\"\nstudents = [\"ada\", \"grace\"]\n\
+         teacher = false\ncloud_init.user = \"student\"\n",
+    )
+    .await;
+    let ada = first_number(&lab).await;
+    lab.inject(Fault::first(CLONE, FaultKind::Kill { seconds: 4.0 }).on(ada.clone()));
+    (lab, ada)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_outlives_its_worker_is_waited_for_and_its_disk_is_named() {
+    let (lab, ada) = killed_while_copying().await;
+    let ran = lab.deploy("duo").await.ends(0);
+    assert!(ran.out.contains("its copy still writes"), "{}", ran.out);
+    // The disk that the dead clone had not written down is nobody's: named, with what removes it.
+    let left = seen::volumes(&lab.cluster, ada.parse().unwrap());
+    let used = &lab.machine("duo", "ada").config["scsi0"];
+    let orphan = left.iter().find(|volume| volume.contains("disk") && !used.contains(volume.as_str())).unwrap();
+    assert!(ran.out.contains(&format!("`pvesm free {orphan}` on ")), "{orphan}: {}", ran.out);
+    lab.is_proven("duo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destroy_waits_for_a_copy_that_outlives_its_worker() {
+    let (lab, _) = killed_while_copying().await;
+    let mut deploy = lab.spawn(&["deploy", "duo", "--yes"]);
+    lab.until("the clone is dead", async || {
+        seen::tasks(&lab.cluster, "qmclone").iter().any(|task| task.3 == "unexpected status")
+    })
+    .await;
+    deploy.kill().await.unwrap();
+    lab.heal();
+    let ran = lab.destroy("duo").await.ends(0);
+    assert!(ran.out.contains("its copy still writes") && ran.out.contains("`pvesm free "), "{}", ran.out);
+    assert_eq!(lab.made(), []);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_destroy_clears_what_a_killed_clone_left() {
     let lab = duo().await;

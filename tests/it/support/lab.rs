@@ -166,8 +166,27 @@ impl Lab {
 
     /// Runs the program to its end.
     pub async fn run(&self, args: &[&str]) -> Ran {
-        let ended = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
+        self.run_for(args, PATIENCE).await
+    }
+
+    /// The same, with another patience.
+    pub async fn run_for(&self, args: &[&str], patience: Duration) -> Ran {
+        let ended = tokio::time::timeout(patience, self.command(args).output()).await;
         Ran::of(&ended.unwrap_or_else(|_| panic!("{args:?} does not end")).unwrap())
+    }
+
+    /// A configuration for the same cluster with a store of its own: another admin's desk.
+    pub fn other_desk(&self) -> PathBuf {
+        let folder = self.folder().join("other");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let store = self.folder().join("homeroom.db").display().to_string();
+        let text = text.replace(&store, &folder.join("homeroom.db").display().to_string());
+        // Whose host keys are trusted is kept beside the store.
+        std::fs::copy(self.folder().join("known_hosts"), folder.join("known_hosts")).unwrap();
+        let config = folder.join("config.toml");
+        std::fs::write(&config, text).unwrap();
+        config
     }
 
     /// Starts the program; its output waits in pipes.
@@ -266,6 +285,11 @@ impl Lab {
             assert!(began.elapsed() < PATIENCE, "waited in vain until {what}; {:#?}", self.made());
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Waits for a modelled moment, in milliseconds since the cluster began.
+    pub async fn until_modelled(&self, at: u64) {
+        self.until("that moment", async || self.cluster.now() >= at).await;
     }
 
     /// Everything in a lab's journal.

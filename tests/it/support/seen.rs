@@ -55,6 +55,11 @@ fn seen(world: &World, vmid: u32) -> Seen {
     }
 }
 
+/// Disks that carry a guest's number.
+pub fn volumes(cluster: &Cluster, vmid: u32) -> Vec<String> {
+    cluster.world(|world| world.volumes_of(vmid))
+}
+
 /// Disks whose guest is not there.
 pub fn orphans(cluster: &Cluster) -> Vec<String> {
     cluster.world(|world| {
