@@ -34,6 +34,16 @@ pub fn find(typed: &str, text: &str) -> Option<Match> {
     Some(found)
 }
 
+/// Whether a row answers a `/` filter: each word typed has its letters in their order in one of its names, or stands
+/// as it is in one of its longer texts, where letters in order would be found everywhere.
+pub fn narrows(typed: &str, names: &[&str], texts: &[&str]) -> bool {
+    typed.split_whitespace().all(|word| {
+        let whole = word.to_lowercase();
+        names.iter().any(|name| find(word, name).is_some())
+            || texts.iter().any(|text| text.to_lowercase().contains(&whole))
+    })
+}
+
 /// The best of the ways that begin at each place of the first letter, each taken greedily.
 fn best(letters: &[char], text: &[char]) -> Option<Match> {
     let first = *letters.first()?;
@@ -79,6 +89,13 @@ mod tests {
         assert_eq!(find("DC", "deploy cs101").unwrap().at, [0, 7]);
         assert!(find("", "anything").unwrap().at.is_empty());
         assert!(find("a", "").is_none());
+    }
+
+    #[test]
+    fn a_filter_takes_letters_of_a_name_and_words_of_a_text() {
+        let takes = |typed| narrows(typed, &["student-10"], &["clone failed: no room", "pve1"]);
+        assert!(takes("") && takes("s10") && takes("st fail") && takes("PVE1 room"));
+        assert!(!takes("s11") && !takes("cfail"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{seats::SeatRow, state::State};
+use super::{fuzzy, seats::SeatRow, state::State};
 use crate::domain::{
     Definition, LabName, MachineState, Progress, SiteName,
     class::ClassDefinition,
@@ -86,9 +86,8 @@ impl<'a> ClassRow<'a> {
     }
 
     fn matches(&self, text: &str) -> bool {
-        self.lab.as_str().contains(text)
-            || self.phase.word().contains(text)
-            || self.site().is_some_and(|site| site.as_str().contains(text))
+        let site = self.site().map_or("", |site| site.as_str());
+        fuzzy::narrows(text, &[self.lab.as_str()], &[self.phase.word(), site])
     }
 }
 
@@ -115,7 +114,9 @@ impl State {
     /// The classes the filter of their pane lets through.
     pub fn shown_classes(&self) -> Vec<ClassRow<'_>> {
         let text = self.filter_text(super::Pane::Classes);
-        self.classes().into_iter().filter(|row| row.matches(&text)).collect()
+        let mut rows: Vec<_> = self.classes().into_iter().filter(|row| row.matches(&text)).collect();
+        self.arrange_classes(&mut rows);
+        rows
     }
 
     /// One class by name, if it is known.
@@ -126,13 +127,14 @@ impl State {
     /// Every workshop the filter lets through.
     pub fn shown_workshops(&self) -> Vec<&WorkshopDefinition> {
         let text = self.filter_text(super::Pane::Workshops);
-        self.definitions
-            .iter()
-            .filter_map(|definition| match definition {
-                Definition::Workshop(workshop) if workshop.name.as_str().contains(&text) => Some(workshop),
-                _ => None,
-            })
-            .collect()
+        let workshops = self.definitions.iter().filter_map(|definition| match definition {
+            Definition::Workshop(workshop) => Some(workshop),
+            Definition::Class(_) => None,
+        });
+        let narrowed = |row: &&WorkshopDefinition| fuzzy::narrows(&text, &[row.name.as_str()], &[row.site.as_str()]);
+        let mut rows: Vec<_> = workshops.filter(narrowed).collect();
+        self.arrange_workshops(&mut rows);
+        rows
     }
 
     fn class_row<'a>(&'a self, lab: &'a LabName) -> ClassRow<'a> {

@@ -1,6 +1,8 @@
 //! Closer looks: one node with what lives on it, one machine with what was wanted and what is.
 
-use super::{Screen, State, cursor::Cursor, log_view::LogView, marks::Marks, sites::NodeRow};
+use tui_input::Input;
+
+use super::{Screen, State, cursor::Cursor, fuzzy, log_view::LogView, marks::Marks, sites::NodeRow};
 use crate::domain::{
     LabName, NodeName, SeatName, SiteName,
     class::SeatSpec,
@@ -14,6 +16,7 @@ pub struct NodeBoard {
     pub node: NodeName,
     /// On a guest, by its VMID.
     pub cursor: Cursor,
+    pub filter: Input,
     pub marks: Marks,
 }
 
@@ -26,12 +29,17 @@ pub struct MachineBoard {
 }
 
 impl State {
-    /// The guests of a node in the latest look, templates last, by VMID.
+    /// The guests of a node in the latest look that the filter lets through: templates last, by VMID, or as ordered.
     pub fn guests_of(&self, board: &NodeBoard) -> Vec<&GuestView> {
         let view = self.sites.get(&board.site).and_then(|site| site.view.as_deref());
         let mut guests: Vec<_> =
             view.into_iter().flat_map(|view| &view.guests).filter(|guest| guest.node == board.node).collect();
+        guests.retain(|guest| {
+            let name = guest.name.as_ref().map_or("", |name| name.as_str());
+            fuzzy::narrows(board.filter.value(), &[name], &[&guest.vmid.to_string()])
+        });
         guests.sort_by_key(|guest| (guest.template, guest.vmid));
+        self.arrange_guests(&board.site, &mut guests);
         guests
     }
 
@@ -71,6 +79,7 @@ impl State {
                 site: (*site).clone(),
                 node: node.node.clone(),
                 cursor: Cursor::default(),
+                filter: Input::default(),
                 marks: Marks::default(),
             }),
             NodeRow::Storage { .. } => None,

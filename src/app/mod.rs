@@ -16,6 +16,7 @@ pub mod log_view;
 pub mod machines;
 pub mod marks;
 pub mod offers;
+pub mod order;
 pub mod palette;
 pub mod popup;
 pub mod rows;

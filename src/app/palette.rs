@@ -15,6 +15,19 @@ pub struct Palette {
     pub typed: Input,
     /// The row chosen, counted from the best match.
     pub at: usize,
+    /// Labs only, each with a capital letter that goes there at once.
+    pub labs: bool,
+}
+
+impl Palette {
+    pub fn of_labs() -> Self {
+        Self { labs: true, ..Self::default() }
+    }
+}
+
+/// The letter of a row among labs: capitals stand in no lab's name.
+pub fn letter(row: usize) -> Option<char> {
+    ('A'..='Z').nth(row)
 }
 
 /// What a row stands for.
@@ -57,13 +70,23 @@ const MOVES: [Command; 8] = [
 
 impl State {
     /// The rows for what was typed, the best first; with nothing typed, in the order of the table.
-    pub fn palette_rows(&self, typed: &str) -> Vec<Row> {
+    pub fn palette_rows(&self, palette: &Palette) -> Vec<Row> {
+        let typed = palette.typed.value();
         let mut rows = Vec::new();
         let mut add = |choice, name: String, help, key| {
             if let Some(found) = fuzzy::find(typed, &name) {
                 rows.push(Row { choice, name, help, key, found });
             }
         };
+        if palette.labs {
+            for (lab, word) in self.lab_names().into_iter().map(|lab| (lab, self.lab_word(lab))) {
+                add(Choice::Show(lab.clone()), lab.to_string(), word, None);
+            }
+            if !typed.is_empty() {
+                rows.sort_by_key(|row| -row.found.score);
+            }
+            return rows;
+        }
         let context = self.base_context();
         for entry in self.commands.iter().filter(|entry| entry.on.contains(&context) && entry.group != Group::Popup) {
             let command = entry.command;
@@ -87,6 +110,11 @@ impl State {
             rows.sort_by_key(|row| -row.found.score);
         }
         rows
+    }
+
+    /// How a lab stands, in a word.
+    fn lab_word(&self, lab: &LabName) -> &'static str {
+        self.class(lab).map_or("workshop", |row| row.phase.word())
     }
 
     /// Every lab there is, by name.

@@ -1,6 +1,6 @@
 //! The list in front: its rows, its cursor, its marks, and what a command given there is about.
 
-use super::{Context, Pane, Screen, State, cursor::Cursor, marks::Marks, sites::NodeRow};
+use super::{Context, Pane, Screen, State, cursor::Cursor, marks::Marks, seats::SeatRow, sites::NodeRow, state::Board};
 use crate::domain::{LabName, SeatName};
 
 /// What a command is about: a lab as a whole, or some of its seats.
@@ -22,8 +22,8 @@ impl State {
             Context::Board => self.board_keys(),
             Context::Node | Context::Runs | Context::Run => match self.screen() {
                 Screen::Node(board) => self.guest_keys(board),
-                Screen::Runs(list) => list.keys(),
-                Screen::Run(board) => board.keys(),
+                Screen::Runs(list) => self.run_keys(list),
+                Screen::Run(board) => self.timed_keys(board),
                 _ => Vec::new(),
             },
             _ => Vec::new(),
@@ -164,8 +164,14 @@ impl State {
     /// The seats of the board in front that its filter lets through.
     pub fn board_keys(&self) -> Vec<String> {
         let Screen::Board(board) = self.screen() else { return Vec::new() };
-        let text = board.filter.value().to_lowercase();
-        let seats = self.class(&board.lab).map(|row| row.seats).unwrap_or_default();
-        seats.iter().filter(|seat| seat.matches(&text)).map(|seat| seat.seat.to_string()).collect()
+        let seats = self.class(&board.lab).map(|row| self.board_seats(board, row.seats)).unwrap_or_default();
+        seats.iter().map(|seat| seat.seat.to_string()).collect()
+    }
+
+    /// The seats of a class that its board shows: in the order of the definition, or as ordered.
+    pub fn board_seats<'a>(&self, board: &Board, mut seats: Vec<SeatRow<'a>>) -> Vec<SeatRow<'a>> {
+        seats.retain(|seat| seat.matches(board.filter.value()));
+        self.arrange_seats(&mut seats);
+        seats
     }
 }

@@ -2,31 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Screen, State, cursor::Cursor};
-use crate::domain::{Change, Clean, Event, LabName, RunId, progress::RunProgress, timing::Timing};
+use tui_input::Input;
+
+use super::{Effect, Screen, State, cursor::Cursor, fuzzy};
+use crate::domain::{
+    Change, Clean, Event, LabName, RunId,
+    progress::RunProgress,
+    timing::{SeatTiming, Timing},
+};
 
 /// The runs of a lab, newest first.
 #[derive(Debug)]
 pub struct RunList {
     pub lab: LabName,
     pub cursor: Cursor,
+    pub filter: Input,
     /// Absent while they are asked for.
     pub runs: Option<Result<Vec<RunProgress>, Clean>>,
-}
-
-impl RunList {
-    pub fn keys(&self) -> Vec<String> {
-        match &self.runs {
-            Some(Ok(runs)) => runs.iter().map(|run| run.id.to_string()).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The run under the cursor.
-    pub fn chosen(&self) -> Option<&RunProgress> {
-        let at = self.cursor.position(&self.keys())?;
-        self.runs.as_ref()?.as_ref().ok()?.get(at)
-    }
 }
 
 /// Where one run's time went.
@@ -35,6 +27,7 @@ pub struct RunBoard {
     pub lab: LabName,
     pub run: RunProgress,
     pub cursor: Cursor,
+    pub filter: Input,
     pub timing: Option<Result<Arc<Timing>, Clean>>,
     /// It is asked for and not here yet.
     pub(super) asked: bool,
@@ -42,29 +35,66 @@ pub struct RunBoard {
     pub(super) behind: bool,
 }
 
-impl RunBoard {
-    pub fn keys(&self) -> Vec<String> {
-        match &self.timing {
-            Some(Ok(timing)) => timing.seats.iter().map(|seat| seat.seat.to_string()).collect(),
-            _ => Vec::new(),
-        }
-    }
-}
-
 impl State {
+    /// The runs of a list that its filter lets through, newest first or as ordered.
+    pub fn runs_of<'a>(&self, list: &'a RunList) -> Vec<&'a RunProgress> {
+        let Some(Ok(runs)) = &list.runs else { return Vec::new() };
+        let text = list.filter.value();
+        let told = |run: &&RunProgress| {
+            let texts = [run.state.as_str(), run.owner.as_str(), &run.id.to_string()].map(str::to_owned);
+            fuzzy::narrows(text, &[run.kind.as_str()], &texts.each_ref().map(String::as_str))
+        };
+        let mut runs: Vec<_> = runs.iter().filter(told).collect();
+        self.arrange_runs(&mut runs);
+        runs
+    }
+
+    /// The seats of a run that its filter lets through, in the run's order or as ordered.
+    pub fn timed_of<'a>(&self, board: &'a RunBoard) -> Vec<&'a SeatTiming> {
+        let Some(Ok(timing)) = &board.timing else { return Vec::new() };
+        let node = |seat: &SeatTiming| seat.node.as_ref().map(ToString::to_string).unwrap_or_default();
+        let text = board.filter.value();
+        let told = |seat: &&SeatTiming| fuzzy::narrows(text, &[seat.seat.as_str()], &[&node(seat)]);
+        let mut seats: Vec<_> = timing.seats.iter().filter(told).collect();
+        self.arrange_timing(&mut seats);
+        seats
+    }
+
+    pub(super) fn run_keys(&self, list: &RunList) -> Vec<String> {
+        self.runs_of(list).iter().map(|run| run.id.to_string()).collect()
+    }
+
+    pub(super) fn timed_keys(&self, board: &RunBoard) -> Vec<String> {
+        self.timed_of(board).iter().map(|seat| seat.seat.to_string()).collect()
+    }
+
     /// Opens the runs of a lab.
     pub(super) fn open_runs(&mut self, lab: LabName) -> Vec<Effect> {
-        self.screens.push(Screen::Runs(RunList { lab: lab.clone(), cursor: Cursor::default(), runs: None }));
+        self.screens.push(Screen::Runs(RunList {
+            lab: lab.clone(),
+            cursor: Cursor::default(),
+            filter: Input::default(),
+            runs: None,
+        }));
         vec![Effect::LoadRuns { lab }]
     }
 
     /// Opens the run under the cursor of the list in front.
     pub(super) fn open_run(&mut self) -> Vec<Effect> {
         let Some(Screen::Runs(list)) = self.screens.last() else { return Vec::new() };
-        let Some(run) = list.chosen().cloned() else { return Vec::new() };
+        let at = list.cursor.position(&self.run_keys(list));
+        let Some(run) = at.and_then(|at| self.runs_of(list).get(at).copied().cloned()) else { return Vec::new() };
         let (lab, id) = (list.lab.clone(), run.id);
         let cursor = Cursor::default();
-        self.screens.push(Screen::Run(RunBoard { lab, run, cursor, timing: None, asked: true, behind: false }));
+        self.screens.push(Screen::Run(RunBoard {
+            lab,
+            run,
+            cursor,
+            filter: Input::default(),
+            timing: None,
+            asked: true,
+            behind: false,
+        }));
         vec![Effect::LoadTiming { run: id }]
     }
 

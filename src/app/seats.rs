@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::sites::Site;
+use super::{fuzzy, sites::Site};
 use crate::domain::{Clean, MachineState, Role, SeatName, StepState, progress::SeatProgress, readiness::current_state};
 
 /// One seat of a lab.
@@ -91,14 +91,15 @@ impl<'a> SeatRow<'a> {
         if self.interrupted { "interrupted" } else { self.state.as_str() }
     }
 
-    /// Whether a `/` filter (lower-case) finds it.
+    /// Whether a `/` filter finds it.
     pub fn matches(&self, text: &str) -> bool {
-        let progress = self.progress;
-        self.seat.as_str().contains(text)
-            || self.word().contains(text)
-            || self.reason.as_ref().is_some_and(|reason| reason.as_str().to_lowercase().contains(text))
-            || progress.is_some_and(|p| p.node.as_ref().is_some_and(|node| node.as_str().contains(text)))
-            || progress.is_some_and(|p| p.vmid.is_some_and(|vmid| vmid.to_string().contains(text)))
-            || progress.is_some_and(|p| p.ip.is_some_and(|ip| ip.to_string().contains(text)))
+        let told = self.progress.map(|progress| {
+            let node = progress.node.as_ref().map(ToString::to_string);
+            let (vmid, ip) = (progress.vmid.map(|vmid| vmid.to_string()), progress.ip.map(|ip| ip.to_string()));
+            [node, vmid, ip].map(Option::unwrap_or_default)
+        });
+        let [node, vmid, ip] = told.unwrap_or_default();
+        let reason = self.reason.as_ref().map_or("", |reason| reason.as_str());
+        fuzzy::narrows(text, &[self.seat.as_str()], &[self.word(), reason, &node, &vmid, &ip])
     }
 }

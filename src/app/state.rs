@@ -1,6 +1,6 @@
 //! What the screens know: sites, labs, the log, and where the person at the screen is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tui_input::Input;
@@ -8,10 +8,12 @@ use tui_input::Input;
 use super::{
     commands::{Commands, Context},
     cursor::Cursor,
+    fuzzy,
     log::Log,
     log_view::LogView,
     machines::{MachineBoard, NodeBoard},
     marks::Marks,
+    order::Order,
     popup::Popup,
     runs::{RunBoard, RunList},
     shells::Shells,
@@ -46,6 +48,16 @@ pub enum Pane {
 
 impl Pane {
     pub const ALL: [Pane; 4] = [Self::Nodes, Self::Classes, Self::Workshops, Self::Log];
+
+    /// Where keys go while it has them.
+    pub fn context(self) -> Context {
+        match self {
+            Self::Nodes => Context::Nodes,
+            Self::Classes => Context::Classes,
+            Self::Workshops => Context::Workshops,
+            Self::Log => Context::Log,
+        }
+    }
 
     pub fn title(self) -> &'static str {
         match self {
@@ -140,6 +152,8 @@ pub struct State {
     /// The one in front last; never empty.
     pub(super) screens: Vec<Screen>,
     pub focus: Pane,
+    /// By which column each kind of list is ordered.
+    pub(super) orders: HashMap<Context, Order>,
     pub nodes: List,
     pub classes: List,
     pub workshops: List,
@@ -172,6 +186,7 @@ impl State {
             log_view: LogView::default(),
             screens: vec![Screen::Overview],
             focus: Pane::Classes,
+            orders: HashMap::new(),
             nodes: List::default(),
             classes: List::default(),
             workshops: List::default(),
@@ -226,14 +241,11 @@ impl State {
             (Screen::Shells, _) => Context::Shells,
             (Screen::Node(_), _) => Context::Node,
             (Screen::Machine(_), _) => Context::Machine,
-            (Screen::Overview, Pane::Nodes) => Context::Nodes,
-            (Screen::Overview, Pane::Classes) => Context::Classes,
-            (Screen::Overview, Pane::Workshops) => Context::Workshops,
-            (Screen::Overview, Pane::Log) => Context::Log,
+            (Screen::Overview, pane) => pane.context(),
         }
     }
 
-    /// The filter typed for a pane, in lower case.
+    /// The filter typed for a pane.
     pub fn filter_text(&self, pane: Pane) -> String {
         let input = match pane {
             Pane::Nodes => &self.nodes.filter,
@@ -241,7 +253,7 @@ impl State {
             Pane::Workshops => &self.workshops.filter,
             Pane::Log => &self.log_view.text,
         };
-        input.value().to_lowercase()
+        input.value().to_owned()
     }
 
     /// The view of the log in front: the screen's own, the board's, else the pane's.
@@ -286,7 +298,9 @@ impl State {
     pub fn shown_nodes(&self) -> Vec<NodeRow<'_>> {
         let text = self.filter_text(Pane::Nodes);
         let rows = self.sites.iter().flat_map(|(name, site)| site.rows(name));
-        rows.filter(|row| row.name().to_lowercase().contains(&text)).collect()
+        let mut rows: Vec<_> = rows.filter(|row| fuzzy::narrows(&text, &[row.name()], &[])).collect();
+        self.arrange_nodes(&mut rows);
+        rows
     }
 
     /// Runs under way, wherever they were begun.

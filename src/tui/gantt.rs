@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     format,
-    panes::empty,
+    panes::{empty, heading, ordered},
     pen::{Page, wrap},
     runs,
     theme::Tone,
@@ -35,14 +35,18 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
         return empty(page, body, &["no seat took part in it"]);
     }
     let scale = Scale::fit(page, state, board, timing, usize::from(area.width));
-    scale.title(page, body);
-    let keys = board.keys();
+    scale.title(page, body, &heading(&page.look.glyphs, state, Context::Run, "seat"));
+    let seats = state.timed_of(board);
+    if seats.is_empty() {
+        return empty(page, body, &["nothing matches"]);
+    }
+    let keys: Vec<_> = seats.iter().map(|seat| seat.seat.as_str()).collect();
     let at = board.cursor.position(&keys).unwrap_or(0);
     let rows = Rect { y: body.y + 1, height: (body.height - 1).saturating_sub(BELOW), ..body };
-    let height = usize::from(rows.height).min(timing.seats.len());
-    let first = window(at, timing.seats.len(), height);
+    let height = usize::from(rows.height).min(seats.len());
+    let first = window(at, seats.len(), height);
     let focused = state.context() == Context::Run;
-    for (n, seat) in timing.seats.iter().enumerate().skip(first).take(height) {
+    for (n, seat) in seats.iter().enumerate().skip(first).take(height) {
         if n == at {
             let style = page.look.theme.cursor_row();
             page.under(rows, n - first, style);
@@ -52,7 +56,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
         scale.row(page, rows, n - first, seat);
     }
     let below = Rect { y: rows.y + u16::try_from(height).unwrap_or(0), height: BELOW, ..area };
-    foot(page, below, state, timing, at);
+    foot(page, below, state, timing, seats[at]);
 }
 
 fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
@@ -63,7 +67,12 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
     pen.put(" of ", Tone::Dim).put(board.lab.as_str(), Tone::Text).skip(3).put(word, tone);
     let zone = &state.settings.zone;
     let end = run.ended_at.map_or(String::new(), |end| format!(" to {}", format::clock(end, zone)));
+    let filter = board.filter.value();
+    let filter = if filter.is_empty() { String::new() } else { format!("   /{filter}") };
+    let order = ordered(pen.glyphs(), state, Context::Run).map_or(String::new(), |order| format!("   {order}"));
     pen.right(&[
+        (filter, Tone::Warn),
+        (order, Tone::Accent),
         (format!("   by {}", format::owner(run.owner.as_str())), Tone::Dim),
         (format!("   {}{end}   ", format::clock(run.started_at, zone)), Tone::Dim),
         (format!("{} ", runs::length(state, run)), Tone::Text),
@@ -71,14 +80,13 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
 }
 
 /// What held it up, and the seat under the cursor step by step.
-fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, at: usize) {
+fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, seat: &SeatTiming) {
     let speed = state.settings.speed;
     let text = timing.held_up_by(speed).map_or("it goes on".to_owned(), |told| format!("held up by: {told}"));
     let width = usize::from(area.width).saturating_sub(3);
     for (n, line) in wrap(&text, width).iter().take(2).enumerate() {
         page.line(area, n).skip(1).put(line, Tone::Text);
     }
-    let Some(seat) = timing.seats.get(at) else { return };
     page.rule(area, 2, seat.seat.as_str());
     let mut row = 3;
     let mut pen = page.line(area, row);
@@ -144,11 +152,11 @@ impl Scale {
     }
 
     /// Ticks of a round length, at least ten columns apart.
-    fn title(&self, page: &mut Page<'_>, area: Rect) {
+    fn title(&self, page: &mut Page<'_>, area: Rect, seat: &str) {
         const ROUND: [u64; 14] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 3_600, 7_200, 21_600];
         let wall = |seconds: u64| Duration::from_secs_f64(seconds as f64 / self.speed.max(0.001));
         let step = ROUND.into_iter().find(|step| self.column(wall(*step)) >= 10).unwrap_or(86_400);
-        page.line(area, 0).skip(1).put("seat", Tone::Dim);
+        page.line(area, 0).skip(1).put(seat, Tone::Dim);
         for n in 0.. {
             let at = wall(n * step);
             let column = self.column(at);

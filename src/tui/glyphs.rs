@@ -16,6 +16,9 @@ pub struct Glyphs {
     pub unknown: &'static str,
     pub done: &'static str,
     pub cursor: &'static str,
+    /// Ordered by this column: the smallest first, the largest first.
+    pub rising: &'static str,
+    pub falling: &'static str,
     /// A marked row, and one with the cursor on it.
     pub marked: &'static str,
     pub cursor_marked: &'static str,
@@ -45,6 +48,8 @@ impl Glyphs {
         unknown: "?",
         done: "✓",
         cursor: "▸",
+        rising: "▲",
+        falling: "▼",
         marked: "◆",
         cursor_marked: "◈",
         block: "█",
@@ -71,6 +76,8 @@ impl Glyphs {
         unknown: "?",
         done: "+",
         cursor: ">",
+        rising: "^",
+        falling: "v",
         marked: "*",
         cursor_marked: "@",
         block: "#",

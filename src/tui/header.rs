@@ -147,7 +147,7 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
     }
     if let Some(typing) = state.typing {
         let mut pen = page.line(area, 0);
-        let text = state.typed_text().value().to_owned();
+        let text = state.typed_text().map_or("", |input| input.value()).to_owned();
         let sign = if typing == Typing::Filter { "/" } else { "search " };
         pen.skip(1).put(sign, Tone::Accent).put(&text, Tone::Text);
         let cursor = pen.position();

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     format,
     panes::{
-        empty, marker, marker_tone,
+        empty, heading, marker, marker_tone,
         nodes::{gauge, share, sparkline},
     },
     pen::Page,
@@ -32,7 +32,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
     let (word, tone) = if node.online { ("online", Tone::Ok) } else { ("offline", Tone::Bad) };
     pen.skip(3).put(word, tone).skip(3).put(&format!("node of {}", board.site), Tone::Dim);
     let guests = state.guests_of(board);
+    let filter = board.filter.value();
+    let filter = if filter.is_empty() { String::new() } else { format!("/{filter}   ") };
     pen.right(&[
+        (filter, Tone::Warn),
         (format!("{}   ", format::count(guests.iter().filter(|g| !g.template).count(), "machine")), Tone::Text),
         (format!("up {} ", span(node.uptime)), Tone::Dim),
     ]);
@@ -81,15 +84,17 @@ fn guests(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard, gue
     let widest = guests.iter().map(|guest| name(guest).width()).max().unwrap_or(0).clamp(8, 26) + 2;
     let wide = area.width >= 100;
     let mut pen = page.line(area, 0);
-    pen.skip(1).col("vmid", 8, Tone::Dim).col("machine", widest, Tone::Dim).col("state", 10, Tone::Dim);
-    pen.num("cpu", 5, Tone::Dim)
-        .num("memory", 17, Tone::Dim)
-        .num("up", 9, Tone::Dim)
-        .skip(3)
-        .put(if wide { "seat" } else { "lab" }, Tone::Dim);
+    let glyphs = pen.glyphs();
+    let heading = |name| heading(glyphs, state, Context::Node, name);
+    pen.skip(1).col(&heading("vmid"), 8, Tone::Dim).col(&heading("machine"), widest, Tone::Dim);
+    pen.col(&heading("state"), 10, Tone::Dim).num(&heading("cpu"), 5, Tone::Dim);
+    pen.num(&heading("memory"), 17, Tone::Dim).num(&heading("up"), 9, Tone::Dim).skip(3);
+    let seat = heading("seat");
+    pen.put(if wide { &seat } else { "lab" }, Tone::Dim);
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if guests.is_empty() {
-        return empty(page, body, &["nothing lives here"]);
+        let narrowed = !board.filter.value().is_empty();
+        return empty(page, body, &[if narrowed { "nothing matches" } else { "nothing lives here" }]);
     }
     let keys: Vec<_> = guests.iter().map(|guest| guest.vmid.to_string()).collect();
     let at = board.cursor.position(&keys).unwrap_or(0);

@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use super::{
-    panes::{classes, log, nodes, workshops},
+    panes::{classes, log, nodes, ordered, workshops},
     pen::Page,
     theme::Tone,
 };
@@ -86,8 +86,12 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
     let filter = state.filter_text(pane);
     if pane == Pane::Log {
         pen.right(&log::status(state, &state.log_view));
-    } else if !filter.is_empty() {
-        pen.right(&[(format!(" /{filter} "), Tone::Warn)]);
+    } else {
+        let order = ordered(pen.glyphs(), state, pane.context());
+        let mut told = Vec::new();
+        told.extend((!filter.is_empty()).then(|| (format!(" /{filter} "), Tone::Warn)));
+        told.extend(order.map(|order| (format!(" {order} "), Tone::Accent)));
+        pen.right(&told);
     }
 }
 
@@ -113,8 +117,16 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
     let list = u16::try_from(wanted + 1).unwrap_or(u16::MAX).clamp(room / 3, room - 3);
     let tail = if shows_log { 0 } else { room - list };
     page.rule(area, 1, "");
+    let rule = Rect { y: area.y + 1, height: 1, ..area };
+    let filter = state.filter_text(state.focus);
+    if !shows_log {
+        let order = ordered(&page.look.glyphs, state, state.focus.context());
+        let mut told = Vec::new();
+        told.extend((!filter.is_empty()).then(|| (format!(" /{filter} "), Tone::Warn)));
+        told.extend(order.map(|order| (format!(" {order} "), Tone::Accent)));
+        page.line(rule, 0).right(&told);
+    }
     if shows_log {
-        let rule = Rect { y: area.y + 1, height: 1, ..area };
         page.line(rule, 0).right(&log::status(state, &state.log_view));
     }
     let body = Rect { y: area.y + 2, height: area.height - 2 - tail, ..area };

@@ -2,7 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::{format, panes::empty, pen::Page, theme::Tone};
+use super::{
+    format,
+    panes::{empty, heading},
+    pen::Page,
+    theme::Tone,
+};
 use crate::{
     app::{Context, State, cursor::window, runs::RunList},
     domain::{event::RunState, progress::RunProgress},
@@ -11,17 +16,28 @@ use crate::{
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, list: &RunList) {
     let mut pen = page.line(area, 0);
     pen.skip(1).put(list.lab.as_str(), Tone::Title).skip(3).put("runs", Tone::Text);
+    let filter = list.filter.value();
+    if !filter.is_empty() {
+        pen.right(&[(format!("/{filter} "), Tone::Warn)]);
+    }
     let mut pen = page.line(area, 1);
-    pen.skip(1).num("run", 5, Tone::Dim).skip(3).col("what", 10, Tone::Dim).col("state", 13, Tone::Dim);
-    pen.col("began", 14, Tone::Dim).col("took", 8, Tone::Dim).put("by", Tone::Dim);
+    let glyphs = pen.glyphs();
+    let heading = |name| heading(glyphs, state, Context::Runs, name);
+    pen.skip(1).num(&heading("run"), 5, Tone::Dim).skip(3).col(&heading("what"), 10, Tone::Dim);
+    pen.col(&heading("state"), 13, Tone::Dim).col("began", 14, Tone::Dim);
+    pen.col(&heading("took"), 8, Tone::Dim).put(&heading("by"), Tone::Dim);
     let body = Rect { y: area.y + 2, height: area.height - 2, ..area };
     let runs = match &list.runs {
         None => return empty(page, body, &["reading the runs"]),
         Some(Err(why)) => return empty(page, body, &[why.as_str()]),
         Some(Ok(runs)) if runs.is_empty() => return empty(page, body, &["nothing was done with it yet"]),
-        Some(Ok(runs)) => runs,
+        Some(Ok(_)) => state.runs_of(list),
     };
-    let at = list.cursor.position(&list.keys()).unwrap_or(0);
+    if runs.is_empty() {
+        return empty(page, body, &["nothing matches"]);
+    }
+    let keys: Vec<_> = runs.iter().map(|run| run.id.to_string()).collect();
+    let at = list.cursor.position(&keys).unwrap_or(0);
     let height = usize::from(body.height);
     let first = window(at, runs.len(), height);
     let focused = state.context() == Context::Runs;

@@ -9,7 +9,10 @@ use Context as C;
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
 
 const OVERVIEW: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log];
-const FILTERED: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen];
+const FILTERED: &[Context] =
+    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Node, C::Runs, C::Run];
+/// Where rows have columns to be ordered by.
+const ORDERED: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Board, C::Node, C::Runs, C::Run];
 const LISTS: &[Context] = &[
     C::Nodes,
     C::Classes,
@@ -181,6 +184,15 @@ pub static TABLE: &[Entry] = &[
     ),
     looks(Command::Filter, &[Char('/')], FILTERED, Group::Move, "filter", "show only rows that contain a text"),
     looks(Command::Mark, &[Char(' ')], MARKED, Group::Move, "mark", "mark the row, to act on all that are marked"),
+    looks(Command::Order, &[Char('o')], ORDERED, Group::Move, "", "order by the next column; turn the order round"),
+    looks(
+        Command::OrderReverse,
+        &[Char('O')],
+        ORDERED,
+        Group::Move,
+        "",
+        "order by the next column; turn the order round",
+    ),
     looks(Command::MarkRange, &[Char('v')], MARKED, Group::Move, "", "mark from the row marked last to here"),
     looks(Command::MarkAll, &[Char('a')], MARKED, Group::Move, "", "mark all that is shown, or nothing (esc)"),
     looks(
@@ -236,6 +248,7 @@ pub static TABLE: &[Entry] = &[
     ),
     looks(Command::Back, &[Esc], OVERVIEW, Group::Popup, "", ""),
     looks(Command::Back, &[Esc], &[C::Shells], Group::Popup, "back", ""),
+    looks(Command::Jump, &[Char('J')], LISTS, Group::Move, "", "to a lab: part of its name, or the letter before it"),
     looks(Command::Palette, &[Char(':')], LISTS, Group::Program, "command", "any command, or a lab by its name"),
     looks(Command::Refresh, &[Ctrl('r'), Key::F(5)], LISTS, Group::Program, "", "ask every site now"),
     looks(Command::Help, &[Char('?'), Key::F(1)], LISTS, Group::Program, "help", "this list"),

@@ -7,6 +7,7 @@ mod moves;
 mod shells;
 
 use jiff::{SignedDuration, Timestamp};
+use tui_input::InputRequest;
 
 use super::{Action, Command, Effect, Screen, State, palette::Choice, popup::Popup, state::Toast};
 use crate::domain::{Clean, Level, planning::Deed};
@@ -34,6 +35,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
             state.size = (columns, rows);
             state.shells.fit(state.size);
         }
+        Action::Edit(InputRequest::InsertChar(letter)) if moves::lettered(state, letter) => return choose(state),
         Action::Edit(request) => {
             if let Some(input) = moves::input(state) {
                 input.handle(request);

@@ -11,7 +11,7 @@ use crate::{
         log_view::{LogFilter, LogView, Scope},
         machines::MachineBoard,
         marks::Marks,
-        palette::{Choice, Palette},
+        palette::{self, Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
     },
@@ -33,6 +33,8 @@ pub(super) fn go(state: &mut State, command: Command) {
             state.focus = pane;
         }
         Command::Open => open(state),
+        Command::Order => state.order_next(),
+        Command::OrderReverse => state.order_reverse(),
         Command::Mark | Command::MarkRange | Command::MarkAll => mark(state, command),
         Command::Back => back(state),
         Command::Filter => state.typing = Some(Typing::Filter),
@@ -54,6 +56,7 @@ pub(super) fn go(state: &mut State, command: Command) {
         }
         Command::SeatLog => seat_log(state),
         Command::Palette => state.popup = Some(Popup::Palette(Palette::default())),
+        Command::Jump => state.popup = Some(Popup::Palette(Palette::of_labs())),
         Command::Help => state.popup = Some(Popup::Help { scroll: 0 }),
         Command::Apply => apply(state),
         Command::NextField => log_filter(state, |popup| popup.turn(1)),
@@ -88,7 +91,7 @@ fn step(state: &mut State, delta: isize) {
         }
         Context::PalettePopup => {
             if let Some(Popup::Palette(palette)) = &state.popup {
-                let rows = state.palette_rows(palette.typed.value()).len();
+                let rows = state.palette_rows(palette).len();
                 let at = palette.at.saturating_add_signed(delta).min(rows.saturating_sub(1));
                 if let Some(Popup::Palette(palette)) = &mut state.popup {
                     palette.at = at;
@@ -124,10 +127,21 @@ fn mark(state: &mut State, command: Command) {
     }
 }
 
+/// Turns to the row of this letter, among labs; whether there is one.
+pub(super) fn lettered(state: &mut State, letter: char) -> bool {
+    let Some(Popup::Palette(palette)) = &state.popup else { return false };
+    let rows = if palette.labs { state.palette_rows(palette).len() } else { 0 };
+    let at = (0..rows).find(|n| palette::letter(*n) == Some(letter));
+    if let (Some(at), Some(Popup::Palette(palette))) = (at, &mut state.popup) {
+        palette.at = at;
+    }
+    at.is_some()
+}
+
 /// What is chosen in the palette.
 pub(super) fn chosen(state: &mut State) -> Option<Choice> {
     let Some(Popup::Palette(palette)) = &state.popup else { return None };
-    let rows = state.palette_rows(palette.typed.value());
+    let rows = state.palette_rows(palette);
     rows.into_iter().nth(palette.at).map(|row| row.choice)
 }
 
@@ -178,17 +192,15 @@ fn back(state: &mut State) {
         super::shells::leave(state);
     } else if state.typing.is_none() && state.marks().is_some_and(|marks| !marks.is_empty()) {
         state.marks_to_change().into_iter().for_each(Marks::clear);
-    } else if matches!(state.screen(), Screen::Runs(_) | Screen::Run(_) | Screen::Node(_) | Screen::Machine(_)) {
-        state.screens.pop();
     } else if state.typing.is_some() {
-        typed_into(state).reset();
+        typed_into(state).into_iter().for_each(Input::reset);
         typed(state);
         state.typing = None;
     } else if matches!(state.context(), Context::Log | Context::LogScreen) && !state.log_in_front().sought().is_empty()
     {
         state.log_to_change().1.search.reset();
-    } else if !list_filter(state).value().is_empty() {
-        list_filter(state).reset();
+    } else if list_filter(state).is_some_and(|filter| !filter.value().is_empty()) {
+        list_filter(state).into_iter().for_each(Input::reset);
         typed(state);
     } else if state.screens.len() > 1 {
         state.screens.pop();
@@ -240,22 +252,26 @@ fn seek(state: &mut State, up: bool, here: bool) {
 }
 
 /// The field in the bottom line.
-fn typed_into(state: &mut State) -> &mut Input {
+fn typed_into(state: &mut State) -> Option<&mut Input> {
     match state.typing {
-        Some(Typing::Search) => &mut state.log_to_change().1.search,
+        Some(Typing::Search) => Some(&mut state.log_to_change().1.search),
         _ => list_filter(state),
     }
 }
 
-/// The `/` filter of the list in front.
-fn list_filter(state: &mut State) -> &mut Input {
+/// The `/` filter of the list in front, where there is one.
+fn list_filter(state: &mut State) -> Option<&mut Input> {
     match (state.screens.last_mut(), state.focus) {
-        (Some(Screen::Board(board)), _) => &mut board.filter,
-        (Some(Screen::Log(Some(view))), _) => &mut view.text,
-        (Some(Screen::Log(None)), _) | (_, Pane::Log) => &mut state.log_view.text,
-        (_, Pane::Nodes) => &mut state.nodes.filter,
-        (_, Pane::Classes) => &mut state.classes.filter,
-        (_, Pane::Workshops) => &mut state.workshops.filter,
+        (Some(Screen::Board(board)), _) => Some(&mut board.filter),
+        (Some(Screen::Node(board)), _) => Some(&mut board.filter),
+        (Some(Screen::Runs(list)), _) => Some(&mut list.filter),
+        (Some(Screen::Run(board)), _) => Some(&mut board.filter),
+        (Some(Screen::Log(Some(view))), _) => Some(&mut view.text),
+        (Some(Screen::Machine(_) | Screen::Shells), _) => None,
+        (Some(Screen::Log(None)), _) | (_, Pane::Log) => Some(&mut state.log_view.text),
+        (_, Pane::Nodes) => Some(&mut state.nodes.filter),
+        (_, Pane::Classes) => Some(&mut state.classes.filter),
+        (_, Pane::Workshops) => Some(&mut state.workshops.filter),
     }
 }
 
@@ -275,7 +291,7 @@ pub(super) fn typed(state: &mut State) {
 /// The text field keys go to, if one is in front.
 pub(super) fn input(state: &mut State) -> Option<&mut Input> {
     if state.popup.is_none() {
-        return if state.typing.is_some() { Some(typed_into(state)) } else { None };
+        return if state.typing.is_some() { typed_into(state) } else { None };
     }
     match &mut state.popup {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
@@ -297,21 +313,25 @@ pub(super) fn paste(state: &mut State, text: &Clean) {
 
 impl State {
     /// What is being typed in the bottom line.
-    pub fn typed_text(&self) -> &Input {
+    pub fn typed_text(&self) -> Option<&Input> {
         match self.typing {
-            Some(Typing::Search) => &self.log_in_front().search,
+            Some(Typing::Search) => Some(&self.log_in_front().search),
             _ => self.typed_filter(),
         }
     }
 
-    /// The `/` filter of the list in front.
-    pub fn typed_filter(&self) -> &Input {
+    /// The `/` filter of the list in front, where there is one.
+    pub fn typed_filter(&self) -> Option<&Input> {
         match (self.screen(), self.focus) {
-            (Screen::Board(board), _) => &board.filter,
-            (Screen::Log(_), _) | (_, Pane::Log) => &self.log_in_front().text,
-            (_, Pane::Nodes) => &self.nodes.filter,
-            (_, Pane::Classes) => &self.classes.filter,
-            (_, Pane::Workshops) => &self.workshops.filter,
+            (Screen::Board(board), _) => Some(&board.filter),
+            (Screen::Node(board), _) => Some(&board.filter),
+            (Screen::Runs(list), _) => Some(&list.filter),
+            (Screen::Run(board), _) => Some(&board.filter),
+            (Screen::Machine(_) | Screen::Shells, _) => None,
+            (Screen::Log(_), _) | (_, Pane::Log) => Some(&self.log_in_front().text),
+            (_, Pane::Nodes) => Some(&self.nodes.filter),
+            (_, Pane::Classes) => Some(&self.classes.filter),
+            (_, Pane::Workshops) => Some(&self.workshops.filter),
         }
     }
 }

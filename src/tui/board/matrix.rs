@@ -5,11 +5,11 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    app::{State, labs::ClassRow, seats::SeatRow},
+    app::{Context, State, labs::ClassRow, seats::SeatRow},
     domain::{MachineState, StepName, StepState, progress::StepProgress},
     tui::{
         format,
-        panes::sign,
+        panes::{heading, sign},
         pen::{Page, Pen},
         theme::Tone,
     },
@@ -64,17 +64,20 @@ impl Columns {
     }
 }
 
-pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Columns) {
+pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Columns, state: &State) {
     let mut pen = page.line(area, 0);
-    pen.skip(1).col("seat", columns.seat, Tone::Dim);
-    pen.col("node", columns.node, Tone::Dim).col("vmid", columns.vmid, Tone::Dim);
+    let glyphs = pen.glyphs();
+    let heading = |name| heading(glyphs, state, Context::Board, name);
+    pen.skip(1).col(&heading("seat"), columns.seat, Tone::Dim);
+    pen.col(&heading("node"), columns.node, Tone::Dim).col(&heading("vmid"), columns.vmid, Tone::Dim);
     for (_, long, short) in BEFORE {
         pen.col(columns.title(long, short), columns.cell, Tone::Dim);
     }
-    pen.col("address", columns.address, Tone::Dim);
+    pen.col(&heading("address"), columns.address, Tone::Dim);
     for (_, long, short) in AFTER {
         pen.col(columns.title(long, short), columns.cell, Tone::Dim);
     }
+    pen.skip(2).put(&heading("state"), Tone::Dim);
 }
 
 pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &State) {

@@ -29,8 +29,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
         return empty(page, area, &["is neither defined nor standing any more; esc goes back"]);
     };
     headline(page, area, state, &row);
-    let keys = state.board_keys();
-    let seats: Vec<_> = row.seats.iter().filter(|seat| keys.iter().any(|key| key == seat.seat.as_str())).collect();
+    let seats = state.board_seats(board, state.class(&board.lab).map(|row| row.seats).unwrap_or_default());
+    let keys: Vec<_> = seats.iter().map(|seat| seat.seat.as_str()).collect();
     // Below the matrix its explanation, and what is left goes to the log of this class. Air comes first where
     // there is room, and goes first where there is none.
     let most = area.height - 1 - BELOW;
@@ -41,7 +41,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     let log = if log < LOG { 0 } else { log };
     let table = Rect { y: area.y + 1 + air, height: most - log, ..area };
     let columns = matrix::Columns::fit(&row, usize::from(area.width));
-    matrix::titles(page, table, &columns);
+    matrix::titles(page, table, &columns, state);
     let height = usize::from(table.height) - 1;
     let at = board.cursor.position(&keys).unwrap_or(0);
     let first = window(at, seats.len(), height);
@@ -105,7 +105,7 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>) 
 
 fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
     let mut right = Vec::new();
-    let text = state.typed_filter().value();
+    let text = state.typed_filter().map_or("", |filter| filter.value());
     if !text.is_empty() {
         right.push((format!("/{text}   "), Tone::Warn));
     }

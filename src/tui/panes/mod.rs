@@ -8,7 +8,10 @@ pub mod workshops;
 use ratatui::layout::Rect;
 
 use super::{Glyphs, pen::Page, theme::Tone};
-use crate::{app::seats::SeatRow, domain::MachineState};
+use crate::{
+    app::{Context, State, seats::SeatRow},
+    domain::MachineState,
+};
 
 /// The tone of a machine's state.
 pub fn tone(state: MachineState) -> Tone {
@@ -45,6 +48,22 @@ pub fn marker(glyphs: &Glyphs, here: bool, marked: bool) -> &'static str {
 /// Its tone.
 pub fn marker_tone(focused: bool, marked: bool) -> Tone {
     if focused || marked { Tone::Accent } else { Tone::Border }
+}
+
+/// The title of a column, with a sign where rows are ordered by it.
+pub fn heading(glyphs: &Glyphs, state: &State, context: Context, name: &str) -> String {
+    match state.ordered(context) {
+        Some((column, falls)) if column == name => {
+            format!("{name}{}", if falls { glyphs.falling } else { glyphs.rising })
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// The same for a pane without titles: `by cpu▼`.
+pub fn ordered(glyphs: &Glyphs, state: &State, context: Context) -> Option<String> {
+    let (column, _) = state.ordered(context)?;
+    Some(format!("by {}", heading(glyphs, state, context, column)))
 }
 
 /// Lines that stand in an empty pane and say what to do.

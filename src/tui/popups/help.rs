@@ -24,15 +24,16 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, scroll: usize) {
             Line::Heading(text) => {
                 pen.put(text, Tone::Title);
             }
-            Line::Row { keys, help } => {
-                pen.skip(1).cell(keys, KEYS, 2, Tone::Accent).put(help, Tone::Text);
+            Line::Row { keys, help, here } => {
+                let (key, text) = if *here { (Tone::Accent, Tone::Text) } else { (Tone::Dim, Tone::Dim) };
+                pen.skip(1).cell(keys, KEYS, 2, key).put(help, text);
             }
             Line::Gap => {}
         }
     }
     let last = usize::from(inner.height).saturating_sub(1);
     if lines.len() > shown {
-        page.line(inner, last).put("j and k scroll", Tone::Dim);
+        page.line(inner, last).put("j and k scroll; bright is what works here", Tone::Dim);
     }
     keys(page, inner, last, state, &[]);
 }
@@ -42,17 +43,24 @@ const KEYS: usize = 24;
 
 enum Line {
     Heading(&'static str),
-    Row { keys: String, help: &'static str },
+    /// `here`: it does something on the screen behind.
+    Row {
+        keys: String,
+        help: &'static str,
+        here: bool,
+    },
     Gap,
 }
 
 fn lines(state: &State) -> Vec<Line> {
+    let context = state.base_context();
     let mut lines = Vec::new();
     for (group, heading) in Group::HELP {
         let entries: Vec<_> = state.commands.iter().filter(|entry| entry.group == group).collect();
         // Neighbours of one kind, as up and down, share a line.
         let rows = entries.chunk_by(|a, b| a.help == b.help);
-        let rows = rows.map(|entries| Line::Row { keys: keys_of(entries), help: entries[0].help });
+        let here = |entries: &[&Entry]| entries.iter().any(|entry| entry.on.contains(&context));
+        let rows = rows.map(|entries| Line::Row { keys: keys_of(entries), help: entries[0].help, here: here(entries) });
         if !lines.is_empty() {
             lines.push(Line::Gap);
         }

@@ -8,7 +8,7 @@ use crate::{
     app::{
         Command, State,
         cursor::window,
-        palette::{Palette, Row},
+        palette::{Palette, Row, letter},
     },
     tui::{
         pen::{Page, Pen},
@@ -16,20 +16,26 @@ use crate::{
     },
 };
 
-/// Rows shown at most.
+/// Rows shown at most, and as many labs.
 const ROWS: usize = 10;
+const LABS: usize = 16;
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
-    let rows = state.palette_rows(palette.typed.value());
+    let rows = state.palette_rows(palette);
     // As high whatever is typed: only its rows change.
-    let shown = ROWS.min(usize::from(area.height).saturating_sub(6));
-    let inner = frame(page, area, 76, shown + 4, "command", Tone::Accent);
-    field(page, inner, 0, ":", &palette.typed, true);
+    let most = if palette.labs { LABS } else { ROWS };
+    let shown = most.min(usize::from(area.height).saturating_sub(6));
+    let (width, title, sign) = if palette.labs { (48, "go to a lab", "lab:") } else { (76, "command", ":") };
+    let inner = frame(page, area, width, shown + 4, title, Tone::Accent);
+    field(page, inner, 0, sign, &palette.typed, true);
     let body = Rect { y: inner.y + 2, height: u16::try_from(shown).unwrap_or(0), ..inner };
     let first = window(palette.at, rows.len(), shown);
     let name = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).clamp(12, 34) + 2;
     if rows.is_empty() {
-        page.line(body, 0).skip(1).put("nothing is called that, or it would do nothing here", Tone::Dim);
+        page.line(body, 0).skip(1).put(
+            if palette.labs { "no lab is called that" } else { "nothing is called that, or it would do nothing here" },
+            Tone::Dim,
+        );
     }
     for (n, row) in rows.iter().enumerate().skip(first).take(shown) {
         if n == palette.at {
@@ -40,6 +46,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
         let key = row.key.map(|key| key.to_string()).unwrap_or_default();
         let mut pen = page.line(Rect { width: body.width.saturating_sub(9), ..body }, n - first);
         pen.put(marker, Tone::Accent);
+        if palette.labs {
+            let letter = letter(n).map_or(String::new(), String::from);
+            pen.col(&letter, 3, Tone::Accent);
+        }
         named(&mut pen, row, name);
         pen.put(row.help, Tone::Dim);
         page.line(body, n - first).right(&[(key, Tone::Accent)]);
@@ -48,7 +58,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
     if rows.len() > shown {
         page.line(inner, last).skip(1).put(&format!("{} of {}", palette.at + 1, rows.len()), Tone::Dim);
     }
-    keys(page, inner, last, state, &[(Command::Choose, "do it")]);
+    keys(page, inner, last, state, &[(Command::Choose, if palette.labs { "go there" } else { "do it" })]);
 }
 
 /// The name, with the letters that were found marked.

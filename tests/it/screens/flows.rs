@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homeroom::{
-    app::{Action, Effect, Screen, State, commands::TABLE, popup::Popup, update},
+    app::{Action, Effect, Screen, State, commands::TABLE, palette::Palette, popup::Popup, update},
     domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb, planning::Deed, timing::Timing},
 };
 
@@ -282,11 +282,11 @@ fn the_palette_does_what_its_row_says_wherever_it_is_opened() {
 #[test]
 fn the_palette_offers_nothing_that_would_do_nothing() {
     let state = world(120, 40);
-    let names: Vec<_> = state.palette_rows("").into_iter().map(|row| row.name).collect();
+    let names: Vec<_> = state.palette_rows(&Palette::default()).into_iter().map(|row| row.name).collect();
     assert!(!names.contains(&"retry cs101".to_owned()), "a run is under way: {names:?}");
     assert!(names.contains(&"deploy cs102".to_owned()) && !names.contains(&"destroy cs102".to_owned()));
     let state = world::read_only(120, 40);
-    let rows = state.palette_rows("");
+    let rows = state.palette_rows(&Palette::default());
     let changes =
         |name: &str| ["deploy", "destroy", "check", "retry", "shell"].iter().any(|word| name.starts_with(word));
     assert!(!rows.is_empty() && !rows.iter().any(|row| changes(&row.name)), "{rows:?}");
@@ -384,4 +384,54 @@ fn escape_takes_marks_back_before_it_leaves_and_a_filter_takes_none_back() {
     assert_eq!(state.target_seats(), [(lab("cs100"), seat("student-01"))], "without marks, the row of the cursor");
     press(&mut state, "<esc><esc>");
     assert!(matches!(state.screen(), Screen::Overview));
+}
+
+#[test]
+fn a_list_is_ordered_by_each_of_its_columns_and_turned_round() {
+    let mut state = world(120, 40);
+    press(&mut state, "j<enter>");
+    let first = |state: &State| state.board_keys()[0].clone();
+    assert_eq!(first(&state), "teacher");
+    press(&mut state, "O");
+    assert_eq!(first(&state), "student-10", "the order it has by itself, turned round");
+    press(&mut state, "oo");
+    assert!(super::screen(&state).contains("vmid▲"), "{}", super::screen(&state));
+    assert_eq!((first(&state).as_str(), state.board_keys()[10].as_str()), ("teacher", "student-09"));
+    press(&mut state, "oo");
+    assert!(super::screen(&state).contains("state▼"), "{}", super::screen(&state));
+    assert_eq!(first(&state), "student-10", "what failed comes first");
+    press(&mut state, "o");
+    assert_eq!(first(&state), "teacher", "round again");
+    press(&mut state, "<esc>1o");
+    assert!(super::screen(&state).contains("by cpu▼"));
+}
+
+#[test]
+fn any_lab_is_three_keys_away_from_anywhere() {
+    let mut state = world(120, 40);
+    press(&mut state, "1<enter>J2A");
+    let board = |state: &State| match state.screen() {
+        Screen::Board(board) => board.lab.to_string(),
+        screen => format!("{screen:?}"),
+    };
+    assert_eq!(board(&state), "cs102");
+    press(&mut state, "JB");
+    assert_eq!(board(&state), "cs101");
+    press(&mut state, "Jcs100<enter>");
+    assert_eq!(board(&state), "cs100");
+    press(&mut state, "JZ");
+    assert!(state.popup.is_some(), "no lab has that letter");
+}
+
+#[test]
+fn every_list_is_narrowed_by_a_few_letters() {
+    let mut state = world(120, 40);
+    press(&mut state, "1/p2<enter>");
+    assert_eq!(state.shown_nodes().len(), 1, "pve2");
+    press(&mut state, "<esc><enter>/steach<enter>");
+    assert_eq!(state.row_keys(), Vec::<String>::new());
+    press(&mut state, "<esc>/c1teach<enter>");
+    assert_eq!(state.row_keys(), ["9100"], "cs101-teacher\n{}", super::screen(&state));
+    press(&mut state, "<esc><esc>2/c1 proof<esc>/c2<enter>");
+    assert_eq!(state.row_keys(), ["cs102"]);
 }

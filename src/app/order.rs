@@ -1,0 +1,194 @@
+//! How lists are ordered: by which of their columns, and which way round. Chosen per kind of list, and kept
+//! while the program runs.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::{Context, State, labs::ClassRow, seats::SeatRow, sites::NodeRow};
+use crate::domain::{
+    LabName, MachineState, SiteName, cluster::GuestView, progress::RunProgress, timing::SeatEnd, timing::SeatTiming,
+    workshop::WorkshopDefinition,
+};
+
+/// A column rows can be ordered by. The first of a list is the order it has by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: &'static str,
+    /// The largest, or the worst, comes first.
+    pub falls: bool,
+}
+
+const fn rises(name: &'static str) -> Column {
+    Column { name, falls: false }
+}
+
+const fn falls(name: &'static str) -> Column {
+    Column { name, falls: true }
+}
+
+/// The columns of a list, if it has any to be ordered by.
+pub fn columns(context: Context) -> &'static [Column] {
+    const CLASSES: &[Column] = &[rises("name"), falls("state"), falls("ready"), falls("seats"), rises("up")];
+    const NODES: &[Column] = &[rises("name"), falls("cpu"), falls("memory"), falls("machines")];
+    const WORKSHOPS: &[Column] = &[rises("name"), falls("seats"), rises("site"), rises("ends")];
+    const BOARD: &[Column] = &[rises("seat"), rises("node"), rises("vmid"), rises("address"), falls("state")];
+    const GUESTS: &[Column] =
+        &[rises("vmid"), rises("machine"), rises("state"), falls("cpu"), falls("memory"), falls("up"), rises("seat")];
+    const RUNS: &[Column] = &[falls("run"), rises("what"), rises("state"), falls("took"), rises("by")];
+    const RUN: &[Column] = &[rises("seat"), falls("end")];
+    match context {
+        Context::Classes => CLASSES,
+        Context::Nodes => NODES,
+        Context::Workshops => WORKSHOPS,
+        Context::Board => BOARD,
+        Context::Node => GUESTS,
+        Context::Runs => RUNS,
+        Context::Run => RUN,
+        _ => &[],
+    }
+}
+
+/// The order chosen for a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Which of its columns.
+    column: usize,
+    reversed: bool,
+}
+
+impl State {
+    /// The column a list is ordered by, and whether it falls. None while it has the order it has by itself.
+    pub fn ordered(&self, context: Context) -> Option<(&'static str, bool)> {
+        let order = self.orders.get(&context).copied().unwrap_or_default();
+        let column = columns(context).get(order.column)?;
+        (order != Order::default()).then_some((column.name, column.falls != order.reversed))
+    }
+
+    /// Orders the list in front by its next column.
+    pub(super) fn order_next(&mut self) {
+        let context = self.base_context();
+        let count = columns(context).len();
+        if count > 0 {
+            let order = self.orders.entry(context).or_default();
+            *order = Order { column: (order.column + 1) % count, reversed: false };
+        }
+    }
+
+    /// Turns the order of the list in front round.
+    pub(super) fn order_reverse(&mut self) {
+        let context = self.base_context();
+        if !columns(context).is_empty() {
+            let order = self.orders.entry(context).or_default();
+            order.reversed = !order.reversed;
+        }
+    }
+
+    /// Orders rows, those that are equal as they were.
+    fn arrange<T>(&self, context: Context, rows: &mut [T], compare: impl Fn(&T, &T, &str) -> Ordering) {
+        let order = self.orders.get(&context).copied().unwrap_or_default();
+        let Some(column) = columns(context).get(order.column) else { return };
+        if order.column > 0 {
+            rows.sort_by(|a, b| {
+                let way = compare(a, b, column.name);
+                if column.falls != order.reversed { way.reverse() } else { way }
+            });
+        } else if order.reversed {
+            rows.reverse();
+        }
+    }
+
+    pub(super) fn arrange_classes(&self, rows: &mut [ClassRow<'_>]) {
+        let worst = |row: &ClassRow<'_>| row.seats.iter().map(trouble).max();
+        self.arrange(Context::Classes, rows, |a, b, column| match column {
+            "state" => worst(a).cmp(&worst(b)),
+            "ready" => a.count(MachineState::Ready).cmp(&b.count(MachineState::Ready)),
+            "seats" => a.seats.len().cmp(&b.seats.len()),
+            _ => a.up.is_none().cmp(&b.up.is_none()).then(a.up.cmp(&b.up)),
+        });
+    }
+
+    /// Nodes stay before storages.
+    pub(super) fn arrange_nodes(&self, rows: &mut [NodeRow<'_>]) {
+        let share = |used: u64, whole: u64| if whole == 0 { 0.0 } else { used as f64 / whole as f64 };
+        let load = |row: &NodeRow<'_>, column: &str| match (row, column) {
+            (NodeRow::Node { node, .. }, "cpu") => node.cpu,
+            (NodeRow::Node { node, .. }, "memory") => share(node.memory_used, node.memory),
+            (NodeRow::Node { machines, .. }, _) => *machines as f64,
+            (NodeRow::Storage { used, total, .. }, _) => share(*used, *total),
+        };
+        self.arrange(Context::Nodes, rows, |a, b, column| load(a, column).total_cmp(&load(b, column)));
+        rows.sort_by_key(|row| matches!(row, NodeRow::Storage { .. }));
+    }
+
+    pub(super) fn arrange_workshops(&self, rows: &mut [&WorkshopDefinition]) {
+        self.arrange(Context::Workshops, rows, |a, b, column| match column {
+            "seats" => a.seats.cmp(&b.seats),
+            "site" => a.site.cmp(&b.site),
+            _ => a.ends_after.cmp(&b.ends_after),
+        });
+    }
+
+    pub(super) fn arrange_seats(&self, rows: &mut [SeatRow<'_>]) {
+        let of = |row: &SeatRow<'_>| {
+            let progress = row.progress;
+            (progress.and_then(|p| p.node.clone()), progress.and_then(|p| p.vmid), progress.and_then(|p| p.ip))
+        };
+        // What is not known yet comes last.
+        fn known<T: Ord>(a: Option<T>, b: Option<T>) -> Ordering {
+            a.is_none().cmp(&b.is_none()).then(a.cmp(&b))
+        }
+        self.arrange(Context::Board, rows, |a, b, column| match column {
+            "node" => known(of(a).0, of(b).0),
+            "vmid" => known(of(a).1, of(b).1),
+            "address" => known(of(a).2, of(b).2),
+            _ => trouble(a).cmp(&trouble(b)),
+        });
+    }
+
+    pub(super) fn arrange_guests(&self, site: &SiteName, rows: &mut [&GuestView]) {
+        let seat = |guest: &GuestView| -> Option<(LabName, String)> {
+            self.seat_of(site, guest).map(|(lab, seat)| (lab.clone(), seat.to_string()))
+        };
+        self.arrange(Context::Node, rows, |a, b, column| match column {
+            "machine" => a.name.cmp(&b.name),
+            "state" => (a.template, a.power as u8).cmp(&(b.template, b.power as u8)),
+            "cpu" => a.cpu.total_cmp(&b.cpu),
+            "memory" => a.memory_used.cmp(&b.memory_used),
+            "up" => a.uptime.cmp(&b.uptime),
+            _ => seat(a).is_none().cmp(&seat(b).is_none()).then_with(|| seat(a).cmp(&seat(b))),
+        });
+    }
+
+    pub(super) fn arrange_runs(&self, rows: &mut [&RunProgress]) {
+        let took = |run: &RunProgress| run.ended_at.unwrap_or(self.now).duration_since(run.started_at);
+        self.arrange(Context::Runs, rows, |a, b, column| match column {
+            "what" => a.kind.as_str().cmp(b.kind.as_str()),
+            "state" => a.state.as_str().cmp(b.state.as_str()),
+            "took" => took(a).cmp(&took(b)),
+            _ => a.owner.cmp(&b.owner),
+        });
+    }
+
+    pub(super) fn arrange_timing(&self, rows: &mut [&SeatTiming]) {
+        let end = |seat: &SeatTiming| match seat.end {
+            SeatEnd::Open => None,
+            SeatEnd::Well(at) | SeatEnd::Failed(at) => Some(Reverse(at)),
+        };
+        // What goes on takes longest.
+        self.arrange(Context::Run, rows, |a, b, _| end(b).cmp(&end(a)));
+    }
+}
+
+/// How much a seat wants to be looked at.
+fn trouble(seat: &SeatRow<'_>) -> u8 {
+    match seat.state {
+        _ if seat.interrupted => 7,
+        MachineState::Failed => 8,
+        MachineState::Unknown => 6,
+        MachineState::Stale => 5,
+        MachineState::Working => 4,
+        MachineState::Planned => 3,
+        MachineState::Stopped => 2,
+        MachineState::Ready => 1,
+        MachineState::Gone => 0,
+    }
+}
