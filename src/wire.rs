@@ -26,7 +26,7 @@ use crate::{
         shell::{HostKey, ShellTarget},
     },
     service::{
-        EngineSite, GuestVia, Homeroom, ServiceError, Site, SiteRules,
+        EngineSite, GuestVia, Homeroom, Price, ServiceError, Site, SiteRules,
         site::{NodeLogins, NodeTable},
     },
     store::{Options, SqliteStore},
@@ -225,6 +225,7 @@ fn engine(name: &SiteName, site: &config::Site, docker: &DockerSite) -> Option<E
         name: name.clone(),
         environment: site.environment.as_str().to_owned(),
         max_seats: site.max_seats,
+        price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
         containers: Arc::new(Engine::new(docker::Address::Unix(path.to_owned()))),
     })
 }

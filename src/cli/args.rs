@@ -270,6 +270,20 @@ pub enum Command {
         #[arg(long)]
         csv: bool,
     },
+    /// Put a workshop's end off, up to its max_life
+    Extend {
+        /// The workshop
+        lab: String,
+        /// By how much, as in 30m or 1h
+        #[arg(value_name = "TIME", value_parser = time_span)]
+        by: Duration,
+    },
+    /// Destroy the workshops that are past their end: one pass over all sites
+    Expire {
+        /// Do it; without, they are listed
+        #[arg(long)]
+        yes: bool,
+    },
     /// One command on every seat of a lab, or on some; equal answers are folded
     #[command(after_help = EXEC)]
     Exec {

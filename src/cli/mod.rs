@@ -17,8 +17,8 @@ pub use signals::Stopper;
 use self::{
     args::RunsCommand,
     commands::{
-        Context, check, cp, definitions, deploy, destroy, doctor, exec, inventory, key, logs, plan, resume, roster,
-        runs, ssh, status,
+        Context, check, cp, definitions, deploy, destroy, doctor, ends, exec, inventory, key, logs, plan, resume,
+        roster, runs, ssh, status,
     },
     output::Output,
 };
@@ -140,6 +140,8 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
             logs::logs(context, &wanted).await
         }
         Command::Roster { lab, csv } => roster::roster(context, &lab, csv).await,
+        Command::Extend { lab, by } => ends::extend(context, &lab, by).await,
+        Command::Expire { yes } => ends::expire(context, yes).await,
         Command::Exec { what, timeout, stdin, via, at_once, command } => {
             let asked = exec::Asked { what, timeout, stdin, way: via.into(), at_once: at_once.into(), command };
             exec::run(context, settings, asked).await

@@ -36,12 +36,16 @@ pub enum SiteKind {
 }
 
 /// `kind = "docker"`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DockerSite {
     /// `unix://…`, `ssh://user@host` or `tcp://host:port`
     pub host: String,
     /// For `tcp://`, which is always TLS.
     pub tls: Option<DockerTls>,
+    /// What a workshop there costs an hour; 0 where that is nobody's business.
+    pub price_per_hour: f64,
+    /// What that is in, such as `EUR`.
+    pub currency: String,
 }
 
 /// How a remote engine and homeroom prove themselves to each other.
@@ -66,7 +70,8 @@ pub struct GceSite {
     pub spot: bool,
 }
 
-const DOCKER_KEYS: &[&str] = &["kind", "environment", "max_seats", "host", "ca_file", "cert_file", "key_file"];
+const DOCKER_KEYS: &[&str] =
+    &["kind", "environment", "max_seats", "host", "ca_file", "cert_file", "key_file", "price_per_hour", "currency"];
 const GCE_KEYS: &[&str] =
     &["kind", "environment", "max_seats", "project", "zones", "registry", "service_account", "spot"];
 
@@ -167,7 +172,13 @@ fn read_docker(table: &Table<'_>, context: &Context<'_>) -> Result<DockerSite, C
             node.path()
         )));
     }
-    Ok(DockerSite { host, tls })
+    Ok(DockerSite {
+        host,
+        tls,
+        price_per_hour: table.or("price_per_hour", 0.0, |n| n.number(0.0..=1_000_000.0))?,
+        currency: table
+            .or("currency", String::new(), |n| n.word(|c| c.is_alphabetic(), "a currency, such as \"EUR\""))?,
+    })
 }
 
 fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<GceSite, ConfigError> {

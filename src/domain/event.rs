@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid};
+use super::{Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid, code::JoinCode};
 
 /// The number of a run, unique in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -152,6 +152,21 @@ pub enum Change {
         site: SiteName,
         owner: Clean,
     },
+    /// A workshop comes to life: by this code it is joined, and this is its end.
+    Opened {
+        code: JoinCode,
+        ends_at: Timestamp,
+    },
+    /// Its end was put off.
+    EndsAt {
+        ends_at: Timestamp,
+    },
+    /// People were told that the end is so near.
+    EndWarned {
+        left: Duration,
+    },
+    /// Nothing of it is left.
+    Closed,
     /// A seat takes part in the run, with the steps before it.
     SeatPlanned {
         role: Role,

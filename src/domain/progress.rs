@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Change, Clean, Event, LabName, MachineState, NodeName, Role, RunId, SeatName, SiteName, StepName, StepState, Vmid,
     event::{RunKind, RunState},
+    life::{self, Life},
     machine::machine_name,
 };
 
@@ -19,6 +20,9 @@ pub struct Progress {
     pub run: Option<RunProgress>,
     /// In the order of the definition: the teacher first.
     pub seats: Vec<SeatProgress>,
+    /// Of a workshop that was deployed: its code and its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<Life>,
 }
 
 /// How a run stands.
@@ -125,7 +129,7 @@ impl SeatProgress {
 
 impl Progress {
     pub fn new(lab: LabName) -> Self {
-        Self { lab, run: None, seats: Vec::new() }
+        Self { lab, run: None, seats: Vec::new(), life: None }
     }
 
     pub fn seat(&self, seat: &SeatName) -> Option<&SeatProgress> {
@@ -163,6 +167,7 @@ pub fn fold(progress: &mut Progress, event: &Event) {
             run.ended_at = Some(event.at);
         }
     }
+    life::fold(&mut progress.life, event);
     let Some(seat) = &event.seat else { return };
     if let Change::SeatPlanned { role, site, steps } = &event.change {
         plan_seat(progress, event, seat, (*role, site), steps);
@@ -173,6 +178,10 @@ pub fn fold(progress: &mut Progress, event: &Event) {
         fold_seat(row, event);
     }
     progress.seats.retain(|s| s.state != MachineState::Gone);
+    // With the last of a workshop its life ends, and its code with it.
+    if matches!(event.change, Change::SeatGone) && progress.seats.is_empty() {
+        progress.life = None;
+    }
 }
 
 /// Brings a seat into the run: what it owns stays, the steps before it wait.
@@ -230,7 +239,14 @@ fn clear_leftovers(row: &mut SeatProgress, steps: &[StepName]) {
 /// What an event says about one seat.
 fn fold_seat(row: &mut SeatProgress, event: &Event) {
     match &event.change {
-        Change::Note | Change::RunStarted { .. } | Change::SeatPlanned { .. } | Change::RunEnded { .. } => {}
+        Change::Note
+        | Change::RunStarted { .. }
+        | Change::Opened { .. }
+        | Change::EndsAt { .. }
+        | Change::EndWarned { .. }
+        | Change::Closed
+        | Change::SeatPlanned { .. }
+        | Change::RunEnded { .. } => {}
         Change::Reserved { node, vmid } => {
             row.node = Some(node.clone());
             row.vmid = Some(*vmid);

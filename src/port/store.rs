@@ -6,7 +6,9 @@ use thiserror::Error;
 
 use crate::domain::{
     Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId,
+    code::JoinCode,
     event::{RunKind, RunState},
+    person::Person,
     progress::SeatProgress,
 };
 
@@ -70,6 +72,36 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
+/// Somebody on a seat of a workshop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sitting {
+    pub seat: SeatName,
+    /// As typed when the seat was taken.
+    pub person: Person,
+    pub joined_at: Timestamp,
+}
+
+/// What came of asking for a seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeatTaken {
+    /// Nobody had it.
+    First(SeatName),
+    /// The person's own, from before.
+    Again(SeatName),
+    /// Every seat offered has somebody.
+    Full,
+    /// The workshop is no longer joined by this code.
+    Closed,
+}
+
+/// What a code once opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenCode {
+    pub lab: LabName,
+    /// Since when it opens nothing any more.
+    pub ended_at: Option<Timestamp>,
+}
+
 /// The right to work on a lab; given up when dropped, or by the kernel when the process dies.
 pub trait LabLock: Send + Sync {
     fn lab(&self) -> &LabName;
@@ -111,6 +143,21 @@ pub trait Store: Send + Sync {
     /// Asks the process that carries out a run to wind it down.
     async fn request_cancel(&self, run: RunId) -> Result<(), StoreError>;
     async fn cancel_requested(&self, run: RunId) -> Result<bool, StoreError>;
+
+    /// Seats somebody: on the seat the person has, else on the first of `offered` that nobody has. Decided in one
+    /// transaction that no other process writes beside.
+    async fn take_seat(
+        &self,
+        lab: &LabName,
+        code: &JoinCode,
+        person: &Person,
+        offered: &[SeatName],
+        at: Timestamp,
+    ) -> Result<SeatTaken, StoreError>;
+    /// Who sits where, by seat.
+    async fn sittings(&self, lab: &LabName) -> Result<Vec<Sitting>, StoreError>;
+    /// What a code opens or opened; `None` for one never given.
+    async fn given_code(&self, code: &JoinCode) -> Result<Option<GivenCode>, StoreError>;
 
     /// Keeps what a run found out about how much a site bears at once, by the limit's name.
     async fn learn(&self, site: &SiteName, limits: &[(String, f64)], at: Timestamp) -> Result<(), StoreError>;

@@ -4,6 +4,7 @@
 //! else's, so that this dashboard sees its own runs exactly as another admin's does.
 
 mod effects;
+mod ends;
 mod feed;
 
 pub use effects::{attach, attach_console};
@@ -70,6 +71,7 @@ impl Runtime {
         let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default() });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
+        ends::look_for_ends(&shared);
         let wishes = tokio::spawn(effects::take_wishes(shared.clone(), wishes));
         (Self { shared, wishes }, Ends { actions: screen, effects, shells: opened })
     }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use super::{
     Homeroom, ServiceError,
     deploy::Outcome,
+    journal,
     plan::plan_destroy as read_and_plan,
     run::{begin, lock},
 };
-use crate::domain::{LabName, Plan, SeatName, event::RunKind};
+use crate::{
+    deploy::recorder::Entry,
+    domain::{Change, LabName, Level, Plan, SeatName, event::RunKind},
+};
 
 /// How the person said yes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +40,11 @@ pub async fn destroy(
     let lock = lock(home, lab, RunKind::Destroy).await?;
     let planned = read_and_plan(home, lab, seats).await?;
     if planned.plan.is_empty() {
+        // Nothing was ever made of a workshop that was opened.
+        if home.store.progress(lab).await?.0.life.is_some() {
+            let closed = Entry::run(Level::Info, "nothing of it is left", Change::Closed);
+            journal::write(home, &*lock, vec![closed]).await?;
+        }
         return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
     }
     Ok(Outcome::Begun(begin(home, planned, lock).await?))

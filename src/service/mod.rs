@@ -8,10 +8,12 @@ pub mod definitions;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+pub mod ends;
 pub mod error;
 pub mod exec;
 pub mod follow;
 pub mod inside;
+mod journal;
 mod logins;
 mod offline;
 pub mod plan;
@@ -23,6 +25,7 @@ pub mod runs;
 pub mod shell;
 pub mod site;
 pub mod status;
+pub mod strays;
 pub mod watch;
 pub mod workshop;
 
@@ -31,7 +34,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub use error::ServiceError;
 pub use run::RunHandle;
 pub use site::{GuestVia, Site, SiteRules};
-pub use workshop::EngineSite;
+pub use workshop::{EngineSite, Price};
 
 /// What answers are made of, for those that call the use cases.
 pub use crate::port::{

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    GuestVia, Homeroom, ServiceError, Site,
+    GuestVia, Homeroom, ServiceError, Site, ends,
     logins::LabLogins,
     plan::{On, Planned},
     workshop::engine_parts,
@@ -23,7 +23,10 @@ use crate::{
     domain::{
         Change, Clean, LabName, Level, NodeName, Plan, Role, RunId, StepName, Vmid,
         class::{SeatSpec, Via},
+        code::JoinCode,
         event::{RunKind, RunState},
+        life::later,
+        workshop::WorkshopDefinition,
     },
     port::{Clock, GuestAgent, Mend, Store, agent::AgentError, shell::ShellError, store::LabLock},
 };
@@ -63,6 +66,10 @@ pub async fn begin_as(
     which: As,
 ) -> Result<RunHandle, ServiceError> {
     let Planned { plan, on } = planned;
+    let opening = match &plan.workshop {
+        Some(workshop) if plan.kind == RunKind::Deploy => opening(home, workshop).await?,
+        _ => None,
+    };
     let parts = match on {
         On::Cluster { site, spares } => Parts::Class(site_parts(home, &site, &plan, spares).await?),
         On::Engine(engine) => Parts::Workshop(engine_parts(home, &engine, &plan).await?),
@@ -83,11 +90,38 @@ pub async fn begin_as(
         .write(Entry::run(Level::Info, words, started))
         .await
         .map_err(|lost| ServiceError::NotNow(lost.to_string()))?;
+    if let Some(opening) = opening {
+        recorder.write(opening).await.map_err(|lost| ServiceError::NotNow(lost.to_string()))?;
+    }
     let stop = CancellationToken::new();
     let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
     let lab = work.plan.lab.clone();
     let ended = tokio::spawn(work.carry_out(home.clock.clone(), parts));
     Ok(RunHandle { run, lab, after, stop, ended })
+}
+
+/// The first line of a workshop's life, where it does not live yet: its code and its end.
+async fn opening(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<Option<Entry>, ServiceError> {
+    if home.store.progress(&workshop.name).await?.0.life.is_some() {
+        return Ok(None);
+    }
+    let code = free_code(home).await?;
+    let ends_at = later(home.clock.now(), workshop.ends_after);
+    let words = format!("ends at {}, after {}", ends::shown(ends_at), ends::plain(workshop.ends_after));
+    Ok(Some(Entry::run(Level::Info, words, Change::Opened { code, ends_at })))
+}
+
+/// A code that no workshop has or had.
+async fn free_code(home: &Homeroom) -> Result<JoinCode, ServiceError> {
+    loop {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|e| ServiceError::NotNow(format!("no random bytes for a join code: {e}")))?;
+        let Some(code) = JoinCode::from_random(&bytes) else { continue };
+        if home.store.given_code(&code).await?.is_none() {
+            return Ok(code);
+        }
+    }
 }
 
 /// What a class's run stands on. Whatever can be found wrong before anything is begun is found here.

@@ -1,6 +1,6 @@
 //! Status: what the journal has proven, held against what the site shows now.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 
@@ -8,8 +8,11 @@ use super::{Homeroom, ServiceError};
 use crate::domain::{
     Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
     cluster::ClusterView,
+    code::JoinCode,
     engine::EngineView,
+    life::Life,
     machine::machine_name,
+    person::Person,
     progress::{SeatProgress, StepProgress},
     readiness::{LabState, Look, current_state, lab_state as judge},
     seating::Judge,
@@ -27,6 +30,23 @@ pub struct LabStatus {
     /// The site could not be seen: the states are the last known ones.
     pub blind: Option<String>,
     pub machines: Vec<MachineStatus>,
+    /// Of a workshop that was deployed.
+    pub life: Option<LifeStatus>,
+}
+
+/// A workshop's code, its end and what it has cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LifeStatus {
+    pub code: JoinCode,
+    pub born_at: Timestamp,
+    pub ends_at: Timestamp,
+    /// Nothing once it is past its end.
+    pub left: Duration,
+    /// Past its end: it will be destroyed by whoever looks next.
+    pub over: bool,
+    pub cost: f64,
+    /// What the cost is in; empty where the site says nothing.
+    pub currency: String,
 }
 
 /// A seat's machine.
@@ -43,6 +63,8 @@ pub struct MachineStatus {
     pub reason: Option<Clean>,
     pub proven_at: Option<Timestamp>,
     pub steps: Vec<StepProgress>,
+    /// Who sits there.
+    pub person: Option<Person>,
 }
 
 /// One lab.
@@ -167,7 +189,15 @@ async fn compose(
         let made = machines.iter_mut().filter(|row| !matches!(row.state, MachineState::Planned | MachineState::Gone));
         made.for_each(|row| row.node = Some(view.host.clone()));
     }
+    if progress.life.is_some() {
+        for sitting in home.store.sittings(lab).await? {
+            if let Some(row) = machines.iter_mut().find(|row| row.seat == sitting.seat) {
+                row.person = Some(sitting.person);
+            }
+        }
+    }
     Ok(LabStatus {
+        life: progress.life.as_ref().map(|life| living(home, definition.site(), life)),
         lab: lab.clone(),
         kind: definition.kind(),
         site: definition.site().clone(),
@@ -176,6 +206,21 @@ async fn compose(
         blind: view.err().cloned(),
         machines,
     })
+}
+
+/// A life as it is now.
+fn living(home: &Homeroom, site: &SiteName, life: &Life) -> LifeStatus {
+    let now = home.clock.now();
+    let price = home.engines.get(site).map(|engine| engine.price.clone()).unwrap_or_default();
+    LifeStatus {
+        code: life.code.clone(),
+        born_at: life.born_at,
+        ends_at: life.ends_at,
+        left: life.left(now),
+        over: life.is_over(now),
+        cost: life.cost(price.per_hour, now),
+        currency: price.currency,
+    }
 }
 
 fn machine(row: &SeatProgress, (state, reason): (MachineState, Option<Clean>)) -> MachineStatus {
@@ -191,6 +236,7 @@ fn machine(row: &SeatProgress, (state, reason): (MachineState, Option<Clean>)) -
         reason,
         proven_at: row.proven_at,
         steps: row.steps.clone(),
+        person: None,
     }
 }
 
@@ -207,5 +253,6 @@ fn planned(lab: &LabName, site: &SiteName, seat: SeatName, role: Role) -> Machin
         reason: None,
         proven_at: None,
         steps: Vec::new(),
+        person: None,
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Homeroom, ServiceError,
     check::Deed,
+    ends,
     plan::{On, Planned},
 };
 use crate::{
@@ -28,7 +29,17 @@ pub struct EngineSite {
     /// `dev`, `staging` or `prod`.
     pub environment: String,
     pub max_seats: u32,
+    /// What a workshop costs there.
+    pub price: Price,
     pub containers: Arc<dyn Containers>,
+}
+
+/// What a workshop costs on a site, as the configuration says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Price {
+    pub per_hour: f64,
+    /// Such as `EUR`.
+    pub currency: String,
 }
 
 /// What deploy would do.
@@ -38,6 +49,7 @@ pub async fn plan_deploy(
     engine: Arc<EngineSite>,
 ) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, workshop, engine).await?;
+    ground.lives(home)?;
     ground.planned(home, planning::plan_workshop)
 }
 
@@ -123,6 +135,21 @@ impl Ground {
             problems: problems.iter().map(ToString::to_string).collect(),
         })?;
         Ok(Planned { plan, on: On::Engine(self.engine) })
+    }
+
+    /// An error if the workshop is past its end: what is made now would be gone in a moment.
+    fn lives(&self, home: &Homeroom) -> Result<(), ServiceError> {
+        let lab = &self.workshop.name;
+        match &self.progress.life {
+            Some(life) if life.is_over(home.clock.now()) => Err(ServiceError::Problems {
+                lab: lab.clone(),
+                problems: vec![format!(
+                    "its end was at {}; `homeroom extend {lab} 1h` keeps it, `homeroom destroy {lab} --yes` removes it",
+                    ends::shown(life.ends_at)
+                )],
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// An error if a seat is neither defined nor standing.

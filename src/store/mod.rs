@@ -10,6 +10,7 @@ mod lock;
 mod network;
 mod read;
 mod schema;
+mod seats;
 mod sqlite;
 mod writer;
 

@@ -159,6 +159,9 @@ pub(super) async fn progress(
         let seat: SeatProgress = body(row, PROGRESS, "body", &format!("a machine of {lab}"))?;
         of_lab(&mut labs, lab).seats.push(seat);
     }
+    for (lab, life) in super::seats::lives(&mut *conn, lab).await? {
+        of_lab(&mut labs, lab).life = Some(life);
+    }
     for progress in &mut labs {
         let order = definition(conn, &progress.lab).await?;
         sort_seats(progress, order.map(|stored| stored.definition));
@@ -168,7 +171,7 @@ pub(super) async fn progress(
 }
 
 /// A query about one lab or all.
-fn selected(lab: Option<&LabName>, head: &'static str, tail: &'static str) -> QueryBuilder<Sqlite> {
+pub(super) fn selected(lab: Option<&LabName>, head: &'static str, tail: &'static str) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(head);
     if let Some(lab) = lab {
         query.push(" WHERE lab = ").push_bind(lab.to_string());
@@ -212,7 +215,7 @@ fn sort_seats(progress: &mut Progress, definition: Option<Definition>) {
     });
 }
 
-fn column<'r, T>(row: &'r SqliteRow, doing: &'static str, name: &str) -> Result<T, StoreError>
+pub(super) fn column<'r, T>(row: &'r SqliteRow, doing: &'static str, name: &str) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
 {
@@ -226,12 +229,12 @@ fn body<T: DeserializeOwned>(row: &SqliteRow, doing: &'static str, name: &str, w
 }
 
 /// A name or a word such as `running`.
-fn word<T: DeserializeOwned>(doing: &'static str, text: String) -> Result<T, StoreError> {
+pub(super) fn word<T: DeserializeOwned>(doing: &'static str, text: String) -> Result<T, StoreError> {
     let what = format!("{text:?}");
     serde_json::from_value(serde_json::Value::String(text)).map_err(|e| error::unreadable(doing, &what, e))
 }
 
-fn time(doing: &'static str, millisecond: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn time(doing: &'static str, millisecond: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(millisecond).map_err(|e| error::unreadable(doing, "a time", e))
 }
 

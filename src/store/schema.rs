@@ -8,7 +8,11 @@ use super::error;
 use crate::{domain::StoreId, port::StoreError};
 
 /// The migrations in order; the number of the last is the schema's.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_learned.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_learned.sql"),
+    include_str!("migrations/0003_lives.sql"),
+];
 
 /// The newest schema this program knows.
 pub const NEWEST: i64 = MIGRATIONS.len() as i64;

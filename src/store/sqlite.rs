@@ -14,17 +14,17 @@ use tokio::sync::Mutex;
 use super::{
     error,
     folder::Places,
-    lock, read, schema,
-    writer::{Write, Writer},
+    lock, read, schema, seats,
+    writer::{Write, Writer, Written},
 };
 use crate::{
     domain::{
-        Definition, Event, LabName, Plan, Progress, RunId, SeatName, SiteName, StoreId, event::RunKind,
-        progress::SeatProgress,
+        Definition, Event, LabName, Plan, Progress, RunId, SeatName, SiteName, StoreId, code::JoinCode, event::RunKind,
+        person::Person, progress::SeatProgress,
     },
     port::{
         StoreError,
-        store::{EventFilter, LabLock, RunRow, Store, StoredDefinition, StoredEvent},
+        store::{EventFilter, GivenCode, LabLock, RunRow, SeatTaken, Sitting, Store, StoredDefinition, StoredEvent},
     },
 };
 
@@ -128,7 +128,7 @@ impl SqliteStore {
         self.places.folder()
     }
 
-    async fn write(&self, write: Write) -> Result<i64, StoreError> {
+    async fn write(&self, write: Write) -> Result<Written, StoreError> {
         match &self.writer {
             Some(writer) => writer.write(write).await,
             None => Err(StoreError::ReadOnly { doing: write.doing() }),
@@ -198,7 +198,12 @@ impl Store for SqliteStore {
     ) -> Result<RunId, StoreError> {
         let write =
             Write::BeginRun { lab: lab.clone(), kind, owner: owner.to_owned(), plan: Box::new(plan.clone()), at };
-        self.write(write).await.map(RunId)
+        match self.write(write).await? {
+            Written::Run(run) => Ok(run),
+            Written::Done | Written::Seat(_) => {
+                Err(StoreError::Failed { doing: "beginning a run", why: "it got no number".to_owned() })
+            }
+        }
     }
 
     async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError> {
@@ -227,6 +232,35 @@ impl Store for SqliteStore {
 
     async fn cancel_requested(&self, run: RunId) -> Result<bool, StoreError> {
         read::cancel_requested(&mut *self.reader().await?, run).await
+    }
+
+    async fn take_seat(
+        &self,
+        lab: &LabName,
+        code: &JoinCode,
+        person: &Person,
+        offered: &[SeatName],
+        at: Timestamp,
+    ) -> Result<SeatTaken, StoreError> {
+        let request = seats::Request {
+            lab: lab.clone(),
+            code: code.clone(),
+            person: person.clone(),
+            offered: offered.to_vec(),
+            at,
+        };
+        match self.write(Write::TakeSeat(request)).await? {
+            Written::Seat(taken) => Ok(taken),
+            Written::Done | Written::Run(_) => Ok(SeatTaken::Closed),
+        }
+    }
+
+    async fn sittings(&self, lab: &LabName) -> Result<Vec<Sitting>, StoreError> {
+        seats::sittings(&mut *self.reader().await?, lab).await
+    }
+
+    async fn given_code(&self, code: &JoinCode) -> Result<Option<GivenCode>, StoreError> {
+        seats::given_code(&mut *self.reader().await?, code).await
     }
 
     async fn learn(&self, site: &SiteName, limits: &[(String, f64)], at: Timestamp) -> Result<(), StoreError> {

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use sqlx::{SqliteConnection, raw_sql};
 use tokio::sync::{mpsc, oneshot};
 
-use super::error;
+use super::{error, seats};
 use crate::{
     domain::{
         Change, Definition, Event, LabName, Level, Plan, RunId, SeatName, SiteName,
         event::{RunKind, RunState},
         progress::SeatProgress,
     },
-    port::StoreError,
+    port::{StoreError, store::SeatTaken},
 };
 
 /// Writes that wait at most; further callers wait before they queue.
@@ -29,6 +29,7 @@ pub(super) enum Write {
     ResumeRun { run: RunId, owner: String },
     Append { events: Vec<Event>, changed: Vec<SeatProgress>, gone: Vec<SeatName> },
     RequestCancel { run: RunId },
+    TakeSeat(seats::Request),
     Learn { site: SiteName, limits: Vec<(String, f64)>, at: Timestamp },
 }
 
@@ -42,13 +43,22 @@ impl Write {
             Self::ResumeRun { .. } => "going on with a run",
             Self::Append { .. } => "writing events",
             Self::RequestCancel { .. } => "asking a run to stop",
+            Self::TakeSeat(_) => "giving somebody a seat",
             Self::Learn { .. } => "keeping what was learned",
         }
     }
 }
 
-/// The number of the run begun; 0 for everything else.
-type Answer = Result<i64, StoreError>;
+/// What came of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    Done,
+    /// The run begun.
+    Run(RunId),
+    Seat(SeatTaken),
+}
+
+type Answer = Result<Written, StoreError>;
 type Job = (Write, oneshot::Sender<Answer>);
 
 /// The queue in front of the writing connection. Its task ends when the last copy is gone.
@@ -127,14 +137,15 @@ async fn statement(conn: &mut SqliteConnection, sql: &'static str) -> Result<(),
 async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
     let failed = error::failed(write.doing());
     match write {
-        Write::PutDefinition { definition, at } => put_definition(conn, definition, *at).await.map(|()| 0),
+        Write::PutDefinition { definition, at } => put_definition(conn, definition, *at).await.map(|()| Written::Done),
         Write::DeleteDefinition { lab } => {
+            seats::close(conn, lab, Timestamp::now()).await?;
             let done = sqlx::query("DELETE FROM definitions WHERE name = $1")
                 .bind(lab.to_string())
                 .execute(conn)
                 .await
                 .map_err(failed)?;
-            if done.rows_affected() == 0 { Err(StoreError::NoLab(lab.to_string())) } else { Ok(0) }
+            if done.rows_affected() == 0 { Err(StoreError::NoLab(lab.to_string())) } else { Ok(Written::Done) }
         }
         Write::BeginRun { lab, kind, owner, plan, at } => {
             prune(conn, lab, *at).await?;
@@ -149,6 +160,7 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
             .bind(at.as_millisecond())
             .fetch_one(conn)
             .await
+            .map(|id| Written::Run(RunId(id)))
             .map_err(failed)
         }
         Write::ResumeRun { run, owner } => {
@@ -161,17 +173,18 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
             .execute(conn)
             .await
             .map_err(failed)?;
-            if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(0) }
+            if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(Written::Done) }
         }
-        Write::Append { events, changed, gone } => append(conn, events, changed, gone).await.map(|()| 0),
+        Write::Append { events, changed, gone } => append(conn, events, changed, gone).await.map(|()| Written::Done),
         Write::RequestCancel { run } => {
             let done = sqlx::query("UPDATE runs SET cancel_requested = 1 WHERE id = $1")
                 .bind(run.0)
                 .execute(conn)
                 .await
                 .map_err(failed)?;
-            if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(0) }
+            if done.rows_affected() == 0 { Err(StoreError::NoRun(*run)) } else { Ok(Written::Done) }
         }
+        Write::TakeSeat(request) => seats::take(conn, request).await.map(Written::Seat),
         Write::Learn { site, limits, at } => {
             for (key, value) in limits {
                 sqlx::query(
@@ -186,7 +199,7 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
                 .await
                 .map_err(&failed)?;
             }
-            Ok(0)
+            Ok(Written::Done)
         }
     }
 }
@@ -251,6 +264,7 @@ async fn append(
             return Err(StoreError::Failed { doing: APPENDING, why: "events of two labs in one".to_owned() });
         }
         put_event(conn, event).await?;
+        seats::live(conn, event).await?;
         if let Change::RunEnded { state } = event.change {
             end_run(conn, event, state).await?;
         }
@@ -266,7 +280,7 @@ async fn append(
     for seat in changed {
         put_machine(conn, &first.lab, seat, first.at).await?;
     }
-    Ok(())
+    seats::left(conn, &first.lab, gone, first.at).await
 }
 
 async fn put_event(conn: &mut SqliteConnection, event: &Event) -> Result<(), StoreError> {
@@ -349,7 +363,7 @@ fn json<T: serde::Serialize>(doing: &'static str, value: &T) -> Result<String, S
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use sqlx::{AssertSqlSafe, Connection};
 
     use super::*;
@@ -406,7 +420,9 @@ mod tests {
             plan: Box::new(plan),
             at: Timestamp::UNIX_EPOCH,
         };
-        let run = RunId(commit(&mut conn, &[begin]).await.remove(0).unwrap());
+        let Written::Run(run) = commit(&mut conn, &[begin]).await.remove(0).unwrap() else {
+            panic!("no run was begun")
+        };
         raw_sql("PRAGMA max_page_count = 40").execute(&mut conn).await.unwrap();
 
         let mut seq = 0;

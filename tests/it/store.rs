@@ -1,5 +1,7 @@
 //! The store: what is committed stays, in order and once; who holds a lab; what is refused.
 
+mod seats;
+
 use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt,

@@ -1,11 +1,11 @@
 //! Workshops on a container engine by hand: what is made, what is left alone, and that a process may die
 //! at any point without anything lost or doubled.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use homeroom::{
     domain::{
-        LabName, MachineState, SeatName,
+        Change, LabName, MachineState, SeatName,
         event::RunState,
         plan::{Consent, Verb},
         readiness::LabState,
@@ -15,6 +15,7 @@ use homeroom::{
         check::check,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
+        ends,
         plan::plan_deploy,
         roster::roster,
         status::{LabStatus, lab_status},
@@ -266,4 +267,139 @@ fn every_seat_has_a_link_of_its_own_that_the_proxy_knows() {
         assert_eq!(config.matches(&format!("query token={token}\n")).count(), 1, "{config}");
     }
     assert!(!house.disk.told().iter().any(|event| event.message.as_str().contains("secret-of")));
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// One look of a process that watches over ends, with the runs it began carried out.
+fn look(house: &House) -> Vec<RunState> {
+    let home = house.homeroom();
+    let looked = async {
+        let mut states = Vec::new();
+        for run in ends::look(&home).await {
+            states.push(run.ended.await.unwrap().unwrap());
+        }
+        states
+    };
+    house.stage.live(None, looked).unwrap()
+}
+
+fn extend(house: &House, by: Duration) -> Result<ends::Extension, String> {
+    let home = house.homeroom();
+    house.stage.live(None, async { ends::extend(&home, &intro(), by).await }).unwrap().map_err(|e| e.to_string())
+}
+
+fn warnings(house: &House) -> Vec<String> {
+    let told = house.disk.told();
+    let warned = told.iter().filter(|event| matches!(event.change, Change::EndWarned { .. }));
+    warned.map(|event| event.message.to_string()).collect()
+}
+
+#[test]
+fn a_workshop_has_a_code_and_an_end_from_its_first_deploy_until_it_is_gone() {
+    let house = house();
+    assert_eq!(status(&house).life, None);
+    deploy_once(&house);
+    let life = status(&house).life.unwrap();
+    assert_eq!(life.ends_at.duration_since(life.born_at).as_hours(), 4);
+    house.stage.rest(HOUR);
+    house.define(&DEFINITION.replace("seats = 3", "seats = 4"));
+    assert_eq!(deploy_once(&house), Some(RunState::Done));
+    let later = status(&house).life.unwrap();
+    assert_eq!((later.code, later.ends_at), (life.code.clone(), life.ends_at), "a deploy puts nothing off");
+    destroy_once(&house);
+    assert_eq!(status(&house).life, None);
+    deploy_once(&house);
+    assert_ne!(status(&house).life.unwrap().code, life.code, "no code is given twice");
+}
+
+#[test]
+fn the_end_is_warned_of_twice_and_then_comes_and_only_what_is_ours_goes() {
+    let house = house();
+    deploy_once(&house);
+    house.hall.strange("shop", BTreeMap::new(), Some(9000));
+    assert_eq!((look(&house), warnings(&house).len()), (vec![], 0));
+    house.stage.rest(3 * HOUR + 44 * MINUTE);
+    look(&house);
+    assert_eq!(warnings(&house).len(), 0);
+    house.stage.rest(2 * MINUTE);
+    look(&house);
+    look(&house);
+    assert_eq!(warnings(&house).len(), 1);
+    assert!(warnings(&house)[0].starts_with("ends in 14 min"), "{:?}", warnings(&house));
+    house.stage.rest(10 * MINUTE);
+    look(&house);
+    assert_eq!(warnings(&house).len(), 2);
+    assert_eq!(house.hall.names().len(), 5);
+    house.stage.rest(5 * MINUTE);
+    let words = refusal(&house);
+    assert!(words.contains("its end was at"), "{words}");
+    assert_eq!(look(&house), [RunState::Done]);
+    assert_eq!(house.hall.names(), ["shop"]);
+    assert_eq!(status(&house).life, None);
+    assert_eq!(look(&house), []);
+}
+
+#[test]
+fn an_end_is_put_off_up_to_the_ceiling_and_warned_of_anew() {
+    let house = house();
+    assert!(extend(&house, HOUR).unwrap_err().contains("does not stand"));
+    deploy_once(&house);
+    let before = status(&house).life.unwrap();
+    house.stage.rest(3 * HOUR + 50 * MINUTE);
+    look(&house);
+    let extension = extend(&house, HOUR).unwrap();
+    assert!(!extension.cut && extension.ends_at.duration_since(before.ends_at).as_hours() == 1);
+    house.stage.rest(55 * MINUTE);
+    look(&house);
+    assert_eq!(warnings(&house).len(), 2, "once before each end");
+    let extension = extend(&house, 9 * HOUR).unwrap();
+    assert!(extension.cut && extension.ends_at.duration_since(before.born_at).as_hours() == 12);
+    let words = extend(&house, MINUTE).unwrap_err();
+    assert!(words.contains("max_life, 12 h after"), "{words}");
+    assert_eq!(status(&house).life.unwrap().ends_at, extension.ends_at);
+    house.stage.rest(8 * HOUR);
+    assert_eq!(look(&house), [RunState::Done]);
+}
+
+#[test]
+fn an_end_comes_although_whoever_brings_it_about_dies_at_any_point() {
+    let points = {
+        let house = house();
+        deploy_once(&house);
+        house.stage.rest(5 * HOUR);
+        look(&house);
+        house.stage.points()
+    };
+    for point in 1..=points {
+        let house = house();
+        deploy_once(&house);
+        house.stage.rest(5 * HOUR);
+        let home = house.homeroom();
+        let looked = async {
+            for run in ends::look(&home).await {
+                let _ = run.ended.await;
+            }
+        };
+        let _ = house.stage.live(Some(point), looked);
+        drop(home);
+        look(&house);
+        assert!(house.hall.names().is_empty() && house.hall.state().networks.is_empty(), "cut off at {point}");
+        assert_eq!(status(&house).life, None, "cut off at {point}");
+    }
+}
+
+#[test]
+fn an_end_that_failed_is_not_brought_about_again_at_once() {
+    let house = house();
+    deploy_once(&house);
+    house.stage.rest(5 * HOUR);
+    // The network does not go while somebody else's container is on it.
+    house.hall.strange_on("guest", "intro-host");
+    assert_eq!(look(&house), [RunState::Failed]);
+    assert_eq!(look(&house), []);
+    house.hall.state().containers.retain(|kept| kept.view.name.as_str() != "guest");
+    house.stage.rest(6 * MINUTE);
+    assert_eq!(look(&house), [RunState::Done]);
 }

@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+pub mod ends;
 pub mod exec;
 pub mod inventory;
 pub mod key;

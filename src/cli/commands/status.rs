@@ -6,10 +6,14 @@ use super::Context;
 use crate::{
     cli::{
         exit::{CliError, Exit},
-        output::{age, time},
+        output::{age, local_time, time},
     },
     domain::{MachineState, progress::StepProgress, readiness::LabState},
-    service::status::{LabStatus, MachineStatus, all_status, lab_status},
+    service::{
+        ends::plain,
+        status::{LabStatus, LifeStatus, MachineStatus, all_status, lab_status},
+        strays::{Found, strays},
+    },
 };
 
 /// `status [LAB]`. A lab that is not ready ends in exit code 3.
@@ -35,6 +39,9 @@ fn show(context: &Context, status: &LabStatus) {
         status.state,
         status.machines.len()
     ));
+    if let Some(life) = &status.life {
+        out.line(life_line(life));
+    }
     if let Some(holder) = &status.held_by {
         out.line(format!("at work: {holder}"));
     }
@@ -44,6 +51,18 @@ fn show(context: &Context, status: &LabStatus) {
     let now = context.home.clock.now();
     let rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
     out.table(["SEAT", "STATE", "NODE", "VMID", "ADDRESS", "PROVEN", "REASON"], &rows);
+}
+
+fn life_line(life: &LifeStatus) -> String {
+    let end = match life.over {
+        true => format!("past its end since {}", local_time(life.ends_at)),
+        false => format!("ends at {} (in {})", local_time(life.ends_at), plain(life.left)),
+    };
+    let cost = match life.cost > 0.0 {
+        true => format!("  cost so far {:.2} {}", life.cost, life.currency),
+        false => String::new(),
+    };
+    format!("code {}  {end}{}", life.code, cost.trim_end())
 }
 
 fn row(machine: &MachineStatus, now: jiff::Timestamp) -> [String; 7] {
@@ -60,9 +79,22 @@ fn row(machine: &MachineStatus, now: jiff::Timestamp) -> [String; 7] {
 
 async fn overview(context: &Context) -> Result<Exit, CliError> {
     let labs = all_status(&context.home, context.site.as_ref()).await?;
+    // An engine that does not answer is told of at its labs.
+    let strays: Vec<Found> = strays(&context.home, context.site.as_ref())
+        .await?
+        .into_iter()
+        .flat_map(|(_, found)| found)
+        .flatten()
+        .collect();
     if context.out.json {
-        context.out.object(json!({ "labs": labs.iter().map(lab_json).collect::<Vec<_>>() }));
+        context.out.object(json!({
+            "labs": labs.iter().map(lab_json).collect::<Vec<_>>(),
+            "strays": strays.iter().map(stray_json).collect::<Vec<_>>(),
+        }));
         return Ok(Exit::Done);
+    }
+    for found in &strays {
+        eprintln!("on {}: {}; {}", found.site, found.what(), found.mend());
     }
     if labs.is_empty() {
         context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
@@ -104,6 +136,11 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .collect();
     context.out.table(["LAB", "KIND", "SITE", "STATE", "READY", "WORST"], &rows);
     Ok(Exit::Done)
+}
+
+fn stray_json(found: &Found) -> Value {
+    json!({"site": found.site, "kind": found.stray.what, "name": found.stray.name, "lab": found.stray.lab,
+           "what": found.what(), "mend": found.mend()})
 }
 
 /// `machines`: every machine of every lab, one a line.
@@ -150,20 +187,37 @@ pub async fn machines(context: &Context) -> Result<Exit, CliError> {
 }
 
 fn lab_json(status: &LabStatus) -> Value {
-    json!({
+    let mut value = json!({
         "lab": status.lab, "kind": status.kind, "site": status.site, "state": status.state,
         "held_by": status.held_by, "blind": status.blind,
         "machines": status.machines.iter().map(machine_json).collect::<Vec<_>>(),
-    })
+    });
+    // A workshop's alone, and null before its first deploy.
+    if status.kind == "workshop" {
+        let life = status.life.as_ref();
+        value["code"] = json!(life.map(|life| &life.code));
+        value["ends_at"] = json!(life.map(|life| time(life.ends_at)));
+        value["seconds_left"] = json!(life.map(|life| life.left.as_secs()));
+        value["cost"] = json!(life.map(|life| json!({"amount": cents(life.cost), "currency": life.currency})));
+    }
+    value
+}
+
+fn cents(amount: f64) -> f64 {
+    (amount * 100.0).round() / 100.0
 }
 
 fn machine_json(machine: &MachineStatus) -> Value {
-    json!({
+    let mut value = json!({
         "seat": machine.seat, "role": machine.role, "name": machine.name, "site": machine.site,
         "node": machine.node, "vmid": machine.vmid, "state": machine.state, "ip": machine.ip,
         "reason": machine.reason, "proven_at": machine.proven_at.map(time),
         "steps": machine.steps.iter().map(step_json).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(person) = &machine.person {
+        value["person"] = json!(person);
+    }
+    value
 }
 
 pub fn step_json(step: &StepProgress) -> Value {

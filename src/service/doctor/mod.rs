@@ -2,6 +2,7 @@
 //!
 //! `look` asks; the other files are rules over what was seen. A site that does not answer hides no other.
 
+mod engines;
 mod labs;
 mod look;
 mod nodes;
@@ -135,7 +136,14 @@ impl Findings {
 /// Looks over the sites, all at once; findings come site by site.
 pub async fn examine(home: &Homeroom, only: Option<&SiteName>, options: Options) -> Vec<Finding> {
     let sites = home.sites.values().filter(|site| only.is_none_or(|only| *only == site.name));
-    join_all(sites.map(|site| one(home, site, options))).await.into_iter().flatten().collect()
+    let mut findings: Vec<_> =
+        join_all(sites.map(|site| one(home, site, options))).await.into_iter().flatten().collect();
+    for engine in home.engines.values().filter(|engine| only.is_none_or(|only| *only == engine.name)) {
+        let mut of_engine = Findings { site: engine.name.clone(), list: Vec::new() };
+        engines::findings(home, engine, &mut of_engine).await;
+        findings.extend(of_engine.list);
+    }
+    findings
 }
 
 async fn one(home: &Homeroom, site: &Site, options: Options) -> Vec<Finding> {

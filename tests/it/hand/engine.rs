@@ -77,6 +77,14 @@ impl Hall {
         kept.view.published.clear();
     }
 
+    /// Somebody else puts a container on one of our networks.
+    pub fn strange_on(&self, name: &str, network: &str) {
+        self.strange(name, BTreeMap::new(), None);
+        let mut state = self.state();
+        let kept = state.containers.iter_mut().find(|kept| kept.view.name.as_str() == name).unwrap();
+        kept.spec.network = Attached::To(network.to_owned());
+    }
+
     /// Somebody else makes a container by hand.
     pub fn strange(&self, name: &str, labels: BTreeMap<String, String>, port: Option<u16>) {
         let spec = ContainerSpec {

@@ -114,6 +114,7 @@ impl House {
             name: SiteName::new(HALL).unwrap(),
             environment: "dev".to_owned(),
             max_seats: 50,
+            price: Default::default(),
             containers: Arc::new(Docker { stage: stage.clone(), hall: self.hall.clone() }),
         };
         Arc::new(Homeroom {

@@ -13,12 +13,15 @@ use homeroom::{
     domain::{
         Change, Clean, Definition, Event, LabName, Plan, Progress, Role, RunId, SeatName, SiteName, StepName,
         StepState, StoreId,
+        code::JoinCode,
         event::{RunKind, RunState},
+        life::{self, Life},
+        person::Person,
         progress::{RunProgress, SeatProgress},
     },
     port::{
         Store, StoreError,
-        store::{EventFilter, LabLock, RunRow, StoredDefinition, StoredEvent},
+        store::{EventFilter, GivenCode, LabLock, RunRow, SeatTaken, Sitting, StoredDefinition, StoredEvent},
     },
 };
 use jiff::Timestamp;
@@ -33,6 +36,9 @@ struct Tables {
     cancelled: BTreeSet<RunId>,
     events: Vec<StoredEvent>,
     machines: BTreeMap<LabName, Vec<SeatProgress>>,
+    lives: BTreeMap<LabName, Life>,
+    codes: BTreeMap<JoinCode, GivenCode>,
+    joins: BTreeMap<LabName, Vec<Sitting>>,
     learned: BTreeMap<(SiteName, String), f64>,
     version: i64,
     appends: u64,
@@ -110,6 +116,7 @@ impl Tables {
             seq: self.last_seq(row.id),
         });
         progress.seats = self.machines.get(lab).cloned().unwrap_or_default();
+        progress.life = self.lives.get(lab).cloned();
         let order: Vec<SeatName> = match self.definitions.get(lab).map(|stored| &stored.definition) {
             Some(Definition::Class(class)) => class.seats().into_iter().map(|(seat, _)| seat).collect(),
             _ => Vec::new(),
@@ -145,6 +152,12 @@ impl Tables {
             {
                 (row.state, row.ended_at) = (state, Some(event.at));
             }
+            let mut life = self.lives.remove(&event.lab);
+            life::fold(&mut life, event);
+            if let (Change::Opened { code, .. }, lab) = (&event.change, event.lab.clone()) {
+                self.codes.insert(code.clone(), GivenCode { lab, ended_at: None });
+            }
+            self.lives.extend(life.map(|life| (event.lab.clone(), life)));
         }
         let machines = self.machines.entry(first.lab.clone()).or_default();
         machines.retain(|row| !gone.contains(&row.seat));
@@ -153,6 +166,16 @@ impl Tables {
                 Some(known) => known.clone_from(row),
                 None => machines.push(row.clone()),
             }
+        }
+        if machines.is_empty() && !gone.is_empty() {
+            self.lives.remove(&first.lab);
+        }
+        let sitting = self.joins.entry(first.lab.clone()).or_default();
+        sitting.retain(|sitting| !gone.contains(&sitting.seat));
+        if !self.lives.contains_key(&first.lab) {
+            sitting.clear();
+            let ended = self.codes.values_mut().filter(|code| code.lab == first.lab && code.ended_at.is_none());
+            ended.for_each(|code| code.ended_at = Some(first.at));
         }
         Ok(())
     }
@@ -274,6 +297,44 @@ impl Store for Memory {
 
     async fn cancel_requested(&self, run: RunId) -> Result<bool, StoreError> {
         Ok(self.disk.tables().cancelled.contains(&run))
+    }
+
+    async fn take_seat(
+        &self,
+        lab: &LabName,
+        code: &JoinCode,
+        person: &Person,
+        offered: &[SeatName],
+        at: Timestamp,
+    ) -> Result<SeatTaken, StoreError> {
+        self.stage.point().await;
+        let mut tables = self.disk.tables();
+        if tables.lives.get(lab).is_none_or(|life| life.code != *code) {
+            return Ok(SeatTaken::Closed);
+        }
+        tables.version += 1;
+        let sitting = tables.joins.entry(lab.clone()).or_default();
+        if let Some(own) = sitting.iter().find(|sitting| sitting.person.key() == person.key()) {
+            return Ok(SeatTaken::Again(own.seat.clone()));
+        }
+        let free = offered.iter().find(|seat| !sitting.iter().any(|sitting| sitting.seat == **seat));
+        Ok(match free {
+            None => SeatTaken::Full,
+            Some(seat) => {
+                sitting.push(Sitting { seat: seat.clone(), person: person.clone(), joined_at: at });
+                SeatTaken::First(seat.clone())
+            }
+        })
+    }
+
+    async fn sittings(&self, lab: &LabName) -> Result<Vec<Sitting>, StoreError> {
+        let mut sitting = self.disk.tables().joins.get(lab).cloned().unwrap_or_default();
+        sitting.sort_by(|a, b| a.seat.cmp(&b.seat));
+        Ok(sitting)
+    }
+
+    async fn given_code(&self, code: &JoinCode) -> Result<Option<GivenCode>, StoreError> {
+        Ok(self.disk.tables().codes.get(code).cloned())
     }
 
     async fn learn(&self, site: &SiteName, limits: &[(String, f64)], _: Timestamp) -> Result<(), StoreError> {

@@ -1,0 +1,160 @@
+//! What carries our labels on an engine and should not be there: pure rules over one look and the store's rows.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    Clean, LabName, Progress, StoreId,
+    engine::EngineView,
+    label::{Label, OURS, Owner, owner},
+};
+
+/// Something with our labels that nobody looks after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// `container` or `network`.
+    pub what: &'static str,
+    pub name: Clean,
+    /// The lab its labels name.
+    pub lab: Option<LabName>,
+    pub why: Why,
+}
+
+/// Why nobody looks after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Made by this store, which knows of it no more.
+    NotInStore,
+    /// Its workshop should be gone since.
+    PastEnd(Timestamp),
+    /// Made by homeroom from another store.
+    OtherStore(StoreId),
+    /// Its labels name something else: they were copied, as an image made of a seat lends them.
+    Copied,
+}
+
+/// Everything on an engine that carries our labels and is not a standing workshop's of this store.
+pub fn strays(store: &StoreId, view: &EngineView, labs: &BTreeMap<LabName, Progress>, now: Timestamp) -> Vec<Stray> {
+    let containers = view.containers.iter().map(|it| ("container", &it.name, &it.labels));
+    let networks = view.networks.iter().map(|it| ("network", &it.name, &it.labels));
+    containers
+        .chain(networks)
+        .filter(|(.., labels)| labels.contains_key(OURS))
+        .filter_map(|(what, name, labels)| {
+            let (lab, why) = match owner(store, name.as_str(), labels) {
+                Owner::Ours(label) => (Some(label.lab.clone()), of_ours(labs.get(&label.lab), &label, now)?),
+                Owner::OtherStore(label) => (Some(label.lab), Why::OtherStore(label.store)),
+                Owner::Foreign => (None, Why::Copied),
+            };
+            Some(Stray { what, name: name.clone(), lab, why })
+        })
+        .collect()
+}
+
+fn of_ours(lab: Option<&Progress>, label: &Label, now: Timestamp) -> Option<Why> {
+    match lab {
+        Some(progress) if progress.seat(&label.seat).is_some() => {
+            let over = progress.life.as_ref().filter(|life| life.is_over(now))?;
+            Some(Why::PastEnd(over.ends_at))
+        }
+        _ => Some(Why::NotInStore),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::{
+        NodeName, Role, RunId, SeatName,
+        code::JoinCode,
+        engine::{ContainerState, ContainerView},
+        life::Life,
+        progress::SeatProgress,
+    };
+
+    fn label(store: u8, lab: &str, name: &str) -> BTreeMap<String, String> {
+        Label {
+            store: StoreId::from_bytes([store; 8]),
+            lab: LabName::new(lab).unwrap(),
+            seat: SeatName::new("seat-01").unwrap(),
+            run: RunId(1),
+            name: name.to_owned(),
+            made_of: String::new(),
+        }
+        .to_labels()
+    }
+
+    fn container(name: &str, labels: BTreeMap<String, String>) -> ContainerView {
+        ContainerView {
+            id: name.to_owned(),
+            name: Clean::new(name),
+            image: Clean::new("workspace:1"),
+            state: ContainerState::Running,
+            status: Clean::new("Up"),
+            labels,
+            published: Vec::new(),
+        }
+    }
+
+    fn lab(name: &str, ends_at: i64) -> (LabName, Progress) {
+        let lab = LabName::new(name).unwrap();
+        let mut progress = Progress::new(lab.clone());
+        progress.life = Some(Life {
+            code: JoinCode::read("K7M3QX").unwrap(),
+            born_at: Timestamp::UNIX_EPOCH,
+            ends_at: Timestamp::from_second(ends_at).unwrap(),
+            warned: None,
+        });
+        progress.seats.push(SeatProgress {
+            seat: SeatName::new("seat-01").unwrap(),
+            role: Role::Seat,
+            name: format!("{name}-seat-01"),
+            site: crate::domain::SiteName::new("local").unwrap(),
+            node: None,
+            vmid: None,
+            state: crate::domain::MachineState::Ready,
+            ip: None,
+            host_keys: Vec::new(),
+            reason: None,
+            proven_at: None,
+            run: RunId(1),
+            steps: Vec::new(),
+        });
+        (lab, progress)
+    }
+
+    #[test]
+    fn what_carries_our_labels_and_is_nobodys_is_found_and_nothing_else() {
+        let view = EngineView {
+            host: NodeName::new("jump"),
+            version: Clean::new("20.10"),
+            cpus: 2,
+            memory: 0,
+            at: Timestamp::UNIX_EPOCH,
+            containers: vec![
+                container("intro-seat-01", label(7, "intro", "intro-seat-01")),
+                container("late-seat-01", label(7, "late", "late-seat-01")),
+                container("lost-seat-01", label(7, "lost", "lost-seat-01")),
+                container("other-seat-01", label(8, "other", "other-seat-01")),
+                container("copy", label(7, "intro", "intro-seat-01")),
+                container("shop", BTreeMap::new()),
+            ],
+            networks: Vec::new(),
+        };
+        let labs = BTreeMap::from([lab("intro", 2_000), lab("late", 900)]);
+        let found = strays(&StoreId::from_bytes([7; 8]), &view, &labs, Timestamp::from_second(1_000).unwrap());
+        let found: Vec<_> = found.into_iter().map(|stray| (stray.name.to_string(), stray.why)).collect();
+        let why = |name: &str, why| (name.to_owned(), why);
+        assert_eq!(
+            found,
+            [
+                why("late-seat-01", Why::PastEnd(Timestamp::from_second(900).unwrap())),
+                why("lost-seat-01", Why::NotInStore),
+                why("other-seat-01", Why::OtherStore(StoreId::from_bytes([8; 8]))),
+                why("copy", Why::Copied),
+            ]
+        );
+    }
+}

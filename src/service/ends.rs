@@ -1,0 +1,228 @@
+//! The end of workshops: put off, warned of, brought about.
+//!
+//! Whoever looks — a dashboard, `serve`, `expire` — does the same under the lab's lock, so that several may look at once.
+//! What ends a workshop is the ordinary destroy: it touches only what carries our mark.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    Homeroom, RunHandle, ServiceError,
+    deploy::Outcome,
+    journal,
+    plan::plan_destroy,
+    run::{begin, lock},
+};
+use crate::{
+    deploy::recorder::Entry,
+    domain::{
+        Change, Definition, LabName, Level, Progress, SiteName,
+        event::{RunKind, RunState},
+        life::Life,
+    },
+    port::{StoreError, store::LabLock},
+};
+
+/// Between two looks of a process that stays: wall time.
+pub const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// How long `extend` waits for a run to let go of the lab, and between its tries: wall time.
+const PATIENCE: Duration = Duration::from_secs(10);
+const TRY_EVERY: Duration = Duration::from_millis(200);
+/// A destroy that failed is not begun again by itself before this.
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
+
+/// What came of `extend`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    pub lab: LabName,
+    pub ends_at: Timestamp,
+    /// Less than was asked for: this is the end that `max_life` sets.
+    pub cut: bool,
+    pub max_life: Duration,
+}
+
+/// A workshop past its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    pub lab: LabName,
+    pub site: SiteName,
+    pub ends_at: Timestamp,
+}
+
+/// Puts the end of a workshop off, up to what its definition allows.
+///
+/// # Errors
+/// `Refused` where the end stands at `max_life` already, or a run holds the lab; `NotNow` for what is no standing workshop.
+pub async fn extend(home: &Homeroom, lab: &LabName, by: Duration) -> Result<Extension, ServiceError> {
+    let Definition::Workshop(workshop) = home.definition(lab).await?.definition else {
+        return Err(ServiceError::NotNow(format!("{lab} is a class: it stands until it is destroyed")));
+    };
+    let lock = patient_lock(home, lab).await?;
+    let (life, _) = standing(home, lab).await?;
+    let (now, max_life) = (home.clock.now(), workshop.max_life);
+    let extended = life.extended(by, max_life, now);
+    if extended.ends_at == life.ends_at {
+        return Err(ServiceError::Refused(format!(
+            "{lab} ends at {}: that is its max_life, {} after {}, which no extension passes",
+            shown(life.ends_at),
+            plain(max_life),
+            shown(life.born_at),
+        )));
+    }
+    let (ends_at, cut) = (extended.ends_at, extended.cut);
+    let words = match cut {
+        false => format!("put off by {}: ends at {}", plain(by), shown(ends_at)),
+        true => format!("put off as far as max_life allows: ends at {}", shown(ends_at)),
+    };
+    journal::write(home, &*lock, vec![Entry::run(Level::Info, words, Change::EndsAt { ends_at })]).await?;
+    Ok(Extension { lab: lab.clone(), ends_at, cut, max_life })
+}
+
+/// The life of a workshop that was deployed and stands.
+async fn standing(home: &Homeroom, lab: &LabName) -> Result<(Life, Progress), ServiceError> {
+    let (progress, _) = home.store.progress(lab).await?;
+    match progress.life.clone() {
+        Some(life) => Ok((life, progress)),
+        None => Err(ServiceError::NotNow(format!(
+            "{lab} does not stand, so it has no end; `homeroom deploy {lab} --yes` makes it"
+        ))),
+    }
+}
+
+async fn patient_lock(home: &Homeroom, lab: &LabName) -> Result<Box<dyn LabLock>, ServiceError> {
+    let owner = format!("{}, extend", home.owner);
+    let began = tokio::time::Instant::now();
+    loop {
+        match home.store.lock_lab(lab, &owner).await {
+            Ok(lock) => return Ok(lock),
+            Err(StoreError::Held { holder, .. }) if began.elapsed() > PATIENCE => {
+                return Err(ServiceError::Refused(format!(
+                    "{lab} is being worked on by {holder}, so its end was not put off; try again when that is done"
+                )));
+            }
+            Err(StoreError::Held { .. }) => tokio::time::sleep(TRY_EVERY).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Every workshop past its end.
+pub async fn overdue(home: &Homeroom) -> Result<Vec<Overdue>, ServiceError> {
+    let now = home.clock.now();
+    let mut out = Vec::new();
+    for progress in home.store.all_progress().await?.0 {
+        let Some(life) = progress.life.filter(|life| life.is_over(now)) else { continue };
+        let site = home.definition(&progress.lab).await?.definition.site().clone();
+        out.push(Overdue { lab: progress.lab, site, ends_at: life.ends_at });
+    }
+    Ok(out)
+}
+
+/// Destroys a workshop that is past its end; `None` where it is not, or no longer.
+pub async fn end(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outcome>, ServiceError> {
+    let lock = lock(home, lab, RunKind::Destroy).await?;
+    let (progress, _) = home.store.progress(lab).await?;
+    // It may have been put off a moment ago.
+    let Some(life) = progress.life.filter(|life| life.is_over(home.clock.now())) else { return Ok(None) };
+    let planned = plan_destroy(home, lab, &[]).await?;
+    let nothing = planned.plan.is_empty();
+    let words = format!("its end has come: {}", shown(life.ends_at));
+    let change = if nothing { Change::Closed } else { Change::Note };
+    journal::write(home, &*lock, vec![Entry::run(Level::Warning, words, change)]).await?;
+    Ok(Some(match nothing {
+        true => Outcome::NothingToDo(Box::new(planned.plan)),
+        false => Outcome::Begun(begin(home, planned, lock).await?),
+    }))
+}
+
+/// One look at every workshop: warns of ends that are near and brings those about that have come. The runs begun.
+/// What cannot be done now is told to the log and tried at the next look.
+pub async fn look(home: &Arc<Homeroom>) -> Vec<RunHandle> {
+    let mut begun = Vec::new();
+    let labs = match home.store.all_progress().await {
+        Ok((labs, _)) => labs,
+        Err(error) => {
+            tracing::warn!(%error, "which workshops are past their end is not known");
+            return begun;
+        }
+    };
+    let now = home.clock.now();
+    for progress in labs {
+        let Some(life) = &progress.life else { continue };
+        let lab = &progress.lab;
+        let outcome = if life.is_over(now) {
+            if failed_lately(&progress, now) {
+                continue;
+            }
+            match end(home, lab).await {
+                Ok(Some(Outcome::Begun(run))) => {
+                    begun.push(run);
+                    Ok(())
+                }
+                other => other.map(drop),
+            }
+        } else if life.warning_due(now).is_some() {
+            warn(home, lab).await
+        } else {
+            Ok(())
+        };
+        match outcome {
+            Ok(()) => {}
+            // Somebody else is at it.
+            Err(ServiceError::Refused(why)) => tracing::debug!(%lab, why, "left for the next look"),
+            Err(error) => tracing::warn!(%lab, %error, "its end could not be seen to"),
+        }
+    }
+    begun
+}
+
+/// Looks again and again, and has each run begun kept by the caller. Does not end.
+pub async fn keep_looking(home: &Arc<Homeroom>, mut begun: impl FnMut(RunHandle)) {
+    loop {
+        look(home).await.into_iter().for_each(&mut begun);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn failed_lately(progress: &Progress, now: Timestamp) -> bool {
+    progress.run.as_ref().is_some_and(|run| {
+        let since = run.ended_at.map(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default());
+        run.kind == RunKind::Destroy && run.state == RunState::Failed && since.is_some_and(|since| since < AGAIN_AFTER)
+    })
+}
+
+/// Tells everybody who follows the journal that the end is near.
+async fn warn(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> {
+    let owner = format!("{}, a warning", home.owner);
+    let lock = match home.store.lock_lab(lab, &owner).await {
+        Ok(lock) => lock,
+        Err(StoreError::Held { holder, .. }) => return Err(ServiceError::Refused(holder)),
+        Err(error) => return Err(error.into()),
+    };
+    let (life, _) = standing(home, lab).await?;
+    let now = home.clock.now();
+    // Another process may have been quicker.
+    let Some(due) = life.warning_due(now) else { return Ok(()) };
+    let left = plain(life.left(now));
+    let words = format!("ends in {left}, at {}; `homeroom extend {lab} 1h` puts it off", shown(life.ends_at));
+    let change = Change::EndWarned { left: due };
+    journal::write(home, &*lock, vec![Entry::run(Level::Warning, words, change)]).await
+}
+
+/// A time as whoever reads it has it on the wall.
+pub(super) fn shown(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// `4 h`, `1 h 30 min`, `5 min`; below a minute, in seconds.
+pub fn plain(span: Duration) -> String {
+    // Rounded up to the minute: what has 14:59 left has fifteen.
+    let minutes = span.as_secs().div_ceil(60);
+    match (minutes / 60, minutes % 60) {
+        _ if span.as_secs() < 60 => format!("{} s", span.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes:02} min"),
+    }
+}

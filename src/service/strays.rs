@@ -1,0 +1,75 @@
+//! What carries our labels on the engines and is not a standing workshop's: told, never touched.
+
+use std::collections::BTreeMap;
+
+use super::{EngineSite, Homeroom, ServiceError, ends::shown};
+use crate::domain::{
+    SiteName,
+    stray::{Stray, Why, strays as judge},
+};
+
+/// A stray, where it is, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub site: SiteName,
+    pub stray: Stray,
+    /// Whether the lab it names is defined here.
+    pub defined: bool,
+}
+
+impl Found {
+    /// What it is and why nobody looks after it.
+    pub fn what(&self) -> String {
+        let Stray { what, name, why, .. } = &self.stray;
+        let lab = self.stray.lab.as_ref().map(|lab| format!(" of {lab}")).unwrap_or_default();
+        let why = match why {
+            Why::NotInStore => "carries our labels, and the store knows nothing of it".to_owned(),
+            Why::PastEnd(at) => format!("is past its end, which was {}", shown(*at)),
+            Why::OtherStore(store) => format!("was made by homeroom from another store ({store})"),
+            Why::Copied => "carries labels copied from another container".to_owned(),
+        };
+        format!("the {what} {name}{lab} {why}")
+    }
+
+    /// What to do.
+    pub fn mend(&self) -> String {
+        let by_hand = match self.stray.what {
+            "network" => format!("`docker network rm {}`", self.stray.name),
+            _ => format!("`docker rm --force {}`", self.stray.name),
+        };
+        match (&self.stray.why, &self.stray.lab) {
+            (Why::PastEnd(_), Some(lab)) => {
+                format!("`homeroom expire --yes` removes it, `homeroom extend {lab} 1h` keeps it")
+            }
+            (Why::NotInStore, Some(lab)) if self.defined => format!("`homeroom destroy {lab} --yes` removes it"),
+            (Why::OtherStore(_), _) => format!("leave it to whoever has that store, or remove it: {by_hand}"),
+            _ => format!("if nobody needs it: {by_hand}"),
+        }
+    }
+}
+
+/// The strays of every engine, or of one site. An engine that does not answer is named with the reason.
+pub async fn strays(
+    home: &Homeroom,
+    only: Option<&SiteName>,
+) -> Result<Vec<(SiteName, Result<Vec<Found>, ServiceError>)>, ServiceError> {
+    let mut out = Vec::new();
+    for engine in home.engines.values().filter(|engine| only.is_none_or(|only| *only == engine.name)) {
+        out.push((engine.name.clone(), on(home, engine).await));
+    }
+    Ok(out)
+}
+
+/// The strays of one engine.
+pub async fn on(home: &Homeroom, engine: &EngineSite) -> Result<Vec<Found>, ServiceError> {
+    // The engine first: what is made in between is known to the store before it exists.
+    let view = engine.containers.view().await?;
+    let (labs, _) = home.store.all_progress().await?;
+    let labs: BTreeMap<_, _> = labs.into_iter().map(|progress| (progress.lab.clone(), progress)).collect();
+    let definitions = home.store.definitions().await?;
+    let found = judge(home.store.id(), &view, &labs, home.clock.now()).into_iter().map(|stray| {
+        let named = |lab| definitions.iter().any(|stored| stored.definition.name() == lab);
+        Found { site: engine.name.clone(), defined: stray.lab.as_ref().is_some_and(named), stray }
+    });
+    Ok(found.collect())
+}
