@@ -95,6 +95,8 @@ mod tests {
             status: Clean::new("Up"),
             labels,
             published: Vec::new(),
+            ending: None,
+            out_of_memory: None,
         }
     }
 
