@@ -1,5 +1,6 @@
 //! backend: one folder per outside system; none knows another.
 
 pub mod docker;
+pub mod gce;
 pub mod proxmox;
 pub mod ssh;

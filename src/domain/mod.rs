@@ -6,6 +6,7 @@ pub mod address;
 pub mod answers;
 pub mod class;
 pub mod clean;
+pub mod cloud;
 pub mod cluster;
 pub mod code;
 pub mod definition;

@@ -3,9 +3,11 @@
 
 pub mod agent;
 pub mod clock;
+pub mod cloud;
 pub mod cluster;
 pub mod containers;
 pub mod copy;
+pub mod dns;
 pub mod inspect;
 pub mod keys;
 pub mod mend;
@@ -14,8 +16,10 @@ pub mod store;
 
 pub use agent::GuestAgent;
 pub use clock::Clock;
+pub use cloud::{Cloud, CloudError};
 pub use cluster::{Cluster, SiteError};
 pub use containers::{Containers, EngineError};
+pub use dns::Dns;
 pub use inspect::Inspect;
 pub use keys::KeyRing;
 pub use mend::Mend;

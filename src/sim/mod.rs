@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod gce;
 pub mod guest;
 pub mod handle;
 pub mod http;

@@ -14,6 +14,7 @@ mod doctor;
 mod engine;
 mod foreign;
 mod fuzz;
+mod gce;
 mod hand;
 mod kill;
 mod load;

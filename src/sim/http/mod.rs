@@ -1,7 +1,7 @@
 //! The HTTPS face of a node: an accept loop of its own, so that connections can stall, break off
 //! and carry Proxmox's reason phrases. HTTP/1 only, as Proxmox.
 
-mod body;
+pub(super) mod body;
 mod hop;
 mod reply;
 mod tls;

@@ -164,6 +164,15 @@ pub struct NodeKeys {
     pub root: Vec<String>,
 }
 
+/// Serves one connection to a machine's own SSH server, until either side ends or the machine does.
+pub async fn serve_guest<S, B>(stream: S, door: Door, behind: Arc<B>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Behind,
+{
+    guest::serve(stream, door, Welcome::Serve, behind).await;
+}
+
 /// Serves a node's SSH on `listener` until the task is dropped or aborted.
 pub async fn serve<B: Behind>(listener: TcpListener, node: String, keys: NodeKeys, behind: Arc<B>) {
     let config = keys::config(&keys.host);

@@ -1,0 +1,293 @@
+//! The calls on Compute Engine.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::{
+    error,
+    http::{Call, Http},
+    tokens::Tokens,
+    view,
+};
+use crate::{
+    domain::{
+        Clean, NodeName,
+        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec},
+    },
+    port::{
+        Cloud, CloudError,
+        cloud::{OperationId, Serial},
+    },
+};
+
+/// Times a lost race is run again; the number Terraform takes.
+const RACES: usize = 10;
+/// Everything we make carries it.
+const OURS: &str = "labels.homeroom:*";
+
+/// A Compute Engine project.
+pub struct Gce {
+    pub(super) http: Http,
+    pub(super) project: String,
+}
+
+impl Gce {
+    /// `endpoint` takes the place of Google's own; only a simulated project on this host has one.
+    pub fn new(project: &str, tokens: Tokens, endpoint: Option<&str>) -> Result<Self, String> {
+        Ok(Self { http: Http::new(tokens, endpoint)?, project: project.to_owned() })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/projects/{}/{path}", self.http.compute, self.project)
+    }
+
+    fn machine(&self, zone: &NodeName, name: &str, deed: &str) -> String {
+        self.url(&format!("zones/{zone}/instances/{name}{deed}"))
+    }
+
+    /// Every page of a list; `take` picks the items out of one.
+    async fn pages(
+        &self,
+        what: &str,
+        path: &str,
+        filter: Option<&str>,
+        take: fn(&Value) -> Vec<Value>,
+    ) -> Result<Vec<Value>, CloudError> {
+        let (mut all, mut token) = (Vec::new(), None::<String>);
+        loop {
+            let mut call = Call::get(what, self.url(path));
+            call.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
+            call.query.extend(token.take().map(|token| ("pageToken", token)));
+            let page = self.http.call(call).await?;
+            all.extend(take(&page));
+            // The token says whether there is more; a page may be empty in between.
+            match page["nextPageToken"].as_str().filter(|token| !token.is_empty()) {
+                Some(next) => token = Some(next.to_owned()),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    async fn operation(&self, call: Call<'_>, zone: Option<&NodeName>) -> Result<OperationId, CloudError> {
+        let what = call.what.to_owned();
+        let made = self.http.call(call).await?;
+        // It may be over already, and badly.
+        if let Some(error) = error::ended(&what, &made).filter(|_| made["status"] == "DONE") {
+            return Err(error);
+        }
+        match made["name"].as_str() {
+            Some(name) => Ok(OperationId { zone: zone.cloned(), name: name.to_owned() }),
+            None => Err(CloudError::Lost { what, why: Clean::new("the answer names no operation") }),
+        }
+    }
+}
+
+fn scoped(page: &Value, key: &str) -> Vec<Value> {
+    let scopes = page["items"].as_object().into_iter().flatten();
+    scopes.flat_map(|(_, scope)| scope[key].as_array().cloned().unwrap_or_default()).collect()
+}
+
+fn items(page: &Value) -> Vec<Value> {
+    page["items"].as_array().cloned().unwrap_or_default()
+}
+
+/// The body of an insert.
+fn asked_for(zone: &NodeName, spec: &InstanceSpec) -> Value {
+    let metadata: Vec<Value> = spec.metadata.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    let mut scheduling = json!({
+        "provisioningModel": if spec.spot { "SPOT" } else { "STANDARD" },
+        "onHostMaintenance": if spec.spot { "TERMINATE" } else { "MIGRATE" },
+        "automaticRestart": !spec.spot,
+        "instanceTerminationAction": "DELETE",
+        "maxRunDuration": {"seconds": spec.max_life.as_secs().to_string()},
+    });
+    if spec.spot {
+        // What is preempted can be started again, with what its seats have written; only the end of its time
+        // would delete it, and that is ours to do as well.
+        scheduling["instanceTerminationAction"] = json!("STOP");
+    }
+    json!({
+        "name": spec.name,
+        "machineType": format!("zones/{zone}/machineTypes/{}", spec.machine_type),
+        "labels": spec.labels,
+        "tags": {"items": [spec.tag]},
+        "disks": [{
+            "boot": true,
+            "autoDelete": !spec.keep_disk,
+            "initializeParams": {
+                "sourceImage": "projects/cos-cloud/global/images/family/cos-stable",
+                "diskSizeGb": spec.disk_gb.to_string(),
+                "diskType": format!("zones/{zone}/diskTypes/pd-balanced"),
+                "labels": spec.labels,
+            },
+        }],
+        "networkInterfaces": [{
+            "network": "global/networks/default",
+            "accessConfigs": [{"type": "ONE_TO_ONE_NAT", "name": "External NAT"}],
+        }],
+        "metadata": {"items": metadata},
+        "serviceAccounts": [{
+            "email": spec.service_account.as_deref().unwrap_or("default"),
+            "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+        }],
+        "scheduling": scheduling,
+    })
+}
+
+fn rule_body(rule: &RuleSpec) -> Value {
+    let ports: Vec<String> = rule.ports.iter().map(u16::to_string).collect();
+    json!({
+        "name": rule.name,
+        "description": rule.description,
+        "network": "global/networks/default",
+        "direction": "INGRESS",
+        "sourceRanges": rule.ranges,
+        "targetTags": [rule.tag],
+        "allowed": [{"IPProtocol": "tcp", "ports": ports}],
+    })
+}
+
+#[async_trait]
+impl Cloud for Gce {
+    fn project(&self) -> &str {
+        &self.project
+    }
+
+    async fn view(&self) -> Result<CloudView, CloudError> {
+        let at = Timestamp::now();
+        let what = format!("listing what homeroom made in {}", self.project);
+        let instances = self.pages(&what, "aggregated/instances", Some(OURS), |page| scoped(page, "instances")).await?;
+        let disks = self.pages(&what, "aggregated/disks", Some(OURS), |page| scoped(page, "disks")).await?;
+        // Rules have no labels; their description says whose they are.
+        let rules = self.pages(&what, "global/firewalls", None, items).await?;
+        Ok(CloudView {
+            at,
+            instances: instances.iter().map(view::instance).collect(),
+            disks: disks.iter().map(view::disk).collect(),
+            rules: rules.iter().map(view::rule).filter(|rule| rule.description.starts_with("homeroom/")).collect(),
+        })
+    }
+
+    async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError> {
+        let what = format!("looking at {name} in {zone}");
+        Ok(view::instance(&self.http.call(Call::get(&what, self.machine(zone, name, ""))).await?))
+    }
+
+    async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("making {} in {zone}", spec.name);
+        let call = Call::post(&what, self.url(&format!("zones/{zone}/instances")), asked_for(zone, spec));
+        self.operation(call.with("requestId", request), Some(zone)).await
+    }
+
+    async fn start(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("starting {name} in {zone}");
+        let mut call = Call::post(&what, self.machine(zone, name, "/start"), Value::Null);
+        call.body = None;
+        self.operation(call.with("requestId", request), Some(zone)).await
+    }
+
+    async fn remove(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("removing {name} in {zone}");
+        let call = Call::delete(&what, self.machine(zone, name, "")).with("requestId", request);
+        self.operation(call, Some(zone)).await
+    }
+
+    async fn remove_disk(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("removing the disk {name} in {zone}");
+        let call = Call::delete(&what, self.url(&format!("zones/{zone}/disks/{name}"))).with("requestId", request);
+        self.operation(call, Some(zone)).await
+    }
+
+    async fn relabel(
+        &self,
+        zone: &NodeName,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<OperationId, CloudError> {
+        let what = format!("labelling {name} in {zone}");
+        let mut raced = None;
+        for _ in 0..RACES {
+            let shown = self.http.call(Call::get(&what, self.machine(zone, name, ""))).await?;
+            let mut all: Map<String, Value> = shown["labels"].as_object().cloned().unwrap_or_default();
+            all.extend(labels.iter().map(|(key, value)| (key.clone(), json!(value))));
+            let body = json!({"labels": all, "labelFingerprint": shown["labelFingerprint"]});
+            let call = Call::post(&what, self.machine(zone, name, "/setLabels"), body);
+            match self.operation(call, Some(zone)).await {
+                Err(error @ CloudError::Raced { .. }) => raced = Some(error),
+                other => return other,
+            }
+        }
+        Err(raced.unwrap_or(CloudError::Raced { what, words: Clean::new("again and again") }))
+    }
+
+    async fn insert_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("making the firewall rule {}", rule.name);
+        let call = Call::post(&what, self.url("global/firewalls"), rule_body(rule)).with("requestId", request);
+        self.operation(call, None).await
+    }
+
+    async fn update_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("changing the firewall rule {}", rule.name);
+        let mut call = Call::post(&what, self.url(&format!("global/firewalls/{}", rule.name)), rule_body(rule));
+        call.method = Method::PATCH;
+        self.operation(call.with("requestId", request), None).await
+    }
+
+    async fn remove_rule(&self, name: &str, request: &str) -> Result<OperationId, CloudError> {
+        let what = format!("removing the firewall rule {name}");
+        let call = Call::delete(&what, self.url(&format!("global/firewalls/{name}"))).with("requestId", request);
+        self.operation(call, None).await
+    }
+
+    async fn wait(&self, operation: &OperationId) -> Result<bool, CloudError> {
+        let place = operation.zone.as_ref().map_or("global".to_owned(), |zone| format!("zones/{zone}"));
+        let what = "waiting for what was asked for".to_owned();
+        let mut call = Call::post(&what, self.url(&format!("{place}/operations/{}/wait", operation.name)), Value::Null);
+        call.body = None;
+        let shown = self.http.call(call).await?;
+        let target = shown["targetLink"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or_default();
+        let kind = shown["operationType"].as_str().unwrap_or("operation");
+        match shown["status"] == "DONE" {
+            false => Ok(false),
+            true => error::ended(&format!("{kind} of {target}"), &shown).map_or(Ok(true), Err),
+        }
+    }
+
+    async fn attributes(
+        &self,
+        zone: &NodeName,
+        name: &str,
+        namespace: &str,
+    ) -> Result<BTreeMap<String, Clean>, CloudError> {
+        let what = format!("asking what {name} tells of itself");
+        let call = Call::get(&what, self.machine(zone, name, "/getGuestAttributes"));
+        match self.http.call(call.with("queryPath", format!("{namespace}/"))).await {
+            Ok(shown) => {
+                let items = shown["queryValue"]["items"].as_array().cloned().unwrap_or_default();
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                Ok(items.iter().map(|item| (text(&item["key"]), Clean::new(text(&item["value"])))).collect())
+            }
+            // It has told nothing yet.
+            Err(CloudError::Missing { .. }) => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn serial(&self, zone: &NodeName, name: &str, from: i64) -> Result<Serial, CloudError> {
+        let what = format!("reading the serial port of {name}");
+        let call = Call::get(&what, self.machine(zone, name, "/serialPort"));
+        let shown = self.http.call(call.with("port", "1").with("start", from.to_string())).await?;
+        let contents = shown["contents"].as_str().unwrap_or_default();
+        let next = shown["next"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok(Serial { lines: contents.lines().map(Clean::new).collect(), next })
+    }
+
+    async fn ask(&self, address: IpAddr, port: u16, path: &str, within: Duration) -> Result<u16, Clean> {
+        let at = std::net::SocketAddr::new(address, port);
+        self.http.status(&format!("http://{at}{path}"), within).await
+    }
+}

@@ -1,0 +1,105 @@
+//! The calls on Cloud DNS.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{compute::Gce, http::Call};
+use crate::{
+    domain::Clean,
+    port::{CloudError, Dns, dns::Published},
+};
+
+/// Short, so that a machine that comes back at another address is soon found.
+const TTL: u32 = 60;
+/// Between looks at a change, and how many: wall time.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOKS: usize = 120;
+
+impl Gce {
+    fn dns_url(&self, path: &str) -> String {
+        format!("{}/projects/{}/{path}", self.http.dns, self.project)
+    }
+
+    /// The managed zone a name lies in: the one with the longest name of its own.
+    async fn managed(&self, what: &str, name: &str) -> Result<String, CloudError> {
+        let shown = self.http.call(Call::get(what, self.dns_url("managedZones"))).await?;
+        let zones = shown["managedZones"].as_array().cloned().unwrap_or_default();
+        let fits = |zone: &&Value| {
+            let domain = zone["dnsName"].as_str().unwrap_or_default();
+            zone["visibility"] != "private" && (name == domain || name.ends_with(&format!(".{domain}")))
+        };
+        let best = zones.iter().filter(fits).max_by_key(|zone| zone["dnsName"].as_str().map_or(0, str::len));
+        best.and_then(|zone| zone["name"].as_str()).map(str::to_owned).ok_or_else(|| CloudError::Refused {
+            what: what.to_owned(),
+            words: Clean::new(format!(
+                "no managed zone of {} holds {name}; make one, or change gce.dns in the definition",
+                self.project
+            )),
+        })
+    }
+
+    /// The records of a name that are of the two kinds we write.
+    async fn records(&self, what: &str, zone: &str, name: &str) -> Result<Vec<Value>, CloudError> {
+        let call = Call::get(what, self.dns_url(&format!("managedZones/{zone}/rrsets"))).with("name", name);
+        let shown = self.http.call(call).await?;
+        let sets = shown["rrsets"].as_array().cloned().unwrap_or_default();
+        Ok(sets.into_iter().filter(|set| set["type"] == "A" || set["type"] == "TXT").collect())
+    }
+
+    async fn change(&self, what: &str, zone: &str, body: Value) -> Result<(), CloudError> {
+        let url = self.dns_url(&format!("managedZones/{zone}/changes"));
+        let mut change = self.http.call(Call::post(what, url.clone(), body)).await?;
+        for _ in 0..LOOKS {
+            if change["status"] == "done" {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            let id = change["id"].as_str().unwrap_or_default().to_owned();
+            change = self.http.call(Call::get(what, format!("{url}/{id}"))).await?;
+        }
+        Err(CloudError::Busy { what: what.to_owned(), words: Clean::new("the change is still pending") })
+    }
+}
+
+/// With the dot at its end.
+fn absolute(name: &str) -> String {
+    format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
+}
+
+#[async_trait]
+impl Dns for Gce {
+    async fn find(&self, name: &str) -> Result<Option<Published>, CloudError> {
+        let (name, what) = (absolute(name), format!("looking for {name} in DNS"));
+        let zone = self.managed(&what, &name).await?;
+        let records = self.records(&what, &zone, &name).await?;
+        let data = |kind: &str| -> Vec<String> {
+            let sets = records.iter().filter(|set| set["type"] == kind);
+            let texts = sets.flat_map(|set| set["rrdatas"].as_array().cloned().unwrap_or_default());
+            texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        let addresses = data("A").iter().filter_map(|text| text.parse().ok()).collect();
+        let mark = data("TXT").first().map(|text| text.trim_matches('"').to_owned());
+        Ok((!records.is_empty()).then_some(Published { addresses, mark }))
+    }
+
+    async fn publish(&self, name: &str, address: Ipv4Addr, mark: &str) -> Result<(), CloudError> {
+        let (name, what) = (absolute(name), format!("publishing {name} as {address}"));
+        let zone = self.managed(&what, &name).await?;
+        let old = self.records(&what, &zone, &name).await?;
+        let set = |kind: &str, data: String| json!({"name": name, "type": kind, "ttl": TTL, "rrdatas": [data]});
+        let new = [set("A", address.to_string()), set("TXT", format!("\"{mark}\""))];
+        self.change(&what, &zone, json!({"additions": new, "deletions": old})).await
+    }
+
+    async fn withdraw(&self, name: &str) -> Result<(), CloudError> {
+        let (name, what) = (absolute(name), format!("taking {name} out of DNS"));
+        let zone = self.managed(&what, &name).await?;
+        let old = self.records(&what, &zone, &name).await?;
+        match old.is_empty() {
+            true => Ok(()),
+            false => self.change(&what, &zone, json!({ "deletions": old })).await,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where the tokens come from that open the APIs. None is ever a file somebody had to be given.
+
+use std::{
+    sync::Mutex,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use reqwest::Client;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::http::chain;
+
+/// For the metadata server's answer: it is on this machine, or next to it.
+const WITHIN: Duration = Duration::from_secs(10);
+/// A token is fetched anew so long before it ends.
+const EARLY: Duration = Duration::from_secs(240);
+
+/// Where tokens come from.
+pub enum Tokens {
+    /// The service account of the machine this runs on.
+    Machine(MetadataServer),
+    /// One that does not change.
+    Fixed(SecretString),
+}
+
+impl Tokens {
+    /// Those of the metadata server at this address: `http://metadata.google.internal` on a machine of Google's.
+    pub fn of_metadata_server(endpoint: &str) -> Result<Self, String> {
+        // It is not reached through a proxy.
+        let client = Client::builder().no_proxy().build().map_err(|e| chain(&e))?;
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        Ok(Self::Machine(MetadataServer { client, endpoint, kept: Mutex::default() }))
+    }
+
+    pub(super) async fn token(&self) -> Result<SecretString, String> {
+        match self {
+            Self::Machine(server) => server.token().await,
+            Self::Fixed(token) => Ok(token.clone()),
+        }
+    }
+}
+
+/// A metadata server, and the token it gave last.
+pub struct MetadataServer {
+    client: Client,
+    endpoint: String,
+    kept: Mutex<Option<(SecretString, Instant)>>,
+}
+
+impl MetadataServer {
+    async fn token(&self) -> Result<SecretString, String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((token, ends)) = kept
+            && Instant::now() + EARLY < ends
+        {
+            return Ok(token);
+        }
+        let url = format!("{}/computeMetadata/v1/instance/service-accounts/default/token", self.endpoint);
+        let wrong = |why: String| format!("the metadata server at {} gave no token: {why}", self.endpoint);
+        let asked = self.client.get(url).header("Metadata-Flavor", "Google").timeout(WITHIN).send().await;
+        let answer = asked.map_err(|e| wrong(chain(&e)))?;
+        let status = answer.status();
+        let body: Value = match status.is_success() {
+            true => answer.json().await.map_err(|e| wrong(chain(&e)))?,
+            false => return Err(wrong(format!("it answers with status {}", status.as_u16()))),
+        };
+        let token = body["access_token"].as_str().ok_or_else(|| wrong("its answer holds none".to_owned()))?;
+        let token = SecretString::from(token.to_owned());
+        let ends = Instant::now() + Duration::from_secs(body["expires_in"].as_u64().unwrap_or(0));
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.clone(), ends));
+        Ok(token)
+    }
+}

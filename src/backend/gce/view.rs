@@ -1,0 +1,99 @@
+//! What Compute Engine shows, read into values. What is new to us is not an error.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::domain::{
+    Clean, NodeName,
+    cloud::{DiskView, InstanceState, InstanceView, RuleView},
+};
+
+/// The last part of a link.
+fn last(link: &Value) -> String {
+    link.as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default().to_owned()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+/// A number, which Google writes in quotes where it may be long.
+fn number(value: &Value) -> u64 {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0)
+}
+
+fn map(value: &Value) -> BTreeMap<String, String> {
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+pub fn instance(value: &Value) -> InstanceView {
+    let items = value["metadata"]["items"].as_array().into_iter().flatten();
+    let address = value["networkInterfaces"][0]["accessConfigs"][0]["natIP"].as_str();
+    let status = value["status"].as_str().unwrap_or_default();
+    InstanceView {
+        id: text(&value["id"]),
+        name: text(&value["name"]),
+        zone: NodeName::new(last(&value["zone"])),
+        state: state(status),
+        status: Clean::new(status),
+        machine_type: last(&value["machineType"]),
+        labels: map(&value["labels"]),
+        metadata: items.map(|item| (text(&item["key"]), text(&item["value"]))).collect(),
+        address: address.and_then(|text| text.parse::<IpAddr>().ok()),
+        created: time(&value["creationTimestamp"]),
+        started: time(&value["lastStartTimestamp"]),
+        ends: time(&value["resourceStatus"]["scheduling"]["terminationTimestamp"]),
+        spot: value["scheduling"]["provisioningModel"] == "SPOT",
+        disk_gb: number(&value["disks"][0]["diskSizeGb"]),
+    }
+}
+
+fn state(status: &str) -> InstanceState {
+    match status {
+        "PENDING" | "PROVISIONING" | "STAGING" | "REPAIRING" => InstanceState::Coming,
+        "RUNNING" => InstanceState::Running,
+        "PENDING_STOP" | "STOPPING" | "SUSPENDING" | "DEPROVISIONING" => InstanceState::Going,
+        "STOPPED" | "SUSPENDED" | "TERMINATED" => InstanceState::Stopped,
+        _ => InstanceState::Unknown,
+    }
+}
+
+pub fn disk(value: &Value) -> DiskView {
+    DiskView {
+        name: text(&value["name"]),
+        zone: NodeName::new(last(&value["zone"])),
+        gb: number(&value["sizeGb"]),
+        labels: map(&value["labels"]),
+        attached: value["users"].as_array().is_some_and(|users| !users.is_empty()),
+    }
+}
+
+pub fn rule(value: &Value) -> RuleView {
+    let texts = |list: &Value| -> Vec<String> { list.as_array().into_iter().flatten().map(text).collect() };
+    let ports = value["allowed"].as_array().into_iter().flatten().flat_map(|allowed| texts(&allowed["ports"]));
+    RuleView {
+        name: text(&value["name"]),
+        description: text(&value["description"]),
+        ranges: texts(&value["sourceRanges"]),
+        ports: ports.filter_map(|port| port.parse().ok()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_nobody_knows_yet_is_no_error() {
+        let shown = serde_json::json!({"name": "a", "zone": "https://x/zones/europe-west3-a", "status": "DREAMING"});
+        let view = instance(&shown);
+        assert_eq!((view.state, view.zone.as_str()), (InstanceState::Unknown, "europe-west3-a"));
+        assert_eq!(view.status.as_str(), "DREAMING");
+    }
+}
