@@ -3,15 +3,15 @@
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use homeroom::{
-    app::{self, State},
+    app::{self, Action, State, kiosk::Rules},
     cli::{CliError, Exit, ask::Asker},
     config::{Environment, Settings},
-    domain::{Clean, LabName, SeatName},
-    runtime::{self, Runtime},
-    service::{Homeroom, ServiceError},
+    domain::{Clean, LabName, SeatName, SiteName, alert::Hysteresis},
+    runtime::{self, Ends, Runtime},
+    service::{Homeroom, Pager, ServiceError},
     tui::{self, Ended, Look, Wires},
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +38,47 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
 /// Shows the dashboard until it is left.
 pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
     let (mut runtime, ends) = Runtime::start(home.clone());
-    let stop = CancellationToken::new();
-    stop_on_signals(&stop)?;
+    let ended = show(state(settings, &home, None), ends).await?;
+    if at_the_end == AtTheEnd::FinishRuns {
+        finish_runs(&mut runtime, &home, ended).await?;
+    }
+    Ok(exit(ended))
+}
+
+/// Shows the unattended dashboard until it is left. Sites that are `blind` cannot be looked at, and why.
+pub async fn kiosk(
+    settings: &Settings,
+    home: Arc<Homeroom>,
+    pagers: Vec<Arc<dyn Pager>>,
+    blind: Vec<(SiteName, String)>,
+) -> Result<Exit, CliError> {
+    let (_runtime, ends) = Runtime::start_kiosk(home.clone(), pagers);
+    let kiosk = &settings.kiosk;
+    let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    let rules = Rules {
+        rotate: signed(kiosk.rotate),
+        stale: signed(kiosk.stale),
+        bell: kiosk.bell,
+        calls: Hysteresis::new(kiosk.after, kiosk.clear),
+    };
+    let mut state = state(settings, &home, Some(rules));
+    for (site, why) in blind {
+        app::update(&mut state, Action::SiteLost { site, why: Clean::new(why) });
+    }
+    Ok(exit(show(state, ends).await?))
+}
+
+fn exit(ended: Ended) -> Exit {
+    match ended {
+        Ended::Left => Exit::Done,
+        Ended::Stopped | Ended::HungUp => Exit::Interrupted,
+    }
+}
+
+/// The screens before anything is known.
+fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>) -> State {
     let environment = |environment: Environment| Clean::new(environment.as_str());
-    let state = State::new(app::Settings {
+    State::new(app::Settings {
         // Those that are looked at: of no other could it be told how old what is shown is.
         sites: settings
             .sites
@@ -49,22 +86,22 @@ pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd)
             .filter(|site| home.sites.contains_key(&site.name))
             .map(|site| (site.name.clone(), environment(site.environment)))
             .collect(),
-        read_only: false,
+        read_only: kiosk.is_some(),
+        kiosk,
         zone: TimeZone::system(),
         speed: settings.clock.speed,
         proof_max_age: settings.engine.proof_max_age,
         now: Timestamp::now(),
-    });
+    })
+}
+
+/// Owns the terminal until it is left.
+async fn show(state: State, ends: Ends) -> Result<Ended, CliError> {
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
     let look = Look::from_env(|name| std::env::var(name).ok());
     let wires = Wires { actions: ends.actions, effects: ends.effects, shells: ends.shells, stop };
-    let ended = tui::run(state, look, wires).await.map_err(|error| CliError::Usage(error.to_string()))?;
-    if at_the_end == AtTheEnd::FinishRuns {
-        finish_runs(&mut runtime, &home, ended).await?;
-    }
-    Ok(match ended {
-        Ended::Left => Exit::Done,
-        Ended::Stopped | Ended::HungUp => Exit::Interrupted,
-    })
+    tui::run(state, look, wires).await.map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// SIGTERM, SIGINT and SIGHUP leave the screen properly.

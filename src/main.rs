@@ -52,6 +52,8 @@ fn start(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
 
 async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>) -> Result<Exit, CliError> {
     match args.command {
+        Some(_) if args.kiosk => Err(CliError::Usage("--kiosk is the dashboard's and goes with no command".to_owned())),
+        None if args.kiosk => kiosk(&args.global, secrets).await,
         None => site(&args.global, secrets).await,
         Some(Command::Demo { speed, scenario }) => {
             let folder = throw_away.insert(temporary()?).path();
@@ -87,6 +89,25 @@ async fn site(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
     let _log = log_into(settings.store.folder(), secrets)?;
     let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
     dashboard::run(&settings, Arc::new(home), dashboard::AtTheEnd::FinishRuns).await
+}
+
+/// `--kiosk`: the dashboard unattended. It writes nothing, so there is no log file either.
+async fn kiosk(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
+    dashboard::needs_a_terminal()?;
+    let settings = cli::settings(global)?;
+    settings.has_sites()?;
+    let hide = |secret: &str| secrets.add(secret);
+    let (home, left_out) = wire::what_can_be_built(&settings, Access::Monitor, &hide).await?;
+    let pagers = wire::pagers(&settings.kiosk, &hide)?;
+    let words = |error: wire::WireError| secrets.redact(&error.to_string()).into_owned();
+    let mut blind: Vec<_> = left_out.into_iter().map(|(site, error)| (site, words(error))).collect();
+    // With nothing to look at at all it is a mistake to be told at once.
+    if home.sites.is_empty()
+        && let Some((_, why)) = blind.pop()
+    {
+        return Err(CliError::Usage(why));
+    }
+    dashboard::kiosk(&settings, Arc::new(home), pagers, blind).await
 }
 
 /// `demo`: the dashboard on a simulated cluster, in a folder that goes with it.

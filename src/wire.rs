@@ -14,15 +14,19 @@ use secrecy::ExposeSecret;
 use crate::{
     backend::{
         docker::{self, Engine},
+        nobody::Nobody,
+        pager::{Program, Webhook},
         proxmox::{Connection, Credentials, Limits, Proxmox, Trust, known, parse_fingerprint},
         ssh::{self, Qm, Ssh, SshSettings, keys::KeyFiles},
     },
-    config::{self, ConfigError, DockerSite, HostPort, ProxmoxSite, Settings, SiteKind, StoreSettings, Token},
+    config::{
+        self, ConfigError, DockerSite, HostPort, KioskSettings, ProxmoxSite, Settings, SiteKind, StoreSettings, Token,
+    },
     deploy::Tuning,
     domain::{SiteName, StoreId},
     monitor::Pace,
     port::{
-        Clock, KeyRing, Store,
+        Clock, GuestAgent, KeyRing, Mend, Pager, RemoteShell, Store,
         shell::{HostKey, ShellTarget},
     },
     service::{
@@ -48,6 +52,8 @@ pub enum WireError {
     Config(#[from] ConfigError),
     #[error("site {site}: {why}")]
     Site { site: SiteName, why: String },
+    #[error("kiosk.webhook: {0}")]
+    Webhook(String),
     #[error(transparent)]
     Service(#[from] ServiceError),
 }
@@ -75,12 +81,11 @@ pub async fn what_can_be_built(
     let options = Options { shared: settings.store.shared, read_only: access == Access::Monitor };
     let store = SqliteStore::open(&settings.store.path, options).await.map_err(ServiceError::from)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock::new(settings.clock.speed));
-    let mut ssh_settings = SshSettings::new(settings.store.known_hosts());
-    ssh_settings.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
-    let ssh = Arc::new(Ssh::new(ssh_settings));
+    let doors = Doors::of(settings, access);
     let (mut sites, mut engines, mut left_out) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, site) in &settings.sites {
-        if let SiteKind::Docker(docker) = &site.kind {
+        // Whoever reaches an engine is root there; one who only looks reads the store instead.
+        if let (SiteKind::Docker(docker), Access::Full) = (&site.kind, access) {
             engines.extend(engine(name, site, docker).map(|engine| (name.clone(), Arc::new(engine))));
         }
         let Some(proxmox) = site.proxmox() else { continue };
@@ -90,7 +95,7 @@ pub async fn what_can_be_built(
             max_seats: site.max_seats,
             memory_overcommit: proxmox.memory_overcommit,
             user: proxmox.ssh.user.clone(),
-            key: Some(proxmox.ssh.key.clone()),
+            key: (access == Access::Full).then(|| proxmox.ssh.key.clone()),
             port: GUEST_SSH_PORT,
             guest_via: guest_via(proxmox),
         };
@@ -102,17 +107,16 @@ pub async fn what_can_be_built(
             }
         };
         let nodes: Arc<dyn NodeLogins> = Arc::new(node_table(proxmox));
-        let targets = nodes.clone();
-        let by_node = Arc::new(Qm::new((*ssh).clone(), move |node| Some(targets.target(node))));
+        let (agent_by_node, mend) = doors.by_node(&nodes);
         let site = Site {
             name: name.clone(),
             rules,
             inspect: cluster.clone(),
             agent_by_api: cluster.clone(),
-            agent_by_node: by_node.clone(),
-            mend: by_node,
+            agent_by_node,
+            mend,
             cluster,
-            shell: ssh.clone(),
+            shell: doors.shell(),
             nodes,
         };
         sites.insert(name.clone(), Arc::new(site));
@@ -122,13 +126,69 @@ pub async fn what_can_be_built(
         sites,
         engines,
         clock,
-        keys: Arc::new(key_files(&settings.store)),
+        keys: doors.keys(&settings.store),
         tuning: tuning(settings),
         pace: Pace { idle: settings.engine.poll_idle, busy: settings.engine.poll_run },
         proof_max_age: settings.engine.proof_max_age,
         owner: owner(),
     };
     Ok((home, left_out))
+}
+
+/// Whoever is called by an unattended screen. The webhook's address is told to `hide`.
+pub fn pagers(kiosk: &KioskSettings, hide: &dyn Fn(&str)) -> Result<Vec<Arc<dyn Pager>>, WireError> {
+    let mut pagers: Vec<Arc<dyn Pager>> = Vec::new();
+    if let Some(program) = Program::new(&kiosk.command) {
+        pagers.push(Arc::new(program));
+    }
+    if let Some(webhook) = &kiosk.webhook {
+        let address = webhook.resolve()?;
+        hide(address.expose_secret());
+        pagers.push(Arc::new(Webhook::new(address).map_err(WireError::Webhook)?));
+    }
+    Ok(pagers)
+}
+
+/// Ways into machines: all by SSH, or none.
+enum Doors {
+    Open(Arc<Ssh>),
+    Shut,
+}
+
+impl Doors {
+    fn of(settings: &Settings, access: Access) -> Self {
+        if access == Access::Monitor {
+            return Self::Shut;
+        }
+        let mut ssh = SshSettings::new(settings.store.known_hosts());
+        ssh.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+        Self::Open(Arc::new(Ssh::new(ssh)))
+    }
+
+    fn shell(&self) -> Arc<dyn RemoteShell> {
+        match self {
+            Self::Open(ssh) => ssh.clone(),
+            Self::Shut => Arc::new(Nobody),
+        }
+    }
+
+    fn by_node(&self, nodes: &Arc<dyn NodeLogins>) -> (Arc<dyn GuestAgent>, Arc<dyn Mend>) {
+        match self {
+            Self::Open(ssh) => {
+                let targets = nodes.clone();
+                let qm = Arc::new(Qm::new((**ssh).clone(), move |node| Some(targets.target(node))));
+                (qm.clone(), qm)
+            }
+            Self::Shut => (Arc::new(Nobody), Arc::new(Nobody)),
+        }
+    }
+
+    fn keys(&self, store: &StoreSettings) -> Arc<dyn KeyRing> {
+        match self {
+            Self::Open(_) => Arc::new(key_files(store)),
+            Self::Shut => Arc::new(Nobody),
+        }
+    }
 }
 
 /// Writes down that an address of a site shows this certificate (as Proxmox prints fingerprints).

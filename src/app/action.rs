@@ -29,6 +29,10 @@ pub enum Action {
     SiteSeen { site: SiteName, view: Arc<ClusterView> },
     /// A site did not answer; what was last seen stays on the screen and ages.
     SiteLost { site: SiteName, why: Clean },
+    /// The store cannot be read, and why; what was last read stays on the screen.
+    StoreLost { why: Clean },
+    /// The store can be read again.
+    StoreSeen,
     /// Every definition there is.
     DefinitionsLoaded(Vec<Definition>),
     /// A lab as the store knows it. Replaces what was folded so far.

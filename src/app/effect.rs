@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{LabName, Plan, RunId, SeatName, plan::Consent, planning::Deed};
+use crate::domain::{LabName, Plan, RunId, SeatName, alert::Alert, plan::Consent, planning::Deed};
 
 /// A wish; whoever carries it out answers with actions.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,10 @@ pub enum Effect {
     SaveLog { name: String, lines: Vec<String> },
     /// Give a text to the terminal's clipboard. Whoever owns the terminal does it.
     Copy(String),
+    /// Ring the terminal's bell. Whoever owns the terminal does it.
+    Ring,
+    /// Call somebody, or tell them that it is over. Answer: a `Notice` where nobody could be told.
+    Call(Alert),
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
     /// Leave the program.

@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod effect;
 pub mod fuzzy;
 pub mod key;
+pub mod kiosk;
 pub mod labs;
 pub mod log;
 pub mod log_view;

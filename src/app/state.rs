@@ -9,15 +9,16 @@ use super::{
     commands::{Commands, Context},
     cursor::Cursor,
     fuzzy,
+    kiosk::{Kiosk, Rules},
     log::Log,
-    log_view::LogView,
+    log_view::{LogView, Scope},
     machines::{MachineBoard, NodeBoard},
     marks::Marks,
     order::Order,
     popup::Popup,
     runs::{RunBoard, RunList},
     shells::Shells,
-    sites::{NodeRow, Site},
+    sites::{Lost, NodeRow, Site},
 };
 use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, event::RunState};
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub sites: Vec<(SiteName, Clean)>,
     /// No command that changes anything exists.
     pub read_only: bool,
+    /// Nobody sits here: boards take turns, and no command reaches beyond the screen.
+    pub kiosk: Option<Rules>,
     /// For clock times on the screen.
     pub zone: TimeZone,
     /// How fast the modelled world runs; 1 for a real site.
@@ -95,6 +98,14 @@ pub struct Board {
     pub log: LogView,
 }
 
+impl Board {
+    /// The board of a lab, its cursor on the first seat.
+    pub(super) fn new(lab: LabName, log: &Log) -> Self {
+        let log = LogView::new(Scope::Lab(lab.clone()), log);
+        Self { lab, cursor: Cursor::default(), filter: Input::default(), marks: Marks::default(), log }
+    }
+}
+
 /// What is being typed in the bottom line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typing {
@@ -138,6 +149,8 @@ pub struct State {
     pub size: (u16, u16),
     pub commands: Commands,
     pub sites: BTreeMap<SiteName, Site>,
+    /// The store cannot be read.
+    pub store_lost: Option<Lost>,
     pub definitions: Vec<Definition>,
     pub definitions_known: bool,
     pub progress: BTreeMap<LabName, Progress>,
@@ -165,6 +178,7 @@ pub struct State {
     /// How lines of the log are drawn, in every view.
     pub log_style: LogStyle,
     pub toast: Option<Toast>,
+    pub kiosk: Option<Kiosk>,
     pub(super) revision: u64,
 }
 
@@ -174,8 +188,9 @@ impl State {
         Self {
             now: settings.now,
             size: (80, 24),
-            commands: Commands::new(settings.read_only),
+            commands: if settings.kiosk.is_some() { Commands::of_kiosk() } else { Commands::new(settings.read_only) },
             sites,
+            store_lost: None,
             definitions: Vec::new(),
             definitions_known: false,
             progress: BTreeMap::new(),
@@ -195,6 +210,7 @@ impl State {
             typing: None,
             log_style: LogStyle::default(),
             toast: None,
+            kiosk: settings.kiosk.clone().map(|rules| Kiosk::new(rules, settings.now)),
             revision: 0,
             settings,
         }

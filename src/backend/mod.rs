@@ -2,5 +2,7 @@
 
 pub mod docker;
 pub mod gce;
+pub mod nobody;
+pub mod pager;
 pub mod proxmox;
 pub mod ssh;

@@ -31,6 +31,9 @@ const EVERYWHERE: &str = "Options of every command";
 pub struct Args {
     #[command(flatten)]
     pub global: Global,
+    /// The dashboard unattended: looks only, turns from board to board, calls on red
+    #[arg(long)]
+    pub kiosk: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

@@ -33,7 +33,7 @@ impl From<WireError> for CliError {
         match error {
             WireError::Config(error) => Self::Config(error),
             WireError::Service(error) => error.into(),
-            WireError::Site { .. } => Self::Usage(error.to_string()),
+            WireError::Site { .. } | WireError::Webhook(_) => Self::Usage(error.to_string()),
         }
     }
 }

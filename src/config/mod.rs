@@ -8,6 +8,7 @@ mod duration;
 mod engine;
 mod error;
 mod files;
+mod kiosk;
 mod proxmox;
 mod reader;
 mod secret;
@@ -18,6 +19,7 @@ pub use duration::parse as parse_duration;
 pub use engine::EngineSettings;
 pub use error::{ConfigError, Warning};
 pub use files::{Folders, read_text};
+pub use kiosk::KioskSettings;
 pub use proxmox::{
     Credentials, Fingerprint, GuestVia, HostPort, JumpHost, Login, NodeSettings, ProxmoxSite, SshSettings, Token,
 };

@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    ConfigError, EngineSettings, Folders, Site, Warning, engine,
+    ConfigError, EngineSettings, Folders, KioskSettings, Site, Warning, engine,
     error::Place,
     files::read_text,
+    kiosk,
     proxmox::{self, Context},
     reader::{Document, Node, Schema, nearest},
     sites,
@@ -30,6 +31,7 @@ pub struct Settings {
     pub store: StoreSettings,
     pub clock: Clock,
     pub engine: EngineSettings,
+    pub kiosk: KioskSettings,
 }
 
 /// `[store]`
@@ -48,10 +50,11 @@ pub struct Clock {
 }
 
 const SCHEMA: Schema = &[
-    ("", &["sites", "store", "clock", "engine"]),
+    ("", &["sites", "store", "clock", "engine", "kiosk"]),
     ("store", &["path", "shared"]),
     ("clock", &["speed"]),
     ("engine", engine::KEYS),
+    ("kiosk", kiosk::KEYS),
     ("sites.*", proxmox::KEYS),
     ("sites.*.token", proxmox::TOKEN_KEYS),
     ("sites.*.login", proxmox::LOGIN_KEYS),
@@ -96,6 +99,7 @@ impl Settings {
             store: StoreSettings { path: folders.data.join("homeroom/homeroom.db"), shared: false },
             clock: Clock { speed: 1.0 },
             engine: EngineSettings::default(),
+            kiosk: KioskSettings::default(),
         }
     }
 
@@ -191,6 +195,9 @@ pub fn parse(
             let site = sites::read(&site, name, env, &mut context)?;
             settings.sites.insert(site.name.clone(), site);
         }
+    }
+    if let Some(node) = root.get("kiosk") {
+        settings.kiosk = kiosk::read(&node, &mut context)?;
     }
     if let Some(node) = root.get("store") {
         let table = node.table()?;

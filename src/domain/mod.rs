@@ -3,6 +3,7 @@
 //! No I/O, no clock, no async: time and randomness come in as arguments.
 
 pub mod address;
+pub mod alert;
 pub mod answers;
 pub mod class;
 pub mod clean;

@@ -11,6 +11,7 @@ pub mod dns;
 pub mod inspect;
 pub mod keys;
 pub mod mend;
+pub mod pager;
 pub mod shell;
 pub mod store;
 
@@ -23,5 +24,6 @@ pub use dns::Dns;
 pub use inspect::Inspect;
 pub use keys::KeyRing;
 pub use mend::Mend;
+pub use pager::Pager;
 pub use shell::RemoteShell;
 pub use store::{Store, StoreError};

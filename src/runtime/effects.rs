@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::Shared;
+use super::{May, Shared};
 use crate::{
     app::{
         Action, Effect,
@@ -46,8 +46,21 @@ fn begins_a_run(effect: &Effect) -> bool {
     matches!(effect, Effect::Deploy { .. } | Effect::RetryFailed { .. } | Effect::Destroy { .. } | Effect::Carry { .. })
 }
 
+/// What may be carried out where nothing may be changed.
+fn is_looking(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Refresh | Effect::LoadRuns { .. } | Effect::LoadTiming { .. } | Effect::Call(_) | Effect::Quit
+    )
+}
+
 async fn one(shared: &Arc<Shared>, effect: Effect) {
     let home = &shared.home;
+    if shared.may == May::Look && !is_looking(&effect) {
+        // No key asks for it, so this is a fault of the program.
+        tracing::error!(?effect, "not carried out: this program only looks");
+        return;
+    }
     match effect {
         Effect::Refresh => shared.look_now.iter().for_each(|site| site.notify_one()),
         Effect::MakePlan { lab } => {
@@ -92,8 +105,16 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             shared.say(Action::TimingLoaded { run, timing }).await;
         }
         Effect::SaveLog { name, lines } => save(shared, name, lines).await,
+        Effect::Call(alert) => {
+            if let Some(calls) = &shared.calls
+                && calls.try_send(alert).is_err()
+            {
+                let text = Clean::new("too many calls wait to be told; one was lost");
+                shared.say(Action::Notice { level: Level::Error, text }).await;
+            }
+        }
         // The screen's own.
-        Effect::Suspend | Effect::Quit | Effect::Copy(_) => {}
+        Effect::Suspend | Effect::Quit | Effect::Copy(_) | Effect::Ring => {}
     }
 }
 

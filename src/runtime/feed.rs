@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::Shared;
 use crate::{
     app::Action,
-    domain::{Change, Clean, LabName, Level, RunId, event::RunState},
+    domain::{Change, Clean, LabName, RunId, event::RunState},
     service::{
         EventFilter, ServiceError,
         watch::{Seen, watch_sites as watch},
@@ -54,15 +54,19 @@ pub async fn follow_store(shared: Arc<Shared>) {
             Err(error) => Err(error.into()),
         };
         match outcome {
-            Ok(true) => troubled = false,
+            Ok(true) if troubled => {
+                troubled = false;
+                if !follower.shared.say(Action::StoreSeen).await {
+                    return;
+                }
+            }
+            Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
                 version = None;
-                if !troubled {
-                    let notice = Action::Notice { level: Level::Error, text: Clean::new(error.to_string()) };
-                    if !follower.shared.say(notice).await {
-                        return;
-                    }
+                let lost = Action::StoreLost { why: Clean::new(error.to_string()) };
+                if !troubled && !follower.shared.say(lost).await {
+                    return;
                 }
                 troubled = true;
             }

@@ -3,6 +3,7 @@
 //! Runs begun here are carried out here; how they go is read back from the store like everybody
 //! else's, so that this dashboard sees its own runs exactly as another admin's does.
 
+mod calls;
 mod effects;
 mod ends;
 mod feed;
@@ -22,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{Action, Effect, attach::Attach},
-    domain::{LabName, RunId},
-    service::{Homeroom, RunHandle},
+    domain::{LabName, RunId, alert::Alert},
+    service::{Homeroom, Pager, RunHandle},
 };
 
 /// Actions that may wait for the screens.
@@ -46,6 +47,18 @@ pub(crate) struct Shared {
     /// Whether any lab has a run under way.
     busy: watch::Sender<bool>,
     runs: Mutex<BTreeMap<RunId, OwnRun>>,
+    /// Whether effects that change anything are carried out.
+    may: May,
+    /// Where news for pagers go.
+    calls: Option<mpsc::Sender<Alert>>,
+}
+
+/// What a runtime carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum May {
+    Act,
+    /// Looking only, whatever the screens ask for.
+    Look,
 }
 
 /// A run this process carries out.
@@ -63,12 +76,23 @@ pub struct Runtime {
 impl Runtime {
     /// Starts watching sites and store, and carrying effects out.
     pub fn start(home: Arc<Homeroom>) -> (Self, Ends) {
+        Self::begin(home, May::Act, Vec::new())
+    }
+
+    /// The same for a screen nobody sits at: nothing that changes anything is carried out, and `pagers` are told
+    /// what it calls for.
+    pub fn start_kiosk(home: Arc<Homeroom>, pagers: Vec<Arc<dyn Pager>>) -> (Self, Ends) {
+        Self::begin(home, May::Look, pagers)
+    }
+
+    fn begin(home: Arc<Homeroom>, may: May, pagers: Vec<Arc<dyn Pager>>) -> (Self, Ends) {
         let (actions, screen) = mpsc::channel(QUEUE);
         let (effects, wishes) = mpsc::channel(QUEUE);
         let (shells, opened) = mpsc::channel(1);
         let (busy, is_busy) = watch::channel(false);
         let look_now: Vec<_> = home.sites.iter().map(|_| Arc::new(Notify::new())).collect();
-        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default() });
+        let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
+        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default(), may, calls });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
         ends::look_for_ends(&shared);

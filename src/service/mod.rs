@@ -2,6 +2,7 @@
 
 pub mod adopt;
 mod allowed;
+pub mod call;
 pub mod check;
 pub mod copy;
 pub mod definitions;
@@ -39,6 +40,7 @@ pub use workshop::{EngineSite, Price};
 /// What answers are made of, for those that call the use cases.
 pub use crate::port::{
     StoreError,
+    pager::Pager,
     shell::{ShellError, ShellInput, ShellOutput, ShellSession},
     store::{EventFilter, RunRow, StoredEvent},
 };

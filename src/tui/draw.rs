@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{
-    Depth, Glyphs, Theme, board, gantt, header, machine, node, overview, panes, pen::Page, popups, runs, shells,
+    Depth, Glyphs, Theme, board, gantt, header, kiosk, machine, node, overview, panes, pen::Page, popups, runs, shells,
     theme::Tone,
 };
 use crate::app::{Screen, State};
@@ -35,12 +35,16 @@ const SMALLEST: (u16, u16) = (60, 14);
 /// Draws the whole state.
 pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
     let area = frame.area();
+    let turning = state.kiosk.as_ref().filter(|kiosk| kiosk.rotates());
+    // On a board the cursor says which seat is explained; in lists it would say nothing.
+    let without = turning.filter(|_| matches!(state.screen(), Screen::Overview)).map(|_| kiosk::without_cursor(look));
+    let look = without.as_ref().unwrap_or(look);
     let mut page = Page { buf: frame.buffer_mut(), look, cursor: None };
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         too_small(&mut page, area);
         return;
     }
-    let (top, middle, bottom) = split(area);
+    let (top, mut middle, bottom) = split(area);
     if matches!(state.screen(), Screen::Shells) && state.shells.zoomed && state.popup.is_none() {
         shells::draw(&mut page, area, state);
         let cursor = page.cursor;
@@ -48,6 +52,10 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         return;
     }
     header::top(&mut page, top, state);
+    if let Some(kiosk) = &state.kiosk {
+        kiosk::banner(&mut page, Rect { height: 1, ..middle }, state, kiosk);
+        middle = Rect { y: middle.y + 1, height: middle.height - 1, ..middle };
+    }
     match state.screen() {
         Screen::Overview => overview::draw(&mut page, middle, state),
         Screen::Board(board) => board::draw(&mut page, middle, state, board),
@@ -58,7 +66,10 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
         Screen::Shells => shells::draw(&mut page, middle, state),
     }
-    header::bottom(&mut page, bottom, state);
+    match turning.filter(|_| state.popup.is_none() && state.toast.is_none()) {
+        Some(kiosk) => kiosk::bottom(&mut page, bottom, kiosk),
+        None => header::bottom(&mut page, bottom, state),
+    }
     if let Some(popup) = &state.popup {
         page.fade(middle);
         popups::draw(&mut page, middle, state, popup);

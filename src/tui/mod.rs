@@ -11,6 +11,7 @@ mod header;
 mod input;
 mod keyboard;
 mod keys;
+mod kiosk;
 mod machine;
 mod node;
 mod overview;

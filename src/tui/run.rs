@@ -67,7 +67,8 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     let mut tabs = Tabs::new();
     loop {
         // Here and not only by its timer, so that a flood of data cannot hold the clock up.
-        update(&mut state, Action::Tick(Timestamp::now()));
+        let due = update(&mut state, Action::Tick(Timestamp::now()));
+        send(&mut state, &wires.effects, due);
         if drawn != Some(state.revision()) {
             screen.draw(&state, &look)?;
             drawn = Some(state.revision());
@@ -155,6 +156,12 @@ fn copy(text: &str) {
     let _ = write!(out, "\x1b]52;c;{coded}\x07").and_then(|()| out.flush());
 }
 
+/// Rings the terminal's bell.
+fn ring() {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(b"\x07").and_then(|()| out.flush());
+}
+
 /// SIGCONT, for which tokio has no name.
 const CONTINUED: i32 = rustix::process::Signal::CONT.as_raw();
 /// A stop that is ignored, as where there is no shell to go back to, is noticed after this.
@@ -192,6 +199,7 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> O
             }
             Effect::Suspend => return Some(Own::Suspend),
             Effect::Copy(text) => copy(&text),
+            Effect::Ring => ring(),
             effect => {
                 if to.try_send(effect).is_err() {
                     let text = "too much is asked for at once; try again in a moment".into();

@@ -46,19 +46,25 @@ impl Depth {
 #[derive(Debug, Clone)]
 pub struct Theme {
     depth: Depth,
+    cursor: bool,
 }
 
 impl Theme {
     pub fn new(depth: Depth) -> Self {
-        Self { depth }
+        Self { depth, cursor: true }
     }
 
-    /// The style of a meaning.
+    /// The same, where no row is the cursor's.
+    pub fn without_cursor(self) -> Self {
+        Self { cursor: false, ..self }
+    }
+
     /// How many colours there are.
     pub fn depth(&self) -> Depth {
         self.depth
     }
 
+    /// The style of a meaning.
     pub fn style(&self, tone: Tone) -> Style {
         let plain = Style::new();
         // Written over a frame, text takes nothing of it on.
@@ -106,6 +112,7 @@ impl Theme {
     /// What lies under the row of the cursor, in the list keys go to.
     pub fn cursor_row(&self) -> Style {
         match self.depth {
+            _ if !self.cursor => Style::new(),
             Depth::None | Depth::Sixteen => Style::new().add_modifier(Modifier::BOLD),
             Depth::Indexed => Style::new().bg(Color::Indexed(236)),
         }

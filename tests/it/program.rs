@@ -3,5 +3,6 @@
 mod certificate;
 mod demo;
 mod ends;
+mod kiosk;
 mod site;
 mod tour;

@@ -1,6 +1,7 @@
 //! Every screen as it is drawn, at two sizes, and with its colours; what no screen may do.
 
 mod flows;
+mod kiosk;
 mod shells;
 mod terminal;
 mod world;

@@ -2,6 +2,7 @@
 //! anything outside. Keys, help, hints and the read-only mode are derived from it.
 
 mod names;
+mod reach;
 mod table;
 
 pub use table::TABLE;
@@ -164,6 +165,11 @@ pub struct Commands(Vec<&'static Entry>);
 impl Commands {
     pub fn new(read_only: bool) -> Self {
         Self(TABLE.iter().filter(|entry| !(read_only && entry.mutates)).collect())
+    }
+
+    /// Those of an unattended screen: nothing that changes anything, and nothing that reaches beyond the screen.
+    pub fn of_kiosk() -> Self {
+        Self(TABLE.iter().filter(|entry| !entry.mutates && entry.command.stays_on_screen()).collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &'static Entry> + '_ {

@@ -6,7 +6,7 @@ use crate::{
         Action, Effect, State,
         attach::ShellEnd,
         popup::{PlanPopup, Planned, Popup},
-        sites::Site,
+        sites::{Lost, Site},
     },
     domain::{
         Change, Clean, Event, LabName, Level, Progress, SeatName,
@@ -27,6 +27,18 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             entry.lost(why.clone(), now);
             if news {
                 notice(state, None, Level::Error, format!("{site}: {why}"));
+            }
+        }
+        Action::StoreLost { why } => {
+            if state.store_lost.is_none() {
+                notice(state, None, Level::Error, why.clone());
+            }
+            let since = state.store_lost.as_ref().map_or(state.now, |lost| lost.since);
+            state.store_lost = Some(Lost { why, since });
+        }
+        Action::StoreSeen => {
+            if state.store_lost.take().is_some() {
+                notice(state, None, Level::Info, "the store is read again");
             }
         }
         Action::DefinitionsLoaded(mut definitions) => {

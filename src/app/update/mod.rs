@@ -9,7 +9,7 @@ mod shells;
 use jiff::{SignedDuration, Timestamp};
 use tui_input::InputRequest;
 
-use super::{Action, Command, Effect, Screen, State, palette::Choice, popup::Popup, state::Toast};
+use super::{Action, Command, Effect, Screen, State, kiosk, palette::Choice, popup::Popup, state::Toast};
 use crate::domain::{Clean, Level, planning::Deed};
 
 /// How long news stands in the bottom line.
@@ -20,7 +20,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Tick(now) => {
             tick(state, now);
-            return Vec::new();
+            return kiosk::tick(state);
         }
         Action::EventsArrived(events) if events.is_empty() => return Vec::new(),
         Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) => {}
@@ -30,6 +30,10 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         }
     }
     state.revision += 1;
+    let now = state.now;
+    if let Some(kiosk) = state.kiosk.as_mut().filter(|_| !matches!(action, Action::Resized(..))) {
+        kiosk.touched(now);
+    }
     match action {
         Action::Resized(columns, rows) => {
             state.size = (columns, rows);

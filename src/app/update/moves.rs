@@ -7,7 +7,6 @@ use crate::{
     app::{
         Command, Context, Pane, Screen, State,
         commands::TABLE,
-        cursor::Cursor,
         log_view::{LogFilter, LogView, Scope},
         machines::MachineBoard,
         marks::Marks,
@@ -149,9 +148,7 @@ pub(super) fn open(state: &mut State) {
     match state.context() {
         Context::Classes => {
             if let Some(lab) = state.target_lab() {
-                let log = LogView::new(Scope::Lab(lab.clone()), &state.log);
-                let board =
-                    Board { lab, cursor: Cursor::default(), filter: Input::default(), marks: Marks::default(), log };
+                let board = Board::new(lab, &state.log);
                 state.screens.push(Screen::Board(board));
             }
         }

@@ -57,6 +57,9 @@ fn lines(state: &State) -> Vec<Line> {
     let mut lines = Vec::new();
     for (group, heading) in Group::HELP {
         let entries: Vec<_> = state.commands.iter().filter(|entry| entry.group == group).collect();
+        if entries.is_empty() {
+            continue;
+        }
         // Neighbours of one kind, as up and down, share a line.
         let rows = entries.chunk_by(|a, b| a.help == b.help);
         let here = |entries: &[&Entry]| entries.iter().any(|entry| entry.on.contains(&context));

@@ -26,7 +26,7 @@ pub fn now() -> Timestamp {
     "2026-11-21T14:02:11Z".parse().unwrap()
 }
 
-fn before(seconds: i64) -> Timestamp {
+pub fn before(seconds: i64) -> Timestamp {
     now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
 }
 
@@ -38,7 +38,7 @@ pub fn seat(name: &str) -> SeatName {
     SeatName::new(name).unwrap()
 }
 
-fn site() -> SiteName {
+pub fn site() -> SiteName {
     SiteName::new("campus").unwrap()
 }
 
@@ -46,6 +46,7 @@ pub fn settings(read_only: bool) -> Settings {
     Settings {
         sites: vec![(site(), "prod".into())],
         read_only,
+        kiosk: None,
         zone: TimeZone::UTC,
         speed: 1.0,
         proof_max_age: Duration::from_secs(12 * 3_600),
@@ -71,7 +72,12 @@ pub fn read_only(columns: u16, rows: u16) -> State {
 }
 
 fn filled(read_only: bool, columns: u16, rows: u16) -> State {
-    let mut state = State::new(settings(read_only));
+    filled_with(settings(read_only), columns, rows)
+}
+
+/// The sample world under these settings.
+pub fn filled_with(settings: Settings, columns: u16, rows: u16) -> State {
+    let mut state = State::new(settings);
     update(&mut state, Action::Resized(columns, rows));
     update(&mut state, Action::DefinitionsLoaded(definitions()));
     for (n, cpu) in [0.2, 0.3, 0.45, 0.6, 0.8, 0.7, 0.6, 0.5, 0.4, 0.5].into_iter().enumerate() {
@@ -149,7 +155,7 @@ fn guest(vmid: u32, node: &str, name: &str, uptime: u64) -> GuestView {
     }
 }
 
-fn view(age: i64, cpu: f64, third: bool) -> ClusterView {
+pub fn view(age: i64, cpu: f64, third: bool) -> ClusterView {
     let node = |name: &str, online, cpu, memory: f64| NodeView {
         node: NodeName::new(name),
         online,

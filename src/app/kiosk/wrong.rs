@@ -1,0 +1,170 @@
+//! What is wrong, in words: sites that do not answer, nodes that are down, seats that failed or went off.
+//!
+//! What somebody switched off on purpose is not wrong, nor what a run has in hand.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Rules;
+use crate::{
+    app::{
+        State,
+        labs::{ClassRow, Phase},
+        seats::SeatRow,
+        sites::Site,
+    },
+    domain::{Clean, Definition, LabName, MachineState, SeatName, SiteName, alert::Grade},
+};
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    pub grade: Grade,
+    pub about: About,
+    /// A sentence without its end.
+    pub text: Clean,
+}
+
+/// Where it can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Store,
+    Site(SiteName),
+    /// A lab, and the worst of its seats.
+    Lab(LabName, Option<SeatName>),
+}
+
+/// All that is wrong, the worst first; of equals, what explains the others comes first.
+pub(super) fn of(state: &State, rules: &Rules, began: Timestamp) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    if let Some(lost) = &state.store_lost {
+        wrong.push(Wrong { grade: Grade::Red, about: About::Store, text: told("the store cannot be read", &lost.why) });
+    }
+    for (name, site) in &state.sites {
+        of_site(&mut wrong, name, site, state.now, rules, began);
+    }
+    for row in state.classes() {
+        of_class(&mut wrong, &row);
+    }
+    of_workshops(&mut wrong, state);
+    wrong.sort_by_key(|wrong| std::cmp::Reverse(wrong.grade));
+    wrong
+}
+
+/// Off on purpose: every machine there is was shut down as asked, or found off by a roll call that somebody wanted.
+pub(super) fn is_planned_off(row: &ClassRow<'_>) -> bool {
+    let mut standing = row.standing().peekable();
+    standing.peek().is_some() && standing.all(is_off_on_purpose)
+}
+
+/// The store itself says that it is off. One that only a look shows to be off went off by itself.
+fn is_off_on_purpose(seat: &SeatRow<'_>) -> bool {
+    seat.state == MachineState::Stopped && is_recorded(seat)
+}
+
+/// Whether homeroom brought the state about, or somebody has been told of it.
+fn is_recorded(seat: &SeatRow<'_>) -> bool {
+    seat.progress.is_some_and(|known| known.state == seat.state)
+}
+
+fn of_site(wrong: &mut Vec<Wrong>, name: &SiteName, site: &Site, now: Timestamp, rules: &Rules, began: Timestamp) {
+    let mut say = |grade, text: Clean| wrong.push(Wrong { grade, about: About::Site(name.clone()), text });
+    let seen = site.view.as_ref().map_or(began, |view| view.at);
+    let old = now.duration_since(seen) >= rules.stale;
+    match &site.lost {
+        Some(lost) if old || site.view.is_none() && site.is_lost(now) => {
+            return say(Grade::Red, told(&format!("{name} does not answer"), &lost.why));
+        }
+        None if old => return say(Grade::Red, Clean::from(format!("{name} has not been seen for {}", age(now, seen)))),
+        Some(lost) => say(Grade::Watch, told(&format!("{name} does not answer"), &lost.why)),
+        None => {}
+    }
+    let Some(view) = &site.view else { return };
+    if view.quorate == Some(false) {
+        say(Grade::Red, Clean::from(format!("{name} has no quorum")));
+    }
+    let mut down: Vec<_> = view.nodes.iter().filter(|node| !node.online).map(|node| node.node.as_str()).collect();
+    down.sort_unstable();
+    match down.as_slice() {
+        [] => {}
+        [node] => say(Grade::Red, Clean::from(format!("node {node} is offline"))),
+        nodes => say(Grade::Red, Clean::from(format!("{} nodes are offline: {}", nodes.len(), nodes.join(", ")))),
+    }
+}
+
+/// Steps, as ages do: a banner that counts seconds would never be still.
+fn age(now: Timestamp, seen: Timestamp) -> String {
+    match now.duration_since(seen).max(SignedDuration::ZERO).as_secs() {
+        s @ ..60 => format!("{} s", s / 10 * 10),
+        s @ 60..3_600 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3_600),
+    }
+}
+
+fn told(what: &str, why: &Clean) -> Clean {
+    Clean::from(format!("{what}: {why}"))
+}
+
+/// How seats are wrong, the worst first: what is said of one, what of several, and how bad it is.
+const WRONG: [(MachineState, &str, Grade); 4] = [
+    (MachineState::Failed, "failed", Grade::Red),
+    (MachineState::Gone, "gone", Grade::Red),
+    (MachineState::Stopped, "went off", Grade::Red),
+    (MachineState::Unknown, "not seen", Grade::Watch),
+];
+
+fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
+    let lab = row.lab;
+    let mut say = |grade, seat: Option<&SeatName>, text: String| {
+        wrong.push(Wrong { grade, about: About::Lab(lab.clone(), seat.cloned()), text: Clean::from(text) });
+    };
+    for (state, word, grade) in WRONG {
+        // A run is about to change what is off or gone; what failed in it has failed.
+        if row.is_worked_on() && state != MachineState::Failed {
+            continue;
+        }
+        let meant = |seat: &SeatRow<'_>| state != MachineState::Failed && is_recorded(seat);
+        let mut seats = row.seats.iter().filter(|seat| seat.state == state && !seat.interrupted && !meant(seat));
+        let Some(first) = seats.next() else { continue };
+        let count = 1 + seats.count();
+        let reason = first.reason.as_ref().map_or("no reason is known", |reason| reason.as_str());
+        let text = match count {
+            1 => format!("1 seat {word}: {lab} {}: {reason}", first.seat),
+            n => format!("{n} seats {word} in {lab}: {}: {reason}", first.seat),
+        };
+        say(grade, Some(&first.seat), text);
+    }
+    match row.phase {
+        Phase::BrokenOff => say(Grade::Watch, None, format!("a run of {lab} broke off and nobody is working on it")),
+        Phase::Interrupted => {
+            let seat = row.seats.iter().find(|seat| seat.interrupted);
+            say(Grade::Watch, seat.map(|seat| &seat.seat), format!("a run of {lab} was interrupted"));
+        }
+        _ => {}
+    }
+    if let Some(stale) = row.seats.iter().find(|seat| seat.state == MachineState::Stale) {
+        let count = row.count(MachineState::Stale);
+        let reason = stale.reason.as_ref().map_or("", |reason| reason.as_str());
+        let seats = if count == 1 { "1 seat".to_owned() } else { format!("{count} seats") };
+        say(Grade::Watch, Some(&stale.seat), format!("{seats} of {lab} not proven: {}: {reason}", stale.seat));
+    }
+}
+
+/// Workshops are known by what the store says of them.
+fn of_workshops(wrong: &mut Vec<Wrong>, state: &State) {
+    for definition in &state.definitions {
+        let Definition::Workshop(workshop) = definition else { continue };
+        let Some(progress) = state.progress.get(&workshop.name) else { continue };
+        let mut failed = progress.seats.iter().filter(|seat| seat.state == MachineState::Failed);
+        let Some(first) = failed.next() else { continue };
+        let reason = first.reason.as_ref().map_or("no reason is known", |reason| reason.as_str());
+        let text = match 1 + failed.count() {
+            1 => format!("1 seat failed: {} {}: {reason}", workshop.name, first.seat),
+            n => format!("{n} seats failed in {}: {}: {reason}", workshop.name, first.seat),
+        };
+        wrong.push(Wrong {
+            grade: Grade::Red,
+            about: About::Lab(workshop.name.clone(), None),
+            text: Clean::from(text),
+        });
+    }
+}
