@@ -167,7 +167,7 @@ pub enum Where {
 }
 
 /// `ssh LAB/SEAT` and `console LAB/SEAT`: a terminal there, in place of the shell one is in.
-pub async fn shell(settings: &Settings, home: &Homeroom, what: &str, place: Where) -> Result<Exit, CliError> {
+pub async fn shell(home: &Homeroom, what: &str, place: Where) -> Result<Exit, CliError> {
     let verb = if place == Where::Shell { "ssh" } else { "console" };
     let Some((lab, seat)) = what.split_once('/') else {
         return Err(CliError::Usage(format!("name a seat: homeroom {verb} {what}/SEAT")));
@@ -201,7 +201,7 @@ pub async fn shell(settings: &Settings, home: &Homeroom, what: &str, place: Wher
         match attached {
             Ok(attach) => break attach,
             Err(ServiceError::Shell(error)) => match error.bar() {
-                Some(bar) if asker.lift(settings, site.as_deref(), &bar)? => {}
+                Some(bar) if asker.lift(site.as_deref(), &bar)? => {}
                 _ => return Err(ServiceError::Shell(error).into()),
             },
             Err(error) => return Err(error.into()),

@@ -65,13 +65,13 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
             let settings = cli::settings(&args.global)?;
             let _log = log_into(settings.store.folder(), secrets)?;
             let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
-            dashboard::shell(&settings, &home, &what, dashboard::Where::Shell).await
+            dashboard::shell(&home, &what, dashboard::Where::Shell).await
         }
         Some(Command::Console { what }) => {
             let settings = cli::settings(&args.global)?;
             let _log = log_into(settings.store.folder(), secrets)?;
             let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
-            dashboard::shell(&settings, &home, &what, dashboard::Where::Console).await
+            dashboard::shell(&home, &what, dashboard::Where::Console).await
         }
         Some(command) => {
             let settings = cli::settings(&args.global)?;

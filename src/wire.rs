@@ -161,6 +161,7 @@ impl Doors {
             return Self::Shut;
         }
         let mut ssh = SshSettings::new(settings.store.known_hosts());
+        ssh.known_hosts_mode = settings.store.trust_mode();
         ssh.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
         Self::Open(Arc::new(Ssh::new(ssh)))
     }

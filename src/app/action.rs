@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tui_input::InputRequest;
 
-use super::{attach::ShellEnd, commands::Command, shells::TabId};
+use super::{Effect, attach::ShellEnd, commands::Command, shells::TabId};
 use crate::domain::{
-    Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, cluster::ClusterView,
-    progress::RunProgress, timing::Timing,
+    Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, answers::Bar,
+    cluster::ClusterView, progress::RunProgress, timing::Timing,
 };
 
 /// Something that happened: time, a key, or data that came in.
@@ -53,6 +53,10 @@ pub enum Action {
     RunStarted { lab: LabName, run: RunId },
     /// A run that was asked for was not begun, and why.
     RunRefused { lab: LabName, why: Clean },
+    /// Something stands before a login that the person could do away with; `then` is what did not succeed for it.
+    Barred { lab: LabName, bar: Bar, then: Effect },
+    /// It was done away with: what did not succeed for it is tried again. Or why it still stands.
+    Lifted { then: Vec<Effect>, failed: Option<Clean> },
     /// A terminal on a seat was opened, and is shown in the dashboard.
     TabOpened { lab: LabName, seat: SeatName },
     /// What a shell in the dashboard printed.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::domain::{LabName, Plan, RunId, SeatName, alert::Alert, plan::Consent, planning::Deed};
+use super::{bars::Passphrase, shells::TabId};
+use crate::domain::{LabName, Plan, RunId, SeatName, alert::Alert, answers::Bar, plan::Consent, planning::Deed};
 
 /// A wish; whoever carries it out answers with actions.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +25,12 @@ pub enum Effect {
     RetryFailed { lab: LabName, seats: Vec<SeatName> },
     /// Stop the run once what is in flight has ended. Answer: `EventsArrived` with its end.
     CancelRun { lab: LabName, run: RunId },
-    /// Open a terminal on the seat: an `Attach` by its own channel, or `ShellEnded` with the reason. The
-    /// first thing the attached terminal is told is its size.
+    /// Open a terminal on the seat: an `Attach` by its own channel, `Barred`, or `ShellEnded` with the reason.
+    /// The first thing the attached terminal is told is its size.
     OpenShell { lab: LabName, seat: SeatName },
+    /// Do away with what stands before logins to machines of the lab: the person said yes, or gave the
+    /// passphrase. Answer: `Lifted`.
+    Lift { lab: LabName, bar: Bar, passphrase: Option<Passphrase>, then: Vec<Effect> },
     /// The runs of a lab, newest first. Answer: `RunsLoaded`.
     LoadRuns { lab: LabName },
     /// Where a run's time went. Answer: `TimingLoaded`.
@@ -39,6 +43,8 @@ pub enum Effect {
     Ring,
     /// Call somebody, or tell them that it is over. Answer: a `Notice` where nobody could be told.
     Call(Alert),
+    /// Send a shell in the dashboard the answer a terminal gives. Whoever owns the terminal does it.
+    Answer { id: TabId, bytes: Vec<u8> },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
     /// Leave the program.

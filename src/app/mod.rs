@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod attach;
+pub mod bars;
 pub mod commands;
 pub mod cursor;
 pub mod effect;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::{
+    bars::Question,
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
     rows::Target,
@@ -22,8 +23,10 @@ pub enum Popup {
         lab: LabName,
         run: RunId,
     },
-    /// Leave although runs of this program are under way?
+    /// Leave although runs of this program are under way, or shells are open?
     Quit,
+    /// What stands before a login.
+    Bar(Question),
     Help {
         scroll: usize,
     },

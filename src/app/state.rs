@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tui_input::Input;
 
 use super::{
+    bars::Bars,
     commands::{Commands, Context},
     cursor::Cursor,
     fuzzy,
@@ -20,7 +21,7 @@ use super::{
     shells::Shells,
     sites::{Lost, NodeRow, Site},
 };
-use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, event::RunState};
+use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, answers::Bar, event::RunState};
 
 /// What is fixed for the life of the program.
 #[derive(Debug, Clone)]
@@ -172,6 +173,8 @@ pub struct State {
     pub workshops: List,
     /// Shells in the dashboard, whether in sight or not.
     pub shells: Shells,
+    /// What stands before logins, and waits for its turn to be asked.
+    pub bars: Bars,
     pub popup: Option<Popup>,
     /// What is being typed in the bottom line, if anything is.
     pub typing: Option<Typing>,
@@ -206,6 +209,7 @@ impl State {
             classes: List::default(),
             workshops: List::default(),
             shells: Shells::default(),
+            bars: Bars::default(),
             popup: None,
             typing: None,
             log_style: LogStyle::default(),
@@ -234,6 +238,10 @@ impl State {
             (Some(Popup::Deed(_)), _) => Context::DeedPopup,
             (Some(Popup::Cancel { .. }), _) => Context::CancelPopup,
             (Some(Popup::Quit), _) => Context::QuitPopup,
+            (Some(Popup::Bar(question)), _) => match question.bar {
+                Bar::Stranger { .. } => Context::TrustPopup,
+                Bar::Locked { .. } => Context::PassphrasePopup,
+            },
             (Some(Popup::Help { .. }), _) => Context::HelpPopup,
             (Some(Popup::LogFilter(_)), _) => Context::LogFilterPopup,
             (Some(Popup::Palette(_)), _) => Context::PalettePopup,

@@ -67,6 +67,10 @@ impl Mend for Nobody {
 impl RemoteShell for Nobody {
     fn unlock(&self, _: &Path, _: SecretString) {}
 
+    fn trust(&self, host: &str, _: &str) -> Result<(), Clean> {
+        Err(Clean::new(format!("{host}: {WHY}")))
+    }
+
     async fn run(&self, target: &ShellTarget, _: &str, _: Duration) -> Result<ExecOutput, ShellError> {
         shell(target)
     }

@@ -11,7 +11,10 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, 
 use secrecy::SecretString;
 
 use super::exit::CliError;
-use crate::{config::Settings, domain::answers::Bar, service::Site, wire};
+use crate::{
+    domain::answers::Bar,
+    service::{ServiceError, Site},
+};
 
 /// How often a passphrase is asked for.
 const TRIES: usize = 3;
@@ -24,7 +27,7 @@ pub struct Asker {
 
 impl Asker {
     /// Does away with what stands before a login on a site; false when it still does, and trying again is of no use.
-    pub fn lift(&mut self, settings: &Settings, site: Option<&Site>, bar: &Bar) -> Result<bool, CliError> {
+    pub fn lift(&mut self, site: Option<&Site>, bar: &Bar) -> Result<bool, CliError> {
         // A container is entered without a login.
         let Some(site) = site else { return Ok(false) };
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -42,10 +45,7 @@ impl Asker {
                 if !matches!(line(&question)?.trim(), "y" | "Y" | "yes") {
                     return Ok(false);
                 }
-                wire::trust_host_key(&settings.store, host, key, false).map_err(|source| {
-                    let file = settings.store.known_hosts();
-                    CliError::Io { doing: format!("cannot write {}", file.display()), source }
-                })?;
+                site.shell.trust(host, key).map_err(|why| ServiceError::NotNow(why.to_string()))?;
                 Ok(true)
             }
             Bar::Locked { key } if before < TRIES => {

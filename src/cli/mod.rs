@@ -144,14 +144,12 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Expire { yes } => ends::expire(context, yes).await,
         Command::Exec { what, timeout, stdin, via, at_once, command } => {
             let asked = exec::Asked { what, timeout, stdin, way: via.into(), at_once: at_once.into(), command };
-            exec::run(context, settings, asked).await
+            exec::run(context, asked).await
         }
         Command::Cp { recursive, at_once, paths } => {
-            cp::run(context, settings, cp::Asked { paths, recursive, at_once: at_once.into() }).await
+            cp::run(context, cp::Asked { paths, recursive, at_once: at_once.into() }).await
         }
-        Command::Ssh { what, no_input, command } => {
-            ssh::run(context, settings, ssh::Asked { what, no_input, command }).await
-        }
+        Command::Ssh { what, no_input, command } => ssh::run(context, ssh::Asked { what, no_input, command }).await,
         Command::Key { lab, private } => key::run(context, &lab, private).await,
         Command::Console { .. }
         | Command::Sim(_)

@@ -120,6 +120,9 @@ pub trait RemoteShell: Send + Sync {
     /// Takes the passphrase of a key file, for as long as the program runs. A wrong one shows at the next login.
     fn unlock(&self, key: &Path, passphrase: SecretString);
 
+    /// Writes down that a person trusts a host key, given as [`ShellError::UnknownHost`] tells it.
+    fn trust(&self, host: &str, key: &str) -> Result<(), Clean>;
+
     /// Logs in, runs one command and returns what it printed. `within` is wall time.
     async fn run(&self, target: &ShellTarget, command: &str, within: Duration) -> Result<ExecOutput, ShellError>;
 

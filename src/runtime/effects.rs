@@ -14,8 +14,9 @@ use crate::{
     app::{
         Action, Effect,
         attach::{Attach, FromShell, ToShell},
+        bars::Passphrase,
     },
-    domain::{Clean, LabName, Level, RunId, SeatName, progress::RunProgress, timing::Timing},
+    domain::{Clean, LabName, Level, RunId, SeatName, answers::Bar, progress::RunProgress, timing::Timing},
     service::{
         EventFilter, Homeroom, RunRow, ServiceError, ShellInput, ShellOutput, ShellSession,
         check::carry_out,
@@ -95,6 +96,10 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             }
         }
         Effect::OpenShell { lab, seat } => open_shell(shared, lab, seat).await,
+        Effect::Lift { lab, bar, passphrase, then } => {
+            let failed = lift(home, &lab, &bar, passphrase).await.err();
+            shared.say(Action::Lifted { then, failed }).await;
+        }
         Effect::LoadRuns { lab } => {
             let rows = home.store.runs(Some(&lab), RUNS_LISTED).await;
             let runs = rows.map(|rows| rows.into_iter().map(progress_of).collect());
@@ -114,7 +119,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             }
         }
         // The screen's own.
-        Effect::Suspend | Effect::Quit | Effect::Copy(_) | Effect::Ring => {}
+        Effect::Suspend | Effect::Quit | Effect::Copy(_) | Effect::Ring | Effect::Answer { .. } => {}
     }
 }
 
@@ -181,9 +186,28 @@ async fn open_shell(shared: &Arc<Shared>, lab: LabName, seat: SeatName) {
     match attach(&shared.home, lab.clone(), seat.clone()).await {
         // The screens end the terminal themselves when they cannot take it.
         Ok(attach) => drop(shared.shells.send(attach).await),
+        Err(ServiceError::Shell(error)) if error.bar().is_some() => {
+            if let Some(bar) = error.bar() {
+                let then = Effect::OpenShell { lab: lab.clone(), seat };
+                shared.say(Action::Barred { lab, bar, then }).await;
+            }
+        }
         Err(error) => {
             shared.say(Action::ShellEnded { lab, seat, end: Err(words(error)) }).await;
         }
+    }
+}
+
+/// Does away with what stands before logins, as the person at the screen said.
+async fn lift(home: &Homeroom, lab: &LabName, bar: &Bar, passphrase: Option<Passphrase>) -> Result<(), Clean> {
+    let (_, site) = home.class(lab).await.map_err(words)?;
+    match (bar, passphrase) {
+        (Bar::Stranger { host, key, .. }, _) => site.shell.trust(host, key),
+        (Bar::Locked { key }, Some(passphrase)) => {
+            site.shell.unlock(key, passphrase.into_secret());
+            Ok(())
+        }
+        (Bar::Locked { .. }, None) => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
+use vt100::MouseProtocolMode;
 
 use super::{
     draw::Look,
@@ -17,7 +18,7 @@ use super::{
     terminal::{Screen, TuiError},
 };
 use crate::{
-    app::{Action, Command, Context, Effect, State, attach::Attach, update},
+    app::{Action, Command, Context, Effect, State, attach::Attach, shells::mouse::Report, update},
     domain::Level,
 };
 
@@ -65,20 +66,23 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     let mut drawn = None;
     let mut batch = Vec::with_capacity(BATCH);
     let mut tabs = Tabs::new();
+    let mut half = Vec::new();
     loop {
         // Here and not only by its timer, so that a flood of data cannot hold the clock up.
         let due = update(&mut state, Action::Tick(Timestamp::now()));
-        send(&mut state, &wires.effects, due);
+        send(&mut state, &wires.effects, &tabs, due);
         if drawn != Some(state.revision()) {
             screen.draw(&state, &look)?;
             drawn = Some(state.revision());
+            let heard = if state.context() == Context::Typing { state.shells.mouse() } else { MouseProtocolMode::None };
+            screen.tell_mouse(heard)?;
         }
         let mut effects = Vec::new();
         tokio::select! {
             biased;
             () = wires.stop.cancelled() => return Ok(Ended::Stopped),
             came = input.come(state.context() == Context::Typing) => match came {
-                Some(Came::Raw(typed)) => effects = pass_on(&mut state, &tabs, &typed),
+                Some(Came::Raw(typed)) => effects = pass_on(&mut state, &tabs, &mut half, &typed),
                 Some(Came::Heard(heard)) => {
                     if let Some(action) = input::action(&state, heard) {
                         effects = update(&mut state, action);
@@ -116,13 +120,11 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
                     effects = batch.drain(..).flat_map(|action| update(&mut state, action)).collect();
                 }
             }
-            said = tabs.next() => for action in said {
-                update(&mut state, action);
-            },
+            said = tabs.next() => effects = said.into_iter().flat_map(|action| update(&mut state, action)).collect(),
             () = next_second() => {}
         }
         tabs.follow(&state);
-        match send(&mut state, &wires.effects, effects) {
+        match send(&mut state, &wires.effects, &tabs, effects) {
             None => {}
             Some(Own::Leave) => return Ok(Ended::Left),
             Some(Own::Suspend) => {
@@ -138,8 +140,12 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
 /// The key that takes the keys back from a shell: Ctrl-].
 const LET_GO: u8 = 0x1d;
 
-/// Typed while a shell has the keys.
-fn pass_on(state: &mut State, tabs: &Tabs, typed: &[u8]) -> Vec<Effect> {
+/// Typed while a shell has the keys. `half` is what of a report of the mouse has come so far.
+fn pass_on(state: &mut State, tabs: &Tabs, half: &mut Vec<u8>, typed: &[u8]) -> Vec<Effect> {
+    let mut typed = [std::mem::take(half).as_slice(), typed].concat();
+    if let Some(at) = Report::begun(&typed) {
+        *half = typed.split_off(at);
+    }
     let end = typed.iter().position(|byte| *byte == LET_GO);
     if !tabs.type_in(state, &typed[..end.unwrap_or(typed.len())]) {
         let text = "the shell takes no more keys for now; some were lost".into();
@@ -190,7 +196,7 @@ enum Own {
 }
 
 /// Passes effects on, up to one of its own.
-fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> Option<Own> {
+fn send(state: &mut State, to: &mpsc::Sender<Effect>, tabs: &Tabs, effects: Vec<Effect>) -> Option<Own> {
     for effect in effects {
         match effect {
             Effect::Quit => {
@@ -200,6 +206,7 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, effects: Vec<Effect>) -> O
             Effect::Suspend => return Some(Own::Suspend),
             Effect::Copy(text) => copy(&text),
             Effect::Ring => ring(),
+            Effect::Answer { id, bytes } => tabs.answer(id, bytes),
             effect => {
                 if to.try_send(effect).is_err() {
                     let text = "too much is asked for at once; try again in a moment".into();

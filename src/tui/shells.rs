@@ -9,7 +9,7 @@ use super::{Depth, panes, pen::Page, theme::Tone};
 use crate::{
     app::{
         State,
-        shells::{Place, Tab},
+        shells::{Place, Tab, copying::Copying},
     },
     domain::Clean,
 };
@@ -22,7 +22,13 @@ pub fn draw(page: &mut Page<'_>, whole: Rect, state: &State) {
             let area = rect(place).intersection(whole);
             title(page, area, state, at, tab);
             let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-            cells(page, body, tab, shells.typing && !shells.broadcast && at == shells.front);
+            match shells.copying.as_ref().filter(|_| at == shells.front) {
+                Some(copying) => {
+                    cells(page, body, copying.screen(), false);
+                    picked(page, body, copying);
+                }
+                None => cells(page, body, tab.screen(), shells.typing && !shells.broadcast && at == shells.front),
+            }
         }
     }
     let log = shells.log(state.size.1);
@@ -60,8 +66,18 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
             pen.put(&format!(" {}/{}{end} ", tab.lab, tab.seat), tone);
         }
         let back = tab.screen().scrollback();
-        let told = if back > 0 { format!("{back} lines up ") } else { String::new() };
-        let keys = if shells.typing { "ctrl-] gets the keys back " } else { "enter gives it the keys " };
+        let told = match &shells.copying {
+            Some(copying) if copying.count() == 1 => "1 line picked ".to_owned(),
+            Some(copying) => format!("{} lines picked ", copying.count()),
+            None if back > 0 => format!("{back} lines up "),
+            None => String::new(),
+        };
+        let keys = match &shells.copying {
+            Some(_) => "y copies, v begins here ",
+            None if shells.typing => "ctrl-] gets the keys back ",
+            None if tab.end.is_some() => "enter opens it anew ",
+            None => "enter gives it the keys ",
+        };
         pen.right(&[(told, Tone::Warn), (keys.to_owned(), if shells.typing { Tone::Busy } else { Tone::Dim })]);
     }
     if loud {
@@ -77,11 +93,21 @@ fn ended(end: &Result<i32, Clean>) -> String {
     }
 }
 
+/// The lines picked out to be copied, and the cursor among them.
+fn picked(page: &mut Page<'_>, area: Rect, copying: &Copying) {
+    for row in (0..area.height).filter(|row| copying.picks(*row)) {
+        let style = Style::new().add_modifier(Modifier::REVERSED);
+        page.under(area, usize::from(row), style);
+    }
+    if copying.row() < area.height {
+        page.cursor = Some(Position { x: area.x, y: area.y + copying.row() });
+    }
+}
+
 /// The cells of a terminal; whatever a cell holds stays in it.
-fn cells(page: &mut Page<'_>, area: Rect, tab: &Tab, cursor: bool) {
-    let screen = tab.screen();
+fn cells(page: &mut Page<'_>, area: Rect, screen: &vt100::Screen, cursor: bool) {
     let colours = page.look.theme.depth();
-    let (columns, rows) = tab.size();
+    let (rows, columns) = screen.size();
     for row in 0..rows.min(area.height) {
         for column in 0..columns.min(area.width) {
             let Some(cell) = screen.cell(row, column) else { continue };

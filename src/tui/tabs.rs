@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::app::{
     Action, State,
     attach::{Attach, FromShell, ToShell},
-    shells::TabId,
+    shells::{Tab, TabId},
 };
 
 /// Pieces of output on their way, of all shells together: a flood waits in SSH's own window.
@@ -81,11 +81,23 @@ impl Tabs {
         }
     }
 
+    /// Sends a guest an answer; one that takes nothing gets none.
+    pub fn answer(&self, id: TabId, bytes: Vec<u8>) {
+        self.give(id, bytes);
+    }
+
+    /// False where a shell takes no more.
+    fn give(&self, id: TabId, bytes: Vec<u8>) -> bool {
+        self.live.get(&id).is_none_or(|live| live.to.try_send(ToShell::Bytes(bytes)).is_ok())
+    }
+
     /// Passes on what was typed; false where a shell takes no more.
     pub fn type_in(&self, state: &State, typed: &[u8]) -> bool {
-        let send = |tab: &crate::app::shells::Tab| {
-            let live = self.live.get(&tab.id);
-            live.is_none_or(|live| live.to.try_send(ToShell::Bytes(tab.keys(typed))).is_ok())
+        let places = state.shells.places(state.size);
+        let send = |tab: &Tab| {
+            let place = places.iter().find(|(at, _)| state.shells.tabs.get(*at).is_some_and(|t| t.id == tab.id));
+            let keys = tab.keys(typed, place.map(|(_, place)| *place));
+            keys.is_empty() || self.give(tab.id, keys)
         };
         // Every one of them, whatever the others say.
         state.shells.typed_into().filter(|tab| !send(tab)).count() == 0

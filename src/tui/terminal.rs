@@ -21,6 +21,7 @@ use crossterm::{
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 use thiserror::Error;
+use vt100::MouseProtocolMode;
 
 use super::draw::{Look, draw};
 use crate::app::State;
@@ -59,6 +60,9 @@ static OWNER: OnceLock<ThreadId> = OnceLock::new();
 /// over what the shell has written since.
 const SWITCH_OFF: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?47l";
 
+/// No reports of what the mouse does.
+const NO_MOUSE: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l";
+
 /// Whether the terminal went away for good.
 static GONE: AtomicBool = AtomicBool::new(false);
 
@@ -89,6 +93,8 @@ impl Write for Out {
 /// The terminal in our hands; given back when dropped.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Out>>,
+    /// What it tells of the mouse.
+    mouse: MouseProtocolMode,
 }
 
 impl Screen {
@@ -102,7 +108,7 @@ impl Screen {
         }
         hook();
         enter()?;
-        Ok(Self { terminal: blank()? })
+        Ok(Self { terminal: blank()?, mouse: MouseProtocolMode::None })
     }
 
     /// Draws the state; only cells that differ are sent, in one piece where the terminal can.
@@ -114,8 +120,26 @@ impl Screen {
         drawn.map_err(failed)
     }
 
+    /// Asks the terminal to tell of the mouse what a program in a pane wants to hear, or nothing.
+    pub fn tell_mouse(&mut self, mode: MouseProtocolMode) -> Result<(), TuiError> {
+        if self.mouse == mode {
+            return Ok(());
+        }
+        self.mouse = mode;
+        let asked: &[u8] = match mode {
+            MouseProtocolMode::None => b"",
+            MouseProtocolMode::Press | MouseProtocolMode::PressRelease => b"\x1b[?1000h\x1b[?1006h",
+            MouseProtocolMode::ButtonMotion => b"\x1b[?1002h\x1b[?1006h",
+            MouseProtocolMode::AnyMotion => b"\x1b[?1003h\x1b[?1006h",
+        };
+        let out = self.terminal.backend_mut();
+        let told = out.write_all(NO_MOUSE).and_then(|()| out.write_all(asked)).and_then(|()| Write::flush(out));
+        told.map_err(TuiError::io("ask it for the mouse"))
+    }
+
     /// Lends the terminal out: the ordinary screen, still raw, so that every byte goes through.
     pub fn lend(&mut self) -> Result<(), TuiError> {
+        self.tell_mouse(MouseProtocolMode::None)?;
         let mut out = io::stdout();
         execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show).map_err(TuiError::io("lend it"))
     }
@@ -129,6 +153,7 @@ impl Screen {
 
     /// Takes it over again as if for the first time: somebody may have changed its modes meanwhile.
     pub fn again(&mut self) -> Result<(), TuiError> {
+        self.mouse = MouseProtocolMode::None;
         restore();
         enter()?;
         self.terminal = blank()?;
@@ -202,8 +227,9 @@ fn give_back() -> io::Result<()> {
         return Ok(());
     }
     let mut out = io::stdout();
+    let quiet = out.write_all(NO_MOUSE);
     let shown = execute!(out, EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show);
-    shown.and(disable_raw_mode())
+    quiet.and(shown).and(disable_raw_mode())
 }
 
 /// A panic on the drawing thread gives the terminal back before it is reported. One elsewhere goes to the

@@ -59,6 +59,9 @@ pub enum Command {
     Zoom,
     Broadcast,
     CopyText,
+    Pick,
+    TrustHost,
+    Unlock,
     Cancel,
     ConfirmDeploy,
     ConfirmDestroy,
@@ -108,6 +111,8 @@ pub enum Context {
     DeedPopup,
     CancelPopup,
     QuitPopup,
+    TrustPopup,
+    PassphrasePopup,
     HelpPopup,
     LogFilterPopup,
     PalettePopup,
@@ -116,7 +121,10 @@ pub enum Context {
 impl Context {
     /// Whether plain characters are text here.
     pub fn takes_text(self) -> bool {
-        matches!(self, Self::Filter | Self::DestroyPopup | Self::LogFilterPopup | Self::PalettePopup)
+        matches!(
+            self,
+            Self::Filter | Self::DestroyPopup | Self::PassphrasePopup | Self::LogFilterPopup | Self::PalettePopup
+        )
     }
 }
 

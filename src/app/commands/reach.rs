@@ -78,6 +78,9 @@ impl Command {
             | Self::CloseTab
             | Self::Zoom
             | Self::Broadcast
+            | Self::Pick
+            | Self::TrustHost
+            | Self::Unlock
             // The clipboard of whoever looks on, and files.
             | Self::CopyText
             | Self::SaveLog => false,

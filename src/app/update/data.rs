@@ -1,6 +1,6 @@
 //! What comes in from outside: looks at sites, definitions, events, answers to effects.
 
-use super::{say, shells};
+use super::{bars, say, shells};
 use crate::{
     app::{
         Action, Effect, State,
@@ -74,7 +74,13 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             notice(state, Some(lab), Level::Error, why);
         }
         Action::TabOpened { lab, seat } => shells::opened(state, lab, seat),
-        Action::ShellSaid { id, bytes } => state.shells.said(id, &bytes),
+        Action::ShellSaid { id, bytes } => {
+            let bytes = state.shells.said(id, &bytes);
+            return if bytes.is_empty() { Vec::new() } else { vec![Effect::Answer { id, bytes }] };
+        }
+        Action::Barred { lab, bar, then } => bars::met(state, lab, bar, then),
+        Action::Lifted { then, failed: None } => return then,
+        Action::Lifted { failed: Some(why), .. } => notice(state, None, Level::Error, why),
         Action::TabEnded { id, end } => shells::ended(state, id, end),
         Action::ShellEnded { lab, seat, end } => shell_ended(state, lab, &seat, end),
         Action::Notice { level, text } => notice(state, None, level, text),

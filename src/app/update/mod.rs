@@ -1,6 +1,7 @@
 //! The one writer of the state.
 
 mod acts;
+mod bars;
 mod data;
 mod deeds;
 mod moves;
@@ -17,6 +18,12 @@ const TOAST: SignedDuration = SignedDuration::from_secs(8);
 
 /// Takes in what happened and says what is to be done about it.
 pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
+    let effects = take_in(state, action);
+    bars::put(state);
+    effects
+}
+
+fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Tick(now) => {
             tick(state, now);
@@ -95,7 +102,9 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         | Command::CloseTab
         | Command::Zoom
         | Command::Broadcast
-        | Command::CopyText => shells::obey(state, command),
+        | Command::CopyText
+        | Command::Pick => shells::obey(state, command),
+        Command::TrustHost | Command::Unlock => bars::answer(state, command),
         Command::Cancel => acts::ask_cancel(state),
         Command::ConfirmDeploy => acts::deploy(state),
         Command::ConfirmDestroy => deeds::destroy(state),
@@ -115,7 +124,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::SaveLog => acts::save_log(state),
         Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),
-        Command::Quit if !state.own_runs.is_empty() => {
+        Command::Quit if !state.own_runs.is_empty() || state.shells.open() > 0 => {
             state.popup = Some(Popup::Quit);
             Vec::new()
         }

@@ -14,7 +14,7 @@ use crate::{
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
     },
-    domain::{Clean, LabName, Level, SeatName},
+    domain::{Clean, LabName, Level, SeatName, answers::Bar},
 };
 
 pub(super) fn go(state: &mut State, command: Command) {
@@ -182,10 +182,15 @@ fn machine(state: &mut State, seat: Option<(LabName, SeatName)>) {
 
 /// One step back: out of what is typed, the popup, the screen; at the bottom it clears the filter.
 fn back(state: &mut State) {
+    if matches!(state.popup, Some(Popup::Bar(_))) {
+        return super::bars::leave(state);
+    }
     if state.popup.take().is_some() {
         return;
     }
-    if matches!(state.screen(), Screen::Shells) {
+    if matches!(state.screen(), Screen::Shells) && state.shells.copying.take().is_some() {
+        // Out of the pick only.
+    } else if matches!(state.screen(), Screen::Shells) {
         super::shells::leave(state);
     } else if state.typing.is_none() && state.marks().is_some_and(|marks| !marks.is_empty()) {
         state.marks_to_change().into_iter().for_each(Marks::clear);
@@ -294,6 +299,7 @@ pub(super) fn input(state: &mut State) -> Option<&mut Input> {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
         Some(Popup::LogFilter(popup)) => popup.input(),
         Some(Popup::Palette(palette)) => Some(&mut palette.typed),
+        Some(Popup::Bar(question)) if matches!(question.bar, Bar::Locked { .. }) => Some(&mut question.typed.0),
         _ => None,
     }
 }

@@ -20,10 +20,12 @@ pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             state.shells.follow();
             let takes_keys = state.shells.typed_into().next().is_some();
             state.shells.typing = takes_keys;
-            if !state.shells.typing {
-                say(state, Level::Info, "this shell has ended; x closes it");
+            if !takes_keys {
+                effects = anew(state);
             }
         }
+        Command::Pick if state.shells.broadcast => say(state, Level::Info, "b shows one shell, to pick lines of"),
+        Command::Pick => state.shells.pick(),
         Command::LetGo => state.shells.typing = false,
         Command::NextTab => state.shells.turn(1),
         Command::PrevTab => state.shells.turn(-1),
@@ -38,19 +40,44 @@ pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
                 leave(state);
             }
         }
-        Command::CopyText => {
-            say(state, Level::Info, "the text in sight was given to the terminal's clipboard");
-            effects = vec![Effect::Copy(state.shells.text())];
-        }
+        Command::CopyText => effects = copy(state),
         _ => {}
     }
     state.shells.fit(state.size);
     effects
 }
 
+/// The most that terminals take for their clipboard, in bytes: xterm's 74,994 once it is in base64.
+const MOST_COPIED: usize = 56_245;
+
+fn copy(state: &mut State) -> Vec<Effect> {
+    let text = state.shells.text();
+    if text.len() > MOST_COPIED {
+        let (most, is) = (MOST_COPIED >> 10, text.len().div_ceil(1 << 10));
+        say(state, Level::Warning, format!("{is} KiB were picked; a terminal's clipboard takes {most}"));
+        return Vec::new();
+    }
+    let lines = text.lines().count();
+    say(state, Level::Info, format!("{lines} lines were given to the terminal's clipboard"));
+    vec![Effect::Copy(text)]
+}
+
+/// A shell that ended is opened again, in a tab of its own.
+fn anew(state: &mut State) -> Vec<Effect> {
+    let Some(tab) = state.shells.front() else { return Vec::new() };
+    let (lab, seat) = (tab.lab.clone(), tab.seat.clone());
+    if !state.shells.await_one(&lab, &seat) {
+        return Vec::new();
+    }
+    state.shells.close();
+    say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
+    vec![Effect::OpenShell { lab, seat }]
+}
+
 /// Out of the shells; they live on.
 pub(super) fn leave(state: &mut State) {
     state.shells.typing = false;
+    state.shells.copying = None;
     state.shells.zoomed = false;
     state.screens.retain(|screen| !matches!(screen, Screen::Shells));
 }

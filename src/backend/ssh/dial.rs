@@ -19,7 +19,7 @@ use super::{
     name_of,
     node::Nodes,
     sftp,
-    trust::{HostKeyBlob, Record},
+    trust::{HostKeyBlob, Record, write_down},
 };
 use crate::{
     domain::Clean,
@@ -48,6 +48,13 @@ impl Dialler {
     /// Takes the passphrase of a key file.
     pub(super) fn unlock(&self, key: &Path, passphrase: SecretString) {
         self.passphrases.lock().unwrap_or_else(PoisonError::into_inner).insert(keys::expand(key), passphrase);
+    }
+
+    /// Writes down that a host key is trusted.
+    pub(super) fn trust(&self, host: &str, key: &str) -> Result<(), Clean> {
+        let SshSettings { known_hosts, known_hosts_mode, .. } = &self.settings;
+        write_down(known_hosts, host, key, *known_hosts_mode, false)
+            .map_err(|error| Clean::new(format!("cannot write {}: {}", known_hosts.display(), plain(&error))))
     }
 
     /// A connection of its own to `target`.

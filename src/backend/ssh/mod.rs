@@ -50,6 +50,8 @@ use crate::{
 pub struct SshSettings {
     /// homeroom's own record of host keys.
     pub known_hosts: PathBuf,
+    /// The mode of that file: 0600, or 0660 in a shared store.
+    pub known_hosts_mode: u32,
     /// The socket of the user's ssh-agent (`SSH_AUTH_SOCK`), asked after the key files.
     pub agent: Option<PathBuf>,
     pub connect: Duration,
@@ -69,6 +71,7 @@ impl SshSettings {
     pub fn new(known_hosts: impl Into<PathBuf>) -> Self {
         Self {
             known_hosts: known_hosts.into(),
+            known_hosts_mode: 0o600,
             agent: None,
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(15),
@@ -121,6 +124,10 @@ impl RemoteShell for Ssh {
 
     fn unlock(&self, key: &Path, passphrase: SecretString) {
         self.dialler.unlock(key, passphrase);
+    }
+
+    fn trust(&self, host: &str, key: &str) -> Result<(), Clean> {
+        self.dialler.trust(host, key)
     }
 
     async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError> {

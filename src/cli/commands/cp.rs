@@ -10,7 +10,6 @@ use crate::{
         ask::Asker,
         exit::{CliError, Exit},
     },
-    config::Settings,
     domain::{Level, SeatName},
     service::{
         copy::{Direction, Order, Outcome, Transfer, copy},
@@ -25,7 +24,7 @@ pub struct Asked {
     pub at_once: usize,
 }
 
-pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result<Exit, CliError> {
+pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     let (what, transfers) = transfers(&asked.paths, asked.recursive)?;
     let (lab, seats) = context.lab_and_seats(&what).await?;
     let order = Order { transfers, at_once: asked.at_once };
@@ -42,7 +41,7 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
         }
         let bar = outcomes.values().find_map(Outcome::bar).cloned();
         match bar {
-            Some(bar) if !context.out.json && asker.lift(settings, Some(&running.site), &bar)? => {
+            Some(bar) if !context.out.json && asker.lift(Some(&running.site), &bar)? => {
                 let barred = |seat: &&SeatName| outcomes.get(*seat).is_some_and(|outcome| outcome.bar().is_some());
                 let barred: Vec<_> = all.iter().filter(barred).cloned().collect();
                 running = copy(&context.home, &lab, &barred, order.clone()).await?;

@@ -17,7 +17,6 @@ use crate::{
         exit::{CliError, Exit},
         output::Output,
     },
-    config::Settings,
     domain::{Level, SeatName},
     service::exec::{Answer, Bar, Block, DiffLine, End, Heard, Order, Way, difference, exec, fold, majority, shown},
 };
@@ -39,7 +38,7 @@ pub struct Asked {
     pub command: Vec<String>,
 }
 
-pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result<Exit, CliError> {
+pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     let (lab, seats) = context.lab_and_seats(&asked.what).await?;
     if asked.way == Way::Agent && asked.stdin.is_some() {
         return Err(CliError::Usage("--stdin goes by SSH only; leave --via agent out".to_owned()));
@@ -69,7 +68,7 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
         // Nothing ran on those that were barred: once that is done away with, they have their turn.
         let bar = answers.values().find_map(|answer| answer.end.bar()).cloned();
         match bar {
-            Some(bar) if !context.out.json && asker.lift(settings, running.site.as_deref(), &bar)? => {
+            Some(bar) if !context.out.json && asker.lift(running.site.as_deref(), &bar)? => {
                 let barred: Vec<_> = all
                     .iter()
                     .filter(|seat| answers.get(seat).is_some_and(|a| a.end.bar().is_some()))

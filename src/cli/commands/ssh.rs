@@ -19,7 +19,6 @@ use crate::{
         ask::Asker,
         exit::{CliError, Exit},
     },
-    config::Settings,
     domain::{Clean, LabName, SeatName},
     service::{
         ServiceError, ShellError, ShellInput, ShellOutput, ShellSession,
@@ -45,13 +44,13 @@ pub struct Asked {
 }
 
 /// `ssh LAB/SEAT -- CMD`: what the command prints, and its exit code.
-pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result<Exit, CliError> {
+pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     let (lab, seats) = context.lab_and_seats(std::slice::from_ref(&asked.what)).await?;
     let [seat] = seats.as_slice() else {
         return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
     };
     let (host, ShellSession { input, output }) = match Inside::of(&context.home, &lab).await? {
-        None => by_ssh(context, settings, &lab, seat, &asked.command).await?,
+        None => by_ssh(context, &lab, seat, &asked.command).await?,
         Some(inside) => {
             let container = inside.running(seat)?;
             let began = inside.engine.containers.exec(&container.id, &words(&asked.command), None).await;
@@ -75,7 +74,6 @@ pub async fn run(context: &Context, settings: &Settings, asked: Asked) -> Result
 /// Starts the command on a class's machine; the session, and what the machine is called by.
 async fn by_ssh(
     context: &Context,
-    settings: &Settings,
     lab: &LabName,
     seat: &SeatName,
     command: &[String],
@@ -87,7 +85,7 @@ async fn by_ssh(
         match site.shell.start(&target, &line).await {
             Ok(session) => return Ok((target.host, session)),
             Err(error) => match error.bar() {
-                Some(bar) if !context.out.json && asker.lift(settings, Some(&site), &bar)? => {}
+                Some(bar) if !context.out.json && asker.lift(Some(&site), &bar)? => {}
                 _ => return Err(ServiceError::from(error).into()),
             },
         }

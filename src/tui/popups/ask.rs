@@ -90,12 +90,23 @@ pub fn cancel(page: &mut Page<'_>, area: Rect, state: &State, lab: &LabName, run
     keys(page, inner, 3, state, &[(Command::ConfirmCancel, "stop the run")]);
 }
 
-/// Leave in the middle of a run.
+/// Leave in the middle of a run, or with shells open.
 pub fn quit(page: &mut Page<'_>, area: Rect, state: &State) {
     let runs: Vec<_> = state.own_runs.iter().map(|(run, lab)| format!("run {run} of {lab}")).collect();
-    let inner = frame(page, area, 64, 5, "leave?", Tone::Warn);
-    page.line(inner, 0).put(&format!("Under way here: {}.", runs.join(", ")), Tone::Text);
-    page.line(inner, 1).put("Only the screen is left: on a real site the run is carried on", Tone::Text);
-    page.line(inner, 2).put("without it until it has ended (a demo ends with its screen).", Tone::Text);
-    keys(page, inner, 4, state, &[(Command::ConfirmQuit, "leave")]);
+    let mut lines = Vec::new();
+    if !runs.is_empty() {
+        lines.push(format!("Under way here: {}.", runs.join(", ")));
+        lines.push("Only the screen is left: on a real site the run is carried on".to_owned());
+        lines.push("without it until it has ended (a demo ends with its screen).".to_owned());
+    }
+    match state.shells.open() {
+        0 => {}
+        1 => lines.push("A shell is open in here (T shows it), and ends with the screen.".to_owned()),
+        n => lines.push(format!("{n} shells are open in here (T shows them), and end with the screen.")),
+    }
+    let inner = frame(page, area, 64, lines.len() + 2, "leave?", Tone::Warn);
+    for (n, line) in lines.iter().enumerate() {
+        page.line(inner, n).put(line, Tone::Text);
+    }
+    keys(page, inner, lines.len() + 1, state, &[(Command::ConfirmQuit, "leave")]);
 }

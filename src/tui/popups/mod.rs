@@ -1,6 +1,7 @@
 //! Popups: one question each, in a box in front of the screen.
 
 mod ask;
+mod bar;
 mod deed;
 mod help;
 mod log_filter;
@@ -23,6 +24,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
         Popup::Deed(deed) => deed::draw(page, area, state, deed),
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
         Popup::Quit => ask::quit(page, area, state),
+        Popup::Bar(question) => bar::draw(page, area, state, question),
         Popup::Help { scroll } => help::draw(page, area, state, *scroll),
         Popup::Palette(open) => palette::draw(page, area, state, open),
         Popup::LogFilter(filter) => log_filter::draw(page, area, state, filter),

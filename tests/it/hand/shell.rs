@@ -128,6 +128,10 @@ impl RemoteShell for Doors {
         Ok(ExecOutput { code, stdout: text(output.out), stderr: text(output.err) })
     }
 
+    fn trust(&self, _: &str, _: &str) -> Result<(), Clean> {
+        Ok(())
+    }
+
     fn unlock(&self, _: &std::path::Path, _: SecretString) {}
 
     async fn copy(&self, target: &ShellTarget, _: &Transfer) -> Result<Copied, CopyError> {

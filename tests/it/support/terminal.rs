@@ -136,6 +136,14 @@ impl Terminal {
         });
     }
 
+    /// Reads until the terminal is asked to tell so much of the mouse.
+    #[track_caller]
+    pub fn until_mouse(&mut self, mode: vt100::MouseProtocolMode) {
+        self.until_met("another word about the mouse", |terminal| {
+            terminal.shown.screen().mouse_protocol_mode() == mode
+        });
+    }
+
     /// Reads until the second screen was opened so many times.
     #[track_caller]
     pub fn until_taken(&mut self, times: usize) {

@@ -1,8 +1,15 @@
 //! Shells inside the dashboard: one tab each, kept as the grid of cells it would show, so that whatever a
 //! guest prints stays within its own area. Bytes come in; nothing here reaches a terminal.
 
-use std::{collections::BTreeSet, fmt};
+pub mod copying;
+pub mod mouse;
+mod tab;
 
+use std::collections::BTreeSet;
+
+pub use tab::Tab;
+
+use self::copying::Copying;
 use super::attach::ShellEnd;
 use crate::domain::{LabName, SeatName};
 
@@ -26,73 +33,6 @@ pub struct Place {
     pub height: u16,
 }
 
-/// One shell.
-pub struct Tab {
-    pub id: TabId,
-    pub lab: LabName,
-    pub seat: SeatName,
-    parser: vt100::Parser,
-    pub end: Option<ShellEnd>,
-}
-
-impl fmt::Debug for Tab {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tab")
-            .field("id", &self.id)
-            .field("seat", &self.seat)
-            .field("end", &self.end)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Tab {
-    /// What it shows.
-    pub fn screen(&self) -> &vt100::Screen {
-        self.parser.screen()
-    }
-
-    /// Columns and rows.
-    pub fn size(&self) -> (u16, u16) {
-        let (rows, columns) = self.parser.screen().size();
-        (columns, rows)
-    }
-
-    fn fit(&mut self, columns: u16, rows: u16) {
-        // The parser cannot bear less.
-        let (columns, rows) = (columns.max(2), rows.max(2));
-        if self.size() != (columns, rows) {
-            self.parser.screen_mut().set_size(rows, columns);
-        }
-    }
-
-    /// Keys as the program in it expects them, where it wants others than a terminal sends by itself.
-    pub fn keys(&self, typed: &[u8]) -> Vec<u8> {
-        let screen = self.parser.screen();
-        let mut keys = Vec::with_capacity(typed.len());
-        let mut rest = typed;
-        while let Some((first, after)) = rest.split_first() {
-            let paste = [&b"\x1b[200~"[..], b"\x1b[201~"].into_iter().find(|mark| rest.starts_with(mark));
-            if let Some(mark) = paste {
-                if screen.bracketed_paste() {
-                    keys.extend_from_slice(mark);
-                }
-                rest = &rest[mark.len()..];
-                continue;
-            }
-            if let [0x1b, b'[', key @ (b'A'..=b'D' | b'H' | b'F'), after @ ..] = rest
-                && screen.application_cursor()
-            {
-                keys.extend_from_slice(&[0x1b, b'O', *key]);
-                rest = after;
-                continue;
-            }
-            keys.push(*first);
-            rest = after;
-        }
-        keys
-    }
-}
-
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Shells {
@@ -105,6 +45,8 @@ pub struct Shells {
     pub zoomed: bool,
     /// Every shell is on the screen, and keys go to all of them.
     pub broadcast: bool,
+    /// Lines of the one in front are being picked out.
+    pub copying: Option<Copying>,
     /// Asked for, and not open yet.
     awaited: BTreeSet<(LabName, SeatName)>,
     last: TabId,
@@ -138,25 +80,25 @@ impl Shells {
     pub(super) fn opened(&mut self, lab: LabName, seat: SeatName) {
         self.awaited.remove(&(lab.clone(), seat.clone()));
         self.last += 1;
-        let parser = vt100::Parser::new(24, 80, SCROLL_BACK);
-        self.tabs.push(Tab { id: self.last, lab, seat, parser, end: None });
+        self.tabs.push(Tab::new(self.last, lab, seat));
+        self.copying = None;
         if !self.broadcast {
             self.front = self.tabs.len() - 1;
         }
         self.typing = true;
     }
 
-    pub(super) fn said(&mut self, id: TabId, bytes: &[u8]) {
-        if let Some(tab) = self.tabs.iter_mut().find(|tab| tab.id == id) {
-            tab.parser.process(bytes);
-        }
+    /// Takes in what a guest printed; what it is to be answered.
+    pub(super) fn said(&mut self, id: TabId, bytes: &[u8]) -> Vec<u8> {
+        let tab = self.tabs.iter_mut().find(|tab| tab.id == id);
+        tab.map(|tab| tab.said(bytes)).unwrap_or_default()
     }
 
     /// Its screen stays to be read; the keys come back, unless others still take them.
     pub(super) fn ended(&mut self, id: TabId, end: ShellEnd) {
         let front = self.front().map(|tab| tab.id);
         if let Some(tab) = self.tabs.iter_mut().find(|tab| tab.id == id) {
-            tab.end = Some(end);
+            tab.ended(end);
         }
         let over = self.tabs.iter().all(|tab| tab.end.is_some());
         if over || (!self.broadcast && front == Some(id)) {
@@ -166,6 +108,7 @@ impl Shells {
 
     pub(super) fn turn(&mut self, by: isize) {
         let count = self.tabs.len() as isize;
+        self.copying = None;
         if count > 0 {
             self.front = (self.front as isize + by).rem_euclid(count) as usize;
         }
@@ -178,27 +121,54 @@ impl Shells {
         }
         self.front = self.front.min(self.tabs.len().saturating_sub(1));
         self.typing = false;
+        self.copying = None;
         self.broadcast &= self.tabs.len() > 1;
     }
 
     /// Towards older lines with less than nothing, towards newer ones else.
     pub(super) fn scroll(&mut self, delta: isize) {
-        if let Some(tab) = self.tabs.get_mut(self.front) {
-            let at = tab.parser.screen().scrollback();
-            tab.parser.screen_mut().set_scrollback(at.saturating_add_signed(delta.saturating_neg()).min(SCROLL_BACK));
+        if let Some(copying) = &mut self.copying {
+            copying.step(delta);
+        } else if let Some(tab) = self.tabs.get_mut(self.front) {
+            let at = tab.screen().scrollback();
+            tab.screen_mut().set_scrollback(at.saturating_add_signed(delta.saturating_neg()).min(SCROLL_BACK));
         }
     }
 
     /// The newest line is in sight again.
     pub(super) fn follow(&mut self) {
+        self.copying = None;
         for tab in &mut self.tabs {
-            tab.parser.screen_mut().set_scrollback(0);
+            tab.screen_mut().set_scrollback(0);
         }
     }
 
-    /// The text in sight, to be copied.
-    pub fn text(&self) -> String {
-        self.front().map(|tab| tab.screen().contents()).unwrap_or_default()
+    /// Begins to pick lines out, or begins the pick anew at the cursor.
+    pub(super) fn pick(&mut self) {
+        match &mut self.copying {
+            Some(copying) => copying.begin(),
+            None => self.copying = self.front().map(|tab| Copying::of(tab.screen())),
+        }
+    }
+
+    /// The text to be copied: the lines picked, or what is in sight.
+    pub(super) fn text(&mut self) -> String {
+        match self.copying.take() {
+            Some(copying) => copying.text(),
+            None => self.front().map(|tab| tab.screen().contents()).unwrap_or_default(),
+        }
+    }
+
+    /// What the program in front wants to hear of the mouse, while it has the keys alone.
+    pub fn mouse(&self) -> vt100::MouseProtocolMode {
+        let alone = self.typing && !self.broadcast;
+        let tab = self.front().filter(|tab| alone && tab.end.is_none());
+        tab.map_or(vt100::MouseProtocolMode::None, |tab| tab.screen().mouse_protocol_mode())
+    }
+
+    /// How many have not ended.
+    pub fn open(&self) -> usize {
+        self.tabs.iter().filter(|tab| tab.end.is_none()).count()
     }
 
     /// Those that take what is typed.
@@ -270,15 +240,6 @@ mod tests {
             shells.opened(lab, seat);
         }
         shells
-    }
-
-    #[test]
-    fn keys_are_sent_as_the_program_inside_asked_for_them() {
-        let mut shells = open(1);
-        let keys = |shells: &Shells, typed: &str| String::from_utf8(shells.tabs[0].keys(typed.as_bytes())).unwrap();
-        assert_eq!(keys(&shells, "a\x1b[A\x1b[200~p\x1b[201~"), "a\x1b[Ap");
-        shells.said(1, b"\x1b[?1h\x1b[?2004h");
-        assert_eq!(keys(&shells, "a\x1b[A\x1b[200~p\x1b[201~\x1b[5~"), "a\x1bOA\x1b[200~p\x1b[201~\x1b[5~");
     }
 
     #[test]

@@ -1,0 +1,67 @@
+//! Questions before a login: put when no other is open and no shell has the keys, answered, or left unanswered.
+
+use super::say;
+use crate::{
+    app::{Command, Context, Effect, State, popup::Popup},
+    domain::{LabName, Level, answers::Bar},
+};
+
+/// Something stands before a login. Who waits for the same thing waits for the same answer.
+pub(super) fn met(state: &mut State, lab: LabName, bar: Bar, then: Effect) {
+    if let Some(Popup::Bar(open)) = &mut state.popup
+        && open.bar == bar
+    {
+        return open.then.push(then);
+    }
+    match state.bars.waiting.iter_mut().find(|question| question.bar == bar) {
+        Some(question) => question.then.push(then),
+        None => {
+            let question = state.bars.question(lab, bar, vec![then]);
+            state.bars.waiting.push(question);
+        }
+    }
+    if state.context() == Context::Typing {
+        say(state, Level::Warning, "another login waits for an answer of yours: ctrl-] shows the question");
+    }
+}
+
+/// Puts the next question, if this is the time.
+pub(super) fn put(state: &mut State) {
+    let busy = state.popup.is_some() || state.typing.is_some() || state.context() == Context::Typing;
+    if !busy && !state.bars.waiting.is_empty() {
+        state.popup = Some(Popup::Bar(state.bars.waiting.remove(0)));
+        state.revision += 1;
+    }
+}
+
+/// The answer yes, or the passphrase.
+pub(super) fn answer(state: &mut State, command: Command) -> Vec<Effect> {
+    let Some(Popup::Bar(mut question)) = state.popup.take() else { return Vec::new() };
+    let given = question.typed.take();
+    let passphrase = match (&question.bar, command) {
+        (Bar::Stranger { .. }, Command::TrustHost) => None,
+        (Bar::Locked { .. }, Command::Unlock) => Some(given),
+        _ => return Vec::new(),
+    };
+    state.bars.tried(&question.bar);
+    vec![Effect::Lift { lab: question.lab, bar: question.bar, passphrase, then: question.then }]
+}
+
+/// Left unanswered: nothing is tried again.
+pub(super) fn leave(state: &mut State) {
+    let Some(Popup::Bar(question)) = state.popup.take() else { return };
+    for effect in &question.then {
+        if let Effect::OpenShell { lab, seat } = effect {
+            state.shells.not_opened(lab, seat);
+        }
+    }
+    let lab = question.lab;
+    say(
+        state,
+        Level::Warning,
+        match question.bar {
+            Bar::Stranger { host, .. } => format!("{lab}: {host} is not trusted, and was not logged in to"),
+            Bar::Locked { key } => format!("{lab}: {} stays locked, and nobody was logged in", key.display()),
+        },
+    );
+}

@@ -1,0 +1,71 @@
+//! Questions before a login: put one after the other, once for all who wait, and never in the way of a shell.
+
+use homeroom::{
+    app::{Action, Command, Context, Effect, update},
+    domain::answers::Bar,
+};
+use secrecy::ExposeSecret as _;
+
+use super::{
+    screen,
+    world::{lab, press, seat, world},
+};
+
+#[test]
+fn a_host_key_nobody_trusts_is_asked_about_once_for_all_who_wait() {
+    let mut state = world(80, 24);
+    press(&mut state, "j<enter>");
+    let stranger = Bar::Stranger {
+        host: "10.0.0.11".to_owned(),
+        fingerprint: "SHA256:abc".to_owned(),
+        key: "ssh-ed25519 AAAA".to_owned(),
+    };
+    let then = |name: &str| Effect::OpenShell { lab: lab("cs101"), seat: seat(name) };
+    let barred = |name: &str| Action::Barred { lab: lab("cs101"), bar: stranger.clone(), then: then(name) };
+    update(&mut state, barred("teacher"));
+    update(&mut state, barred("student-01"));
+    assert_eq!(state.context(), Context::TrustPopup);
+    assert!(press(&mut state, "<enter>n").is_empty(), "only a y is a yes");
+    assert_eq!(state.context(), Context::TrustPopup);
+    let lifted = press(&mut state, "y");
+    let [Effect::Lift { bar, passphrase: None, then: again, .. }] = lifted.as_slice() else { panic!("{lifted:?}") };
+    assert_eq!((bar, again), (&stranger, &vec![then("teacher"), then("student-01")]));
+    let again = again.clone();
+    assert_eq!(update(&mut state, Action::Lifted { then: again.clone(), failed: None }), again);
+
+    update(&mut state, barred("teacher"));
+    press(&mut state, "<esc>");
+    assert!(state.toast.as_ref().unwrap().text.as_str().contains("10.0.0.11 is not trusted"));
+    assert_eq!(state.context(), Context::Board);
+}
+
+#[test]
+fn a_passphrase_is_neither_shown_nor_told_and_asked_for_again_when_it_is_wrong() {
+    let mut state = world(80, 24);
+    press(&mut state, "j<enter>");
+    let bar = Bar::Locked { key: "/home/mara/.ssh/id_ed25519".into() };
+    let then = Effect::OpenShell { lab: lab("cs101"), seat: seat("teacher") };
+    let barred = Action::Barred { lab: lab("cs101"), bar, then };
+    update(&mut state, barred.clone());
+    press(&mut state, "open sesame");
+    let drawn = screen(&state);
+    assert!(drawn.contains("passphrase: ") && drawn.contains("***********"), "{drawn}");
+    assert!(!drawn.contains("sesame") && !format!("{state:?}").contains("sesame"), "{drawn}");
+    let effects = press(&mut state, "<enter>");
+    assert!(!format!("{effects:?}").contains("sesame"));
+    let Some(Effect::Lift { passphrase: Some(given), .. }) = effects.into_iter().next() else {
+        panic!("no passphrase")
+    };
+    assert_eq!(given.into_secret().expose_secret(), "open sesame");
+    update(&mut state, barred.clone());
+    assert!(screen(&state).contains("That did not open it."));
+    press(&mut state, "<esc>");
+
+    // A shell that has the keys keeps them: what is typed into it answers nothing.
+    press(&mut state, "S");
+    update(&mut state, Action::TabOpened { lab: lab("cs101"), seat: seat("teacher") });
+    update(&mut state, barred);
+    assert_eq!(state.context(), Context::Typing);
+    update(&mut state, Action::Do(Command::LetGo));
+    assert_eq!(state.context(), Context::PassphrasePopup);
+}
