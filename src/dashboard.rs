@@ -26,6 +26,12 @@ pub enum AtTheEnd {
 
 /// An error unless somebody can look at it.
 pub fn needs_a_terminal() -> Result<(), CliError> {
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Err(CliError::Usage(
+            "TERM is dumb: the dashboard needs a terminal that can move its cursor; `homeroom status` answers without"
+                .to_owned(),
+        ));
+    }
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         return Ok(());
     }
@@ -37,8 +43,9 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
 
 /// Shows the dashboard until it is left.
 pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
+    let (state, look) = (state(settings, &home, None)?, look(settings)?);
     let (mut runtime, ends) = Runtime::start(home.clone());
-    let ended = show(state(settings, &home, None), ends).await?;
+    let ended = show(state, look, ends).await?;
     if at_the_end == AtTheEnd::FinishRuns {
         finish_runs(&mut runtime, &home, ended).await?;
     }
@@ -52,7 +59,6 @@ pub async fn kiosk(
     pagers: Vec<Arc<dyn Pager>>,
     blind: Vec<(SiteName, String)>,
 ) -> Result<Exit, CliError> {
-    let (_runtime, ends) = Runtime::start_kiosk(home.clone(), pagers);
     let kiosk = &settings.kiosk;
     let signed = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     let rules = Rules {
@@ -61,11 +67,12 @@ pub async fn kiosk(
         bell: kiosk.bell,
         calls: Hysteresis::new(kiosk.after, kiosk.clear),
     };
-    let mut state = state(settings, &home, Some(rules));
+    let (mut state, look) = (state(settings, &home, Some(rules))?, look(settings)?);
     for (site, why) in blind {
         app::update(&mut state, Action::SiteLost { site, why: Clean::new(why) });
     }
-    Ok(exit(show(state, ends).await?))
+    let (_runtime, ends) = Runtime::start_kiosk(home.clone(), pagers);
+    Ok(exit(show(state, look, ends).await?))
 }
 
 fn exit(ended: Ended) -> Exit {
@@ -76,9 +83,9 @@ fn exit(ended: Ended) -> Exit {
 }
 
 /// The screens before anything is known.
-fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>) -> State {
+fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>) -> Result<State, CliError> {
     let environment = |environment: Environment| Clean::new(environment.as_str());
-    State::new(app::Settings {
+    let mut state = State::new(app::Settings {
         // Those that are looked at: of no other could it be told how old what is shown is.
         sites: settings
             .sites
@@ -92,14 +99,20 @@ fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>) -> State {
         speed: settings.clock.speed,
         proof_max_age: settings.engine.proof_max_age,
         now: Timestamp::now(),
-    })
+    });
+    state.commands = tui::rekeyed(&settings.ui, state.commands)?;
+    Ok(state)
+}
+
+/// Colours and signs, as configured and as the terminal bears.
+fn look(settings: &Settings) -> Result<Look, CliError> {
+    Ok(Look::chosen(&settings.ui, |name| std::env::var(name).ok())?)
 }
 
 /// Owns the terminal until it is left.
-async fn show(state: State, ends: Ends) -> Result<Ended, CliError> {
+async fn show(state: State, look: Look, ends: Ends) -> Result<Ended, CliError> {
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let look = Look::from_env(|name| std::env::var(name).ok());
     let wires = Wires { actions: ends.actions, effects: ends.effects, shells: ends.shells, stop };
     tui::run(state, look, wires).await.map_err(|error| CliError::Usage(error.to_string()))
 }

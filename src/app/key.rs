@@ -1,6 +1,6 @@
 //! Keys as the program names them, apart from any terminal library; and keys written as text.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// One key press.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +65,36 @@ impl Key {
     }
 }
 
+/// A key as it is shown, and as a person may write it: `d`, `space`, `f5`, `ctrl-r`, `^r`, `shift-tab`.
+impl FromStr for Key {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut letters = text.chars();
+        if let (Some(letter), None) = (letters.next(), letters.next()) {
+            return if letter.is_control() || letter == ' ' { Err(()) } else { Ok(Self::Char(letter)) };
+        }
+        let lower = text.to_ascii_lowercase();
+        let after = |start: &str| lower.strip_prefix(start).map(str::to_owned);
+        if let Some(rest) = after("ctrl-").or_else(|| after("^")) {
+            let mut letters = rest.chars();
+            return match (letters.next(), letters.next()) {
+                (Some(letter), None) if letter.is_ascii_graphic() => Ok(Self::Ctrl(letter)),
+                _ => Err(()),
+            };
+        }
+        if let Some(n) = after("f").and_then(|n| n.parse().ok()) {
+            return if (1..=12).contains(&n) { Ok(Self::F(n)) } else { Err(()) };
+        }
+        match lower.as_str() {
+            "shift-tab" => Ok(Self::BackTab),
+            "backspace" => Ok(Self::Backspace),
+            "lt" => Err(()),
+            name => Self::named(name).ok_or(()),
+        }
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,6 +123,19 @@ impl fmt::Display for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_is_shown() {
+        let keys = [Key::Char('d'), Key::Char('é'), Key::Char(' '), Key::Ctrl('r'), Key::F(5), Key::Enter, Key::Esc];
+        let more = [Key::Tab, Key::BackTab, Key::Up, Key::PageDown, Key::Home, Key::Backspace, Key::Delete, Key::Left];
+        for key in keys.into_iter().chain(more) {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        assert_eq!("Ctrl-R".parse(), Ok(Key::Ctrl('r')));
+        for wrong in ["", "dd", "ctrl-", "f13", "alt-x", " "] {
+            assert_eq!(wrong.parse::<Key>(), Err(()), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_script_is_read_key_by_key() {

@@ -14,6 +14,8 @@ mod reader;
 mod secret;
 mod settings;
 mod sites;
+mod theme;
+mod ui;
 
 pub use duration::parse as parse_duration;
 pub use engine::EngineSettings;
@@ -26,6 +28,8 @@ pub use proxmox::{
 pub use secret::Secret;
 pub use settings::{Clock, Settings, StoreSettings, load, parse};
 pub use sites::{DockerSite, DockerTls, Environment, GceSite, Site, SiteKind};
+pub use theme::{BUILT_IN as THEMES, Paint, Palette};
+pub use ui::{GlyphChoice, KeySetting, ThemeChoice, UiSettings};
 
 /// The complete commented sample; a test proves that it says exactly the defaults.
 pub const SAMPLE: &str = include_str!("../../config/homeroom.toml");

@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{
-    ConfigError, EngineSettings, Folders, KioskSettings, Site, Warning, engine,
+    ConfigError, EngineSettings, Folders, KioskSettings, Site, UiSettings, Warning, engine,
     error::Place,
     files::read_text,
     kiosk,
     proxmox::{self, Context},
     reader::{Document, Node, Schema, nearest},
-    sites,
+    sites, ui,
 };
 use crate::domain::SiteName;
 
@@ -32,6 +32,7 @@ pub struct Settings {
     pub clock: Clock,
     pub engine: EngineSettings,
     pub kiosk: KioskSettings,
+    pub ui: UiSettings,
 }
 
 /// `[store]`
@@ -50,10 +51,11 @@ pub struct Clock {
 }
 
 const SCHEMA: Schema = &[
-    ("", &["sites", "store", "clock", "engine", "kiosk"]),
+    ("", &["sites", "store", "clock", "engine", "ui", "keys", "kiosk"]),
     ("store", &["path", "shared"]),
     ("clock", &["speed"]),
     ("engine", engine::KEYS),
+    ("ui", ui::KEYS),
     ("kiosk", kiosk::KEYS),
     ("sites.*", proxmox::KEYS),
     ("sites.*.token", proxmox::TOKEN_KEYS),
@@ -100,6 +102,7 @@ impl Settings {
             clock: Clock { speed: 1.0 },
             engine: EngineSettings::default(),
             kiosk: KioskSettings::default(),
+            ui: UiSettings::default(),
         }
     }
 
@@ -213,6 +216,7 @@ pub fn parse(
     if let Some(node) = root.get("engine") {
         settings.engine = engine::read(&node)?;
     }
+    settings.ui = ui::read(&root, &folder)?;
     Ok((settings, warnings))
 }
 

@@ -6,10 +6,15 @@ use ratatui::{
 };
 
 use super::{
-    Depth, Glyphs, Theme, board, gantt, header, kiosk, machine, node, overview, panes, pen::Page, popups, runs, shells,
-    theme::Tone,
+    Depth, Glyphs, Theme, board, gantt, header, kiosk, machine, node, overview, panes,
+    pen::Page,
+    popups, runs, shells,
+    theme::{Tone, is_bright},
 };
-use crate::app::{Screen, State};
+use crate::{
+    app::{Screen, State},
+    config::{ConfigError, GlyphChoice, UiSettings},
+};
 
 /// Colours and signs, chosen once at the start.
 #[derive(Debug, Clone)]
@@ -23,9 +28,15 @@ impl Look {
         Self { theme: Theme::new(depth), glyphs }
     }
 
-    /// As the environment says.
-    pub fn from_env(var: impl Fn(&str) -> Option<String>) -> Self {
-        Self::new(Depth::from_env(&var), Glyphs::from_env(&var))
+    /// As the configuration says, and the environment where that leaves it open. Reads the user's theme.
+    pub fn chosen(ui: &UiSettings, var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let glyphs = match ui.glyphs {
+            GlyphChoice::Auto => Glyphs::from_env(&var),
+            GlyphChoice::Unicode => Glyphs::UNICODE,
+            GlyphChoice::Ascii => Glyphs::ASCII,
+        };
+        let palette = ui.palette(is_bright(&var))?;
+        Ok(Self { theme: Theme::of(Depth::from_env(&var), palette), glyphs })
     }
 }
 

@@ -164,7 +164,7 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         return;
     }
     let context = state.base_context();
-    let told = |e: &&'static Entry| !e.hint.is_empty() && e.on.contains(&context) && state.offers(e.command);
+    let told = |e: &&Entry| !e.hint.is_empty() && e.on.contains(&context) && state.offers(e.command);
     let hints = || state.commands.iter().filter(told);
     // Help is always told, at the right.
     let help: Vec<_> = hints()

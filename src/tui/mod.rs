@@ -10,6 +10,7 @@ mod glyphs;
 mod header;
 mod input;
 mod keyboard;
+mod keymap;
 mod keys;
 mod kiosk;
 mod machine;
@@ -28,6 +29,7 @@ mod theme;
 
 pub use draw::{Look, draw};
 pub use glyphs::Glyphs;
+pub use keymap::rekeyed;
 pub use passthrough::borrow;
 pub use run::{Ended, Wires, run};
 pub use terminal::{TuiError, restore};

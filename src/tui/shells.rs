@@ -5,7 +5,11 @@ use ratatui::{
     style::{Color, Modifier, Style},
 };
 
-use super::{Depth, panes, pen::Page, theme::Tone};
+use super::{
+    Depth, panes,
+    pen::Page,
+    theme::{Tone, nearest},
+};
 use crate::{
     app::{
         State,
@@ -159,15 +163,10 @@ fn style(cell: &vt100::Cell, depth: Depth) -> Style {
 /// A colour as far as the terminal has it.
 fn colour(colour: vt100::Color, depth: Depth) -> Color {
     match (colour, depth) {
-        (vt100::Color::Idx(n), Depth::Indexed) => Color::Indexed(n),
+        (vt100::Color::Idx(n), Depth::Indexed | Depth::True) => Color::Indexed(n),
         (vt100::Color::Idx(n @ 0..=15), _) => Color::Indexed(n),
-        (vt100::Color::Rgb(r, g, b), Depth::Indexed) => Color::Indexed(cube(r, g, b)),
+        (vt100::Color::Rgb(r, g, b), Depth::Indexed) => Color::Indexed(nearest(r, g, b)),
+        (vt100::Color::Rgb(r, g, b), Depth::True) => Color::Rgb(r, g, b),
         _ => Color::Reset,
     }
-}
-
-/// The nearest of the 216 colours every 256-colour terminal has.
-fn cube(r: u8, g: u8, b: u8) -> u8 {
-    let level = |part: u8| ((u16::from(part) * 5 + 127) / 255) as u8;
-    16 + 36 * level(r) + 6 * level(g) + level(b)
 }

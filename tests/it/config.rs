@@ -72,6 +72,67 @@ fn every_key_commented_out_in_the_sample_is_taken_too() {
     assert_eq!(campus.node_ssh(&homeroom::domain::NodeName::new("pve1")).map(|at| at.host.as_str()), Some("10.0.0.11"));
 }
 
+#[test]
+fn a_theme_of_ones_own_lies_beside_the_configuration_and_is_told_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("themes");
+    std::fs::create_dir(&own).unwrap();
+    let load = |ui: &str| {
+        let file = folder.path().join("config.toml");
+        let (settings, _) = config::parse(ui, &file, &folders(), &|_| None).map_err(|e| e.to_string())?;
+        settings.ui.palette(false).map_err(|e| e.to_string())
+    };
+    let dark = config::Palette::DARK;
+    assert_eq!(load(""), Ok(dark.clone()));
+    assert_eq!(load("[ui]\ntheme = \"dark\""), Ok(dark.clone()));
+    std::fs::write(own.join("mine.toml"), "base = \"light\"\nok = \"#102030\"\nbad = 9\n").unwrap();
+    let mine = load("[ui]\ntheme = \"mine\"").unwrap();
+    assert_eq!((mine.ok, mine.bad, mine.light), (config::Paint::Rgb(16, 32, 48), config::Paint::Ansi(9), true));
+    let wrong = complaint(load("\n[ui]\ntheme = \"drak\""));
+    assert!(wrong.contains("config.toml:3: ui.theme is \"drak\"; built in are auto, dark, light"), "{wrong}");
+    assert!(wrong.ends_with("did you mean \"dark\"?"), "{wrong}");
+    assert!(complaint(load("[ui]\ntheme = \"../x\"")).contains("a name of letters"));
+    for (text, told) in [
+        (
+            "ok = \"green\"",
+            "mine.toml:1: ok is \"green\"; it must be \"default\", \"#rrggbb\", or a number from 0 to 15",
+        ),
+        ("\nok = 16", "mine.toml:2: ok is 16; it must be"),
+        ("okk = 1", "mine.toml:1: unknown key \"okk\" at the top level; did you mean \"ok\"?"),
+        ("base = \"mine\"", "mine.toml:1: base is \"mine\"; it must be one of \"dark\""),
+        ("ok = #", "mine.toml:1: not valid TOML"),
+    ] {
+        std::fs::write(own.join("mine.toml"), text).unwrap();
+        let wrong = complaint(load("[ui]\ntheme = \"mine\""));
+        assert!(wrong.contains(told), "{wrong}");
+    }
+}
+
+#[test]
+fn keys_of_ones_own_are_refused_at_the_start_where_two_commands_would_share_one() {
+    use homeroom::app::commands::Commands;
+    let commands = |keys: &str| {
+        let (settings, _) = read(&format!("[keys]\n{keys}"))?;
+        homeroom::tui::rekeyed(&settings.ui, Commands::new(false)).map_err(|e| e.to_string())
+    };
+    assert!(commands("deploy = \"D\"\nrefresh = [\"f5\", \"ctrl-g\"]\nsave-log = []").is_ok());
+    for (keys, told) in [
+        (
+            "deploy = \"s\"",
+            ":2: keys.deploy: the key s is that of shell on a class's board already; give shell another one",
+        ),
+        ("runs = \"X\"\ndeploy = \"X\"", "the key X is that of"),
+        ("depoly = \"D\"", ":2: keys.depoly: there is no such command; did you mean \"deploy\"?"),
+        ("deploy = \"dd\"", "\"dd\" is no key; one is a letter"),
+        ("deploy = 3", ":2: keys.deploy is 3; it must be a key in quotes, or a list of them"),
+        ("keep = \"x\"", "the key x is text where a filter is typed"),
+        ("let-go = \"f1\"", "its key cannot be changed"),
+    ] {
+        let wrong = complaint(commands(keys));
+        assert!(wrong.contains(told), "{wrong}");
+    }
+}
+
 fn is_key(key: &str) -> bool {
     !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
 }

@@ -253,6 +253,59 @@ fn ascii_draws_nothing_but_ascii() {
     insta::assert_snapshot!("ascii", text(&buffer(&world(120, 40), &look)));
 }
 
+/// Nothing is told by colour alone: with every colour taken away, in either set of signs, no two states look alike.
+#[test]
+fn without_any_colour_every_state_still_looks_different() {
+    use homeroom::domain::MachineState as M;
+    for glyphs in [Glyphs::UNICODE, Glyphs::ASCII] {
+        let states = [M::Planned, M::Working, M::Ready, M::Stale, M::Failed, M::Stopped, M::Unknown];
+        let signs: Vec<_> = states.iter().map(|state| glyphs.state(*state)).collect();
+        for (n, sign) in signs.iter().enumerate() {
+            assert!(!signs[n + 1..].contains(sign), "{sign} means two things");
+        }
+        let marks = [glyphs.cursor, glyphs.marked, glyphs.cursor_marked, " "];
+        assert!((0..4).all(|n| !marks[n + 1..].contains(&marks[n])), "{marks:?}");
+        let bare = |state: &State| text(&buffer(state, &Look::new(Depth::None, glyphs.clone())));
+        let mut state = world(120, 40);
+        let overview = bare(&state);
+        for word in ["ready", "deploying", "defined", "offline", "1 failed", "81%", "prod"] {
+            assert!(overview.contains(word), "{word}\n{overview}");
+        }
+        press(&mut state, "j<enter>G<space>");
+        let board = bare(&state);
+        for told in [glyphs.ready, glyphs.working, glyphs.failed, glyphs.marked, "marked", "clone failed", "waiting"] {
+            assert!(board.contains(told), "{told}\n{board}");
+        }
+        // The levels of the log by their signs.
+        press(&mut state, "<esc><esc>4<enter>");
+        let log = bare(&state);
+        assert!(log.contains("ok  ") && log.contains("!!  ") && log.contains("xx  "), "{log}");
+    }
+}
+
+#[test]
+fn every_theme_draws_every_screen_at_every_depth() {
+    use homeroom::{
+        config::{Palette, THEMES},
+        tui::Theme,
+    };
+    for (name, _) in THEMES {
+        for depth in [Depth::None, Depth::Sixteen, Depth::Indexed, Depth::True] {
+            let look = Look { theme: Theme::of(depth, Palette::built_in(name).unwrap()), glyphs: Glyphs::UNICODE };
+            let mut state = world(120, 40);
+            let plain = text(&buffer(&state, &colours()));
+            let shown = buffer(&state, &look);
+            assert_eq!(text(&shown), plain, "a theme changes no letter");
+            let is_rgb = |colour: Color| matches!(colour, Color::Rgb(..));
+            let any = shown.content().iter().any(|cell| is_rgb(cell.fg));
+            assert_eq!(any, depth == Depth::True, "{name} at {depth:?}");
+            press(&mut state, "j<enter>");
+            let board = buffer(&state, &look);
+            assert!(depth == Depth::None || colour_of(&board, "● ready") != colour_of(&board, "✗"), "{name}");
+        }
+    }
+}
+
 #[test]
 fn colours_carry_their_meaning() {
     let mut state = world(120, 40);

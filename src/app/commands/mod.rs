@@ -1,11 +1,15 @@
 //! The one table of commands: what each is called, its keys, where it applies, whether it changes
 //! anything outside. Keys, help, hints and the read-only mode are derived from it.
 
+mod keymap;
 mod names;
 mod reach;
 mod table;
 
+pub use keymap::Refused;
+use std::borrow::Cow;
 pub use table::TABLE;
+
 use tui_input::InputRequest;
 
 use super::{Action, Key, Pane, State};
@@ -152,11 +156,11 @@ impl Group {
 }
 
 /// A row of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     pub command: Command,
     /// The key named in hints comes first.
-    pub keys: &'static [Key],
+    pub keys: Cow<'static, [Key]>,
     pub on: &'static [Context],
     /// A word or two for the bottom line; empty for none.
     pub hint: &'static str,
@@ -168,20 +172,20 @@ pub struct Entry {
 
 /// The commands this program knows: without those that change anything when it is read-only.
 #[derive(Debug)]
-pub struct Commands(Vec<&'static Entry>);
+pub struct Commands(Vec<Entry>);
 
 impl Commands {
     pub fn new(read_only: bool) -> Self {
-        Self(TABLE.iter().filter(|entry| !(read_only && entry.mutates)).collect())
+        Self(TABLE.iter().filter(|entry| !(read_only && entry.mutates)).cloned().collect())
     }
 
     /// Those of an unattended screen: nothing that changes anything, and nothing that reaches beyond the screen.
     pub fn of_kiosk() -> Self {
-        Self(TABLE.iter().filter(|entry| !entry.mutates && entry.command.stays_on_screen()).collect())
+        Self(TABLE.iter().filter(|entry| !entry.mutates && entry.command.stays_on_screen()).cloned().collect())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &'static Entry> + '_ {
-        self.0.iter().copied()
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter()
     }
 
     /// What a key asks for here.
@@ -233,7 +237,7 @@ mod tests {
         let mut taken = HashSet::new();
         for entry in TABLE {
             for on in entry.on {
-                for key in entry.keys {
+                for key in entry.keys.iter() {
                     assert!(taken.insert((*on, *key)), "{key} means two things on {on:?}");
                 }
             }

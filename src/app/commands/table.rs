@@ -1,5 +1,7 @@
 //! The table itself: a row for each command, in the order of the hints.
 
+use std::borrow::Cow;
+
 use super::{
     super::{Key, Pane},
     Command, Context, Entry, Group,
@@ -81,7 +83,7 @@ const fn looks(
     hint: &'static str,
     help: &'static str,
 ) -> Entry {
-    Entry { command, keys, on, hint, help, group, mutates: false }
+    Entry { command, keys: Cow::Borrowed(keys), on, hint, help, group, mutates: false }
 }
 
 /// A command that acts.
@@ -93,7 +95,7 @@ const fn acts(
     hint: &'static str,
     help: &'static str,
 ) -> Entry {
-    Entry { command, keys, on, hint, help, group, mutates: true }
+    Entry { command, keys: Cow::Borrowed(keys), on, hint, help, group, mutates: true }
 }
 
 /// Every command. Hints appear in this order.
