@@ -1,14 +1,14 @@
 //! Everything that can happen to the screens.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use tui_input::InputRequest;
 
 use super::{Effect, attach::ShellEnd, commands::Command, shells::TabId};
 use crate::domain::{
-    Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, answers::Bar,
-    cluster::ClusterView, progress::RunProgress, timing::Timing,
+    Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId, answers::Bar,
+    cluster::ClusterView, engine::EngineView, progress::RunProgress, timing::Timing,
 };
 
 /// Something that happened: time, a key, or data that came in.
@@ -33,6 +33,14 @@ pub enum Action {
     StoreLost { why: Clean },
     /// The store can be read again.
     StoreSeen,
+    /// A container engine of the configuration, told once, with what labels of ours name and its price per hour.
+    EngineKnown { site: SiteName, environment: Clean, store: StoreId, price: (f64, Clean) },
+    /// Who sits where in a workshop.
+    PeopleSeated { lab: LabName, people: BTreeMap<SeatName, Clean> },
+    /// A container engine was looked at.
+    EngineSeen { site: SiteName, view: Arc<EngineView> },
+    /// A container engine did not answer; what was last seen of it counts no longer.
+    EngineLost { site: SiteName, why: Clean },
     /// Every definition there is.
     DefinitionsLoaded(Vec<Definition>),
     /// A lab as the store knows it. Replaces what was folded so far.

@@ -4,9 +4,10 @@ use jiff::SignedDuration;
 
 use super::{fuzzy, seats::SeatRow, state::State};
 use crate::domain::{
-    Definition, LabName, MachineState, Progress, SiteName,
+    Definition, LabName, MachineState, Progress, Role, SiteName,
     class::ClassDefinition,
     event::{RunKind, RunState},
+    life::Life,
     progress::{RunProgress, SeatProgress},
     readiness::{LabState, lab_state},
     workshop::WorkshopDefinition,
@@ -42,12 +43,14 @@ impl Phase {
     }
 }
 
-/// One class.
+/// One class, or one workshop.
 #[derive(Debug)]
 pub struct ClassRow<'a> {
     pub lab: &'a LabName,
-    /// Absent when machines stand and their definition is gone.
+    /// Absent when machines stand and their definition is gone, and for a workshop.
     pub definition: Option<&'a ClassDefinition>,
+    /// For a workshop.
+    pub workshop: Option<&'a WorkshopDefinition>,
     pub progress: Option<&'a Progress>,
     pub seats: Vec<SeatRow<'a>>,
     pub phase: Phase,
@@ -61,6 +64,12 @@ impl<'a> ClassRow<'a> {
         self.seats.iter().filter(|seat| seat.state == state && !seat.interrupted).count()
     }
 
+    /// How many seats are ready, and of how many; the host of a workshop is nobody's.
+    pub fn ready(&self) -> (usize, usize) {
+        let seats = || self.seats.iter().filter(|seat| seat.role != Role::Host);
+        (seats().filter(|seat| seat.state == MachineState::Ready && !seat.interrupted).count(), seats().count())
+    }
+
     /// Seats whose run ended in the middle.
     pub fn interrupted(&self) -> usize {
         self.seats.iter().filter(|seat| seat.interrupted).count()
@@ -72,7 +81,8 @@ impl<'a> ClassRow<'a> {
     }
 
     pub fn site(&self) -> Option<&'a SiteName> {
-        self.definition.map(|d| &d.site).or_else(|| self.progress.and_then(|p| p.seats.first()).map(|s| &s.site))
+        let defined = self.definition.map(|d| &d.site).or(self.workshop.map(|w| &w.site));
+        defined.or_else(|| self.progress.and_then(|p| p.seats.first()).map(|s| &s.site))
     }
 
     /// The run under way, if one is.
@@ -82,10 +92,20 @@ impl<'a> ClassRow<'a> {
 
     /// Machines that are there, or may be.
     pub fn standing(&self) -> impl Iterator<Item = &SeatRow<'a>> {
-        self.seats.iter().filter(|seat| seat.progress.is_some_and(|p| p.vmid.is_some()))
+        self.seats.iter().filter(|seat| seat.is_made())
     }
 
-    fn matches(&self, text: &str) -> bool {
+    /// Until when a workshop stands, and by which code it is joined.
+    pub fn life(&self) -> Option<&'a Life> {
+        self.progress?.life.as_ref()
+    }
+
+    /// Whether a definition says what it should be.
+    pub fn is_defined(&self) -> bool {
+        self.definition.is_some() || self.workshop.is_some()
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
         let site = self.site().map_or("", |site| site.as_str());
         fuzzy::narrows(text, &[self.lab.as_str()], &[self.phase.word(), site])
     }
@@ -119,22 +139,10 @@ impl State {
         rows
     }
 
-    /// One class by name, if it is known.
+    /// One class or workshop by name, if it is known.
     pub fn class(&self, lab: &LabName) -> Option<ClassRow<'_>> {
-        self.class_names().into_iter().find(|name| *name == lab).map(|lab| self.class_row(lab))
-    }
-
-    /// Every workshop the filter lets through.
-    pub fn shown_workshops(&self) -> Vec<&WorkshopDefinition> {
-        let text = self.filter_text(super::Pane::Workshops);
-        let workshops = self.definitions.iter().filter_map(|definition| match definition {
-            Definition::Workshop(workshop) => Some(workshop),
-            Definition::Class(_) => None,
-        });
-        let narrowed = |row: &&WorkshopDefinition| fuzzy::narrows(&text, &[row.name.as_str()], &[row.site.as_str()]);
-        let mut rows: Vec<_> = workshops.filter(narrowed).collect();
-        self.arrange_workshops(&mut rows);
-        rows
+        let workshop = self.workshop(lab);
+        workshop.or_else(|| self.class_names().into_iter().find(|name| *name == lab).map(|lab| self.class_row(lab)))
     }
 
     fn class_row<'a>(&'a self, lab: &'a LabName) -> ClassRow<'a> {
@@ -146,11 +154,11 @@ impl State {
         let progress = self.progress.get(lab);
         let seats = self.seat_rows(definition, progress);
         let phase = self.phase(whole, progress, &seats);
-        ClassRow { lab, definition, progress, seats, phase, up: self.uptime(progress) }
+        ClassRow { lab, definition, workshop: None, progress, seats, phase, up: self.uptime(progress) }
     }
 
     /// Whether somebody works on the lab's newest run.
-    fn alive(&self, progress: &Progress) -> bool {
+    pub(super) fn alive(&self, progress: &Progress) -> bool {
         let run = progress.run.as_ref().filter(|run| run.state == RunState::Running);
         run.is_some_and(|run| !self.orphaned.contains(&run.id))
     }
@@ -158,13 +166,8 @@ impl State {
     fn phase(&self, definition: Option<&Definition>, progress: Option<&Progress>, seats: &[SeatRow<'_>]) -> Phase {
         let Some(progress) = progress else { return Phase::ABSENT };
         let alive = self.alive(progress);
-        match &progress.run {
-            Some(run) if run.state == RunState::Running && !alive => return Phase::BrokenOff,
-            Some(run) if alive && run.kind == RunKind::Check => return Phase::Checking,
-            _ => {}
-        }
-        if !alive && seats.iter().any(|seat| seat.interrupted) {
-            return Phase::Interrupted;
+        if let Some(phase) = self.phase_of_run(progress, seats) {
+            return phase;
         }
         if let Some(definition) = definition {
             let site = self.sites.get(definition.site()).and_then(|site| site.view.as_deref());
@@ -179,6 +182,17 @@ impl State {
             _ if seats.iter().all(|seat| seat.state == MachineState::Gone) => LabState::Absent,
             _ => LabState::Partial,
         })
+    }
+
+    /// What the newest run says about a lab as a whole, where that is all there is to say.
+    pub(super) fn phase_of_run(&self, progress: &Progress, seats: &[SeatRow<'_>]) -> Option<Phase> {
+        let alive = self.alive(progress);
+        match &progress.run {
+            Some(run) if run.state == RunState::Running && !alive => return Some(Phase::BrokenOff),
+            Some(run) if alive && run.kind == RunKind::Check => return Some(Phase::Checking),
+            _ => {}
+        }
+        (!alive && seats.iter().any(|seat| seat.interrupted)).then_some(Phase::Interrupted)
     }
 
     /// The definition's seats in their order, then those that stand without being defined.

@@ -9,6 +9,7 @@ pub mod bars;
 pub mod commands;
 pub mod cursor;
 pub mod effect;
+pub mod engines;
 pub mod fuzzy;
 pub mod key;
 pub mod kiosk;
@@ -28,6 +29,7 @@ pub mod shells;
 pub mod sites;
 pub mod state;
 pub mod update;
+pub mod workshops;
 
 pub use action::Action;
 pub use commands::{Command, Context, action_for};

@@ -1,7 +1,7 @@
 //! Which commands make sense at this moment: what hints and the palette offer. A command that is not offered
 //! still says why it does nothing when its key is pressed.
 
-use super::{Command, Context, State, labs::ClassRow};
+use super::{Command, Context, State, labs::ClassRow, seats::SeatRow};
 use crate::domain::{MachineState, SeatName};
 
 impl State {
@@ -25,9 +25,6 @@ impl State {
                 | Command::SeatLog
                 | Command::Runs
         );
-        if context == Context::Workshops && (acts || command == Command::Open) {
-            return false;
-        }
         if command == Command::Shells {
             return !self.shells.tabs.is_empty();
         }
@@ -35,6 +32,7 @@ impl State {
             return match (command, context) {
                 (Command::Mark | Command::MarkRange | Command::MarkAll, _) => !self.row_keys().is_empty(),
                 (Command::Open, Context::Classes) => !self.shown_classes().is_empty(),
+                (Command::Open, Context::Workshops) => !self.shown_workshops().is_empty(),
                 (Command::Open, Context::Nodes) => self.chosen_node().is_some(),
                 (Command::Open, Context::Node) => self.chosen_guest().is_some(),
                 (Command::Open, Context::Board) => self.target_seat().is_some(),
@@ -56,18 +54,17 @@ impl State {
 
     fn offers_of(&self, command: Command, row: &ClassRow<'_>, seat: Option<&SeatName>) -> bool {
         let seat = seat.and_then(|seat| row.seats.iter().find(|known| known.seat == *seat));
-        let made = |seat: &super::seats::SeatRow<'_>| seat.progress.is_some_and(|p| p.vmid.is_some());
         match command {
-            Command::Deploy => row.definition.is_some() && !row.is_worked_on(),
+            Command::Deploy => row.is_defined() && !row.is_worked_on(),
             Command::Destroy => row.standing().count() > 0,
             Command::Retry => row.count(MachineState::Failed) > 0 && !row.is_worked_on(),
-            Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, made),
+            Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, SeatRow::is_made),
             Command::Power | Command::Start | Command::Stop | Command::Restart => {
-                !row.is_worked_on() && row.standing().count() > 0
+                row.workshop.is_none() && !row.is_worked_on() && row.standing().count() > 0
             }
             Command::Cancel => row.is_worked_on(),
-            Command::ShellsOfAll => row.seats.iter().any(|seat| seat.progress.is_some_and(|p| p.ip.is_some())),
-            Command::Shell | Command::ShellTab => seat.and_then(|seat| seat.progress).is_some_and(|p| p.ip.is_some()),
+            Command::ShellsOfAll => row.seats.iter().any(SeatRow::can_be_entered),
+            Command::Shell | Command::ShellTab => seat.is_some_and(SeatRow::can_be_entered),
             Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),
             Command::Runs => row.progress.is_some_and(|progress| progress.run.is_some()),
             _ => true,

@@ -6,7 +6,6 @@ use std::cmp::{Ordering, Reverse};
 use super::{Context, State, labs::ClassRow, seats::SeatRow, sites::NodeRow};
 use crate::domain::{
     LabName, MachineState, SiteName, cluster::GuestView, progress::RunProgress, timing::SeatEnd, timing::SeatTiming,
-    workshop::WorkshopDefinition,
 };
 
 /// A column rows can be ordered by. The first of a list is the order it has by itself.
@@ -119,11 +118,14 @@ impl State {
         rows.sort_by_key(|row| matches!(row, NodeRow::Storage { .. }));
     }
 
-    pub(super) fn arrange_workshops(&self, rows: &mut [&WorkshopDefinition]) {
+    pub(super) fn arrange_workshops(&self, rows: &mut [ClassRow<'_>]) {
+        let site = |row: &ClassRow<'_>| row.site().map(ToString::to_string);
+        // What stands ends at a time, what is only defined would last so long.
+        let ends = |row: &ClassRow<'_>| (row.life().map(|life| life.ends_at), row.workshop.map(|shop| shop.ends_after));
         self.arrange(Context::Workshops, rows, |a, b, column| match column {
-            "seats" => a.seats.cmp(&b.seats),
-            "site" => a.site.cmp(&b.site),
-            _ => a.ends_after.cmp(&b.ends_after),
+            "seats" => a.seats.len().cmp(&b.seats.len()),
+            "site" => site(a).cmp(&site(b)),
+            _ => ends(a).0.is_none().cmp(&ends(b).0.is_none()).then(ends(a).cmp(&ends(b))),
         });
     }
 

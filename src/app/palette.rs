@@ -127,8 +127,8 @@ impl State {
         names
     }
 
-    /// Puts the overview's cursor on a lab; its filter makes way. Whether there is such a class.
-    pub(super) fn turn_to(&mut self, lab: &LabName) -> bool {
+    /// Puts the overview's cursor on a lab; its filter makes way.
+    pub(super) fn turn_to(&mut self, lab: &LabName) {
         self.screens.truncate(1);
         let workshop = self.definitions.iter().any(|d| d.name() == lab && d.kind() == "workshop");
         let (pane, list) =
@@ -136,6 +136,5 @@ impl State {
         self.focus = pane;
         list.filter.reset();
         list.cursor = super::cursor::Cursor::on(lab.to_string());
-        !workshop
     }
 }

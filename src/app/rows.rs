@@ -18,7 +18,7 @@ impl State {
         match self.base_context() {
             Context::Nodes => self.shown_nodes().iter().map(NodeRow::key).collect(),
             Context::Classes => self.shown_classes().iter().map(|row| row.lab.to_string()).collect(),
-            Context::Workshops => self.shown_workshops().iter().map(|row| row.name.to_string()).collect(),
+            Context::Workshops => self.shown_workshops().iter().map(|row| row.lab.to_string()).collect(),
             Context::Board => self.board_keys(),
             Context::Node | Context::Runs | Context::Run => match self.screen() {
                 Screen::Node(board) => self.guest_keys(board),
@@ -135,7 +135,7 @@ impl State {
         self.targets().into_iter().flat_map(seats).collect()
     }
 
-    /// The lab a command is about: the board's, or the class under the cursor.
+    /// The lab a command is about: the board's, or the class or workshop under the cursor.
     pub fn target_lab(&self) -> Option<LabName> {
         match self.screen() {
             Screen::Board(board) => return Some(board.lab.clone()),
@@ -144,9 +144,12 @@ impl State {
             Screen::Run(board) => return Some(board.lab.clone()),
             _ => {}
         }
-        let rows = self.shown_classes();
+        let (rows, cursor) = match self.focus {
+            Pane::Workshops => (self.shown_workshops(), &self.workshops.cursor),
+            _ => (self.shown_classes(), &self.classes.cursor),
+        };
         let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
-        rows.get(self.classes.cursor.position(&names)?).map(|row| row.lab.clone())
+        rows.get(cursor.position(&names)?).map(|row| row.lab.clone())
     }
 
     /// The seat under the cursor of a board.
@@ -159,6 +162,19 @@ impl State {
         let keys = self.board_keys();
         let key = keys.get(board.cursor.position(&keys)?)?;
         row.seats.iter().find(|seat| seat.seat.as_str() == key).map(|seat| (board.lab.clone(), seat.seat.clone()))
+    }
+
+    /// Why no shell can be opened on a seat; none if one can.
+    pub(super) fn why_not_entered(&self, lab: &LabName, seat: &SeatName) -> Option<String> {
+        let row = self.class(lab)?;
+        let known = row.seats.iter().find(|known| known.seat == *seat);
+        match known.is_some_and(SeatRow::can_be_entered) {
+            true => None,
+            false if row.workshop.is_some() => {
+                Some(format!("{lab}/{seat} has no container that runs, so there is nothing to open a shell in"))
+            }
+            false => Some(format!("{lab}/{seat} has no address yet, so there is nothing to log in to")),
+        }
     }
 
     /// The seats of the board in front that its filter lets through.

@@ -20,6 +20,8 @@ pub struct SeatRow<'a> {
     pub interrupted: bool,
     /// It has its part in a run and nobody works on it yet: places are taken.
     pub queued: bool,
+    /// Its container was seen not to run.
+    pub down: bool,
 }
 
 /// Between two steps of a seat there is a moment without any; only what lasts is called waiting.
@@ -36,6 +38,7 @@ impl<'a> SeatRow<'a> {
             reason: None,
             interrupted: false,
             queued: false,
+            down: false,
         }
     }
 
@@ -61,6 +64,16 @@ impl<'a> SeatRow<'a> {
             }
             known => known,
         };
+        Self::standing_so(progress, (state, reason), alive, now)
+    }
+
+    /// A seat with a history that stands like this. `alive`: a run works on its lab.
+    pub fn standing_so(
+        progress: &'a SeatProgress,
+        (state, reason): (MachineState, Option<Clean>),
+        alive: bool,
+        now: Timestamp,
+    ) -> Self {
         let in_hand = matches!(progress.state, MachineState::Planned | MachineState::Working);
         let interrupted = in_hand && !alive && state == MachineState::Failed;
         let idle = !progress.steps.iter().any(|step| step.state == StepState::Running || step.again.is_some());
@@ -83,12 +96,30 @@ impl<'a> SeatRow<'a> {
             reason,
             interrupted,
             queued,
+            down: false,
         }
     }
 
     /// How it stands, in a word.
     pub fn word(&self) -> &'static str {
         if self.interrupted { "interrupted" } else { self.state.as_str() }
+    }
+
+    /// Whether something of it stands, or may: a machine with a number, or containers.
+    pub fn is_made(&self) -> bool {
+        let Some(progress) = self.progress else { return false };
+        match self.role {
+            Role::Host | Role::Seat => progress.state != MachineState::Planned && self.state != MachineState::Gone,
+            Role::Teacher | Role::Student => progress.vmid.is_some(),
+        }
+    }
+
+    /// Whether a shell can be opened on it: its address is known, or it is a container.
+    pub fn can_be_entered(&self) -> bool {
+        match self.role {
+            Role::Host | Role::Seat => self.is_made() && !self.down,
+            Role::Teacher | Role::Student => self.progress.is_some_and(|p| p.ip.is_some()),
+        }
     }
 
     /// Whether a `/` filter finds it.

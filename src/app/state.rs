@@ -9,6 +9,7 @@ use super::{
     bars::Bars,
     commands::{Commands, Context},
     cursor::Cursor,
+    engines::Engine,
     fuzzy,
     kiosk::{Kiosk, Rules},
     log::Log,
@@ -21,7 +22,9 @@ use super::{
     shells::Shells,
     sites::{Lost, NodeRow, Site},
 };
-use crate::domain::{Clean, Definition, LabName, Level, Progress, RunId, SiteName, answers::Bar, event::RunState};
+use crate::domain::{
+    Clean, Definition, LabName, Level, Progress, RunId, SeatName, SiteName, answers::Bar, event::RunState,
+};
 
 /// What is fixed for the life of the program.
 #[derive(Debug, Clone)]
@@ -152,6 +155,9 @@ pub struct State {
     pub sites: BTreeMap<SiteName, Site>,
     /// The store cannot be read.
     pub store_lost: Option<Lost>,
+    pub engines: BTreeMap<SiteName, Engine>,
+    /// Who sits where, by workshop.
+    pub people: BTreeMap<LabName, BTreeMap<SeatName, Clean>>,
     pub definitions: Vec<Definition>,
     pub definitions_known: bool,
     pub progress: BTreeMap<LabName, Progress>,
@@ -194,6 +200,8 @@ impl State {
             commands: if settings.kiosk.is_some() { Commands::of_kiosk() } else { Commands::new(settings.read_only) },
             sites,
             store_lost: None,
+            engines: BTreeMap::new(),
+            people: BTreeMap::new(),
             definitions: Vec::new(),
             definitions_known: false,
             progress: BTreeMap::new(),

@@ -58,22 +58,26 @@ impl Judge<'_> {
         let lab = &self.workshop.name;
         let name = machine_name(lab, &row.seat);
         let browser = self.workshop.browser.as_ref().filter(|_| row.role == Role::Seat);
-        let names = [Some(name), browser.map(|_| browser_name(lab, &row.seat))];
-        for name in names.into_iter().flatten() {
+        let whose = match row.role {
+            Role::Host => "its proxy",
+            _ => "its container",
+        };
+        let names = [Some((name, whose)), browser.map(|_| (browser_name(lab, &row.seat), "its browser"))];
+        for (name, what) in names.into_iter().flatten() {
             let Some(container) = view.container(&name) else {
-                return Some((MachineState::Gone, format!("the container {name} is no longer on the engine")));
+                return Some((MachineState::Gone, format!("{what} {name} is no longer on the engine")));
             };
             if !matches!(owner(self.store, &name, &container.labels), Owner::Ours(label) if &label.lab == lab) {
                 return Some((MachineState::Gone, format!("{name} is another container now")));
             }
             if container.state != ContainerState::Running {
-                return Some((MachineState::Failed, format!("{name} does not run: {}", container.why_down())));
+                return Some((MachineState::Failed, format!("{what} does not run: {}", container.why_down())));
             }
             // Whoever checks the row after it has proven it again.
             if let Some(at) = container.out_of_memory.filter(|at| row.last_change() < Some(*at)) {
                 let (at, limit) = (at.strftime("%H:%M:%S UTC"), self.workshop.seat.memory.human());
                 let words = format!(
-                    "out of memory at {at}: a program in {name} was killed (its limit is {limit}); check proves it again"
+                    "out of memory at {at}: a program in it was killed (its limit is {limit}); check proves it again"
                 );
                 return Some((MachineState::Failed, words));
             }

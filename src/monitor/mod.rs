@@ -1,4 +1,6 @@
-//! Watching sites: one poll per site, never one per machine. Reads only.
+//! Watching sites: one poll per site, never one per machine; container engines tell by themselves what happens. Reads only.
+
+mod engine;
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +9,10 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use engine::{EngineWatch, watch_engine};
+
 use crate::{
-    domain::{SiteName, cluster::ClusterView},
+    domain::{SiteName, cluster::ClusterView, engine::EngineView},
     port::{Clock, Cluster},
 };
 
@@ -31,6 +35,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub enum Seen {
     View { site: SiteName, view: Arc<ClusterView> },
     Lost { site: SiteName, why: String },
+    Engine { site: SiteName, view: Arc<EngineView> },
+    EngineLost { site: SiteName, why: String },
 }
 
 /// One watched site.
@@ -68,7 +74,7 @@ pub fn watch_site(watch: Watch) -> JoinHandle<()> {
             let wait = match failures {
                 0 if *busy.borrow_and_update() => pace.busy,
                 0 => pace.idle,
-                n => FIRST_WAIT.saturating_mul(1 << u32::min(n - 1, 6)).min(LONGEST_WAIT),
+                n => wait_after(n),
             };
             tokio::select! {
                 () = tell.closed() => return,
@@ -78,4 +84,9 @@ pub fn watch_site(watch: Watch) -> JoinHandle<()> {
             }
         }
     })
+}
+
+/// The wait after so many looks that failed in a row.
+fn wait_after(failures: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(1 << u32::min(failures.saturating_sub(1), 6)).min(LONGEST_WAIT)
 }

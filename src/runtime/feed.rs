@@ -1,13 +1,17 @@
 //! What the screens are fed with: looks at the sites, and whatever is committed to the store.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
 use super::Shared;
 use crate::{
     app::Action,
-    domain::{Change, Clean, LabName, RunId, event::RunState},
+    domain::{Change, Clean, Definition, LabName, RunId, SeatName, event::RunState},
     service::{
         EventFilter, ServiceError,
         watch::{Seen, watch_sites as watch},
@@ -26,10 +30,21 @@ pub fn watch_sites(shared: &Arc<Shared>, busy: &watch::Receiver<bool>) {
     let mut hear = watch(&shared.home, busy, &shared.look_now);
     let shared = shared.clone();
     tokio::spawn(async move {
+        let store = shared.home.store.id().clone();
+        for (site, engine) in &shared.home.engines {
+            let environment = Clean::new(&engine.environment);
+            let price = (engine.price.per_hour, Clean::new(&engine.price.currency));
+            let known = Action::EngineKnown { site: site.clone(), environment, store: store.clone(), price };
+            if !shared.say(known).await {
+                return;
+            }
+        }
         while let Some(seen) = hear.recv().await {
             let action = match seen {
                 Seen::View { site, view } => Action::SiteSeen { site, view },
                 Seen::Lost { site, why } => Action::SiteLost { site, why: Clean::new(why) },
+                Seen::Engine { site, view } => Action::EngineSeen { site, view },
+                Seen::EngineLost { site, why } => Action::EngineLost { site, why: Clean::new(why) },
             };
             if !shared.say(action).await {
                 return;
@@ -40,7 +55,8 @@ pub fn watch_sites(shared: &Arc<Shared>, busy: &watch::Receiver<bool>) {
 
 /// Loads what the store holds, then follows what any process commits to it, for ever.
 pub async fn follow_store(shared: Arc<Shared>) {
-    let mut follower = Follower { shared, position: None, running: BTreeSet::new(), definitions: Vec::new() };
+    let mut follower =
+        Follower { shared, position: None, running: BTreeSet::new(), definitions: Vec::new(), people: BTreeMap::new() };
     let mut version = None;
     let mut looked = std::time::Instant::now();
     let mut troubled = false;
@@ -90,7 +106,9 @@ struct Follower {
     position: Option<i64>,
     /// Runs recorded as under way.
     running: BTreeSet<(LabName, RunId)>,
-    definitions: Vec<crate::domain::Definition>,
+    definitions: Vec<Definition>,
+    /// Who was last told to sit where.
+    people: BTreeMap<LabName, BTreeMap<SeatName, Clean>>,
 }
 
 impl Follower {
@@ -100,9 +118,12 @@ impl Follower {
         let definitions: Vec<_> = store.definitions().await?.into_iter().map(|stored| stored.definition).collect();
         if definitions != self.definitions || self.position.is_none() {
             self.definitions.clone_from(&definitions);
-            if !self.shared.say(Action::DefinitionsLoaded(definitions)).await {
+            if !self.shared.say(Action::DefinitionsLoaded(definitions.clone())).await {
                 return Ok(false);
             }
+        }
+        if !self.seat_people(&definitions).await? {
+            return Ok(false);
         }
         let filter = match self.position {
             None => {
@@ -137,6 +158,22 @@ impl Follower {
         self.tell_pace();
         let events = events.into_iter().map(|stored| stored.event).collect();
         Ok(self.shared.say(Action::EventsArrived(events)).await)
+    }
+
+    /// Tells who sits where, where that has changed; false when there are no screens any more.
+    async fn seat_people(&mut self, definitions: &[Definition]) -> Result<bool, ServiceError> {
+        for lab in definitions.iter().filter(|definition| definition.kind() == "workshop").map(Definition::name) {
+            let sittings = self.shared.home.store.sittings(lab).await?;
+            let people: BTreeMap<_, _> =
+                sittings.into_iter().map(|sitting| (sitting.seat, Clean::new(sitting.person.as_str()))).collect();
+            if self.people.get(lab) != Some(&people) {
+                self.people.insert(lab.clone(), people.clone());
+                if !self.shared.say(Action::PeopleSeated { lab: lab.clone(), people }).await {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     fn tell_pace(&self) {

@@ -90,7 +90,7 @@ impl Runtime {
         let (effects, wishes) = mpsc::channel(QUEUE);
         let (shells, opened) = mpsc::channel(1);
         let (busy, is_busy) = watch::channel(false);
-        let look_now: Vec<_> = home.sites.iter().map(|_| Arc::new(Notify::new())).collect();
+        let look_now: Vec<_> = (0..home.sites.len() + home.engines.len()).map(|_| Arc::new(Notify::new())).collect();
         let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
         let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default(), may, calls });
         feed::watch_sites(&shared, &is_busy);

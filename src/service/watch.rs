@@ -6,12 +6,13 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::Homeroom;
 pub use crate::monitor::Seen;
-use crate::monitor::{Watch, watch_site};
+use crate::monitor::{EngineWatch, Watch, watch_engine, watch_site};
 
 /// Looks that may wait for their reader.
 const QUEUE: usize = 16;
 
-/// Looks at every site for ever, faster while `busy`, at once when `now` is rung; ends when nobody listens.
+/// Looks at every site for ever, faster while `busy`, at once when `now` is rung (a bell for each site, then one for each
+/// engine); ends when nobody listens.
 pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Notify>]) -> mpsc::Receiver<Seen> {
     let (tell, hear) = mpsc::channel(QUEUE);
     for (site, now) in home.sites.values().zip(now) {
@@ -21,6 +22,16 @@ pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Not
             clock: home.clock.clone(),
             pace: home.pace,
             busy: busy.clone(),
+            now: now.clone(),
+            tell: tell.clone(),
+        });
+    }
+    for (engine, now) in home.engines.values().zip(now.iter().skip(home.sites.len())) {
+        watch_engine(EngineWatch {
+            site: engine.name.clone(),
+            containers: engine.containers.clone(),
+            clock: home.clock.clone(),
+            pace: home.pace,
             now: now.clone(),
             tell: tell.clone(),
         });

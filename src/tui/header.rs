@@ -6,8 +6,15 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{format, pen::Page, theme::Tone};
 use crate::{
-    app::{Command, State, commands::Entry, labs::Phase, sites::Site, state::Typing},
-    domain::{Level, MachineState, SiteName},
+    app::{
+        Command, State,
+        commands::Entry,
+        engines::Engine,
+        labs::{ClassRow, Phase},
+        sites::Site,
+        state::Typing,
+    },
+    domain::{Clean, Level, MachineState, SiteName},
 };
 
 type Piece = (String, Tone);
@@ -55,19 +62,22 @@ fn left(state: &State, wide: bool) -> Vec<Told> {
     if state.settings.read_only {
         told.push(Told::new(5, "read-only", Tone::Warn));
     }
-    match state.sites.iter().collect::<Vec<_>>().as_slice() {
-        [] => told.push(Told::new(4, "no site configured", Tone::Warn)),
-        [(name, site)] => one_site(&mut told, name, site),
-        sites => {
-            let lost = sites.iter().filter(|(_, site)| site.lost.is_some()).count();
+    let engines: Vec<_> = state.engines.iter().collect();
+    match (state.sites.iter().collect::<Vec<_>>().as_slice(), engines.as_slice()) {
+        ([], []) => told.push(Told::new(4, "no site configured", Tone::Warn)),
+        ([(name, site)], []) => one_site(&mut told, name, site),
+        ([], [(name, engine)]) => one_engine(&mut told, name, engine),
+        (sites, engines) => {
+            let lost = sites.iter().filter(|(_, site)| site.lost.is_some()).count()
+                + engines.iter().filter(|(_, engine)| engine.lost.is_some()).count();
             let tone = if lost > 0 { Tone::Bad } else { Tone::Text };
             let lost = if lost > 0 { format!(", {lost} not answering") } else { String::new() };
-            told.push(Told::new(4, format!("{} sites{lost}", sites.len()), tone));
+            told.push(Told::new(4, format!("{} sites{lost}", sites.len() + engines.len()), tone));
         }
     }
-    let rows = state.classes();
-    let seats = || rows.iter().filter(|row| row.phase != Phase::ABSENT).flat_map(|row| &row.seats);
-    let (ready, all) = (seats().filter(|seat| seat.state == MachineState::Ready).count(), seats().count());
+    let rows: Vec<_> = state.classes().into_iter().chain(state.workshops()).collect();
+    let counts = rows.iter().filter(|row| row.phase != Phase::ABSENT).map(ClassRow::ready);
+    let (ready, all) = counts.fold((0, 0), |(ready, all), (r, a)| (ready + r, all + a));
     if all > 0 {
         let text = if wide { format!("{ready} of {all} seats ready") } else { format!("{ready}/{all} ready") };
         told.push(Told::new(3, text, Tone::Text));
@@ -75,10 +85,20 @@ fn left(state: &State, wide: bool) -> Vec<Told> {
     told
 }
 
+fn named(name: &SiteName, environment: &Clean) -> Told {
+    let tone = if environment.as_str() == "prod" { Tone::Warn } else { Tone::Dim };
+    Told { rank: 4, pieces: vec![(format!("{name} "), Tone::Title), (environment.to_string(), tone)] }
+}
+
+fn one_engine(told: &mut Vec<Told>, name: &SiteName, engine: &Engine) {
+    told.push(named(name, &engine.environment));
+    if let Some(view) = &engine.view {
+        told.push(Told::new(0, format!("docker {}", view.version), Tone::Dim));
+    }
+}
+
 fn one_site(told: &mut Vec<Told>, name: &SiteName, site: &Site) {
-    let environment = if site.environment.as_str() == "prod" { Tone::Warn } else { Tone::Dim };
-    let pieces = vec![(format!("{name} "), Tone::Title), (site.environment.to_string(), environment)];
-    told.push(Told { rank: 4, pieces });
+    told.push(named(name, &site.environment));
     let Some(view) = &site.view else { return };
     let version = view.version.as_str();
     // 9.2.11: the third number matters to nobody at a glance.
@@ -98,7 +118,8 @@ fn one_site(told: &mut Vec<Told>, name: &SiteName, site: &Site) {
 fn right(page: &Page<'_>, state: &State) -> Vec<Piece> {
     let glyphs = &page.look.glyphs;
     let mut pieces = Vec::new();
-    let failed: usize = state.classes().iter().map(|row| row.count(MachineState::Failed)).sum();
+    let labs = state.classes().into_iter().chain(state.workshops());
+    let failed: usize = labs.map(|row| row.count(MachineState::Failed)).sum();
     if failed > 0 {
         pieces.push((format!("{} {failed} failed   ", glyphs.failed), Tone::Bad));
     }
@@ -117,12 +138,19 @@ fn right(page: &Page<'_>, state: &State) -> Vec<Piece> {
 
 /// The age of the oldest data on the screen.
 fn freshness(state: &State) -> Piece {
-    if let Some(lost) = state.sites.values().filter_map(|site| site.lost.as_ref()).min_by_key(|lost| lost.since) {
+    let lost = state.sites.values().filter_map(|site| site.lost.as_ref());
+    let lost = lost.chain(state.engines.values().filter_map(|engine| engine.lost.as_ref()));
+    if let Some(lost) = lost.min_by_key(|lost| lost.since) {
         let since = format::moment(lost.since, state.now, &state.settings.zone);
         return (format!("no answer since {since} "), Tone::Bad);
     }
-    let views: Vec<_> = state.sites.values().filter_map(|site| site.view.as_ref()).collect();
-    let Some(oldest) = views.iter().map(|view| view.at).min().filter(|_| views.len() == state.sites.len()) else {
+    let seen: Option<Vec<_>> = state
+        .sites
+        .values()
+        .map(|site| site.view.as_ref().map(|view| view.at))
+        .chain(state.engines.values().map(|engine| engine.view.as_ref().map(|view| view.at)))
+        .collect();
+    let Some(oldest) = seen.and_then(|seen| seen.into_iter().min()) else {
         return ("connecting ".into(), Tone::Busy);
     };
     let age = state.now.duration_since(oldest);

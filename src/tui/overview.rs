@@ -12,7 +12,7 @@ use super::{
     theme::Tone,
 };
 use crate::{
-    app::{Pane, State},
+    app::{Pane, State, labs::ClassRow},
     domain::MachineState,
 };
 
@@ -35,7 +35,7 @@ fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
     let left_width = (area.width * 39 / 100).clamp(47, 64);
     // Lists are as high as what they hold, with a line of air; the log has the rest, and never less than a third.
     let lines = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).min(area.height);
-    let shops = lines(state.shown_workshops().len()) + if state.shown_workshops().is_empty() { 4 } else { 3 };
+    let shops = lines(state.shown_workshops().len()) + if state.shown_workshops().is_empty() { 4 } else { 2 };
     let left = lines(nodes::wanted(state)) + 2;
     let right = (lines(state.shown_classes().len().max(3)) + 3).saturating_add(shops - 1);
     let top_height = left.max(right).clamp(14, area.height - (area.height / 3).max(8) + 1);
@@ -110,7 +110,7 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
     let wanted = match state.focus {
         Pane::Nodes => nodes::wanted(state),
         Pane::Classes => state.shown_classes().len(),
-        Pane::Workshops => state.shown_workshops().len() + 1,
+        Pane::Workshops => state.shown_workshops().len(),
         Pane::Log => 0,
     };
     let room = area.height - 2;
@@ -147,15 +147,17 @@ fn count(glyphs: &super::Glyphs, state: &State, pane: Pane) -> (String, Tone) {
             let tone = if online < nodes.len() { Tone::Warn } else { Tone::Dim };
             (format!(" {online}/{}", nodes.len()), tone)
         }
-        Pane::Classes => {
-            let rows = state.classes();
-            let failed: usize = rows.iter().map(|row| row.count(MachineState::Failed)).sum();
-            let mark = if failed > 0 { format!(" {failed}{}", glyphs.failed) } else { String::new() };
-            (format!(" {}{mark}", rows.len()), if failed > 0 { Tone::Bad } else { Tone::Dim })
-        }
-        Pane::Workshops => (format!(" {}", state.shown_workshops().len()), Tone::Dim),
+        Pane::Classes => failures(glyphs, &state.classes()),
+        Pane::Workshops => failures(glyphs, &state.workshops()),
         Pane::Log => (String::new(), Tone::Dim),
     }
+}
+
+/// How many labs, and how many of their seats failed.
+fn failures(glyphs: &super::Glyphs, rows: &[ClassRow<'_>]) -> (String, Tone) {
+    let failed: usize = rows.iter().map(|row| row.count(MachineState::Failed)).sum();
+    let mark = if failed > 0 { format!(" {failed}{}", glyphs.failed) } else { String::new() };
+    (format!(" {}{mark}", rows.len()), if failed > 0 { Tone::Bad } else { Tone::Dim })
 }
 
 fn content(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {

@@ -4,6 +4,7 @@
 //! ports are fixed, so one test has the engine at a time.
 
 mod inside;
+mod restart;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -33,6 +34,11 @@ impl Lab {
     fn new(seats: u32) -> Self {
         let alone = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = std::env::var("HOMEROOM_TEST_DOCKER").expect("HOMEROOM_TEST_DOCKER names an engine");
+        Self::on(alone, socket, seats)
+    }
+
+    /// The same on an engine of the test's own.
+    fn on(alone: MutexGuard<'static, ()>, socket: String, seats: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("homeroom.db").display().to_string();
         let config = format!(

@@ -5,6 +5,7 @@ mod flows;
 mod kiosk;
 mod shells;
 mod terminal;
+mod workshops;
 mod world;
 
 use std::sync::Arc;
@@ -105,8 +106,8 @@ fn the_nodes_pane_has_the_whole_width_where_there_is_little() {
 }
 
 #[test]
-fn the_workshops_pane_says_what_cannot_be_started() {
-    snapshots("workshops", "3d");
+fn the_workshops_pane_lists_what_is_defined() {
+    snapshots("workshops", "3");
 }
 
 #[test]

@@ -16,12 +16,12 @@ pub(super) fn no(state: &mut State, why: impl Into<crate::domain::Clean>) -> Vec
     Vec::new()
 }
 
-/// The class a command is about, or why there is none.
+/// The lab a command is about, or why there is none.
 pub(super) fn lab(state: &State) -> Result<LabName, &'static str> {
-    if state.context() == Context::Workshops {
-        return Err("workshops are worked on from the command line: homeroom deploy NAME");
-    }
-    state.target_lab().ok_or("no class here; homeroom apply -f FILE brings one in")
+    state.target_lab().ok_or(match state.context() {
+        Context::Workshops => "no workshop here; homeroom apply -f FILE brings one in",
+        _ => "no class here; homeroom apply -f FILE brings one in",
+    })
 }
 
 /// `d`: asks for a plan and opens its popup.
@@ -30,7 +30,7 @@ pub(super) fn plan(state: &mut State) -> Vec<Effect> {
         Ok(lab) => lab,
         Err(why) => return no(state, why),
     };
-    if state.class(&lab).is_none_or(|row| row.definition.is_none()) {
+    if state.class(&lab).is_none_or(|row| !row.is_defined()) {
         return no(state, format!("{lab} has no definition any more; apply it again, or destroy what stands"));
     }
     let popup = PlanPopup { lab: lab.clone(), plan: Planned::Asked, consent: Consent::default(), scroll: 0 };
@@ -107,9 +107,8 @@ pub(super) fn retry(state: &mut State) -> Vec<Effect> {
 /// `s`: a terminal on the seat under the cursor.
 pub(super) fn shell(state: &mut State) -> Vec<Effect> {
     let Some((lab, seat)) = state.target_seat() else { return Vec::new() };
-    let addressed = state.progress.get(&lab).and_then(|p| p.seat(&seat)).is_some_and(|row| row.ip.is_some());
-    if !addressed {
-        return no(state, format!("{lab}/{seat} has no address yet, so there is nothing to log in to"));
+    if let Some(why) = state.why_not_entered(&lab, &seat) {
+        return no(state, why);
     }
     say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
     vec![Effect::OpenShell { lab, seat }]

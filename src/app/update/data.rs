@@ -5,6 +5,7 @@ use crate::{
     app::{
         Action, Effect, State,
         attach::ShellEnd,
+        engines::Engine,
         popup::{PlanPopup, Planned, Popup},
         sites::{Lost, Site},
     },
@@ -39,6 +40,28 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::StoreSeen => {
             if state.store_lost.take().is_some() {
                 notice(state, None, Level::Info, "the store is read again");
+            }
+        }
+        Action::EngineKnown { site, environment, store, price } => {
+            state.engines.entry(site).or_insert_with(|| Engine::new(environment, store, price));
+        }
+        Action::PeopleSeated { lab, people } => {
+            state.people.insert(lab, people);
+        }
+        Action::EngineSeen { site, view } => {
+            let back = state.engines.get_mut(&site).is_some_and(|engine| {
+                let back = engine.lost.is_some();
+                engine.seen(view);
+                back
+            });
+            if back {
+                notice(state, None, Level::Success, format!("{site}: the engine answers again"));
+            }
+        }
+        Action::EngineLost { site, why } => {
+            let now = state.now;
+            if state.engines.get_mut(&site).is_some_and(|engine| engine.lost(why.clone(), now)) {
+                notice(state, None, Level::Error, format!("{site}: {why}"));
             }
         }
         Action::DefinitionsLoaded(mut definitions) => {

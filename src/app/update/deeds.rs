@@ -35,18 +35,11 @@ fn standing(state: &State, targets: Vec<Target>) -> (Vec<Target>, usize) {
 
 /// What the command is about, as far as it stands; or why there is nothing.
 fn chosen(state: &mut State, deed: &str) -> Option<(Vec<Target>, usize)> {
-    if state.context() == Context::Workshops
-        && let Err(why) = lab(state)
-    {
-        no(state, why);
-        return None;
-    }
     let targets = state.targets();
     if targets.is_empty() {
-        let why = if state.base_context() == Context::Node {
-            "that machine is no seat of a lab"
-        } else {
-            "no class here; homeroom apply -f FILE brings one in"
+        let why = match (state.base_context(), lab(state)) {
+            (Context::Node, _) | (_, Ok(_)) => "that machine is no seat of a lab",
+            (_, Err(why)) => why,
         };
         no(state, why);
         return None;

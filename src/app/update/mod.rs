@@ -146,10 +146,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
         Choice::For(command, lab) => (command, Some(lab)),
     };
     if let Some(lab) = lab {
-        let class = state.turn_to(&lab);
-        if !class {
-            return Vec::new();
-        }
+        state.turn_to(&lab);
     }
     if state.commands.allows(state.context(), command) { obey(state, command) } else { Vec::new() }
 }

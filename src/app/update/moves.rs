@@ -146,14 +146,11 @@ pub(super) fn chosen(state: &mut State) -> Option<Choice> {
 
 pub(super) fn open(state: &mut State) {
     match state.context() {
-        Context::Classes => {
+        Context::Classes | Context::Workshops => {
             if let Some(lab) = state.target_lab() {
                 let board = Board::new(lab, &state.log);
                 state.screens.push(Screen::Board(board));
             }
-        }
-        Context::Workshops if !state.shown_workshops().is_empty() => {
-            say(state, Level::Warning, "workshops are not shown closer here: homeroom status NAME does");
         }
         Context::Log => state.screens.push(Screen::Log(None)),
         Context::Nodes => match state.chosen_node() {

@@ -97,9 +97,8 @@ fn open(state: &mut State) -> Vec<Effect> {
         show(state);
         return Vec::new();
     }
-    let addressed = state.progress.get(&lab).and_then(|p| p.seat(&seat)).is_some_and(|row| row.ip.is_some());
-    if !addressed {
-        say(state, Level::Warning, format!("{lab}/{seat} has no address yet, so there is nothing to log in to"));
+    if let Some(why) = state.why_not_entered(&lab, &seat) {
+        say(state, Level::Warning, why);
         return Vec::new();
     }
     if !state.shells.await_one(&lab, &seat) {
@@ -117,8 +116,9 @@ fn open_all(state: &mut State) -> Vec<Effect> {
     for key in state.board_keys() {
         let Ok(seat) = SeatName::new(&key) else { continue };
         let open = state.shells.tabs.iter().any(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat);
-        let addressed = state.progress.get(&lab).and_then(|p| p.seat(&seat)).is_some_and(|row| row.ip.is_some());
-        if addressed && !open && state.shells.await_one(&lab, &seat) {
+        // The proxy of a workshop is nobody's seat.
+        let enterable = seat != SeatName::host() && state.why_not_entered(&lab, &seat).is_none();
+        if enterable && !open && state.shells.await_one(&lab, &seat) {
             effects.push(Effect::OpenShell { lab: lab.clone(), seat });
         }
     }

@@ -160,7 +160,7 @@ impl Containers for Engine {
     }
 
     async fn follow(&self, tell: mpsc::Sender<Happening>) -> Result<(), EngineError> {
-        let what = "following the engine";
+        let what = "looking at the engine";
         follow::follow(self.docker(what).await?, tell).await.map_err(|e| error::asking(what, &self.shown, e))
     }
 

@@ -64,6 +64,8 @@ fn container(from: ContainerSummary) -> Option<ContainerView> {
     })
 }
 
+/// The exit status after SIGKILL, which is how the kernel ends what wants too much memory.
+const KILLED: i64 = 137;
 /// Between a kill for want of memory and the container's end.
 const SAME_MOMENT: SignedDuration = SignedDuration::from_secs(3);
 
@@ -77,7 +79,7 @@ async fn ending(docker: &Docker, view: &ContainerView) -> Option<Ending> {
     }
     let ended: Option<Timestamp> = state.finished_at.and_then(|at| at.parse().ok());
     let killed = ended.zip(view.out_of_memory).is_some_and(|(end, kill)| end.duration_since(kill).abs() < SAME_MOMENT);
-    Some(Ending { code, out_of_memory: code != 0 && (killed || state.oom_killed == Some(true)), error })
+    Some(Ending { code, out_of_memory: code == KILLED && (killed || state.oom_killed == Some(true)), error })
 }
 
 fn network(from: Network) -> Option<NetworkView> {

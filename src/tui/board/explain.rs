@@ -70,7 +70,7 @@ fn happened(seat: &SeatRow<'_>, state: &State) -> String {
             format!("{}{} for {}", step.step, tries(step), since(step, state))
         }
         (_, _, Some(reason)) => reason,
-        (MachineState::Planned, ..) if seat.progress.is_none_or(|p| p.vmid.is_none()) => "not made yet".into(),
+        (MachineState::Planned, ..) if !seat.is_made() => "not made yet".into(),
         (MachineState::Planned, ..) => "waiting for its turn".into(),
         _ => seat.word().to_owned(),
     }
@@ -91,7 +91,7 @@ fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> Vec<(String, &
         MachineState::Planned | MachineState::Stopped => offer(Command::Deploy, "plans a deploy"),
         _ => {}
     }
-    if seat.progress.is_some_and(|p| p.ip.is_some()) {
+    if seat.can_be_entered() {
         offer(Command::Shell, "opens a shell");
     }
     if seat.progress.is_some() {

@@ -96,7 +96,7 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
             let proven = progress.and_then(|p| p.step(StepName::Address)).is_some_and(|s| s.state == StepState::Ok);
             (ip.to_string(), if proven { Tone::Text } else { Tone::Dim })
         }
-        None => told(pen, seat, StepName::Address, columns, state),
+        None => told(pen, seat, StepName::Address, columns.wide, state),
     };
     pen.cell(&text, columns.address, gap, tone);
     for (step, ..) in AFTER {
@@ -112,12 +112,12 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
 }
 
 fn cell(pen: &mut Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, state: &State) {
-    let (text, tone) = told(pen, seat, step, columns, state);
+    let (text, tone) = told(pen, seat, step, columns.wide, state);
     pen.cell(&text, columns.cell, 1, tone);
 }
 
 /// What a cell says about its step.
-fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, state: &State) -> (String, Tone) {
+pub fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, wide: bool, state: &State) -> (String, Tone) {
     let glyphs = pen.glyphs();
     let Some(step) = seat.progress.and_then(|p| p.step(step)) else { return (String::new(), Tone::Dim) };
     let times = |n: u32| format!("{}{n}", glyphs.times);
@@ -125,7 +125,7 @@ fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, st
         StepState::Waiting => (String::new(), Tone::Dim),
         StepState::Running if seat.interrupted => (glyphs.stale.to_owned(), Tone::Warn),
         StepState::Running if step.again.is_some() => (times(step.attempts), Tone::Warn),
-        StepState::Running if columns.wide => (format!("{} {}", glyphs.working, since(step, state)), Tone::Busy),
+        StepState::Running if wide => (format!("{} {}", glyphs.working, since(step, state)), Tone::Busy),
         StepState::Running => (glyphs.working.to_owned(), Tone::Busy),
         StepState::Failed => (glyphs.failed.to_owned(), Tone::Bad),
         StepState::Skipped => (glyphs.skipped.to_owned(), Tone::Dim),
@@ -133,7 +133,7 @@ fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, st
             let (tries, tone) =
                 if step.attempts > 1 { (times(step.attempts), Tone::Warn) } else { (String::new(), Tone::Ok) };
             // What took no time to speak of is only seen to be done.
-            let took = step.took.filter(|took| columns.wide && *took >= Duration::from_millis(50)).map(format::took);
+            let took = step.took.filter(|took| wide && *took >= Duration::from_millis(50)).map(format::took);
             let text = match (took, tries.is_empty()) {
                 (Some(took), true) => took,
                 (Some(took), false) => format!("{took} {tries}"),
@@ -168,7 +168,7 @@ pub fn again(step: &StepProgress, state: &State) -> Option<String> {
 }
 
 /// The last column: how the seat stands, in words; the fullest way first.
-fn standing(seat: &SeatRow<'_>, state: &State) -> Vec<String> {
+pub fn standing(seat: &SeatRow<'_>, state: &State) -> Vec<String> {
     let progress = seat.progress;
     if seat.state == MachineState::Ready {
         let age = progress.and_then(|p| p.proven_at).map(|at| format::ago(state.now.duration_since(at)));

@@ -1,8 +1,9 @@
-//! The roll-call board of a class: a row per seat, a column per proof, and below it the row under the
+//! The roll-call board of a class, or of a workshop: a row per seat, a column per proof, and below it the row under the
 //! cursor explained: what was tried, what came back, what to do next.
 
 mod explain;
 mod matrix;
+mod seats;
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     app::{Context, State, cursor::window, labs::ClassRow, state::Board},
-    domain::{MachineState, class::CloneMode, event::RunState},
+    domain::{MachineState, class::CloneMode, event::RunState, workshop::WorkshopDefinition},
 };
 
 /// Lines below the matrix: a rule, who, two of reason, what next, two of proofs.
@@ -40,8 +41,15 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     let log = most.saturating_sub(wanted);
     let log = if log < LOG { 0 } else { log };
     let table = Rect { y: area.y + 1 + air, height: most - log, ..area };
-    let columns = matrix::Columns::fit(&row, usize::from(area.width));
-    matrix::titles(page, table, &columns, state);
+    let width = usize::from(area.width);
+    let columns = match row.workshop {
+        None => Columns::Class(matrix::Columns::fit(&row, width)),
+        Some(workshop) => Columns::Workshop(workshop, seats::Columns::fit(&row, width, state)),
+    };
+    match &columns {
+        Columns::Class(columns) => matrix::titles(page, table, columns, state),
+        Columns::Workshop(_, columns) => seats::titles(page, table, columns),
+    }
     let height = usize::from(table.height) - 1;
     let at = board.cursor.position(&keys).unwrap_or(0);
     let first = window(at, seats.len(), height);
@@ -59,7 +67,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
         let marker = marker(&page.look.glyphs, n == at, marked);
         let mut pen = page.line(body, n - first);
         pen.put(marker, marker_tone(focused, marked));
-        matrix::row(&mut pen, seat, &columns, state);
+        match &columns {
+            Columns::Class(columns) => matrix::row(&mut pen, seat, columns, state),
+            Columns::Workshop(workshop, columns) => seats::row(&mut pen, workshop, seat, columns, state),
+        }
     }
     let below = Rect { y: table.bottom(), height: BELOW, ..area };
     let hidden = seats.len().saturating_sub(height);
@@ -75,6 +86,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
         page.line(rule, 0).right(&panes::log::status(state, &board.log));
         panes::log::tail(page, Rect { y: log.y + 1, height: log.height - 1, ..log }, state, &board.log);
     }
+}
+
+/// The widths of the columns, by what the lab is.
+enum Columns<'a> {
+    Class(matrix::Columns),
+    Workshop(&'a WorkshopDefinition, seats::Columns),
 }
 
 /// Class, state, template; at the right how many are ready, and the run.
@@ -94,13 +111,25 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>) 
             };
             (format!("{}{clone} on {}", class.template, class.site), Tone::Dim)
         }
-        None => ("no definition any more".to_owned(), Tone::Warn),
+        None => match row.workshop {
+            Some(workshop) => outlined(state, row, workshop, pen.room().saturating_sub(5 + taken)),
+            None => ("no definition any more".to_owned(), Tone::Warn),
+        },
     };
     // What it is made of matters less than how it stands.
     if pen.room() >= 3 + text.width() + 2 + taken {
         pen.skip(3).put(&text, tone);
     }
     pen.right(&right);
+}
+
+/// A workshop's code and time left while it stands, else what it is made of.
+fn outlined(state: &State, row: &ClassRow<'_>, workshop: &WorkshopDefinition, room: usize) -> (String, Tone) {
+    let Some(life) = row.life() else { return (format!("{} on {}", workshop.image, workshop.site), Tone::Dim) };
+    let (left, tone) = classes::left(state, life);
+    let cost = state.cost(row).map(|cost| format!(", {cost} so far")).unwrap_or_default();
+    let whole = format!("code {}, {left}{cost}", life.code);
+    (if whole.width() <= room { whole } else { left }, tone)
 }
 
 fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
@@ -113,8 +142,13 @@ fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
     if failed > 0 {
         right.push((format!("{failed} failed   "), Tone::Bad));
     }
-    right.push((format!("{} of {} ready   ", row.count(MachineState::Ready), row.seats.len()), Tone::Text));
+    let (ready, all) = row.ready();
+    right.push((format!("{ready} of {all} ready   "), Tone::Text));
     let Some(run) = row.progress.and_then(|progress| progress.run.as_ref()) else { return right };
+    // How long a workshop still stands matters more than how it came about.
+    if row.life().is_some() && run.state == RunState::Done {
+        return right;
+    }
     right.push((format!("run {} by {}   ", run.id, format::owner(run.owner.as_str())), Tone::Dim));
     if run.state != RunState::Running {
         let took = run.ended_at.map(|end| format!(" in {}", format::timer(state.modelled(run.started_at, end))));

@@ -1,4 +1,4 @@
-//! Classes: a strip of seats each, how many are ready, and what the class is at.
+//! Classes, and workshops by the same lines: a strip of seats each, how many are ready, and what the class is at.
 
 use jiff::SignedDuration;
 use ratatui::layout::Rect;
@@ -11,8 +11,15 @@ use crate::{
         cursor::window,
         labs::{ClassRow, Phase},
         seats::SeatRow,
+        state::List,
     },
-    domain::{MachineState, class::ClassDefinition, readiness::LabState},
+    domain::{
+        MachineState,
+        class::ClassDefinition,
+        life::{Life, WARNINGS},
+        readiness::LabState,
+        workshop::WorkshopDefinition,
+    },
     tui::{
         format,
         pen::{Page, Pen},
@@ -42,17 +49,22 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
         };
         return empty(page, area, lines);
     }
+    lines(page, area, state, &rows, &state.classes, Context::Classes);
+}
+
+/// A line per lab, with the cursor and the marks of their list.
+pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[ClassRow<'_>], list: &List, context: Context) {
     let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
-    let at = state.classes.cursor.position(&names).unwrap_or(0);
-    let focused = state.context() == Context::Classes;
+    let at = list.cursor.position(&names).unwrap_or(0);
+    let focused = state.context() == context;
     let first = window(at, rows.len(), usize::from(area.height));
-    let columns = Columns::fit(&rows, usize::from(area.width));
+    let columns = Columns::fit(rows, usize::from(area.width));
     for (n, row) in rows.iter().enumerate().skip(first).take(usize::from(area.height)) {
         if focused && n == at {
             let style = page.look.theme.cursor_row();
             page.under(area, n - first, style);
         }
-        let marked = state.classes.marks.has(row.lab.as_str());
+        let marked = list.marks.has(row.lab.as_str());
         let marker = marker(&page.look.glyphs, n == at, marked);
         let mut pen = page.line(area, n - first);
         pen.put(marker, marker_tone(focused, marked));
@@ -80,8 +92,8 @@ fn class(pen: &mut Pen<'_>, row: &ClassRow<'_>, columns: &Columns, state: &State
     let named = if row.phase == Phase::ABSENT { Tone::Text } else { Tone::Title };
     pen.col(row.lab.as_str(), columns.name, named);
     strip(pen, row, columns.strip);
-    let ready = row.count(MachineState::Ready);
-    pen.num(&format!("{ready}/{}", row.seats.len()), 5, Tone::Text).skip(2);
+    let (ready, all) = row.ready();
+    pen.num(&format!("{ready}/{all}"), 5, Tone::Text).skip(2);
     let (word, tone) = word(row);
     pen.col(word, 12, tone);
     note(pen, row, state);
@@ -156,16 +168,33 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     match (first, row.phase) {
         (Some(seat), _) => wrong(pen, seat),
         (None, Phase::ABSENT) => {
-            let text = row.definition.map(outline).unwrap_or_default();
+            let text = row.definition.map(outline).or(row.workshop.map(outlined)).unwrap_or_default();
             pen.put(&text, Tone::Dim);
+        }
+        (None, _) if row.life().is_some() => {
+            let Some(life) = row.life() else { return };
+            let (left, tone) = left(state, life);
+            let cost = state.cost(row).map(|cost| format!(", {cost} so far")).unwrap_or_default();
+            pen.put(&format!("{left}{cost}, code {}", life.code), tone);
         }
         (None, _) => {
             let up = row.up.map_or(String::new(), |up| format!("up {}", format::span(up)));
             pen.put(&up, Tone::Dim);
         }
     }
-    if row.definition.is_none() {
+    if !row.is_defined() {
         pen.put("   no definition", Tone::Warn);
+    }
+}
+
+/// How long a workshop still stands; it stands out near its end.
+pub fn left(state: &State, life: &Life) -> (String, Tone) {
+    let left = life.ends_at.duration_since(state.now);
+    let soon = WARNINGS.first().and_then(|warning| SignedDuration::try_from(*warning).ok()).unwrap_or_default();
+    match left {
+        left if left.is_positive() && left > soon => (format!("{} left", format::span(left)), Tone::Dim),
+        left if left.is_positive() => (format!("{} left", format::span(left)), Tone::Warn),
+        _ => ("past its end".to_owned(), Tone::Bad),
     }
 }
 
@@ -187,4 +216,9 @@ pub fn elapsed(state: &State, row: &ClassRow<'_>) -> String {
 
 fn outline(class: &ClassDefinition) -> String {
     format!("{} on {}", class.template, class.site)
+}
+
+fn outlined(workshop: &WorkshopDefinition) -> String {
+    let time = SignedDuration::try_from(workshop.ends_after).map(format::span).unwrap_or_default();
+    format!("{} on {}, for {time}", workshop.image, workshop.site)
 }

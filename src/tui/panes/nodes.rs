@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::empty;
 use crate::{
     app::{Context, State, cursor::window, sites::NodeRow},
+    domain::{label::OURS, size::Size},
     tui::{
         format,
         pen::{Page, Pen},
@@ -15,6 +16,9 @@ use crate::{
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
     let rows = state.shown_nodes();
+    if rows.is_empty() && state.sites.is_empty() && !state.engines.is_empty() {
+        return engines(page, area, 0, state);
+    }
     if rows.is_empty() {
         let lost = state.sites.iter().find_map(|(name, site)| site.lost.as_ref().map(|lost| (name, lost)));
         return match lost {
@@ -48,12 +52,38 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             NodeRow::Storage { .. } => storage(page, shown, line, row, &columns),
         }
     }
+    if first == 0 {
+        engines(page, area, total + 1, state);
+    }
+}
+
+/// The container engines, a line each, as far as there is room.
+fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
+    let room = usize::from(area.height).saturating_sub(from);
+    let width = state.engines.keys().map(|name| name.as_str().width()).max().unwrap_or(0).clamp(4, 16) + 2;
+    for (n, (name, engine)) in state.engines.iter().take(room).enumerate() {
+        let mut pen = page.line(area, from + n);
+        pen.skip(1).cell(name.as_str(), width, 2, Tone::Text);
+        match (&engine.lost, &engine.view) {
+            (Some(lost), _) => pen.put(lost.why.as_str(), Tone::Bad),
+            (None, None) => pen.put("waiting for the first answer", Tone::Dim),
+            (None, Some(view)) => {
+                let of_ours = view.containers.iter().filter(|container| container.labels.contains_key(OURS)).count();
+                let (memory, cpus) = (Size(view.memory).human(), format::count(view.cpus as usize, "cpu"));
+                let containers = format::count(of_ours, "container");
+                // `20.10.24+dfsg1`: who packed it matters to nobody at a glance.
+                let version = view.version.as_str().split('+').next().unwrap_or_default();
+                pen.put(&format!("docker {version}, {cpus}, {memory}, {containers}"), Tone::Dim)
+            }
+        };
+    }
 }
 
 /// Lines the whole list takes.
 pub fn wanted(state: &State) -> usize {
     let rows = state.shown_nodes();
-    tops(&rows).last().zip(rows.last()).map_or(2, |(top, row)| top + height(row))
+    let nodes = tops(&rows).last().zip(rows.last()).map_or(2, |(top, row)| top + height(row));
+    nodes + if state.engines.is_empty() { 0 } else { state.engines.len() + 1 }
 }
 
 /// The first line of each row: nodes close together, then a line of air, then the storages.

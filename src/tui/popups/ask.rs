@@ -27,8 +27,12 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
     let ask = lines - 4;
     let prod = |target: &Target| {
         let row = state.class(&target.lab);
-        let site = row.as_ref().and_then(|row| row.site()).and_then(|site| state.sites.get(site));
-        site.is_some_and(|site| site.environment.as_str() == "prod")
+        let site = row.as_ref().and_then(|row| row.site());
+        let environment = |site| {
+            let cluster = state.sites.get(site).map(|site| &site.environment);
+            cluster.or(state.engines.get(site).map(|engine| &engine.environment))
+        };
+        site.and_then(environment).is_some_and(|environment| environment.as_str() == "prod")
     };
     if popup.targets.iter().any(prod) {
         page.line(inner, ask).put("this is a production site", Tone::Warn);

@@ -254,15 +254,6 @@ fn the_cursor_stays_within_every_list() {
 }
 
 #[test]
-fn a_workshop_is_left_to_the_command_line_which_is_said() {
-    let mut state = world(120, 40);
-    for keys in ["3d", "x", "<enter>"] {
-        assert!(press(&mut state, keys).is_empty());
-        assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("homeroom")));
-    }
-}
-
-#[test]
 fn the_palette_does_what_its_row_says_wherever_it_is_opened() {
     let mut state = world(120, 40);
     assert_eq!(press(&mut state, ":dep102<enter>"), [Effect::MakePlan { lab: lab("cs102") }]);

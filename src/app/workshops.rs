@@ -1,0 +1,137 @@
+//! Workshops as the screens show them: their rows held against the latest look at their engine.
+
+use jiff::SignedDuration;
+
+use super::{
+    engines::Engine,
+    labs::{ClassRow, Phase},
+    seats::SeatRow,
+    state::{Pane, State},
+};
+use crate::domain::{
+    Clean, Definition, LabName, MachineState, Progress, Role, SeatName, engine::ContainerState, progress::SeatProgress,
+    readiness::LabState, seating::Judge, workshop::WorkshopDefinition,
+};
+
+impl State {
+    /// Every workshop, by name.
+    pub fn workshops(&self) -> Vec<ClassRow<'_>> {
+        self.defined_workshops().map(|workshop| self.workshop_row(workshop)).collect()
+    }
+
+    /// Those the filter of their pane lets through.
+    pub fn shown_workshops(&self) -> Vec<ClassRow<'_>> {
+        let text = self.filter_text(Pane::Workshops);
+        let mut rows: Vec<_> = self.workshops().into_iter().filter(|row| row.matches(&text)).collect();
+        self.arrange_workshops(&mut rows);
+        rows
+    }
+
+    /// Who sits on a seat, as typed on joining.
+    pub fn sitting(&self, lab: &LabName, seat: &SeatName) -> Option<&Clean> {
+        self.people.get(lab)?.get(seat)
+    }
+
+    /// What a workshop has cost so far, where its site has a price: `1.20 EUR`.
+    pub fn cost(&self, row: &ClassRow<'_>) -> Option<String> {
+        let (life, engine) = (row.life()?, self.engines.get(&row.workshop?.site)?);
+        (engine.per_hour > 0.0).then(|| {
+            let cost = life.cost(engine.per_hour, self.now);
+            format!("{cost:.2} {}", engine.currency).trim_end().to_owned()
+        })
+    }
+
+    pub(super) fn workshop(&self, lab: &LabName) -> Option<ClassRow<'_>> {
+        self.defined_workshops().find(|workshop| &workshop.name == lab).map(|workshop| self.workshop_row(workshop))
+    }
+
+    fn defined_workshops(&self) -> impl Iterator<Item = &WorkshopDefinition> {
+        self.definitions.iter().filter_map(|definition| match definition {
+            Definition::Workshop(workshop) => Some(workshop),
+            Definition::Class(_) => None,
+        })
+    }
+
+    fn workshop_row<'a>(&'a self, workshop: &'a WorkshopDefinition) -> ClassRow<'a> {
+        let progress = self.progress.get(&workshop.name);
+        let seats = self.workshop_seats(workshop, progress);
+        let phase = self.workshop_phase(workshop, progress, &seats);
+        let up = progress.and_then(|progress| {
+            let proven = progress.seats.iter().filter(|row| row.role == Role::Host).find_map(|row| row.proven_at);
+            proven.map(|at| self.now.duration_since(at).max(SignedDuration::ZERO))
+        });
+        let up = up.filter(|_| seats.iter().any(|seat| seat.state == MachineState::Ready));
+        ClassRow { lab: &workshop.name, definition: None, workshop: Some(workshop), progress, seats, phase, up }
+    }
+
+    /// What its rows are judged by. An engine that does not answer shows nothing any more.
+    fn judge<'a>(&'a self, workshop: &'a WorkshopDefinition, engine: &'a Engine, progress: &Progress) -> Judge<'a> {
+        Judge {
+            workshop,
+            store: &engine.store,
+            view: engine.view.as_deref().filter(|_| engine.lost.is_none()),
+            alive: self.alive(progress),
+            now: self.now,
+            max_age: self.settings.proof_max_age,
+        }
+    }
+
+    /// The host, then the seats by number, then what stands without being defined.
+    fn workshop_seats<'a>(
+        &'a self,
+        workshop: &'a WorkshopDefinition,
+        progress: Option<&'a Progress>,
+    ) -> Vec<SeatRow<'a>> {
+        let defined = workshop.rows();
+        let Some(progress) = progress else {
+            return defined.into_iter().map(|(seat, role)| SeatRow::planned(seat, role)).collect();
+        };
+        let alive = self.alive(progress);
+        let engine = self.engines.get(&workshop.site);
+        let row = |row: &'a SeatProgress| {
+            let (state, reason) = match engine {
+                Some(engine) => seen(self.judge(workshop, engine, progress).state(row), engine),
+                None => (MachineState::Unknown, Some(Clean::from("its site is not in the configuration"))),
+            };
+            let view = engine.and_then(|engine| engine.view.as_deref());
+            let container = view.and_then(|view| view.container(&row.name));
+            let down = container.is_some_and(|container| container.state != ContainerState::Running);
+            SeatRow { down, ..SeatRow::standing_so(row, (state, reason), alive, self.now) }
+        };
+        let more: Vec<_> = progress.seats.iter().filter(|s| !defined.iter().any(|(seat, _)| seat == &s.seat)).collect();
+        let known = |(seat, role)| match progress.seat(&seat) {
+            Some(found) => row(found),
+            None => SeatRow::planned(seat, role),
+        };
+        defined.into_iter().map(known).chain(more.into_iter().map(row)).collect()
+    }
+
+    fn workshop_phase(
+        &self,
+        workshop: &WorkshopDefinition,
+        progress: Option<&Progress>,
+        seats: &[SeatRow<'_>],
+    ) -> Phase {
+        let Some(progress) = progress else { return Phase::ABSENT };
+        if let Some(phase) = self.phase_of_run(progress, seats) {
+            return phase;
+        }
+        let Some(engine) = self.engines.get(&workshop.site) else { return Phase::Unseen };
+        match self.judge(workshop, engine, progress).lab(progress) {
+            LabState::Ready if seats.iter().any(|seat| seat.state == MachineState::Unknown) => Phase::Unseen,
+            state => Phase::Is(state),
+        }
+    }
+}
+
+/// What nobody can see now is neither ready nor gone.
+fn seen((state, reason): (MachineState, Option<Clean>), engine: &Engine) -> (MachineState, Option<Clean>) {
+    if state != MachineState::Ready {
+        return (state, reason);
+    }
+    match (&engine.lost, &engine.view) {
+        (Some(_), _) => (MachineState::Unknown, Some(Clean::from("its engine does not answer"))),
+        (None, None) => (MachineState::Unknown, Some(Clean::from("its engine has not been seen yet"))),
+        _ => (state, reason),
+    }
+}

@@ -1,0 +1,89 @@
+//! The rows of a workshop: how far its host and each seat have come, where they are reached, who sits there.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::matrix::{standing, told};
+use crate::{
+    app::{State, labs::ClassRow, seats::SeatRow},
+    domain::{Role, SeatName, StepName, workshop::WorkshopDefinition},
+    tui::{
+        panes::sign,
+        pen::{Page, Pen},
+        theme::Tone,
+    },
+};
+
+/// The columns with a step each: what it is to a seat, and to the host.
+const STEPS: [(StepName, StepName, &str); 3] = [
+    (StepName::Create, StepName::Network, "made"),
+    (StepName::Start, StepName::Proxy, "started"),
+    (StepName::Health, StepName::Health, "answers"),
+];
+
+/// Widths that all rows share.
+pub struct Columns {
+    wide: bool,
+    gap: usize,
+    seat: usize,
+    cell: usize,
+    ports: usize,
+    /// For who sits there; none while nobody does.
+    who: usize,
+}
+
+impl Columns {
+    pub fn fit(row: &ClassRow<'_>, width: usize, state: &State) -> Self {
+        let wide = width >= 112;
+        let gap = if wide { 2 } else { 1 };
+        let seat = row.seats.iter().map(|seat| seat.seat.as_str().width()).max().unwrap_or(0);
+        let ports = row.workshop.map_or(0, |shop| if shop.browser.is_some() { 14 } else { 9 });
+        let people = state.people.get(row.lab).into_iter().flatten().map(|(_, name)| name.as_str().width());
+        let who = people.max().map_or(0, |widest| widest.clamp(4, if wide { 24 } else { 12 }) + gap);
+        Self { wide, gap, who, seat: seat.clamp(4, 12) + gap, cell: 8, ports: ports.max(5) + gap }
+    }
+}
+
+pub fn titles(page: &mut Page<'_>, area: Rect, columns: &Columns) {
+    let mut pen = page.line(area, 0);
+    pen.skip(1).col("seat", columns.seat, Tone::Dim);
+    if columns.who > 0 {
+        pen.col("who", columns.who, Tone::Dim);
+    }
+    pen.col("ports", columns.ports, Tone::Dim);
+    for (_, _, title) in STEPS {
+        pen.col(title, columns.cell, Tone::Dim);
+    }
+}
+
+pub fn row(pen: &mut Pen<'_>, workshop: &WorkshopDefinition, seat: &SeatRow<'_>, columns: &Columns, state: &State) {
+    let host = seat.role == Role::Host;
+    pen.cell(seat.seat.as_str(), columns.seat, columns.gap, Tone::Text);
+    if columns.who > 0 {
+        let who = state.sitting(&workshop.name, &seat.seat).map_or("", |who| who.as_str());
+        pen.cell(who, columns.who, columns.gap, Tone::Text);
+    }
+    pen.cell(&ports(workshop, &seat.seat), columns.ports, columns.gap, Tone::Dim);
+    for (of_seat, of_host, _) in STEPS {
+        let (text, tone) = told(pen, seat, if host { of_host } else { of_seat }, columns.wide, state);
+        pen.cell(&text, columns.cell, 1, tone);
+    }
+    let (glyph, tone) = sign(pen.glyphs(), seat);
+    pen.put(glyph, tone).skip(1);
+    let ways = standing(seat, state);
+    // The fullest way of saying it that fits, else the fullest as far as it goes.
+    let room = pen.room();
+    let fits = ways.iter().find(|way| way.width() <= room).or(ways.first());
+    pen.put(fits.map_or("", String::as_str), tone);
+}
+
+/// Where it is found on the engine's host.
+fn ports(workshop: &WorkshopDefinition, seat: &SeatName) -> String {
+    match seat.number() {
+        Some(number) => {
+            let ports = workshop.published(number).into_iter().map(|(.., port)| port.to_string());
+            ports.collect::<Vec<_>>().join(" ")
+        }
+        None => workshop.proxy.port.to_string(),
+    }
+}

@@ -1,0 +1,164 @@
+//! Workshops on the screen: what stands, what ended and why, what can be done from there.
+
+use std::sync::Arc;
+
+use homeroom::{
+    app::{Action, Effect, Screen, State, update},
+    domain::{
+        Change, Clean, Level, NodeName, Role, RunId, SiteName, StepName, StoreId,
+        code::JoinCode,
+        engine::{ContainerState, ContainerView, Ending, EngineView},
+        event::RunState,
+        label::Label,
+        planning::Deed,
+    },
+};
+
+use jiff::SignedDuration;
+
+use super::{
+    BAD, OK, WARN, buffer, colour_of, colours, screen,
+    world::{Script, lab, now, press, seat, world},
+};
+
+fn store() -> StoreId {
+    StoreId::from_bytes([7; 8])
+}
+
+/// A container of rust-intro; with an ending where it has one.
+fn container(row: &str, ending: Option<Ending>) -> ContainerView {
+    let name = format!("rust-intro-{row}");
+    let label = Label {
+        store: store(),
+        lab: lab("rust-intro"),
+        seat: seat(row),
+        run: RunId(20),
+        name: name.clone(),
+        made_of: String::new(),
+    };
+    ContainerView {
+        id: format!("{row:0>12}"),
+        name: Clean::from(name),
+        image: "ghcr.io/lab/rust:1.95".into(),
+        state: if ending.is_some() { ContainerState::Ended } else { ContainerState::Running },
+        status: "Up 2 minutes".into(),
+        labels: label.to_labels(),
+        published: Vec::new(),
+        ending,
+        out_of_memory: None,
+    }
+}
+
+/// The sample world, with rust-intro standing: one seat has ended, in another something was killed.
+fn standing(columns: u16, rows: u16) -> State {
+    let mut state = world(columns, rows);
+    let site: SiteName = SiteName::new("campus").unwrap();
+    let environment = Clean::from("staging");
+    let price = (0.3, Clean::from("EUR"));
+    update(&mut state, Action::EngineKnown { site: site.clone(), environment, store: store(), price });
+    let people = [(seat("seat-01"), "Ada Lovelace".into()), (seat("seat-03"), "Grace".into())];
+    update(&mut state, Action::PeopleSeated { lab: lab("rust-intro"), people: people.into() });
+    let mut script = Script::new(20, "rust-intro", 130);
+    let ends = now().checked_add(SignedDuration::from_mins(97)).unwrap();
+    let opened = Change::Opened { code: JoinCode::read("K7MR4T").unwrap(), ends_at: ends };
+    script.say(None, None, Level::Info, "joined by K7MR4T", opened);
+    let names: Vec<String> =
+        std::iter::once("host".to_owned()).chain((1..=10).map(|n| format!("seat-{n:02}"))).collect();
+    for who in &names {
+        let (role, steps) = match who.as_str() {
+            "host" => (Role::Host, StepName::HOST.to_vec()),
+            _ => (Role::Seat, StepName::SEAT.to_vec()),
+        };
+        let change = Change::SeatPlanned { role, site: site.clone(), steps: steps.clone() };
+        script.say(Some(who), None, Level::Debug, "planned", change);
+        script.steps(who, &steps.into_iter().zip([90, 610, 340, 120]).collect::<Vec<_>>());
+        script.say(Some(who), None, Level::Success, "ready in 1.1 s", Change::SeatReady);
+    }
+    script.say(None, None, Level::Success, "11 ready", Change::RunEnded { state: RunState::Done });
+    update(&mut state, Action::EventsArrived(script.events()));
+    let killed = Ending { code: 137, out_of_memory: false, error: Clean::default() };
+    let containers = names.iter().map(|row| container(row, (row == "seat-03").then(|| killed.clone())));
+    let mut containers: Vec<_> = containers.collect();
+    containers[5].out_of_memory = Some(now());
+    let view = EngineView {
+        host: NodeName::new("hall"),
+        version: "20.10.24".into(),
+        cpus: 8,
+        memory: 32 << 30,
+        at: now(),
+        containers,
+        networks: Vec::new(),
+    };
+    update(&mut state, Action::EngineSeen { site, view: Arc::new(view) });
+    state
+}
+
+#[test]
+fn a_workshop_has_a_board_with_its_ports_and_every_end_told_in_words() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let mut state = standing(columns, rows);
+        press(&mut state, "3j<enter>jjj");
+        insta::assert_snapshot!(format!("workshop_{columns}x{rows}"), screen(&state));
+    }
+    let mut state = standing(120, 40);
+    press(&mut state, "3j<enter>");
+    let drawn = buffer(&state, &colours());
+    assert_eq!(colour_of(&drawn, "its container does not run"), BAD);
+    assert_eq!(colour_of(&drawn, "out of memory at"), BAD);
+    assert_eq!(colour_of(&drawn, "ready, proven"), OK);
+}
+
+#[test]
+fn a_seat_whose_engine_is_away_is_unknown_and_not_gone_until_it_answers() {
+    let mut state = standing(120, 40);
+    press(&mut state, "3j<enter>");
+    let site = SiteName::new("campus").unwrap();
+    update(&mut state, Action::EngineLost { site: site.clone(), why: "connection refused".into() });
+    let drawn = buffer(&state, &colours());
+    let text = super::text(&drawn);
+    assert!(text.contains("not seen") && !text.contains("no longer on the engine"), "{text}");
+    assert_eq!(text.matches("its engine does not answer").count(), 11 + 1, "{text}");
+    assert_eq!(colour_of(&drawn, "its engine does not answer"), WARN);
+    let view = EngineView {
+        host: NodeName::new("hall"),
+        version: "20.10.24".into(),
+        cpus: 8,
+        memory: 32 << 30,
+        at: now(),
+        containers: vec![container("host", None)],
+        networks: Vec::new(),
+    };
+    update(&mut state, Action::EngineSeen { site, view: Arc::new(view) });
+    let text = screen(&state);
+    assert!(text.contains("its container rust-intro-seat-01 is no longer on the engine"), "{text}");
+}
+
+#[test]
+fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
+    let mut state = standing(120, 40);
+    let intro = || lab("rust-intro");
+    assert_eq!(press(&mut state, "3jd"), [Effect::MakePlan { lab: intro() }]);
+    press(&mut state, "<esc>");
+    assert_eq!(press(&mut state, "c"), [Effect::Carry { lab: intro(), seats: Vec::new(), deed: Deed::Check }]);
+    assert_eq!(
+        press(&mut state, "r"),
+        [Effect::RetryFailed { lab: intro(), seats: vec![seat("seat-03"), seat("seat-05")] }]
+    );
+    press(&mut state, "<enter>jjj");
+    assert!(press(&mut state, "s").is_empty(), "it has ended");
+    press(&mut state, "j");
+    assert!(matches!(state.screen(), Screen::Board(board) if board.lab == intro()));
+    assert_eq!(press(&mut state, "s"), [Effect::OpenShell { lab: intro(), seat: seat("seat-04") }]);
+    // A shell for every seat that runs, and none for the proxy.
+    let opened = press(&mut state, "B");
+    assert_eq!(opened.len(), 9, "{opened:?}");
+    press(&mut state, "<esc><esc>3");
+    assert_eq!(press(&mut state, "xrust-intro<enter>"), [Effect::Destroy { lab: intro(), seats: Vec::new() }]);
+
+    // What is only defined can be deployed, and nothing else.
+    press(&mut state, "k");
+    assert_eq!(press(&mut state, "d"), [Effect::MakePlan { lab: lab("k8s-day2") }]);
+    press(&mut state, "<esc>");
+    assert!(press(&mut state, "x").is_empty());
+    assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("nothing stands")));
+}
