@@ -155,7 +155,7 @@ pub(super) fn ask_destroy(state: &mut State) -> Vec<Effect> {
 pub(super) fn destroy(state: &mut State) -> Vec<Effect> {
     let Some(Popup::Destroy(popup)) = &state.popup else { return Vec::new() };
     if !popup.confirmed() {
-        let text = format!("type {} to go on", popup.wanted());
+        let text = format!("type {} to destroy", popup.wanted());
         return no(state, text);
     }
     let targets = popup.targets.clone();

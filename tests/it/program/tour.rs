@@ -186,7 +186,7 @@ fn destroy(terminal: &mut Terminal) {
     terminal.until("destroy cs101?");
     terminal.until("type cs101 to go on");
     terminal.press("cs10\r");
-    terminal.until("type cs101 to destroy it");
+    terminal.until("type cs101 to destroy");
     assert!(terminal.text().contains("destroy cs101?"), "{}", terminal.text());
     terminal.press("1\r");
     terminal.until_row("cs101", "0/11 defined");

@@ -49,7 +49,7 @@ fn point(nth: usize) -> f64 {
 
 /// One life, killed at a point of its length; false when it was over before.
 async fn kill_one(ground: &Ground, words: &[&str], length: Length, nth: usize) -> bool {
-    let by = if nth % 3 == 0 { By::Lines } else { By::Requests };
+    let by = if nth.is_multiple_of(3) { By::Lines } else { By::Requests };
     let whole = if by == By::Lines { length.lines } else { length.requests };
     let until = by.count(ground).await + (whole as f64 * point(nth)) as u64;
     let mut child = ground.begin(words);
