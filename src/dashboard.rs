@@ -117,6 +117,13 @@ async fn show(state: State, look: Look, ends: Ends) -> Result<Ended, CliError> {
     tui::run(state, look, wires).await.map_err(|error| CliError::Usage(error.to_string()))
 }
 
+/// Cancelled by the signals that end a program.
+pub fn stopper() -> Result<CancellationToken, CliError> {
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    Ok(stop)
+}
+
 /// SIGTERM, SIGINT and SIGHUP leave the screen properly.
 fn stop_on_signals(stop: &CancellationToken) -> Result<(), CliError> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {

@@ -1,6 +1,7 @@
 //! homeroom: the composition root. Reads as a table of contents.
 
 mod dashboard;
+mod welcome;
 
 use std::{io::ErrorKind, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
@@ -54,7 +55,7 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
     match args.command {
         Some(_) if args.kiosk => Err(CliError::Usage("--kiosk is the dashboard's and goes with no command".to_owned())),
         None if args.kiosk => kiosk(&args.global, secrets).await,
-        None => site(&args.global, secrets).await,
+        None => site(&args.global, secrets, throw_away).await,
         Some(Command::Demo { speed, scenario }) => {
             let folder = throw_away.insert(temporary()?).path();
             let stage = Stage { scenario, version: None, listen: ([127, 0, 0, 1], 0).into(), speed };
@@ -82,9 +83,19 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
 }
 
 /// No command: the dashboard on the configured sites.
-async fn site(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
+async fn site(global: &Global, secrets: &Secrets, throw_away: &mut Option<TempDir>) -> Result<Exit, CliError> {
     dashboard::needs_a_terminal()?;
-    let settings = cli::settings(global)?;
+    let mut settings = cli::settings(global)?;
+    if settings.is_first_run() {
+        match welcome::run(&settings, secrets).await? {
+            welcome::Outcome::Left => return Ok(Exit::Done),
+            welcome::Outcome::Demo => {
+                let folder = throw_away.insert(temporary()?).path();
+                return demonstrate(Stage::demo(), folder, secrets).await;
+            }
+            welcome::Outcome::Configured => settings = cli::settings(global)?,
+        }
+    }
     settings.has_sites()?;
     let _log = log_into(settings.store.folder(), secrets)?;
     let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;

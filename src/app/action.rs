@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use tui_input::InputRequest;
 
-use super::{Effect, attach::ShellEnd, commands::Command, shells::TabId};
+use super::{
+    Effect,
+    attach::ShellEnd,
+    commands::Command,
+    shells::TabId,
+    welcome::{NewSite, Tried},
+};
 use crate::domain::{
     Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId, answers::Bar,
     cluster::ClusterView, engine::EngineView, progress::RunProgress, timing::Timing,
@@ -73,6 +79,10 @@ pub enum Action {
     TabEnded { id: TabId, end: ShellEnd },
     /// A terminal on a seat ended, or could not be opened.
     ShellEnded { lab: LabName, seat: SeatName, end: ShellEnd },
+    /// What trying a new site out came to.
+    SiteTried { site: NewSite, tried: Tried },
+    /// The first configuration is written, to these files.
+    SiteWritten(Vec<Clean>),
     /// A line for the person at the screen; it also stays in the log pane.
     Notice { level: Level, text: Clean },
 }

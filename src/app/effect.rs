@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{bars::Passphrase, shells::TabId};
+use super::{bars::Passphrase, shells::TabId, welcome::NewSite};
 use crate::domain::{LabName, Plan, RunId, SeatName, alert::Alert, answers::Bar, plan::Consent, planning::Deed};
 
 /// A wish; whoever carries it out answers with actions.
@@ -47,6 +47,14 @@ pub enum Effect {
     Answer { id: TabId, bytes: Vec<u8> },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
+    /// Try a site out as it was typed in; nothing is changed or kept. Answer: `SiteTried`.
+    TrySite(NewSite),
+    /// Write the first configuration, with this site. Answer: `SiteWritten`, or a `Notice`.
+    WriteSite(NewSite),
+    /// Leave the first run for the demo.
+    TryDemo,
+    /// Leave the first run for the dashboard.
+    OpenDashboard,
     /// Leave the program.
     Quit,
 }

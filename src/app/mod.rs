@@ -10,6 +10,7 @@ pub mod commands;
 pub mod cursor;
 pub mod effect;
 pub mod engines;
+pub mod form;
 pub mod fuzzy;
 pub mod key;
 pub mod kiosk;
@@ -29,6 +30,7 @@ pub mod shells;
 pub mod sites;
 pub mod state;
 pub mod update;
+pub mod welcome;
 pub mod workshops;
 
 pub use action::Action;

@@ -21,6 +21,7 @@ use super::{
     runs::{RunBoard, RunList},
     shells::Shells,
     sites::{Lost, NodeRow, Site},
+    welcome::{Step, Welcome},
 };
 use crate::domain::{
     Clean, Definition, LabName, Level, Progress, RunId, SeatName, SiteName, answers::Bar, event::RunState,
@@ -89,6 +90,8 @@ pub enum Screen {
     Shells,
     Node(NodeBoard),
     Machine(MachineBoard),
+    /// The first run: nothing is configured yet.
+    Welcome(Welcome),
 }
 
 /// The roll-call board of a class.
@@ -273,6 +276,8 @@ impl State {
             (Screen::Shells, _) => Context::Shells,
             (Screen::Node(_), _) => Context::Node,
             (Screen::Machine(_), _) => Context::Machine,
+            (Screen::Welcome(Welcome { step: Step::Fill, .. }), _) => Context::Form,
+            (Screen::Welcome(_), _) => Context::Welcome,
             (Screen::Overview, pane) => pane.context(),
         }
     }

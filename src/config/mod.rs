@@ -1,6 +1,6 @@
 //! config: files, environment and flags become settings and definitions; secrets stay wrapped.
 //!
-//! Reads, never writes: the user's files are the user's. Every complaint names file, line and key,
+//! Reads, never writes: the user's files are the user's. (The text of the very first one is composed here.) Every complaint names file, line and key,
 //! says what was given and what is allowed, and never shows a secret.
 
 pub mod definition;
@@ -8,6 +8,7 @@ mod duration;
 mod engine;
 mod error;
 mod files;
+mod first;
 mod kiosk;
 mod proxmox;
 mod reader;
@@ -21,6 +22,7 @@ pub use duration::parse as parse_duration;
 pub use engine::EngineSettings;
 pub use error::{ConfigError, Warning};
 pub use files::{Folders, read_text};
+pub use first::First;
 pub use kiosk::KioskSettings;
 pub use proxmox::{
     Credentials, Fingerprint, GuestVia, HostPort, JumpHost, Login, NodeSettings, ProxmoxSite, SshSettings, Token,

@@ -133,6 +133,11 @@ impl Settings {
         }
     }
 
+    /// Whether nobody has configured anything yet: there is no file either.
+    pub fn is_first_run(&self) -> bool {
+        self.sites.is_empty() && !self.file.try_exists().unwrap_or(true)
+    }
+
     /// An error while there is no site at all.
     pub fn has_sites(&self) -> Result<(), ConfigError> {
         if self.sites.is_empty() { Err(ConfigError::NoSite(self.none_configured())) } else { Ok(()) }

@@ -120,6 +120,8 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         }
         // The screen's own.
         Effect::Suspend | Effect::Quit | Effect::Copy(_) | Effect::Ring | Effect::Answer { .. } => {}
+        // The first run's, which comes before there is anything to run.
+        Effect::TrySite(_) | Effect::WriteSite(_) | Effect::TryDemo | Effect::OpenDashboard => {}
     }
 }
 

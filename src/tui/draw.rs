@@ -10,6 +10,7 @@ use super::{
     pen::Page,
     popups, runs, shells,
     theme::{Tone, is_bright},
+    welcome,
 };
 use crate::{
     app::{Screen, State},
@@ -74,6 +75,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
         Screen::Node(node) => node::draw(&mut page, middle, state, node),
         Screen::Machine(board) => machine::draw(&mut page, middle, state, board),
+        Screen::Welcome(first) => welcome::draw(&mut page, middle, first),
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
         Screen::Shells => shells::draw(&mut page, middle, state),
     }

@@ -64,6 +64,7 @@ fn left(state: &State, wide: bool) -> Vec<Told> {
     }
     let engines: Vec<_> = state.engines.iter().collect();
     match (state.sites.iter().collect::<Vec<_>>().as_slice(), engines.as_slice()) {
+        ([], []) if state.welcome().is_some() => told.push(Told::new(4, "first run", Tone::Dim)),
         ([], []) => told.push(Told::new(4, "no site configured", Tone::Warn)),
         ([(name, site)], []) => one_site(&mut told, name, site),
         ([], [(name, engine)]) => one_engine(&mut told, name, engine),
@@ -132,7 +133,9 @@ fn right(page: &Page<'_>, state: &State) -> Vec<Piece> {
         pieces.push((format!("{}{}   ", glyphs.times, state.settings.speed), Tone::Dim));
     }
     pieces.push((format!("{}   ", format::clock(state.now, &state.settings.zone)), Tone::Dim));
-    pieces.push(freshness(state));
+    if state.welcome().is_none() {
+        pieces.push(freshness(state));
+    }
     pieces
 }
 

@@ -4,6 +4,7 @@
 
 mod board;
 mod draw;
+mod form;
 mod format;
 mod gantt;
 mod glyphs;
@@ -26,6 +27,7 @@ mod shells;
 mod tabs;
 mod terminal;
 mod theme;
+mod welcome;
 
 pub use draw::{Look, draw};
 pub use glyphs::Glyphs;

@@ -199,7 +199,7 @@ enum Own {
 fn send(state: &mut State, to: &mpsc::Sender<Effect>, tabs: &Tabs, effects: Vec<Effect>) -> Option<Own> {
     for effect in effects {
         match effect {
-            Effect::Quit => {
+            Effect::Quit | Effect::TryDemo | Effect::OpenDashboard => {
                 let _ = to.try_send(effect);
                 return Some(Own::Leave);
             }

@@ -6,3 +6,4 @@ mod ends;
 mod kiosk;
 mod site;
 mod tour;
+mod welcome;

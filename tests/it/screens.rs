@@ -5,6 +5,7 @@ mod flows;
 mod kiosk;
 mod shells;
 mod terminal;
+mod welcome;
 mod workshops;
 mod world;
 

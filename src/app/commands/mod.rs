@@ -76,6 +76,7 @@ pub enum Command {
     AllowReplace,
     AllowRemove,
     Apply,
+    Submit,
     NextField,
     PrevField,
     NextValue,
@@ -108,6 +109,10 @@ pub enum Context {
     Typing,
     Node,
     Machine,
+    /// The first run's choices.
+    Welcome,
+    /// A form is filled in.
+    Form,
     /// `/` is being typed.
     Filter,
     PlanPopup,
@@ -127,7 +132,12 @@ impl Context {
     pub fn takes_text(self) -> bool {
         matches!(
             self,
-            Self::Filter | Self::DestroyPopup | Self::PassphrasePopup | Self::LogFilterPopup | Self::PalettePopup
+            Self::Filter
+                | Self::Form
+                | Self::DestroyPopup
+                | Self::PassphrasePopup
+                | Self::LogFilterPopup
+                | Self::PalettePopup
         )
     }
 }

@@ -65,6 +65,7 @@ const NAMES: &[(Command, &str)] = &[
     (Command::AllowReplace, "allow-replace"),
     (Command::AllowRemove, "allow-remove"),
     (Command::Apply, "keep"),
+    (Command::Submit, "submit"),
     (Command::NextField, "next-field"),
     (Command::PrevField, "previous-field"),
     (Command::NextValue, "next-value"),

@@ -62,6 +62,8 @@ impl Command {
             | Self::Stop
             | Self::Restart
             | Self::ConfirmDeed
+            // The first run writes a configuration.
+            | Self::Submit
             // Marks are for acting on.
             | Self::Mark
             | Self::MarkRange

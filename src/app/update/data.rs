@@ -8,6 +8,7 @@ use crate::{
         engines::Engine,
         popup::{PlanPopup, Planned, Popup},
         sites::{Lost, Site},
+        welcome,
     },
     domain::{
         Change, Clean, Event, LabName, Level, Progress, SeatName,
@@ -85,6 +86,8 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             }
             state.own_runs.remove(&run);
         }
+        Action::SiteTried { site, tried } => welcome::tried(state, &site, tried),
+        Action::SiteWritten(files) => welcome::written(state, files),
         Action::PlanReady { lab, plan } => planned(state, &lab, plan),
         Action::RunStarted { lab, run } => {
             let ended = state.progress.get(&lab).and_then(|p| p.run.as_ref()).is_some_and(|r| over(r, run));

@@ -10,7 +10,7 @@ mod shells;
 use jiff::{SignedDuration, Timestamp};
 use tui_input::InputRequest;
 
-use super::{Action, Command, Effect, Screen, State, kiosk, palette::Choice, popup::Popup, state::Toast};
+use super::{Action, Command, Effect, Screen, State, kiosk, palette::Choice, popup::Popup, state::Toast, welcome};
 use crate::domain::{Clean, Level, planning::Deed};
 
 /// How long news stands in the bottom line.
@@ -120,7 +120,9 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             Some(lab) => state.open_runs(lab),
             None => Vec::new(),
         },
+        Command::Choose if state.popup.is_none() => welcome::choose(state),
         Command::Choose => choose(state),
+        Command::Submit => welcome::submit(state),
         Command::SaveLog => acts::save_log(state),
         Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),

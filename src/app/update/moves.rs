@@ -7,12 +7,14 @@ use crate::{
     app::{
         Command, Context, Pane, Screen, State,
         commands::TABLE,
+        form::Fields,
         log_view::{LogFilter, LogView, Scope},
         machines::MachineBoard,
         marks::Marks,
         palette::{self, Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
+        welcome::{self, Step},
     },
     domain::{Clean, LabName, Level, SeatName, answers::Bar},
 };
@@ -58,6 +60,10 @@ pub(super) fn go(state: &mut State, command: Command) {
         Command::Jump => state.popup = Some(Popup::Palette(Palette::of_labs())),
         Command::Help => state.popup = Some(Popup::Help { scroll: 0 }),
         Command::Apply => apply(state),
+        Command::NextField if state.popup.is_none() => form(state, |form| form.turn(1)),
+        Command::PrevField if state.popup.is_none() => form(state, |form| form.turn(-1)),
+        Command::NextValue if state.popup.is_none() => form(state, |form| form.shift(1)),
+        Command::PrevValue if state.popup.is_none() => form(state, |form| form.shift(-1)),
         Command::NextField => log_filter(state, |popup| popup.turn(1)),
         Command::PrevField => log_filter(state, |popup| popup.turn(-1)),
         Command::NextValue => log_filter(state, |popup| value(popup, 1)),
@@ -81,6 +87,11 @@ fn step(state: &mut State, delta: isize) {
     match state.context() {
         Context::Log | Context::LogScreen => state.log_to_change().1.step(delta),
         Context::Shells => state.shells.scroll(delta),
+        Context::Welcome => {
+            if let Some(welcome) = state.welcome_mut() {
+                welcome.step(delta);
+            }
+        }
         Context::PlanPopup => {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
@@ -185,6 +196,10 @@ fn back(state: &mut State) {
     if state.popup.take().is_some() {
         return;
     }
+    if state.welcome().is_some() {
+        welcome::back(state);
+        return;
+    }
     if matches!(state.screen(), Screen::Shells) && state.shells.copying.take().is_some() {
         // Out of the pick only.
     } else if matches!(state.screen(), Screen::Shells) {
@@ -221,6 +236,20 @@ fn apply(state: &mut State) {
         view.narrow(filter, log);
     }
     state.typing = None;
+}
+
+/// The form in front.
+fn fields(state: &mut State) -> Option<&mut dyn Fields> {
+    match state.screens.last_mut() {
+        Some(Screen::Welcome(welcome)) if matches!(welcome.step, Step::Fill) => Some(&mut welcome.form),
+        _ => None,
+    }
+}
+
+fn form(state: &mut State, change: impl FnOnce(&mut dyn Fields)) {
+    if let Some(form) = fields(state) {
+        change(form);
+    }
 }
 
 fn log_filter(state: &mut State, change: impl FnOnce(&mut LogFilterPopup)) {
@@ -290,7 +319,7 @@ pub(super) fn typed(state: &mut State) {
 /// The text field keys go to, if one is in front.
 pub(super) fn input(state: &mut State) -> Option<&mut Input> {
     if state.popup.is_none() {
-        return if state.typing.is_some() { typed_into(state) } else { None };
+        return if state.typing.is_some() { typed_into(state) } else { fields(state).and_then(|form| form.text()) };
     }
     match &mut state.popup {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
