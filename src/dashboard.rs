@@ -3,12 +3,15 @@
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use homeroom::{
-    app::{self, Action, State, kiosk::Rules},
+    app::{self, Action, State, attach::Attach, kiosk::Rules},
     cli::{CliError, Exit, ask::Asker},
     config::{Environment, Settings},
-    domain::{Clean, LabName, SeatName, SiteName, alert::Hysteresis},
+    domain::{Clean, LabName, SeatName, SiteName, Vmid, alert::Hysteresis},
     runtime::{self, Ends, Runtime},
-    service::{Homeroom, Pager, ServiceError},
+    service::{
+        Homeroom, Pager, ServiceError, Site,
+        container::{Container, named},
+    },
     tui::{self, Ended, Look, Wires},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -189,31 +192,58 @@ pub enum Where {
 /// `ssh LAB/SEAT` and `console LAB/SEAT`: a terminal there, in place of the shell one is in.
 pub async fn shell(home: &Homeroom, what: &str, place: Where) -> Result<Exit, CliError> {
     let verb = if place == Where::Shell { "ssh" } else { "console" };
+    if let Some((site, vmid)) = named(what) {
+        return container(home, site, vmid, place).await;
+    }
     let Some((lab, seat)) = what.split_once('/') else {
         return Err(CliError::Usage(format!("name a seat: homeroom {verb} {what}/SEAT")));
     };
     let lab = LabName::new(lab).map_err(|e| CliError::Usage(e.to_string()))?;
     let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(CliError::Usage(match place {
-            Where::Shell => {
-                format!("a shell needs a terminal; for one command: homeroom ssh {lab}/{seat} -- COMMAND")
-            }
-            Where::Console => "a console needs a terminal".to_owned(),
-        }));
-    }
+    has_terminal(place, what)?;
     let workshop = home.workshop(&lab).await?.is_some();
     let site = if workshop && place == Where::Shell { None } else { Some(home.class(&lab).await?.1) };
+    let attach = async || match place {
+        Where::Shell => runtime::attach(home, lab.clone(), seat.clone()).await,
+        Where::Console => runtime::attach_console(home, lab.clone(), seat.clone()).await,
+    };
+    let note = format!("the serial console of {lab}/{seat}: Enter brings up its login, Ctrl-O leaves");
+    borrow(site.as_deref(), attach, (place == Where::Console).then_some(note)).await
+}
+
+/// `ssh SITE/VMID`: root's shell in an LXC container, through its node.
+async fn container(home: &Homeroom, site: &str, vmid: Vmid, place: Where) -> Result<Exit, CliError> {
+    if place == Where::Console {
+        return Err(CliError::Usage(format!(
+            "a container has no serial port; `homeroom ssh {site}/{vmid}` enters it through its node, network or not"
+        )));
+    }
+    has_terminal(place, &format!("{site}/{vmid}"))?;
+    let container = Container::of(home, site, vmid).await?;
+    borrow(Some(&container.site), async || runtime::attach_container(&container).await, None).await
+}
+
+fn has_terminal(place: Where, what: &str) -> Result<(), CliError> {
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(CliError::Usage(match place {
+        Where::Shell => format!("a shell needs a terminal; for one command: homeroom ssh {what} -- COMMAND"),
+        Where::Console => "a console needs a terminal".to_owned(),
+    }))
+}
+
+/// Opens a terminal, asks about what stands before it, and lends it ours until it ends.
+async fn borrow(
+    site: Option<&Site>,
+    attach: impl AsyncFn() -> Result<Attach, ServiceError>,
+    note: Option<String>,
+) -> Result<Exit, CliError> {
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let mut asker = Asker::default();
     let attach = loop {
-        let attached = async {
-            match place {
-                Where::Shell => runtime::attach(home, lab.clone(), seat.clone()).await,
-                Where::Console => runtime::attach_console(home, lab.clone(), seat.clone()).await,
-            }
-        };
+        let attached = attach();
         let attached = tokio::select! {
             attached = attached => attached,
             () = stop.cancelled() => return Ok(Exit::Interrupted),
@@ -221,14 +251,14 @@ pub async fn shell(home: &Homeroom, what: &str, place: Where) -> Result<Exit, Cl
         match attached {
             Ok(attach) => break attach,
             Err(ServiceError::Shell(error)) => match error.bar() {
-                Some(bar) if asker.lift(site.as_deref(), &bar)? => {}
+                Some(bar) if asker.lift(site, &bar)? => {}
                 _ => return Err(ServiceError::Shell(error).into()),
             },
             Err(error) => return Err(error.into()),
         }
     };
-    if place == Where::Console {
-        eprintln!("the serial console of {lab}/{seat}: Enter brings up its login, Ctrl-O leaves");
+    if let Some(note) = note {
+        eprintln!("{note}");
     }
     match tui::borrow(attach, &stop).await.map_err(|error| CliError::Usage(error.to_string()))? {
         None => Ok(Exit::Interrupted),

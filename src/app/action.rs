@@ -7,6 +7,7 @@ use tui_input::InputRequest;
 
 use super::{
     Effect,
+    asked::AskId,
     attach::ShellEnd,
     commands::Command,
     shells::TabId,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId, answers::Bar,
-    cluster::ClusterView, engine::EngineView, progress::RunProgress, timing::Timing,
+    cluster::ClusterView, engine::EngineView, progress::RunProgress, timing::Timing, told::Told,
 };
 
 /// Something that happened: time, a key, or data that came in.
@@ -67,6 +68,12 @@ pub enum Action {
     RunStarted { lab: LabName, run: RunId },
     /// A run that was asked for was not begun, and why.
     RunRefused { lab: LabName, why: Clean },
+    /// A seat is still at the line it was asked, and said this last.
+    Said { id: AskId, seat: SeatName, line: Clean },
+    /// Those who have answered a line, of so many, and what they answered, folded.
+    Told { id: AskId, answered: Vec<SeatName>, seats: usize, told: Vec<Told> },
+    /// Nobody answers that line any more; why, if not because all have.
+    Answered { id: AskId, why: Option<Clean> },
     /// Something stands before a login that the person could do away with; `then` is what did not succeed for it.
     Barred { lab: LabName, bar: Bar, then: Effect },
     /// It was done away with: what did not succeed for it is tried again. Or why it still stands.

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{bars::Passphrase, shells::TabId, welcome::NewSite};
-use crate::domain::{LabName, Plan, RunId, SeatName, alert::Alert, answers::Bar, plan::Consent, planning::Deed};
+use super::{asked::AskId, bars::Passphrase, shells::TabId, welcome::NewSite};
+use crate::domain::{
+    LabName, Plan, RunId, SeatName,
+    alert::Alert,
+    answers::{Answer, Bar},
+    plan::Consent,
+    planning::Deed,
+};
 
 /// A wish; whoever carries it out answers with actions.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +34,11 @@ pub enum Effect {
     /// Open a terminal on the seat: an `Attach` by its own channel, `Barred`, or `ShellEnded` with the reason.
     /// The first thing the attached terminal is told is its size.
     OpenShell { lab: LabName, seat: SeatName },
+    /// Run a line on these seats, on all of the lab when the list is empty; some may have answered already.
+    /// Answers: `Said` and `Told` as they come, `Answered` at the end.
+    Exec { id: AskId, lab: LabName, seats: Vec<SeatName>, line: String, so_far: Vec<Answer> },
+    /// Wait for no more answers to that line. Answer: `Answered`.
+    GiveUpExec { id: AskId },
     /// Do away with what stands before logins to machines of the lab: the person said yes, or gave the
     /// passphrase. Answer: `Lifted`.
     Lift { lab: LabName, bar: Bar, passphrase: Option<Passphrase>, then: Vec<Effect> },

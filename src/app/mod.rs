@@ -4,6 +4,7 @@
 //! May know nothing but the domain: no terminal, no backend, no clock.
 
 pub mod action;
+pub mod asked;
 pub mod attach;
 pub mod bars;
 pub mod commands;

@@ -22,9 +22,16 @@ impl State {
                 | Command::Shell
                 | Command::ShellTab
                 | Command::ShellsOfAll
+                | Command::Exec
                 | Command::SeatLog
                 | Command::Runs
         );
+        match command {
+            Command::Answers => return self.asking.newest.is_some(),
+            Command::GiveUp => return self.asking.is_under_way(),
+            Command::Exec if context == Context::Answers => return !self.asking.is_under_way(),
+            _ => {}
+        }
         if command == Command::Shells {
             return !self.shells.tabs.is_empty();
         }
@@ -63,7 +70,7 @@ impl State {
                 row.workshop.is_none() && !row.is_worked_on() && row.standing().count() > 0
             }
             Command::Cancel => row.is_worked_on(),
-            Command::ShellsOfAll => row.seats.iter().any(SeatRow::can_be_entered),
+            Command::ShellsOfAll | Command::Exec => row.seats.iter().any(SeatRow::can_be_entered),
             Command::Shell | Command::ShellTab => seat.is_some_and(SeatRow::can_be_entered),
             Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),
             Command::Runs => row.progress.is_some_and(|progress| progress.run.is_some()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::{
+    asked::LinePopup,
     bars::Question,
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
@@ -25,6 +26,8 @@ pub enum Popup {
     },
     /// Leave although runs of this program are under way, or shells are open?
     Quit,
+    /// A command for seats.
+    Line(LinePopup),
     /// What stands before a login.
     Bar(Question),
     Help {

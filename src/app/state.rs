@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tui_input::Input;
 
 use super::{
+    asked::Asking,
     bars::Bars,
     commands::{Commands, Context},
     cursor::Cursor,
@@ -88,6 +89,8 @@ pub enum Screen {
     Run(RunBoard),
     /// Shells in the dashboard.
     Shells,
+    /// What seats answered to a command.
+    Answers,
     Node(NodeBoard),
     Machine(MachineBoard),
     /// The first run: nothing is configured yet.
@@ -182,6 +185,8 @@ pub struct State {
     pub workshops: List,
     /// Shells in the dashboard, whether in sight or not.
     pub shells: Shells,
+    /// The command asked of seats last.
+    pub asking: Asking,
     /// What stands before logins, and waits for its turn to be asked.
     pub bars: Bars,
     pub popup: Option<Popup>,
@@ -220,6 +225,7 @@ impl State {
             classes: List::default(),
             workshops: List::default(),
             shells: Shells::default(),
+            asking: Asking::default(),
             bars: Bars::default(),
             popup: None,
             typing: None,
@@ -249,6 +255,7 @@ impl State {
             (Some(Popup::Deed(_)), _) => Context::DeedPopup,
             (Some(Popup::Cancel { .. }), _) => Context::CancelPopup,
             (Some(Popup::Quit), _) => Context::QuitPopup,
+            (Some(Popup::Line(_)), _) => Context::LinePopup,
             (Some(Popup::Bar(question)), _) => match question.bar {
                 Bar::Stranger { .. } => Context::TrustPopup,
                 Bar::Locked { .. } => Context::PassphrasePopup,
@@ -272,6 +279,7 @@ impl State {
             (Screen::Log(_), _) => Context::LogScreen,
             (Screen::Runs(_), _) => Context::Runs,
             (Screen::Run(_), _) => Context::Run,
+            (Screen::Answers, _) => Context::Answers,
             (Screen::Shells, _) if self.shells.typing => Context::Typing,
             (Screen::Shells, _) => Context::Shells,
             (Screen::Node(_), _) => Context::Node,

@@ -31,6 +31,7 @@ pub mod size;
 pub mod step;
 pub mod stray;
 pub mod timing;
+pub mod told;
 pub mod verify;
 pub mod workshop;
 

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{May, Shared};
+use super::{May, Shared, asking};
 use crate::{
     app::{
         Action, Effect,
@@ -20,6 +20,7 @@ use crate::{
     service::{
         EventFilter, Homeroom, RunRow, ServiceError, ShellInput, ShellOutput, ShellSession,
         check::carry_out,
+        container::Container,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         plan::plan_deploy,
@@ -96,6 +97,8 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             }
         }
         Effect::OpenShell { lab, seat } => open_shell(shared, lab, seat).await,
+        Effect::Exec { id, lab, seats, line, so_far } => asking::ask(shared, id, lab, seats, line, so_far).await,
+        Effect::GiveUpExec { id } => asking::give_up(shared, id),
         Effect::Lift { lab, bar, passphrase, then } => {
             let failed = lift(home, &lab, &bar, passphrase).await.err();
             shared.say(Action::Lifted { then, failed }).await;
@@ -216,6 +219,17 @@ async fn lift(home: &Homeroom, lab: &LabName, bar: &Bar, passphrase: Option<Pass
 /// Opens a terminal on a seat.
 pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
     let session = open(home, &lab, &seat, FIRST_SIZE).await?;
+    let (to, inbox) = mpsc::channel(SHELL_QUEUE);
+    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
+    tokio::spawn(pump(session, inbox, outbox));
+    Ok(Attach { lab, seat, to, from })
+}
+
+/// Opens root's shell in an LXC container, which is called by its site and `ct-VMID`.
+pub async fn attach_container(container: &Container) -> Result<Attach, ServiceError> {
+    let named = LabName::new(container.site.name.as_str()).ok().zip(container.seat());
+    let (lab, seat) = named.ok_or_else(|| ServiceError::NotNow(format!("{} has no name", container.vmid)))?;
+    let session = container.enter(FIRST_SIZE).await?;
     let (to, inbox) = mpsc::channel(SHELL_QUEUE);
     let (outbox, from) = mpsc::channel(SHELL_QUEUE);
     tokio::spawn(pump(session, inbox, outbox));

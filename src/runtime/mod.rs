@@ -3,12 +3,13 @@
 //! Runs begun here are carried out here; how they go is read back from the store like everybody
 //! else's, so that this dashboard sees its own runs exactly as another admin's does.
 
+mod asking;
 mod calls;
 mod effects;
 mod ends;
 mod feed;
 
-pub use effects::{attach, attach_console};
+pub use effects::{attach, attach_console, attach_container};
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{Action, Effect, attach::Attach},
+    app::{Action, Effect, asked::AskId, attach::Attach},
     domain::{LabName, RunId, alert::Alert},
     service::{Homeroom, Pager, RunHandle},
 };
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     /// Whether any lab has a run under way.
     busy: watch::Sender<bool>,
     runs: Mutex<BTreeMap<RunId, OwnRun>>,
+    /// Calls off the command that seats are asked.
+    asked: Mutex<Option<(AskId, CancellationToken)>>,
     /// Whether effects that change anything are carried out.
     may: May,
     /// Where news for pagers go.
@@ -92,7 +95,8 @@ impl Runtime {
         let (busy, is_busy) = watch::channel(false);
         let look_now: Vec<_> = (0..home.sites.len() + home.engines.len()).map(|_| Arc::new(Notify::new())).collect();
         let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
-        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs: Mutex::default(), may, calls });
+        let (runs, asked) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, may, calls });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
         ends::look_for_ends(&shared);

@@ -10,10 +10,11 @@ use tokio::{
 
 use super::{
     EngineSite, Homeroom, ServiceError, Site,
+    container::Container,
     inside::{self, Inside},
     shell::Ways,
 };
-pub use crate::domain::answers::{Answer, Bar, Block, DiffLine, End, difference, fold, majority, shown};
+pub use crate::domain::answers::{Answer, Bar, Block, End, fold, shown};
 use crate::{
     domain::{
         Clean, LabName, NodeName, SeatName, StoreId, Vmid,
@@ -131,6 +132,19 @@ fn in_containers(inside: &Inside, named: &[SeatName], order: Order) -> Result<Ru
     Ok(begin(Hands::Engine(inside.engine.clone()), None, seats, jobs, order))
 }
 
+/// The same in LXC containers, which are called `ct-VMID` in the answers.
+pub fn in_lxc(containers: Vec<Container>, order: Order) -> Result<Running, ServiceError> {
+    if order.way != Way::Auto {
+        let text = "a container is entered by `pct` on its node; leave --via out";
+        return Err(ServiceError::NotNow(text.to_owned()));
+    }
+    let site = containers.first().map(|container| container.site.clone());
+    let named = containers.into_iter().filter_map(|container| Some((container.seat()?, container)));
+    let jobs: Vec<Job> = named.map(|(seat, container)| (seat, Ok(Place::Attached(container)))).collect();
+    let seats = jobs.iter().map(|(seat, _)| seat.clone()).collect();
+    Ok(begin(Hands::Nodes, site, seats, jobs, order))
+}
+
 fn told(error: ServiceError) -> Clean {
     Clean::new(error.to_string())
 }
@@ -183,6 +197,8 @@ enum Place {
     Machine(NodeName, Vmid),
     /// By its id.
     Container(String),
+    /// Through its node.
+    Attached(Container),
 }
 
 impl Place {
@@ -193,8 +209,15 @@ impl Place {
 
 /// What reaches the seats.
 enum Hands {
-    Site { site: Arc<Site>, agent: Arc<dyn GuestAgent>, store: StoreId, lab: LabName },
+    Site {
+        site: Arc<Site>,
+        agent: Arc<dyn GuestAgent>,
+        store: StoreId,
+        lab: LabName,
+    },
     Engine(Arc<EngineSite>),
+    /// The nodes of containers.
+    Nodes,
 }
 
 /// What the seats' tasks share.
@@ -237,6 +260,16 @@ async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
             let starting = async {
                 let started = engine.containers.exec(&id, &command, None).await;
                 started.map_err(|error| End::Failed(Clean::new(error.to_string())))
+            };
+            by_session(&work, starting, &mut answer).await;
+        }
+        (Ok(Place::Attached(container)), Hands::Nodes) => {
+            let starting = async {
+                let started = container.start(&work.order.command).await;
+                started.map_err(|error| match error {
+                    ServiceError::Shell(error) => failure(&container.target, &error),
+                    error => End::Failed(Clean::new(error.to_string())),
+                })
             };
             by_session(&work, starting, &mut answer).await;
         }

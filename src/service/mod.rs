@@ -4,6 +4,7 @@ pub mod adopt;
 mod allowed;
 pub mod call;
 pub mod check;
+pub mod container;
 pub mod copy;
 pub mod definitions;
 pub mod deploy;

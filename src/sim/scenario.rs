@@ -47,6 +47,9 @@ pub struct Scenario {
     /// Templates and guests.
     #[serde(default)]
     pub guests: Vec<GuestSpec>,
+    /// LXC containers.
+    #[serde(default)]
+    pub containers: Vec<ContainerSpec>,
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -287,6 +290,45 @@ pub struct GuestSpec {
     pub config: BTreeMap<String, String>,
 }
 
+/// An LXC container.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerSpec {
+    /// Its number.
+    pub vmid: u32,
+    /// Its host name.
+    pub name: String,
+    /// Its node.
+    pub node: String,
+    /// The system in it: `ubuntu-22.04`, `debian-12`, or another name.
+    #[serde(default = "debian")]
+    pub image: String,
+    /// Processors.
+    #[serde(default = "one")]
+    pub cores: u64,
+    /// Memory in MiB.
+    #[serde(default = "half_a_gib")]
+    pub memory_mib: u64,
+    /// Running since long ago?
+    #[serde(default)]
+    pub running: bool,
+    /// Everything else in the configuration, as Proxmox writes it.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+}
+
+fn debian() -> String {
+    "debian-12".into()
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn half_a_gib() -> u64 {
+    512
+}
+
 fn two_thousand() -> u64 {
     2048
 }
@@ -366,6 +408,8 @@ mod tests {
     #[test]
     fn a_scenario_that_extends_the_default_adds_to_it() {
         let rough = include_str!("../../assets/scenarios/rough.toml");
+        let beside = include_str!("../../assets/scenarios/containers.toml");
+        assert_eq!(Scenario::parse(beside, "containers.toml").unwrap().containers.len(), 3);
         let scenario = Scenario::parse(rough, "rough.toml").unwrap();
         assert_eq!(scenario.nodes.len(), 3);
         assert!(scenario.faults.len() > 5);

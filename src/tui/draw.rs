@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{
-    Depth, Glyphs, Theme, board, gantt, header, kiosk, machine, node, overview, panes,
+    Depth, Glyphs, Theme, answers, board, gantt, header, kiosk, machine, node, overview, panes,
     pen::Page,
     popups, runs, shells,
     theme::{Tone, is_bright},
@@ -78,6 +78,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         Screen::Welcome(first) => welcome::draw(&mut page, middle, first),
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
         Screen::Shells => shells::draw(&mut page, middle, state),
+        Screen::Answers => answers::draw(&mut page, middle, state),
     }
     match turning.filter(|_| state.popup.is_none() && state.toast.is_none()) {
         Some(kiosk) => kiosk::bottom(&mut page, bottom, kiosk),

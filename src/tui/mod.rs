@@ -2,6 +2,7 @@
 //!
 //! May know the domain, the configuration and the app, and never sees a backend.
 
+mod answers;
 mod board;
 mod draw;
 mod form;

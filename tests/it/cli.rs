@@ -3,6 +3,7 @@
 pub mod desk;
 
 mod adopt;
+mod containers;
 mod cp;
 mod definitions;
 mod detach;

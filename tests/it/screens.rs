@@ -1,5 +1,6 @@
 //! Every screen as it is drawn, at two sizes, and with its colours; what no screen may do.
 
+mod asking;
 mod bars;
 mod flows;
 mod kiosk;

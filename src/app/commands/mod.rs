@@ -64,6 +64,10 @@ pub enum Command {
     Broadcast,
     CopyText,
     Pick,
+    Exec,
+    RunLine,
+    Answers,
+    GiveUp,
     TrustHost,
     Unlock,
     Cancel,
@@ -105,6 +109,8 @@ pub enum Context {
     Run,
     /// Shells in the dashboard, while the keys are ours.
     Shells,
+    /// What seats answered to a command.
+    Answers,
     /// Keys go to a shell, all but one.
     Typing,
     Node,
@@ -120,6 +126,7 @@ pub enum Context {
     DeedPopup,
     CancelPopup,
     QuitPopup,
+    LinePopup,
     TrustPopup,
     PassphrasePopup,
     HelpPopup,
@@ -135,6 +142,7 @@ impl Context {
             Self::Filter
                 | Self::Form
                 | Self::DestroyPopup
+                | Self::LinePopup
                 | Self::PassphrasePopup
                 | Self::LogFilterPopup
                 | Self::PalettePopup

@@ -81,6 +81,10 @@ impl Command {
             | Self::Zoom
             | Self::Broadcast
             | Self::Pick
+            | Self::Exec
+            | Self::RunLine
+            | Self::Answers
+            | Self::GiveUp
             | Self::TrustHost
             | Self::Unlock
             // The clipboard of whoever looks on, and files.

@@ -27,6 +27,7 @@ const LISTS: &[Context] = &[
     C::Node,
     C::Machine,
     C::Shells,
+    C::Answers,
 ];
 const SCROLLS: &[Context] = &[
     C::Nodes,
@@ -41,6 +42,7 @@ const SCROLLS: &[Context] = &[
     C::Node,
     C::PlanPopup,
     C::HelpPopup,
+    C::Answers,
 ];
 const LABS: &[Context] = &[C::Classes, C::Workshops, C::Board];
 /// Where rows are marked.
@@ -71,6 +73,8 @@ const ANYWHERE: &[Context] = &[
     C::HelpPopup,
     C::LogFilterPopup,
     C::PalettePopup,
+    C::Answers,
+    C::LinePopup,
 ];
 
 /// What the numbers of the panes do.
@@ -135,6 +139,8 @@ pub static TABLE: &[Entry] = &[
         "",
         "a shell on every seat shown; type into all",
     ),
+    looks(Command::Answers, &[], LISTS, Group::Popup, "", "what seats answered to the last command"),
+    acts(Command::GiveUp, &[Char('C')], &[C::Answers], Group::Shell, "give up", "wait for no more answers"),
     looks(Command::Shells, &[Char('T')], LISTS, Group::Shell, "", "the shells that are open inside the dashboard"),
     looks(Command::LetGo, &[Ctrl(']')], &[C::Typing], Group::Shell, "keys back", "in a shell: the keys are ours again"),
     acts(Command::TypeIn, &[Enter, Char('i')], &[C::Shells], Group::Shell, "type", "the shell has the keys"),
@@ -224,6 +230,14 @@ pub static TABLE: &[Entry] = &[
     looks(Command::MarkRange, &[Char('v')], MARKED, Group::Move, "", "mark from the row marked last to here"),
     looks(Command::MarkAll, &[Char('a')], MARKED, Group::Move, "", "mark all that is shown, or nothing (esc)"),
     looks(Command::Runs, &[Char('R')], LABS, Group::Lab, "runs", "what was done with it, and where the time went"),
+    acts(
+        Command::Exec,
+        &[Char('!')],
+        &[C::Classes, C::Workshops, C::Board, C::Node, C::Machine, C::Answers],
+        Group::Shell,
+        "run",
+        "one command on the marked seats, or on the one under the cursor",
+    ),
     looks(Command::LogFilter, &[Char('f')], LISTS, Group::Log, "log filter", "filter the log by lab, seat and level"),
     looks(Command::Pause, &[Char(' ')], LOGS, Group::Log, "pause", "stay on a line, or follow the newest again"),
     looks(Command::Search, &[Char('s')], LOGS, Group::Log, "search", "look for a text; the lines around it stay"),
@@ -262,7 +276,7 @@ pub static TABLE: &[Entry] = &[
     looks(
         Command::Back,
         &[Esc, Char('h'), Left],
-        &[C::Board, C::LogScreen, C::Runs, C::Run, C::Node, C::Machine],
+        &[C::Board, C::LogScreen, C::Runs, C::Run, C::Node, C::Machine, C::Answers],
         Group::Move,
         "back",
         "back; else clears the filter",
@@ -287,6 +301,9 @@ pub static TABLE: &[Entry] = &[
     acts(Command::Stop, &[Char('h')], &[C::DeedPopup], Group::Popup, "shut down", "shut down what runs"),
     acts(Command::Restart, &[Char('r')], &[C::DeedPopup], Group::Popup, "restart", "shut down and start"),
     acts(Command::ConfirmCancel, &[Enter], &[C::CancelPopup], Group::Popup, "stop the run", "stop the run"),
+    acts(Command::RunLine, &[Enter], &[C::LinePopup], Group::Popup, "run it", "run the line"),
+    looks(Command::Up, &[Up, Ctrl('p')], &[C::LinePopup], Group::Popup, "", "what was typed before"),
+    looks(Command::Down, &[Down, Ctrl('n')], &[C::LinePopup], Group::Popup, "", "what was typed after"),
     acts(Command::TrustHost, &[Char('y')], &[C::TrustPopup], Group::Popup, "trust it", "trust the host key"),
     acts(Command::Unlock, &[Enter], &[C::PassphrasePopup], Group::Popup, "open it", "open the key"),
     looks(Command::ConfirmQuit, &[Enter, Char('q'), Ctrl('c')], &[C::QuitPopup], Group::Popup, "leave", "leave"),
@@ -322,6 +339,7 @@ pub static TABLE: &[Entry] = &[
             C::DeedPopup,
             C::CancelPopup,
             C::QuitPopup,
+            C::LinePopup,
             C::TrustPopup,
             C::PassphrasePopup,
             C::LogFilterPopup,

@@ -1,6 +1,6 @@
 //! What comes in from outside: looks at sites, definitions, events, answers to effects.
 
-use super::{bars, say, shells};
+use super::{asking, bars, say, shells};
 use crate::{
     app::{
         Action, Effect, State,
@@ -104,6 +104,9 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             let bytes = state.shells.said(id, &bytes);
             return if bytes.is_empty() { Vec::new() } else { vec![Effect::Answer { id, bytes }] };
         }
+        Action::Said { id, seat, line } => asking::said(state, id, seat, line),
+        Action::Told { id, answered, seats, told } => asking::told(state, id, answered, seats, told),
+        Action::Answered { id, why } => asking::over(state, id, why),
         Action::Barred { lab, bar, then } => bars::met(state, lab, bar, then),
         Action::Lifted { then, failed: None } => return then,
         Action::Lifted { failed: Some(why), .. } => notice(state, None, Level::Error, why),

@@ -1,6 +1,7 @@
 //! The one writer of the state.
 
 mod acts;
+mod asking;
 mod bars;
 mod data;
 mod deeds;
@@ -104,6 +105,13 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         | Command::Broadcast
         | Command::CopyText
         | Command::Pick => shells::obey(state, command),
+        Command::Exec => asking::ask(state),
+        Command::RunLine => asking::begin(state),
+        Command::GiveUp => asking::give_up(state),
+        Command::Answers => {
+            asking::show(state);
+            Vec::new()
+        }
         Command::TrustHost | Command::Unlock => bars::answer(state, command),
         Command::Cancel => acts::ask_cancel(state),
         Command::ConfirmDeploy => acts::deploy(state),

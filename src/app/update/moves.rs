@@ -92,6 +92,12 @@ fn step(state: &mut State, delta: isize) {
                 welcome.step(delta);
             }
         }
+        Context::Answers => state.asking.newest.iter_mut().for_each(|asked| asked.step(delta)),
+        Context::LinePopup => {
+            if let Some(Popup::Line(popup)) = &mut state.popup {
+                state.asking.recall(popup, delta);
+            }
+        }
         Context::PlanPopup => {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
@@ -295,7 +301,7 @@ fn list_filter(state: &mut State) -> Option<&mut Input> {
         (Some(Screen::Runs(list)), _) => Some(&mut list.filter),
         (Some(Screen::Run(board)), _) => Some(&mut board.filter),
         (Some(Screen::Log(Some(view))), _) => Some(&mut view.text),
-        (Some(Screen::Machine(_) | Screen::Shells), _) => None,
+        (Some(Screen::Machine(_) | Screen::Shells | Screen::Answers), _) => None,
         (Some(Screen::Log(None)), _) | (_, Pane::Log) => Some(&mut state.log_view.text),
         (_, Pane::Nodes) => Some(&mut state.nodes.filter),
         (_, Pane::Classes) => Some(&mut state.classes.filter),
@@ -325,6 +331,7 @@ pub(super) fn input(state: &mut State) -> Option<&mut Input> {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
         Some(Popup::LogFilter(popup)) => popup.input(),
         Some(Popup::Palette(palette)) => Some(&mut palette.typed),
+        Some(Popup::Line(popup)) => Some(&mut popup.typed),
         Some(Popup::Bar(question)) if matches!(question.bar, Bar::Locked { .. }) => Some(&mut question.typed.0),
         _ => None,
     }
@@ -356,7 +363,7 @@ impl State {
             (Screen::Node(board), _) => Some(&board.filter),
             (Screen::Runs(list), _) => Some(&list.filter),
             (Screen::Run(board), _) => Some(&board.filter),
-            (Screen::Machine(_) | Screen::Shells, _) => None,
+            (Screen::Machine(_) | Screen::Shells | Screen::Answers, _) => None,
             (Screen::Log(_), _) | (_, Pane::Log) => Some(&self.log_in_front().text),
             (_, Pane::Nodes) => Some(&self.nodes.filter),
             (_, Pane::Classes) => Some(&self.classes.filter),

@@ -109,12 +109,17 @@ fn open(state: &mut State) -> Vec<Effect> {
     vec![Effect::OpenShell { lab, seat }]
 }
 
-/// A shell on every seat that the board's filter lets through, and one keyboard for all of them.
+/// A shell on every marked seat, else on every one that the board's filter lets through, and one keyboard for all of them.
 fn open_all(state: &mut State) -> Vec<Effect> {
     let Some(lab) = state.target_lab() else { return Vec::new() };
     let mut effects = Vec::new();
-    for key in state.board_keys() {
-        let Ok(seat) = SeatName::new(&key) else { continue };
+    let marked = state.marks().is_some_and(|marks| !marks.is_empty());
+    let seats: Vec<SeatName> = if marked {
+        state.target_seats().into_iter().map(|(_, seat)| seat).collect()
+    } else {
+        state.board_keys().iter().filter_map(|key| SeatName::new(key).ok()).collect()
+    };
+    for seat in seats {
         let open = state.shells.tabs.iter().any(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat);
         // The proxy of a workshop is nobody's seat.
         let enterable = seat != SeatName::host() && state.why_not_entered(&lab, &seat).is_none();

@@ -17,16 +17,21 @@ use crate::{
         exit::{CliError, Exit},
         output::Output,
     },
-    domain::{Level, SeatName},
-    service::exec::{Answer, Bar, Block, DiffLine, End, Heard, Order, Way, difference, exec, fold, majority, shown},
+    domain::{
+        LabName, Level, SeatName,
+        told::{Told, told, words},
+    },
+    service::{
+        ServiceError,
+        container::{Container, named},
+        exec::{Answer, Bar, End, Heard, Order, Running, Way, exec, fold, in_lxc, shown},
+    },
 };
 
 /// The most that is taken as standard input: every seat gets all of it.
 const MOST_INPUT: u64 = 64 << 20;
 /// A line longer than this is shown in parts while it comes, in bytes.
 const LONGEST_LINE: usize = 4096;
-/// More names than these are told by those that are missing.
-const NAMES: usize = 8;
 
 /// What was asked for on the command line.
 pub struct Asked {
@@ -39,7 +44,7 @@ pub struct Asked {
 }
 
 pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
-    let (lab, seats) = context.lab_and_seats(&asked.what).await?;
+    let (whom, place) = whom(context, &asked.what).await?;
     if asked.way == Way::Agent && asked.stdin.is_some() {
         return Err(CliError::Usage("--stdin goes by SSH only; leave --via agent out".to_owned()));
     }
@@ -50,7 +55,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
         at_once: asked.at_once,
         way: asked.way,
     };
-    let mut running = exec(&context.home, &lab, &seats, order.clone()).await?;
+    let mut running = whom.begin(context, None, order.clone()).await?;
     let mut live = Live::new(context.out, &running.seats);
     let all = running.seats.clone();
     let mut answers: BTreeMap<SeatName, Answer> = BTreeMap::new();
@@ -74,7 +79,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
                     .filter(|seat| answers.get(seat).is_some_and(|a| a.end.bar().is_some()))
                     .cloned()
                     .collect();
-                running = exec(&context.home, &lab, &barred, order.clone()).await?;
+                running = whom.begin(context, Some(&barred), order.clone()).await?;
             }
             _ => break,
         }
@@ -82,12 +87,51 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     // In the order of the definition.
     let answers: Vec<Answer> = all.iter().filter_map(|seat| answers.remove(seat)).collect();
     if context.out.json {
-        context.out.object(json(&lab, &asked.command, &answers, running.site.is_none()));
+        context.out.object(json(&place, &asked.command, &answers, running.site.is_none()));
     } else {
         live.gap();
         print(context.out, &answers);
     }
     Ok(exit(&answers))
+}
+
+/// Whom the command is for.
+enum Whom {
+    Seats(LabName, Vec<SeatName>),
+    Containers(Vec<Container>),
+}
+
+/// Reads whom the command is for, and under which name that is told in JSON.
+async fn whom(context: &Context, what: &[String]) -> Result<(Whom, (&'static str, String)), CliError> {
+    let containers: Vec<_> = what.iter().filter_map(|text| named(text)).collect();
+    let Some((site, _)) = containers.first() else {
+        let (lab, seats) = context.lab_and_seats(what).await?;
+        let place = ("lab", lab.to_string());
+        return Ok((Whom::Seats(lab, seats), place));
+    };
+    if containers.len() < what.len() || containers.iter().any(|(other, _)| other != site) {
+        return Err(CliError::Usage("seats of one lab, or containers of one site, not both".to_owned()));
+    }
+    let mut found = Vec::new();
+    for (site, vmid) in &containers {
+        found.push(Container::of(&context.home, site, *vmid).await?);
+    }
+    Ok((Whom::Containers(found), ("site", (*site).to_owned())))
+}
+
+impl Whom {
+    /// Starts the command on all of them, or on those named only.
+    async fn begin(&self, context: &Context, only: Option<&[SeatName]>, order: Order) -> Result<Running, ServiceError> {
+        match self {
+            Self::Seats(lab, seats) => exec(&context.home, lab, only.unwrap_or(seats), order).await,
+            Self::Containers(all) => {
+                let wanted = |container: &&Container| {
+                    only.is_none_or(|only| container.seat().is_some_and(|seat| only.contains(&seat)))
+                };
+                in_lxc(all.iter().filter(wanted).cloned().collect(), order)
+            }
+        }
+    }
 }
 
 fn exit(answers: &[Answer]) -> Exit {
@@ -119,7 +163,7 @@ fn input(file: &Path) -> Result<Arc<[u8]>, CliError> {
     Ok(bytes.into())
 }
 
-fn json(lab: &crate::domain::LabName, command: &[String], answers: &[Answer], by_engine: bool) -> serde_json::Value {
+fn json((kind, name): &(&str, String), command: &[String], answers: &[Answer], by_engine: bool) -> serde_json::Value {
     let via = |answer: &Answer| match (by_engine, answer.by_agent) {
         (true, _) => "engine",
         (_, true) => "agent",
@@ -142,87 +186,19 @@ fn json(lab: &crate::domain::LabName, command: &[String], answers: &[Answer], by
         json!({"seats": block.seats().collect::<Vec<_>>(), "code": code, "error": error})
     });
     let ok = answers.iter().filter(|answer| answer.end.is_success()).count();
-    json!({"lab": lab, "command": command, "ok": ok, "failed": answers.len() - ok,
+    json!({*kind: name, "command": command, "ok": ok, "failed": answers.len() - ok,
            "blocks": folded.collect::<Vec<_>>(), "seats": seats.collect::<Vec<_>>()})
 }
 
-/// How an end reads.
-fn words(end: &End) -> String {
-    match end {
-        End::Exit(code) => format!("exit {code}"),
-        End::TimedOut(within) if within.subsec_millis() == 0 => format!("no end within {} s", within.as_secs()),
-        End::TimedOut(within) => format!("no end within {:.1} s", within.as_secs_f64()),
-        End::Barred(why, _) | End::Failed(why) => why.to_string(),
-    }
-}
-
 fn print(out: Output, answers: &[Answer]) {
-    let blocks = fold(answers);
-    let usual = majority(&blocks);
-    for block in &blocks {
-        let answer = block.answer();
-        let head =
-            format!("{} of {}: {}: {}", block.answers.len(), answers.len(), words(&answer.end), names(block, answers));
-        let level = if answer.end.is_success() { Level::Success } else { Level::Error };
-        out.line(out.levelled(level, &head));
-        match usual {
-            Some(usual) if usual != block && (answer.end.is_success() || matches!(answer.end, End::Exit(_))) => {
-                apart(out, usual, answer);
-            }
-            _ => whole(out, answer),
-        }
-    }
-}
-
-/// Everything a block printed.
-fn whole(out: Output, answer: &Answer) {
-    let lines = answer.lines();
-    for line in &lines {
-        out.line(format!("  {line}"));
-    }
-    if answer.cut {
-        out.line(out.dim("  … more was printed than is kept"));
-    } else if lines.is_empty() && matches!(answer.end, End::Exit(_)) {
-        out.line(out.dim("  (no output)"));
-    }
-}
-
-/// What sets an odd one apart from the majority, unless that is longer than what it printed.
-fn apart(out: Output, usual: &Block<'_>, answer: &Answer) {
-    let lines = difference(usual.answer(), answer);
-    if lines.is_empty() {
-        out.line(out.dim(&format!("  (same output as the {})", usual.answers.len())));
-        return;
-    }
-    if !lines.iter().any(|line| matches!(line, DiffLine::Same(_) | DiffLine::Skipped(_))) && !answer.lines().is_empty()
-    {
-        return whole(out, answer);
-    }
-    out.line(out.dim(&format!("  against the {}:", usual.answers.len())));
-    for line in lines {
+    for line in told(answers, usize::MAX) {
+        let text = line.plain();
         out.line(match line {
-            DiffLine::Same(text) => format!("    {text}"),
-            DiffLine::Missing(text) => out.levelled(Level::Error, &format!("  - {text}")),
-            DiffLine::Added(text) => out.levelled(Level::Success, &format!("  + {text}")),
-            DiffLine::Skipped(1) => out.dim("    … 1 line the same"),
-            DiffLine::Skipped(n) => out.dim(&format!("    … {n} lines the same")),
+            Told::Head { well: true, .. } | Told::Added(_) => out.levelled(Level::Success, &text),
+            Told::Head { well: false, .. } | Told::Missing(_) => out.levelled(Level::Error, &text),
+            Told::Text(_) | Told::Same(_) => text,
+            Told::Note(_) | Told::Skipped(_) => out.dim(&text),
         });
-    }
-    if answer.cut {
-        out.line(out.dim("  … more was printed than is kept"));
-    }
-}
-
-fn names(block: &Block<'_>, answers: &[Answer]) -> String {
-    let listed = |seats: Vec<&SeatName>| seats.iter().map(|seat| seat.as_str()).collect::<Vec<_>>().join(", ");
-    let seats: Vec<_> = block.seats().collect();
-    let others: Vec<_> = answers.iter().map(|answer| &answer.seat).filter(|seat| !seats.contains(seat)).collect();
-    if seats.len() > NAMES && others.is_empty() {
-        "all".to_owned()
-    } else if seats.len() > NAMES && others.len() <= NAMES {
-        format!("all but {}", listed(others))
-    } else {
-        listed(seats)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _},
     sync::mpsc,
@@ -19,9 +19,10 @@ use crate::{
         ask::Asker,
         exit::{CliError, Exit},
     },
-    domain::{Clean, LabName, SeatName},
+    domain::Clean,
     service::{
-        ServiceError, ShellError, ShellInput, ShellOutput, ShellSession,
+        ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, Site,
+        container::{Container, named},
         exec::line,
         inside::{Inside, words},
         shell::target,
@@ -43,19 +44,15 @@ pub struct Asked {
     pub command: Vec<String>,
 }
 
-/// `ssh LAB/SEAT -- CMD`: what the command prints, and its exit code.
+/// `ssh LAB/SEAT -- CMD`, or `SITE/VMID` for a container: what the command prints, and its exit code.
 pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
-    let (lab, seats) = context.lab_and_seats(std::slice::from_ref(&asked.what)).await?;
-    let [seat] = seats.as_slice() else {
-        return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
-    };
-    let (host, ShellSession { input, output }) = match Inside::of(&context.home, &lab).await? {
-        None => by_ssh(context, &lab, seat, &asked.command).await?,
-        Some(inside) => {
-            let container = inside.running(seat)?;
-            let began = inside.engine.containers.exec(&container.id, &words(&asked.command), None).await;
-            (container.name.to_string(), began.map_err(ServiceError::from)?)
+    let (place, host, ShellSession { input, output }) = match named(&asked.what) {
+        Some((site, vmid)) => {
+            let container = Container::of(&context.home, site, vmid).await?;
+            let session = begun(context, &container.site, async || container.start(&asked.command).await).await?;
+            (json!({"site": container.site.name, "vmid": vmid}), asked.what.clone(), session)
         }
+        None => in_seat(context, &asked).await?,
     };
     if asked.no_input {
         let _ = input.send(ShellInput::Eof).await;
@@ -67,27 +64,47 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     }
     let (code, stdout, stderr) = gather(&host, output).await?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    context.out.object(json!({"lab": lab, "seat": seat, "code": code, "stdout": text(stdout), "stderr": text(stderr)}));
+    let mut object = place;
+    object["code"] = json!(code);
+    object["stdout"] = json!(text(stdout));
+    object["stderr"] = json!(text(stderr));
+    context.out.object(object);
     Ok(ended(code))
 }
 
-/// Starts the command on a class's machine; the session, and what the machine is called by.
-async fn by_ssh(
+/// Starts the command on a seat; how the seat is told in JSON, what its machine is called by, and the session.
+async fn in_seat(context: &Context, asked: &Asked) -> Result<(Value, String, ShellSession), CliError> {
+    let (lab, seats) = context.lab_and_seats(std::slice::from_ref(&asked.what)).await?;
+    let [seat] = seats.as_slice() else {
+        return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
+    };
+    let place = json!({"lab": lab, "seat": seat});
+    if let Some(inside) = Inside::of(&context.home, &lab).await? {
+        let container = inside.running(seat)?;
+        let session = inside.engine.containers.exec(&container.id, &words(&asked.command), None).await;
+        return Ok((place, container.name.to_string(), session.map_err(ServiceError::from)?));
+    }
+    let (site, target) = target(&context.home, &lab, seat).await?;
+    let line = line(&asked.command);
+    let session = begun(context, &site, async || Ok(site.shell.start(&target, &line).await?)).await?;
+    Ok((place, target.host, session))
+}
+
+/// Opens a session, as often as a person does away with what stands before it.
+async fn begun(
     context: &Context,
-    lab: &LabName,
-    seat: &SeatName,
-    command: &[String],
-) -> Result<(String, ShellSession), CliError> {
-    let (site, target) = target(&context.home, lab, seat).await?;
-    let line = line(command);
+    site: &Site,
+    start: impl AsyncFn() -> Result<ShellSession, ServiceError>,
+) -> Result<ShellSession, CliError> {
     let mut asker = Asker::default();
     loop {
-        match site.shell.start(&target, &line).await {
-            Ok(session) => return Ok((target.host, session)),
-            Err(error) => match error.bar() {
-                Some(bar) if !context.out.json && asker.lift(Some(&site), &bar)? => {}
-                _ => return Err(ServiceError::from(error).into()),
+        match start().await {
+            Ok(session) => return Ok(session),
+            Err(ServiceError::Shell(error)) => match error.bar() {
+                Some(bar) if !context.out.json && asker.lift(Some(site), &bar)? => {}
+                _ => return Err(ServiceError::Shell(error).into()),
             },
+            Err(error) => return Err(error.into()),
         }
     }
 }

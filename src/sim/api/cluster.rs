@@ -41,6 +41,8 @@ pub fn resources(world: &World, call: &Call) -> Result<Reply, Fail> {
     }
     if wants("vm") {
         rows.extend(world.guests.values().filter(|vm| sees(world, &call.who, vm.vmid)).map(|vm| guest_row(world, vm)));
+        let containers = world.containers.values().filter(|container| sees(world, &call.who, container.vmid));
+        rows.extend(containers.map(|container| super::lxc::resource(world, container)));
     }
     if wants("node") {
         rows.extend(world.nodes.keys().map(|node| super::nodes::row(world, &call.who, node, true)));
@@ -122,12 +124,12 @@ pub fn merge(into: &mut Value, from: Value) {
 /// GET /cluster/nextid
 pub fn nextid(world: &World, call: &Call) -> Result<Reply, Fail> {
     if let Some(wanted) = call.number("vmid") {
-        if world.guests.contains_key(&(wanted as u32)) {
+        if world.taken(wanted as u32) {
             return Err(Fail::param("vmid", format!("VM {wanted} already exists")));
         }
         return Ok(Reply::Data(json!(wanted.to_string())));
     }
-    let free = (100..1_000_000u32).find(|id| !world.guests.contains_key(id));
+    let free = (100..1_000_000u32).find(|id| !world.taken(*id));
     free.map(|id| Reply::Data(json!(id.to_string())))
         .ok_or_else(|| "unable to get any free VMID in range [100, 1000000]".into())
 }

@@ -61,7 +61,7 @@ pub fn create(world: &mut World, call: &Call) -> Result<Reply, Fail> {
         Op::run({
             let node = node.clone();
             move |world, job| {
-                if world.guests.contains_key(&vmid) {
+                if world.taken(vmid) {
                     return Err(format!("unable to create VM {vmid}: config file already exists").into());
                 }
                 let image = if imported { "debian-12" } else { "" };

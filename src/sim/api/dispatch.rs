@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::schema::{self, Route};
 use super::{Call, Caller, Fail, Reply, Request, check, permit};
 use super::{
-    access, accounts, agent, around, clone, cluster, config, create, destroy, download, login, migrate, nodes, pools,
-    power, qemu, quiet, resize, snapshot, storages, tasks, template,
+    access, accounts, agent, around, clone, cluster, config, create, destroy, download, login, lxc, migrate, nodes,
+    pools, power, qemu, quiet, resize, snapshot, storages, tasks, template,
 };
 use crate::sim::world::{Who, World};
 
@@ -134,6 +134,9 @@ fn read(world: &World, template: &str, call: &Call) -> Option<Result<Reply, Fail
     if of("/nodes/{node}/lxc/{vmid}") {
         return None;
     }
+    if template == "/nodes/{node}/lxc" {
+        return Some(lxc::list(world, call));
+    }
     if let Some((key, names)) = schema::get().index(template, world.is_eight()) {
         let there = match () {
             () if of("/nodes/{node}/qemu/{vmid}") => qemu::guest(world, call).map(drop),
@@ -170,9 +173,10 @@ fn node(world: &mut World, method: &str, rest: &str, call: &Call) -> Result<Repl
         ("GET", "/storage/{storage}/content/{volume}") => storages::volume(world, call),
         ("POST", "/storage/{storage}/download-url") => download::download(world, call),
         ("DELETE", "/storage/{storage}/content/{volume}") => storages::remove(world, call),
+        ("GET", "/lxc/{vmid}/config") => lxc::config(world, call),
+        ("GET", "/lxc/{vmid}/status/current") => lxc::current(world, call),
         _ if rest.starts_with("/lxc/{vmid}") => {
-            let (node, vmid) = (call.node(), call.vmid());
-            Err(format!("Configuration file 'nodes/{node}/lxc/{vmid}.conf' does not exist").into())
+            lxc::other(world, call).and_then(|()| unmodelled(method, &format!("/nodes/{{node}}{rest}")))
         }
         _ => unmodelled(method, &format!("/nodes/{{node}}{rest}")),
     }

@@ -18,6 +18,7 @@ mod dispatch;
 mod download;
 mod format;
 mod login;
+mod lxc;
 mod migrate;
 mod nodes;
 mod permit;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     Behind, Console, Door, Exit, Place, Said, Welcome,
+    pct::Pct,
     qm::Qm,
     script::{Join, pieces, words},
 };
@@ -115,7 +116,7 @@ impl Behind for Land {
     }
 }
 
-async fn pause(handle: &WorldHandle, modelled: Duration) {
+pub(super) async fn pause(handle: &WorldHandle, modelled: Duration) {
     handle.sleep(u64::try_from(modelled.as_millis()).unwrap_or(u64::MAX)).await;
 }
 
@@ -263,6 +264,11 @@ impl Place for NodePlace {
         pause(&self.handle, modelled).await;
     }
 
+    fn enter(&self, vmid: &str) -> Option<Result<Box<dyn Place>, Said>> {
+        let entered = Pct { handle: &self.handle, node: &self.node }.enter(vmid);
+        Some(entered.map(|place| Box::new(place) as Box<dyn Place>))
+    }
+
     fn console(&self, vmid: &str) -> Option<Result<Box<dyn Console>, Said>> {
         Some(self.serial(vmid).map(|serial| Box::new(serial) as Box<dyn Console>))
     }
@@ -275,6 +281,9 @@ impl NodePlace {
         match args.split_first() {
             Some((program, args)) if program == "qm" || program == "/usr/sbin/qm" => {
                 Qm { handle: &self.handle, node: &self.node }.run(args, stdin).await
+            }
+            Some((program, args)) if program == "pct" || program == "/usr/sbin/pct" => {
+                Pct { handle: &self.handle, node: &self.node }.run(args, stdin).await
             }
             Some((program, [])) if program == "pveversion" => {
                 self.handle.burn(&self.node).await;
@@ -344,7 +353,7 @@ impl NodePlace {
     }
 }
 
-fn prompt(session: &Session, host: &str) -> String {
+pub(super) fn prompt(session: &Session, host: &str) -> String {
     let home = session.vars.get("HOME").map_or("", String::as_str);
     let folder = match session.folder.strip_prefix(home) {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("~{rest}"),
@@ -353,12 +362,12 @@ fn prompt(session: &Session, host: &str) -> String {
     format!("{}@{host}:{folder}{} ", session.user, if session.user == "root" { '#' } else { '$' })
 }
 
-fn left(session: &Session) -> Option<u32> {
+pub(super) fn left(session: &Session) -> Option<u32> {
     session.left.map(|code| u32::try_from(code & 0xff).unwrap_or(0))
 }
 
 /// Takes the time a program takes, then tells what it said, in the login shell's words.
-async fn said(handle: &WorldHandle, output: Output) -> Said {
+pub(super) async fn said(handle: &WorldHandle, output: Output) -> Said {
     if output.takes > 0 {
         handle.sleep(output.takes).await;
     }

@@ -10,6 +10,7 @@ mod keys;
 mod land;
 mod line;
 mod node;
+mod pct;
 mod programs;
 mod qm;
 mod script;
@@ -85,6 +86,10 @@ pub trait Place: Send + Sync {
     async fn pause(&self, modelled: Duration);
     /// The serial port of a guest by number, or what `qm terminal` says instead; none where there is no `qm`.
     fn console(&self, _vmid: &str) -> Option<Result<Box<dyn Console>, Said>> {
+        None
+    }
+    /// Root's shell in a container by number, or what `pct enter` says instead; none where there is no `pct`.
+    fn enter(&self, _vmid: &str) -> Option<Result<Box<dyn Place>, Said>> {
         None
     }
     /// Looks at the inside of a guest as its user does, for SFTP; false where there is no such thing.

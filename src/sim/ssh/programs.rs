@@ -20,6 +20,10 @@ pub(super) enum Program {
     Serial {
         vmid: String,
     },
+    /// Root's shell in a container.
+    Enter {
+        vmid: String,
+    },
     /// Shows each byte typed, until Ctrl-D.
     ShowKey,
     /// Runs a command again and again, full screen.
@@ -43,6 +47,7 @@ pub(super) fn find(line: &str, (columns, rows): (u32, u32), history: &[String]) 
             Program::Said(Said::out(lines.collect::<String>()))
         }
         ["qm" | "/usr/sbin/qm", "terminal", vmid] => Program::Serial { vmid: (*vmid).to_owned() },
+        ["pct" | "/usr/sbin/pct", "enter", vmid] => Program::Enter { vmid: (*vmid).to_owned() },
         ["showkey", "-a"] => Program::ShowKey,
         ["watch"] => Program::Said(Said::err(1, "Usage: watch [-n SECONDS] COMMAND\n")),
         ["watch", "-n", seconds, command @ ..] if !command.is_empty() => {
@@ -67,6 +72,14 @@ pub(super) fn reads_stdin(command: &str) -> bool {
         "cat" | "wc" | "head" | "tail" | "sh" | "bash" | "sort" => files == 0,
         "grep" => files < 2,
         "tee" | "tr" => true,
+        // What is run inside is what reads.
+        "pct" => match super::script::words(command).as_slice() {
+            [_, exec, _, dashes, inner @ ..] if exec == "exec" && dashes == "--" => match inner {
+                [sh, c, line] if sh == "sh" && c == "-c" => reads_stdin(line),
+                words => reads_stdin(&words.join(" ")),
+            },
+            _ => false,
+        },
         "qm" => command.contains("--pass-stdin 1") || command.contains("-pass-stdin 1"),
         _ => false,
     }

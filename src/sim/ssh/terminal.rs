@@ -139,6 +139,14 @@ impl<'a> Terminal<'a> {
                 Some(Err(said)) => said,
                 None => Said::err(127, "bash: line 1: qm: command not found\n"),
             },
+            Some(Program::Enter { vmid }) => match self.place.enter(&vmid) {
+                Some(Ok(mut place)) => {
+                    let exit = Box::pin(Terminal::new(self.client, &mut *place).logged_in()).await;
+                    Said { exit, ..Said::default() }
+                }
+                Some(Err(said)) => said,
+                None => Said::err(127, "bash: line 1: pct: command not found\n"),
+            },
             Some(Program::ShowKey) => programs::show_key(self).await,
             Some(Program::Watch { every, command }) => programs::watch(self, every, &command).await,
             None => match self.run_in_place(line).await {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::access::{Acl, Token, User};
+use super::container::Container;
 use super::fault::{Faults, digest};
 use super::storage::{Kind, Volume};
 use super::vm::with_property;
@@ -35,6 +36,7 @@ impl World {
             hosts: BTreeMap::new(),
             storages: BTreeMap::new(),
             guests: BTreeMap::new(),
+            containers: BTreeMap::new(),
             pools: BTreeMap::new(),
             access: access(scenario, seed)?,
             tasks: Vec::new(),
@@ -82,6 +84,15 @@ impl World {
         }
         for spec in &scenario.guests {
             world.add_guest(spec)?;
+        }
+        for spec in &scenario.containers {
+            if !world.nodes.contains_key(&spec.node) {
+                return Err(wrong(&format!("container {} is on the unknown node '{}'", spec.vmid, spec.node)));
+            }
+            if world.taken(spec.vmid) {
+                return Err(wrong(&format!("the number {} is given twice", spec.vmid)));
+            }
+            world.containers.insert(spec.vmid, Container::new(spec, seed));
         }
         // everything the scenario lists has stood for a while: the cluster has heard of it
         world.hear_all();

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod build;
+pub mod container;
 mod control;
 pub mod edit;
 pub mod fault;
@@ -124,6 +125,8 @@ pub struct World {
     pub storages: BTreeMap<String, Storage>,
     /// Guests by number.
     pub guests: BTreeMap<u32, Vm>,
+    /// LXC containers by number.
+    pub containers: BTreeMap<u32, container::Container>,
     /// Pools by id.
     pub pools: BTreeMap<String, Pool>,
     /// Users, tokens, roles and access lists.

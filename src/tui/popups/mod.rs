@@ -4,6 +4,7 @@ mod ask;
 mod bar;
 mod deed;
 mod help;
+mod line;
 mod log_filter;
 mod palette;
 mod plan;
@@ -24,6 +25,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
         Popup::Deed(deed) => deed::draw(page, area, state, deed),
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
         Popup::Quit => ask::quit(page, area, state),
+        Popup::Line(popup) => line::draw(page, area, state, popup),
         Popup::Bar(question) => bar::draw(page, area, state, question),
         Popup::Help { scroll } => help::draw(page, area, state, *scroll),
         Popup::Palette(open) => palette::draw(page, area, state, open),
@@ -66,9 +68,22 @@ const FIELD: usize = 34;
 
 /// A text field: ground of its own, and the terminal's cursor in it while it takes the keys.
 fn field(page: &mut Page<'_>, area: Rect, row: usize, label: &str, input: &tui_input::Input, active: bool) {
+    field_of(page, area, row, label, input, active, FIELD);
+}
+
+/// The same, up to `most` columns wide.
+fn field_of(
+    page: &mut Page<'_>,
+    area: Rect,
+    row: usize,
+    label: &str,
+    input: &tui_input::Input,
+    active: bool,
+    most: usize,
+) {
     let room = usize::from(area.width).saturating_sub(label.width() + 2);
     // A free column at both ends, so that text does not touch the edge of the ground.
-    let width = room.min(FIELD).saturating_sub(2);
+    let width = room.min(most).saturating_sub(2);
     let from = input.visual_scroll(width.saturating_sub(1));
     let mut used = 0;
     let text: String = input

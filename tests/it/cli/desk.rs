@@ -36,8 +36,18 @@ impl Desk {
     }
 
     pub async fn at_speed(speed: f64) -> Self {
+        Self::on(None, speed).await
+    }
+
+    /// On a world of its own, given as a scenario file.
+    pub async fn on(scenario: Option<&str>, speed: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let stage = Stage { scenario: None, version: pve_version(), listen: ([127, 0, 0, 1], 0).into(), speed };
+        let scenario = scenario.map(|text| {
+            let file = folder.path().join("scenario.toml");
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        let stage = Stage { scenario, version: pve_version(), listen: ([127, 0, 0, 1], 0).into(), speed };
         let staged = stage.with_config(&folder.path().join("sim"), &|_| {}).await.unwrap();
         Self { folder, staged }
     }
