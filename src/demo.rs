@@ -173,6 +173,43 @@ impl Stage {
 
 /// How many times faster than real the demo runs.
 pub const DEMO_SPEED: f64 = 2.5;
+
+/// A workshop for the simulated cloud, as a file would hold it.
+const WORKSHOP: (&str, &str) = ("rust-intro.toml", include_str!("../assets/definitions/rust-intro.toml"));
+
+impl Staged {
+    /// Adds a simulated Compute Engine project as the site `cloud`, with a workshop defined on it.
+    pub async fn with_cloud(
+        self,
+        speed: f64,
+        hide: &(dyn Fn(&str) + Sync),
+    ) -> Result<(Self, sim::gce::Project), CliError> {
+        let Self { cluster, folder, config, settings: _, home } = self;
+        // One process, one writer.
+        drop(home);
+        let listen = ([127, 0, 0, 1], 0).into();
+        let options = sim::gce::Options { project: "demo-lab".to_owned(), speed, listen };
+        let project = sim::gce::start(options).await.map_err(|e| CliError::Usage(e.to_string()))?;
+        let site = format!(
+            "\n# A simulated Compute Engine project. The prices are made up.\n\
+             [sites.cloud]\nkind = \"gce\"\nenvironment = \"dev\"\nproject = \"demo-lab\"\n\
+             zones = [\"europe-west3-a\", \"europe-west3-b\"]\nendpoint = \"{}\"\nssh_port = {}\n\
+             [sites.cloud.prices]\ndate = \"2026-11-01\"\ncurrency = \"EUR\"\n\
+             machines = {{ e2-standard-4 = 0.16, e2-standard-8 = 0.32 }}\ndisk_gb_month = 0.11\naddress = 0.004\n",
+            project.endpoint(),
+            project.ssh_port()
+        );
+        let io = |source| CliError::Io { doing: format!("cannot read {}", config.display()), source };
+        let text = fs::read_to_string(&config).map_err(io)?;
+        secret_file(&config, &(text + &site))?;
+        let (settings, _) = config::load(Some(&config))?;
+        let home = wire::homeroom(&settings, Access::Full, hide).await?;
+        let (name, text) = WORKSHOP;
+        definitions::apply(&home, &config::definition::parse(text, name, &folder, Some(&settings))?).await?;
+        Ok((Self { cluster, folder, config, settings, home }, project))
+    }
+}
+
 /// The site's name in the written configuration.
 const SITE: &str = "sim";
 /// The store's file.

@@ -125,11 +125,14 @@ async fn kiosk(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
 async fn demonstrate(stage: Stage, folder: &Path, secrets: &Secrets) -> Result<Exit, CliError> {
     dashboard::needs_a_terminal()?;
     let _log = log_into(folder, secrets)?;
-    let staged = stage.with_config(folder, &|secret| secrets.add(secret)).await?;
+    let hide = |secret: &str| secrets.add(secret);
+    let speed = stage.speed;
+    let (staged, project) = stage.with_config(folder, &hide).await?.with_cloud(speed, &hide).await?;
     let home = Arc::new(staged.home);
     // What stands already proves itself while one looks on.
     demo::roll_call(&home);
     let exit = dashboard::run(&staged.settings, home, dashboard::AtTheEnd::LeaveRuns).await;
+    project.shutdown().await;
     staged.cluster.shutdown().await;
     exit
 }

@@ -14,23 +14,25 @@ use secrecy::ExposeSecret;
 use crate::{
     backend::{
         docker::{self, Engine},
+        gce::{Gce, Tokens},
         nobody::Nobody,
         pager::{Program, Webhook},
         proxmox::{Connection, Credentials, Limits, Proxmox, Trust, known, parse_fingerprint},
         ssh::{self, Qm, Ssh, SshSettings, keys::KeyFiles},
     },
     config::{
-        self, ConfigError, DockerSite, HostPort, KioskSettings, ProxmoxSite, Settings, SiteKind, StoreSettings, Token,
+        self, ConfigError, DockerSite, GceSite, HostPort, KioskSettings, ProxmoxSite, Settings, SiteKind,
+        StoreSettings, Token,
     },
     deploy::Tuning,
-    domain::{SiteName, StoreId},
+    domain::{NodeName, SiteName, StoreId},
     monitor::Pace,
     port::{
         Clock, GuestAgent, KeyRing, Mend, Pager, RemoteShell, Store,
         shell::{HostKey, ShellTarget},
     },
     service::{
-        EngineSite, GuestVia, Homeroom, Price, ServiceError, Site, SiteRules,
+        CloudSite, EngineSite, GuestVia, Homeroom, Price, ServiceError, Site, SiteRules,
         site::{NodeLogins, NodeTable},
     },
     store::{Options, SqliteStore},
@@ -83,10 +85,17 @@ pub async fn what_can_be_built(
     let clock: Arc<dyn Clock> = Arc::new(WallClock::new(settings.clock.speed));
     let doors = Doors::of(settings, access);
     let (mut sites, mut engines, mut left_out) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut clouds = BTreeMap::new();
     for (name, site) in &settings.sites {
         // Whoever reaches an engine is root there; one who only looks reads the store instead.
         if let (SiteKind::Docker(docker), Access::Full) = (&site.kind, access) {
             engines.extend(engine(name, site, docker).map(|engine| (name.clone(), Arc::new(engine))));
+        }
+        if let (SiteKind::Gce(gce), Access::Full) = (&site.kind, access) {
+            match cloud(name, site, gce, doors.shell()) {
+                Ok(cloud) => drop(clouds.insert(name.clone(), Arc::new(cloud))),
+                Err(error) => left_out.push((name.clone(), error)),
+            }
         }
         let Some(proxmox) = site.proxmox() else { continue };
         let rules = SiteRules {
@@ -125,6 +134,7 @@ pub async fn what_can_be_built(
         store: Arc::new(store) as Arc<dyn Store>,
         sites,
         engines,
+        clouds,
         clock,
         keys: doors.keys(&settings.store),
         tuning: tuning(settings),
@@ -288,6 +298,35 @@ fn engine(name: &SiteName, site: &config::Site, docker: &DockerSite) -> Option<E
         max_seats: site.max_seats,
         price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
         containers: Arc::new(Engine::new(docker::Address::Unix(path.to_owned()))),
+    })
+}
+
+/// A Compute Engine project. Its tokens are fetched when the first call is made.
+fn cloud(
+    name: &SiteName,
+    site: &config::Site,
+    gce: &GceSite,
+    shell: Arc<dyn RemoteShell>,
+) -> Result<CloudSite, WireError> {
+    let wrong = |why: String| WireError::Site { site: name.clone(), why };
+    let endpoint = gce.endpoint.as_deref();
+    let metadata = std::env::var("GCE_METADATA_HOST").map(|host| format!("http://{host}"));
+    let metadata = metadata.unwrap_or_else(|_| "http://metadata.google.internal".to_owned());
+    let tokens = Tokens::of_metadata_server(endpoint.unwrap_or(&metadata)).map_err(wrong)?;
+    let project = Arc::new(Gce::new(&gce.project, tokens, endpoint).map_err(wrong)?);
+    Ok(CloudSite {
+        name: name.clone(),
+        environment: site.environment.as_str().to_owned(),
+        max_seats: site.max_seats,
+        cloud: project.clone(),
+        dns: project,
+        shell,
+        zones: gce.zones.iter().map(NodeName::new).collect(),
+        spot: gce.spot,
+        registry: gce.registry.clone(),
+        service_account: gce.service_account.clone(),
+        ssh_port: gce.ssh_port,
+        prices: gce.prices.clone(),
     })
 }
 

@@ -63,6 +63,7 @@ const SCHEMA: Schema = &[
     ("sites.*.monitor_token", proxmox::TOKEN_KEYS),
     ("sites.*.ssh", proxmox::SSH_KEYS),
     ("sites.*.nodes.*", proxmox::NODE_KEYS),
+    ("sites.*.prices", sites::PRICE_KEYS),
 ];
 
 impl StoreSettings {

@@ -1,13 +1,13 @@
 //! `[sites.NAME]`: places machines live.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     ConfigError,
     proxmox::{self, Context, ProxmoxSite},
     reader::{Node, Table},
 };
-use crate::domain::SiteName;
+use crate::domain::{SiteName, price::Prices};
 
 /// One place machines live.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ pub struct DockerTls {
 }
 
 /// `kind = "gce"`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GceSite {
     pub project: String,
     /// In order of preference.
@@ -68,12 +68,30 @@ pub struct GceSite {
     pub service_account: Option<String>,
     /// Unless a workshop says otherwise.
     pub spot: bool,
+    /// What machines cost there, for estimates.
+    pub prices: Option<Prices>,
+    /// Takes the place of Google's own; only a simulated project on this host has one.
+    pub endpoint: Option<String>,
+    /// Where instances answer by SSH; other than 22 only in a simulated project.
+    pub ssh_port: u16,
 }
 
 const DOCKER_KEYS: &[&str] =
     &["kind", "environment", "max_seats", "host", "ca_file", "cert_file", "key_file", "price_per_hour", "currency"];
-const GCE_KEYS: &[&str] =
-    &["kind", "environment", "max_seats", "project", "zones", "registry", "service_account", "spot"];
+const GCE_KEYS: &[&str] = &[
+    "kind",
+    "environment",
+    "max_seats",
+    "project",
+    "zones",
+    "registry",
+    "service_account",
+    "spot",
+    "prices",
+    "endpoint",
+    "ssh_port",
+];
+pub(super) const PRICE_KEYS: &[&str] = &["date", "currency", "machines", "spot", "disk_gb_month", "address"];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -111,7 +129,11 @@ impl Site {
 
     /// Whether all there is of the site answers on this very host by TCP, as simulated ones do.
     pub fn is_loopback(&self) -> bool {
-        self.proxmox().is_some_and(ProxmoxSite::is_loopback)
+        match &self.kind {
+            SiteKind::Proxmox(site) => site.is_loopback(),
+            SiteKind::Gce(site) => site.endpoint.is_some(),
+            SiteKind::Docker(_) => false,
+        }
     }
 }
 
@@ -201,11 +223,52 @@ fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<G
         Some(node) => node.boolean()?,
         None => env("GCP_USE_SPOT").is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes")),
     };
+    let endpoint = table.optional("endpoint", |n| read_endpoint(&n))?;
     Ok(GceSite {
         project: text("project", "GCP_PROJECT")?.ok_or_else(|| absent("project", "\"my-project\"", "GCP_PROJECT"))?,
         zones,
         registry: text("registry", "GCP_REGISTRY")?,
         service_account: table.optional("service_account", |n| n.text().map(str::to_owned))?,
         spot,
+        prices: table.optional("prices", |n| read_prices(&n))?,
+        ssh_port: read_ssh_port(table, endpoint.is_some())?,
+        endpoint,
+    })
+}
+
+/// Nothing but a simulated project on this very host takes the place of Google's own.
+fn read_endpoint(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    match text.starts_with("http://") && proxmox::is_loopback(text) {
+        true => Ok(text.to_owned()),
+        false => Err(node.refuse("http://127.0.0.1:PORT, a simulated project on this host")),
+    }
+}
+
+fn read_ssh_port(table: &Table<'_>, simulated: bool) -> Result<u16, ConfigError> {
+    let Some(node) = table.get("ssh_port") else { return Ok(22) };
+    match simulated {
+        true => node.integer(1..=65535),
+        false => Err(node.complain(format!("{} goes with endpoint, for a simulated project", node.path()))),
+    }
+}
+
+fn read_prices(node: &Node<'_>) -> Result<Prices, ConfigError> {
+    let table = node.table()?;
+    let per_type = |key: &str| match table.get(key) {
+        None => Ok(BTreeMap::new()),
+        Some(node) => {
+            let entries = node.entries()?.into_iter();
+            entries.map(|(price, kind)| Ok((kind.to_owned(), price.number(0.0..=1_000_000.0)?))).collect()
+        }
+    };
+    let number = |key: &str| table.or(key, 0.0, |n| n.number(0.0..=1_000_000.0));
+    Ok(Prices {
+        date: table.need("date", "\"2026-11-01\"")?.text()?.to_owned(),
+        currency: table.need("currency", "\"EUR\"")?.text()?.to_owned(),
+        machines: per_type("machines")?,
+        spot: per_type("spot")?,
+        disk_gb_month: number("disk_gb_month")?,
+        address: number("address")?,
     })
 }

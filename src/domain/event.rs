@@ -178,6 +178,17 @@ pub enum Change {
         node: NodeName,
         vmid: Vmid,
     },
+    /// An instance is about to be asked for there, under this request id: until that is settled, whatever comes of
+    /// the request is ours to look for.
+    Requested {
+        node: NodeName,
+        request: Clean,
+    },
+    /// What came of the request is known; where an instance stands, it is there.
+    RequestSettled {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
+    },
     /// The intent: about to act. Committed before the effect.
     StepStarted {
         attempt: u32,

@@ -54,6 +54,9 @@ pub struct SeatProgress {
     /// SSH host keys of the guest, read through the agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<String>,
+    /// The request under which an instance was asked for at `node`, while nobody knows what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Clean>,
     pub reason: Option<Clean>,
     pub proven_at: Option<Timestamp>,
     /// The run that touched it last.
@@ -203,6 +206,7 @@ fn plan_seat(
             state: MachineState::Planned,
             ip: None,
             host_keys: Vec::new(),
+            request: None,
             reason: None,
             proven_at: None,
             run: event.run,
@@ -250,6 +254,14 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         Change::Reserved { node, vmid } => {
             row.node = Some(node.clone());
             row.vmid = Some(*vmid);
+        }
+        Change::Requested { node, request } => {
+            row.node = Some(node.clone());
+            row.request = Some(request.clone());
+        }
+        Change::RequestSettled { node } => {
+            row.node = node.clone().or(row.node.take());
+            row.request = None;
         }
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),

@@ -30,10 +30,14 @@ pub enum StepName {
     Verify,
     /// A key login worked.
     Ssh,
+    /// Docker answers on a workshop's instance, and its startup script is through.
+    Engine,
     /// What leads from outside to a workshop's seats.
     Proxy,
     /// A seat's programs answered, or a workshop's proxy did.
     Health,
+    /// The workshop's name leads to its instance.
+    Dns,
     /// Shut down before a change or a removal.
     Stop,
     /// Removed from the site.
@@ -61,6 +65,22 @@ impl StepName {
     /// The chain of a workshop's seat.
     pub const SEAT: [StepName; 3] = [Self::Create, Self::Start, Self::Health];
 
+    /// The chain of a workshop's instance in a cloud; `dns` only where a name is to be published.
+    pub const INSTANCE: [StepName; 9] = [
+        Self::Network,
+        Self::Create,
+        Self::Start,
+        Self::Address,
+        Self::Ssh,
+        Self::Engine,
+        Self::Proxy,
+        Self::Health,
+        Self::Dns,
+    ];
+
+    /// The chain of a seat on such an instance, which makes its containers by itself.
+    pub const INSTANCE_SEAT: [StepName; 2] = [Self::Start, Self::Health];
+
     /// The proofs that a `check` of a class repeats.
     pub const ROLL_CALL: [StepName; 5] = [Self::Address, Self::Agent, Self::Exec, Self::Verify, Self::Ssh];
 
@@ -80,8 +100,10 @@ impl StepName {
             Self::Exec => "exec",
             Self::Verify => "verify",
             Self::Ssh => "ssh",
+            Self::Engine => "engine",
             Self::Proxy => "proxy",
             Self::Health => "health",
+            Self::Dns => "dns",
             Self::Stop => "stop",
             Self::Destroy => "destroy",
         }

@@ -119,6 +119,7 @@ mod tests {
             state: crate::domain::MachineState::Ready,
             ip: None,
             host_keys: Vec::new(),
+            request: None,
             reason: None,
             proven_at: None,
             run: RunId(1),

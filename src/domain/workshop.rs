@@ -64,6 +64,17 @@ impl WorkshopDefinition {
         std::iter::once((SeatName::host(), Role::Host)).chain(seats).collect()
     }
 
+    /// The name it is published under in a cloud; none where its definition asks for none, or where that asks for a
+    /// code nobody has given yet.
+    pub fn published_name(&self, code: Option<&str>) -> Option<String> {
+        let name = self.gce.dns.as_ref()?;
+        match (name.contains("{code}"), code) {
+            (true, Some(code)) => Some(name.replace("{code}", code)),
+            (true, None) => None,
+            (false, _) => Some(name.clone()),
+        }
+    }
+
     /// Every image its containers are made of, each once.
     pub fn images(&self) -> Vec<&str> {
         let mut images = vec![self.image.as_str()];

@@ -76,6 +76,7 @@ pub async fn extend(home: &Homeroom, lab: &LabName, by: Duration) -> Result<Exte
         true => format!("put off as far as max_life allows: ends at {}", shown(ends_at)),
     };
     journal::write(home, &*lock, vec![Entry::run(Level::Info, words, Change::EndsAt { ends_at })]).await?;
+    super::cloud::label_end(home, lab, ends_at).await;
     Ok(Extension { lab: lab.clone(), ends_at, cut, max_life })
 }
 

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::{
     domain::{LabName, SeatName, SiteName},
-    port::{EngineError, SiteError, StoreError, agent::AgentError, keys::KeyError, shell::ShellError},
+    port::{CloudError, EngineError, SiteError, StoreError, agent::AgentError, keys::KeyError, shell::ShellError},
 };
 
 #[derive(Debug, Error)]
@@ -26,6 +26,8 @@ pub enum ServiceError {
     Site(#[from] SiteError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -27,8 +27,12 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Looks at the engine of a workshop; `None` for a class.
+    /// Looks at the engine of a workshop; `None` for a class, and for a workshop in a cloud.
     pub async fn of(home: &Homeroom, lab: &LabName) -> Result<Option<Self>, ServiceError> {
+        // In a cloud its instance is logged in to.
+        if home.in_cloud(lab).await?.is_some() {
+            return Ok(None);
+        }
         let Some((workshop, engine)) = home.workshop(lab).await? else { return Ok(None) };
         let view = engine.containers.view().await?;
         Ok(Some(Self { engine, workshop, view, store: home.store.id().clone() }))

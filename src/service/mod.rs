@@ -4,6 +4,7 @@ pub mod adopt;
 mod allowed;
 pub mod call;
 pub mod check;
+pub mod cloud;
 pub mod container;
 pub mod copy;
 pub mod definitions;
@@ -33,6 +34,7 @@ pub mod workshop;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+pub use cloud::CloudSite;
 pub use error::ServiceError;
 pub use run::RunHandle;
 pub use site::{GuestVia, Site, SiteRules};
@@ -60,6 +62,8 @@ pub struct Homeroom {
     pub sites: BTreeMap<SiteName, Arc<Site>>,
     /// Where workshops live.
     pub engines: BTreeMap<SiteName, Arc<EngineSite>>,
+    /// Where workshops live on instances of a cloud.
+    pub clouds: BTreeMap<SiteName, Arc<CloudSite>>,
     pub clock: Arc<dyn Clock>,
     pub keys: Arc<dyn KeyRing>,
     pub tuning: Tuning,
@@ -101,16 +105,31 @@ impl Homeroom {
         }
     }
 
+    /// A workshop by name whose site is a cloud, with the cloud; `None` for anything else.
+    pub async fn in_cloud(&self, lab: &LabName) -> Result<Option<(WorkshopDefinition, Arc<CloudSite>)>, ServiceError> {
+        Ok(match self.definition(lab).await?.definition {
+            Definition::Workshop(workshop) => self.clouds.get(&workshop.site).cloned().map(|cloud| (workshop, cloud)),
+            Definition::Class(_) => None,
+        })
+    }
+
+    pub fn cloud(&self, name: &SiteName) -> Result<&Arc<CloudSite>, ServiceError> {
+        self.clouds.get(name).ok_or_else(|| ServiceError::NotNow(format!("{name} is no cloud")))
+    }
+
     pub fn engine(&self, name: &SiteName) -> Result<&Arc<EngineSite>, ServiceError> {
         self.engines.get(name).ok_or_else(|| {
             ServiceError::NotNow(format!(
-                "workshops run on docker sites reached by unix:// in this version, and {name} is none"
+                "this works on docker sites reached by unix:// in this version, and {name} is none"
             ))
         })
     }
 
     /// What is at stake on a lab's site: `dev`, `staging` or `prod`.
     pub async fn environment(&self, lab: &LabName) -> Result<(SiteName, String), ServiceError> {
+        if let Some((_, cloud)) = self.in_cloud(lab).await? {
+            return Ok((cloud.name.clone(), cloud.environment.clone()));
+        }
         match self.workshop(lab).await? {
             Some((_, engine)) => Ok((engine.name.clone(), engine.environment.clone())),
             None => {

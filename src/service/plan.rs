@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
-use super::{EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, workshop};
+use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, workshop};
 use crate::{
     domain::{
         LabName, MachineState, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
@@ -36,6 +36,7 @@ pub enum On {
         spares: Vec<Vmid>,
     },
     Engine(Arc<EngineSite>),
+    Cloud(Arc<CloudSite>),
 }
 
 /// Spare VMIDs kept at hand for a run.
@@ -59,6 +60,9 @@ pub async fn plan_deploy_with(
     fix_drift: bool,
     shown: Option<&Plan>,
 ) -> Result<Planned, ServiceError> {
+    if let Some((workshop, site)) = home.in_cloud(lab).await? {
+        return cloud::plan_deploy(home, workshop, site).await;
+    }
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_deploy(home, workshop, engine).await;
     }
@@ -111,6 +115,9 @@ pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result
 
 /// What destroy would do: all of the lab, or the named seats.
 pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) -> Result<Planned, ServiceError> {
+    if let Some((workshop, site)) = home.in_cloud(lab).await? {
+        return cloud::plan_destroy(home, workshop, site, seats).await;
+    }
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_destroy(home, workshop, engine, seats).await;
     }
@@ -127,6 +134,9 @@ pub async fn plan_deed(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
+    if let Some((workshop, site)) = home.in_cloud(lab).await? {
+        return cloud::plan_deed(home, workshop, site, seats, deed).await;
+    }
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_deed(home, workshop, engine, seats, deed).await;
     }

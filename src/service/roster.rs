@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{EngineSite, Homeroom, ServiceError};
+use super::{Homeroom, ServiceError};
 use crate::domain::{
     LabName, MachineState, Role, SeatName, class::Password, machine::machine_name, workshop::WorkshopDefinition,
 };
@@ -25,8 +25,15 @@ pub struct RosterRow {
 
 /// Everybody's machine, address and login.
 pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, ServiceError> {
+    if let Some((workshop, _)) = home.in_cloud(lab).await? {
+        let (progress, _) = home.store.progress(lab).await?;
+        let address = progress.seat(&SeatName::host()).and_then(|row| row.ip);
+        let host = super::cloud::name(&workshop, &progress).or_else(|| address.map(|ip| ip.to_string()));
+        return seats(home, &workshop, host.as_deref().unwrap_or("unknown")).await;
+    }
     if let Some((workshop, engine)) = home.workshop(lab).await? {
-        return seats(home, &workshop, &engine).await;
+        let host = engine.containers.view().await?.host;
+        return seats(home, &workshop, host.as_str()).await;
     }
     let (class, site) = home.class(lab).await?;
     let status = super::status::lab_status(home, lab).await?;
@@ -52,13 +59,8 @@ pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, Se
 }
 
 /// Every seat of a workshop, with the link that opens it.
-async fn seats(
-    home: &Homeroom,
-    workshop: &WorkshopDefinition,
-    engine: &EngineSite,
-) -> Result<Vec<RosterRow>, ServiceError> {
+async fn seats(home: &Homeroom, workshop: &WorkshopDefinition, host: &str) -> Result<Vec<RosterRow>, ServiceError> {
     let lab = &workshop.name;
-    let host = engine.containers.view().await?.host;
     let status = super::status::lab_status(home, lab).await?;
     let mut rows = Vec::new();
     for (seat, role) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {

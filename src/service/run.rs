@@ -8,7 +8,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    GuestVia, Homeroom, ServiceError, Site, ends,
+    GuestVia, Homeroom, ServiceError, Site,
+    cloud::host_parts,
+    ends,
     logins::LabLogins,
     plan::{On, Planned},
     workshop::engine_parts,
@@ -18,7 +20,7 @@ use crate::{
         Recorder,
         class::{self, Logins, SiteParts},
         recorder::{Entry, JournalLost},
-        workshop::{self, EngineParts},
+        workshop::{self, EngineParts, HostParts},
     },
     domain::{
         Change, Clean, LabName, Level, NodeName, Plan, Role, RunId, StepName, Vmid,
@@ -72,6 +74,7 @@ pub async fn begin_as(
     };
     let parts = match on {
         On::Cluster { site, spares } => Parts::Class(site_parts(home, &site, &plan, spares).await?),
+        On::Cloud(cloud) => Parts::Cloud(Box::new(host_parts(home, &cloud, &plan).await?)),
         On::Engine(engine) => Parts::Workshop(engine_parts(home, &engine, &plan).await?),
     };
     let run = match which {
@@ -229,6 +232,7 @@ impl Mend for MendAt {
 enum Parts {
     Class(SiteParts),
     Workshop(EngineParts),
+    Cloud(Box<HostParts>),
 }
 
 struct Work {
@@ -256,6 +260,10 @@ impl Work {
                     tracing::warn!(%error, "what was learned is not kept");
                 }
                 state
+            }
+            Parts::Cloud(parts) => {
+                let host = Arc::new(workshop::Host::new(*parts));
+                workshop::carry_out_in_cloud(&plan, host, recorder, stop, given_up).await
             }
             Parts::Workshop(parts) => {
                 let engine = Arc::new(workshop::Engine::new(parts));

@@ -146,6 +146,7 @@ pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, Service
 
 fn nothing(home: &Homeroom, plan: &Plan) -> Result<Planned, ServiceError> {
     let on = match &plan.workshop {
+        Some(_) if home.clouds.contains_key(&plan.site) => On::Cloud(home.cloud(&plan.site)?.clone()),
         Some(_) => On::Engine(home.engine(&plan.site)?.clone()),
         None => On::Cluster { site: home.site(&plan.site)?.clone(), spares: Vec::new() },
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{GuestVia, Homeroom, ServiceError, Site, inside::Inside, logins::LabLogins};
+use super::{GuestVia, Homeroom, ServiceError, Site, cloud, inside::Inside, logins::LabLogins};
 use crate::{
     deploy::class::Logins,
     domain::{
@@ -131,6 +131,9 @@ pub async fn open(
 ) -> Result<ShellSession, ServiceError> {
     if let Some(inside) = Inside::of(home, lab).await? {
         return inside.open(seat, size, None).await;
+    }
+    if let Some(way) = cloud::Way::of(home, lab, seat).await? {
+        return Ok(way.shell.open(&way.target, size, way.terminal().as_deref()).await?);
     }
     let (site, target) = target(home, lab, seat).await?;
     Ok(site.shell.open(&target, size, None).await?)

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use super::{Homeroom, ServiceError};
 use crate::domain::{
     Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
+    cloud::CloudView,
     cluster::ClusterView,
     code::JoinCode,
     engine::EngineView,
+    hosting::Hosting,
     life::Life,
     machine::machine_name,
     person::Person,
@@ -99,20 +101,28 @@ pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<
 enum Sight {
     Cluster(ClusterView),
     Engine(EngineView),
+    Cloud(CloudView),
 }
 
 impl Sight {
     fn cluster(&self) -> Option<&ClusterView> {
         match self {
             Self::Cluster(view) => Some(view),
-            Self::Engine(_) => None,
+            Self::Engine(_) | Self::Cloud(_) => None,
         }
     }
 
     fn engine(&self) -> Option<&EngineView> {
         match self {
-            Self::Cluster(_) => None,
+            Self::Cluster(_) | Self::Cloud(_) => None,
             Self::Engine(view) => Some(view),
+        }
+    }
+
+    fn cloud(&self) -> Option<&CloudView> {
+        match self {
+            Self::Cloud(view) => Some(view),
+            Self::Cluster(_) | Self::Engine(_) => None,
         }
     }
 }
@@ -123,6 +133,10 @@ async fn look(home: &Homeroom, definition: &Definition) -> Result<Sight, String>
         Definition::Class(class) => {
             let site = home.site(&class.site).map_err(|e| e.to_string())?;
             site.cluster.view().await.map(Sight::Cluster).map_err(|e| e.to_string())
+        }
+        Definition::Workshop(workshop) if home.clouds.contains_key(&workshop.site) => {
+            let site = home.cloud(&workshop.site).map_err(|e| e.to_string())?;
+            site.cloud.view().await.map(Sight::Cloud).map_err(|e| e.to_string())
         }
         Definition::Workshop(workshop) => {
             let engine = home.engine(&workshop.site).map_err(|e| e.to_string())?;
@@ -142,16 +156,26 @@ async fn compose(
     let alive = held_by.is_some();
     let now = home.clock.now();
     let (cluster, engine) = (view.ok().and_then(Sight::cluster), view.ok().and_then(Sight::engine));
+    let hosting = match definition {
+        Definition::Workshop(workshop) if home.clouds.contains_key(&workshop.site) => {
+            let (store, max_age, view) = (home.store.id(), home.proof_max_age, view.ok().and_then(Sight::cloud));
+            let address = progress.seat(&SeatName::host()).and_then(|row| row.ip);
+            Some(Hosting { workshop, store, view, address, alive, now, max_age })
+        }
+        _ => None,
+    };
     let seating = match definition {
+        _ if hosting.is_some() => None,
         Definition::Class(_) => None,
         Definition::Workshop(workshop) => {
             let (store, max_age) = (home.store.id(), home.proof_max_age);
             Some(Judge { workshop, store, view: engine, alive, now, max_age })
         }
     };
-    let whole = match &seating {
-        Some(seating) => seating.lab(&progress),
-        None => judge(definition, &progress, cluster, alive, now, home.proof_max_age),
+    let whole = match (&seating, &hosting) {
+        (_, Some(hosting)) => hosting.whole(&progress),
+        (Some(seating), _) => seating.lab(&progress),
+        (None, None) => judge(definition, &progress, cluster, alive, now, home.proof_max_age),
     };
     let state = match whole {
         // What nobody can see is not called ready.
@@ -159,9 +183,10 @@ async fn compose(
         state => state,
     };
     let stand = |row: &SeatProgress| {
-        let (state, reason) = match &seating {
-            Some(seating) => seating.state(row),
-            None => {
+        let (state, reason) = match (&seating, &hosting) {
+            (_, Some(hosting)) => hosting.state(row),
+            (Some(seating), _) => seating.state(row),
+            (None, None) => {
                 let seen = cluster.and_then(|view| Look::of(view, row));
                 current_state(row, seen, alive, now, home.proof_max_age)
             }
@@ -197,7 +222,7 @@ async fn compose(
         }
     }
     Ok(LabStatus {
-        life: progress.life.as_ref().map(|life| living(home, definition.site(), life)),
+        life: progress.life.as_ref().map(|life| living(home, definition, life)),
         lab: lab.clone(),
         kind: definition.kind(),
         site: definition.site().clone(),
@@ -209,9 +234,13 @@ async fn compose(
 }
 
 /// A life as it is now.
-fn living(home: &Homeroom, site: &SiteName, life: &Life) -> LifeStatus {
+fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
     let now = home.clock.now();
-    let price = home.engines.get(site).map(|engine| engine.price.clone()).unwrap_or_default();
+    let site = definition.site();
+    let price = match (definition, home.clouds.get(site)) {
+        (Definition::Workshop(workshop), Some(cloud)) => cloud.price(workshop),
+        _ => home.engines.get(site).map(|engine| engine.price.clone()).unwrap_or_default(),
+    };
     LifeStatus {
         code: life.code.clone(),
         born_at: life.born_at,

@@ -6,6 +6,8 @@
 mod inside;
 mod restart;
 
+mod startup;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,

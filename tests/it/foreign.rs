@@ -116,3 +116,51 @@ async fn ansible_takes_machines_from_template_to_nothing() {
         cluster.shutdown().await;
     }
 }
+
+async fn project() -> homeroom::sim::gce::Project {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = homeroom::sim::gce::Options { project: "lab-1".to_owned(), speed: SPEED, listen };
+    homeroom::sim::gce::start(options).await.unwrap()
+}
+
+/// Runs one of the Python programs; its output.
+async fn python(program: &str, argument: &Path, endpoint: &str) -> String {
+    let python = std::env::var("HOMEROOM_FOREIGN_PYTHON").expect("HOMEROOM_FOREIGN_PYTHON names the Python to use");
+    let mut command = tokio::process::Command::new(python);
+    command.arg(program).arg(argument).env("GCE_ENDPOINT", endpoint).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign")).kill_on_drop(true);
+    let ended = tokio::time::timeout(PATIENCE, command.output()).await.expect("the program ends").unwrap();
+    let out = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success(), "{program}: {}\n{out}\n{}", ended.status, String::from_utf8_lossy(&ended.stderr));
+    out
+}
+
+/// Holds everything that was asked of a project, and answered, to Google's own discovery documents.
+async fn witnessed(project: &homeroom::sim::gce::Project) {
+    let lines = project.world(|world| world.exchanges.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("exchanges.jsonl");
+    std::fs::write(&file, lines).unwrap();
+    let out = python("gce_witness.py", &file, project.endpoint()).await;
+    assert!(out.contains(" exchanges, 0 wrong"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the Python packages that .ci/run installs"]
+async fn google_s_own_client_takes_an_instance_through_a_whole_life_and_its_documents_know_every_word() {
+    let project = project().await;
+    let out = python("gce_life.py", Path::new(""), project.endpoint()).await;
+    assert!(out.contains("lived"), "{out}");
+    project.world(|world| assert!(world.listing().is_empty() && world.disks.is_empty() && world.firewalls.is_empty()));
+    witnessed(&project).await;
+    project.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the Python packages that .ci/run installs"]
+async fn google_s_documents_know_every_word_that_homeroom_says_to_it() {
+    let project = project().await;
+    crate::gce::every_call(&project).await;
+    witnessed(&project).await;
+    project.shutdown().await;
+}

@@ -20,9 +20,43 @@ const ZONE: &str = "europe-west3-a";
 async fn project() -> (Project, Gce) {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let project = start(Options { project: "lab-1".to_owned(), speed: SPEED, listen }).await.unwrap();
-    let tokens = Tokens::of_metadata_server(project.endpoint()).unwrap();
-    let gce = Gce::new("lab-1", tokens, Some(project.endpoint())).unwrap();
+    let gce = client(&project);
     (project, gce)
+}
+
+fn client(project: &Project) -> Gce {
+    let tokens = Tokens::of_metadata_server(project.endpoint()).unwrap();
+    Gce::new("lab-1", tokens, Some(project.endpoint())).unwrap()
+}
+
+/// Every call the client has, once.
+pub async fn every_call(project: &Project) {
+    let gce = client(project);
+    let operation = gce.insert_rule(&rule(), &request_id(&["1"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let operation = gce.update_rule(&rule(), &request_id(&["2"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let kept = InstanceSpec { keep_disk: true, spot: true, ..spec() };
+    made(&gce, &kept).await;
+    gce.view().await.unwrap();
+    gce.instance(&zone(), "intro-host").await.unwrap();
+    gce.attributes(&zone(), "intro-host", "hostkeys").await.unwrap();
+    gce.serial(&zone(), "intro-host", -100).await.unwrap();
+    let ends = BTreeMap::from([("homeroom-ends".to_owned(), "1790000000".to_owned())]);
+    let operation = gce.relabel(&zone(), "intro-host", &ends).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let operation = gce.start(&zone(), "intro-host", &request_id(&["3"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let operation = gce.remove(&zone(), "intro-host", &request_id(&["4"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let operation = gce.remove_disk(&zone(), "intro-host", &request_id(&["5"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let operation = gce.remove_rule("intro-host", &request_id(&["6"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    gce.publish("a.lab.example.com", "203.0.113.5".parse().unwrap(), "mark").await.unwrap();
+    gce.find("a.lab.example.com").await.unwrap();
+    gce.withdraw("a.lab.example.com").await.unwrap();
+    assert!(gce.instance(&zone(), "intro-host").await.is_err());
 }
 
 fn zone() -> NodeName {

@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod chaos;
 mod cli;
+mod cloud;
 mod config;
 mod definition;
 mod definition_printing;

@@ -15,9 +15,10 @@ use crate::{
         output::time,
         signals::Stopper,
     },
-    domain::{Change, Event, Level, RunId, SeatName},
+    domain::{Change, Event, LabName, Level, RunId, SeatName},
     service::{
         EventFilter, ServiceError, ShellOutput,
+        cloud::last_lines,
         exec::shown,
         follow::follow,
         inside::Inside,
@@ -41,6 +42,9 @@ pub async fn logs(context: &Context, wanted: &Wanted<'_>) -> Result<Exit, CliErr
         let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
         return match Inside::of(&context.home, &lab).await? {
             Some(inside) => printed(context, &inside, &seat, wanted).await,
+            None if context.home.in_cloud(&lab).await?.is_some() => {
+                on_instance(context, &lab, &seat, wanted.last).await
+            }
             None => Err(CliError::Usage(format!(
                 "{lab} is a class: `homeroom logs {lab} --seat {seat}` shows what happened to a seat"
             ))),
@@ -153,6 +157,14 @@ pub fn show(context: &Context, event: &Event) -> bool {
     let step = event.step.map_or("", |step| step.as_str());
     let text = format!("{:<10} {:<12} {:<9} {}", event.lab, seat, step, event.message);
     context.out.line(format!("{}  {}", context.out.dim(&clock), context.out.levelled(event.level, text.trim_end())))
+}
+
+/// The last lines of a row of a workshop in a cloud.
+async fn on_instance(context: &Context, lab: &LabName, seat: &SeatName, last: u32) -> Result<Exit, CliError> {
+    for line in last_lines(&context.home, lab, seat, last).await? {
+        context.out.line(line.as_str());
+    }
+    Ok(Exit::Done)
 }
 
 /// Pieces of output on their way to whoever reads.

@@ -22,6 +22,7 @@ use crate::{
     domain::Clean,
     service::{
         ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, Site,
+        cloud::Way,
         container::{Container, named},
         exec::line,
         inside::{Inside, words},
@@ -84,8 +85,12 @@ async fn in_seat(context: &Context, asked: &Asked) -> Result<(Value, String, She
         let session = inside.engine.containers.exec(&container.id, &words(&asked.command), None).await;
         return Ok((place, container.name.to_string(), session.map_err(ServiceError::from)?));
     }
-    let (site, target) = target(&context.home, &lab, seat).await?;
     let line = line(&asked.command);
+    if let Some(way) = Way::of(&context.home, &lab, seat).await? {
+        let session = way.shell.start(&way.target, &way.line(&line)).await.map_err(ServiceError::from)?;
+        return Ok((place, way.target.host, session));
+    }
+    let (site, target) = target(&context.home, &lab, seat).await?;
     let session = begun(context, &site, async || Ok(site.shell.start(&target, &line).await?)).await?;
     Ok((place, target.host, session))
 }

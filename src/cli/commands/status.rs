@@ -8,8 +8,9 @@ use crate::{
         exit::{CliError, Exit},
         output::{age, local_time, time},
     },
-    domain::{MachineState, progress::StepProgress, readiness::LabState},
+    domain::{MachineState, SiteName, progress::StepProgress, readiness::LabState},
     service::{
+        cloud::{Costing, all_costing},
         ends::plain,
         status::{LabStatus, LifeStatus, MachineStatus, all_status, lab_status},
         strays::{Found, strays},
@@ -86,15 +87,25 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .flat_map(|(_, found)| found)
         .flatten()
         .collect();
+    let costing = all_costing(&context.home, context.site.as_ref()).await;
+    let costing: Vec<(SiteName, Costing)> = costing
+        .into_iter()
+        .flat_map(|(site, found)| found.unwrap_or_default().into_iter().map(move |it| (site.clone(), it)))
+        .collect();
     if context.out.json {
         context.out.object(json!({
             "labs": labs.iter().map(lab_json).collect::<Vec<_>>(),
-            "strays": strays.iter().map(stray_json).collect::<Vec<_>>(),
+            "strays": strays.iter().map(stray_json).chain(costing.iter().map(costing_json)).collect::<Vec<_>>(),
         }));
         return Ok(Exit::Done);
     }
     for found in &strays {
         eprintln!("on {}: {}; {}", found.site, found.what(), found.mend());
+    }
+    for (site, it) in &costing {
+        let prices = context.home.clouds.get(site).and_then(|cloud| cloud.prices.as_ref());
+        let currency = prices.map(|prices| prices.currency.as_str()).unwrap_or_default();
+        eprintln!("on {site}: {}; {}", it.words(currency), it.mend);
     }
     if labs.is_empty() {
         context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
@@ -136,6 +147,11 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .collect();
     context.out.table(["LAB", "KIND", "SITE", "STATE", "READY", "WORST"], &rows);
     Ok(Exit::Done)
+}
+
+fn costing_json((site, it): &(SiteName, Costing)) -> Value {
+    json!({"site": site, "kind": it.what, "name": it.name, "lab": it.lab, "what": it.words(""), "mend": it.mend,
+           "zone": it.zone, "per_hour": it.per_hour})
 }
 
 fn stray_json(found: &Found) -> Value {

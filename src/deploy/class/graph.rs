@@ -169,7 +169,13 @@ impl Builder<'_> {
                 Arc::new(Stop { site, seat, how })
             }
             StepName::Destroy => Arc::new(Destroy { site, seat }),
-            StepName::Image | StepName::Network | StepName::Create | StepName::Proxy | StepName::Health => return None,
+            StepName::Image
+            | StepName::Network
+            | StepName::Create
+            | StepName::Engine
+            | StepName::Proxy
+            | StepName::Health
+            | StepName::Dns => return None,
         })
     }
 }

@@ -8,6 +8,7 @@ mod destroy;
 mod engine;
 mod health;
 mod host;
+mod instance;
 mod proxy;
 mod seat;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use engine::{Engine, EngineParts};
+pub use instance::{ENDS, Host, HostParts, USER};
 
 use super::{
     Recorder,
@@ -45,16 +47,37 @@ pub async fn carry_out_plan(
     stop: CancellationToken,
     given_up: CancellationToken,
 ) -> Result<RunState, JournalLost> {
+    let (clock, limits) = (engine.clock.clone(), engine.limits.clone());
+    let shared = Shared { recorder, clock, limits, stop };
+    carry_out_graph(plan, build(plan, &engine), shared, given_up).await
+}
+
+/// The same in a cloud, where an instance carries the seats.
+///
+/// # Errors
+/// When the journal cannot be written: nothing more is done then.
+pub async fn carry_out_in_cloud(
+    plan: &Plan,
+    host: Arc<Host>,
+    recorder: Recorder,
+    stop: CancellationToken,
+    given_up: CancellationToken,
+) -> Result<RunState, JournalLost> {
+    let (clock, limits) = (host.clock.clone(), host.limits.clone());
+    let shared = Shared { recorder, clock, limits, stop };
+    carry_out_graph(plan, instance::build(plan, &host), shared, given_up).await
+}
+
+async fn carry_out_graph(
+    plan: &Plan,
+    (graph, subjects): (Graph, Vec<Option<SeatName>>),
+    shared: Shared,
+    given_up: CancellationToken,
+) -> Result<RunState, JournalLost> {
+    let (recorder, stop) = (shared.recorder.clone(), shared.stop.clone());
     announce(plan, &recorder).await?;
-    let (graph, subjects) = build(plan, &engine);
-    let shared = Shared {
-        recorder: recorder.clone(),
-        clock: engine.clock.clone(),
-        limits: engine.limits.clone(),
-        stop: stop.clone(),
-    };
-    let tally = Arc::new(Tally::new(plan, &subjects, engine.clock.monotonic()));
-    let (writer, clock) = (recorder.clone(), engine.clock.clone());
+    let tally = Arc::new(Tally::new(plan, &subjects, shared.clock.monotonic()));
+    let (writer, clock) = (recorder.clone(), shared.clock.clone());
     let ends = carry_out(graph, shared, move |index, ended| {
         let (tally, writer, clock) = (tally.clone(), writer.clone(), clock.clone());
         let seat = subjects.get(index).cloned().flatten();

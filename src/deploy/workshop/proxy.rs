@@ -1,9 +1,9 @@
 //! `proxy`: Caddy in front of the seats. A seat's token opens its own links and nobody else's.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::engine::Engine;
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         engine::{Attached, ContainerSpec, ContainerState},
         label::{Owner, owner},
         planning::MadeOf,
+        workshop::WorkshopDefinition,
     },
 };
 
@@ -62,7 +63,7 @@ impl Action for StartProxy {
         };
         context.go_on()?;
         containers.create(&spec).await?;
-        containers.put_file(&name, CONFIG, caddyfile(engine).as_bytes()).await?;
+        containers.put_file(&name, CONFIG, caddyfile(&engine.workshop, &engine.tokens).as_bytes()).await?;
         containers.start(&name).await?;
         Ok(format!("the proxy listens on port {}", engine.workshop.proxy.port))
     }
@@ -70,8 +71,7 @@ impl Action for StartProxy {
 
 /// The routes: `/health`, and `/vm/N/terminal`, `/files`, `/browser` for whoever has seat N's token, once in
 /// the link and from then on as a cookie of that path.
-fn caddyfile(engine: &Engine) -> String {
-    let workshop = &engine.workshop;
+pub(super) fn caddyfile(workshop: &WorkshopDefinition, tokens: &BTreeMap<SeatName, SecretString>) -> String {
     let mut out = String::from("{\n\tadmin off\n\tauto_https off\n}\n");
     // Writing to a String cannot fail.
     let mut line = |depth: usize, text: String| {
@@ -80,7 +80,7 @@ fn caddyfile(engine: &Engine) -> String {
     line(0, format!(":{} {{", workshop.proxy.port));
     line(1, "respond /health \"ok\" 200".to_owned());
     for (seat, _) in workshop.rows().iter().filter(|(_, role)| *role == Role::Seat) {
-        let (Some(number), Some(token)) = (seat.number(), engine.tokens.get(seat)) else { continue };
+        let (Some(number), Some(token)) = (seat.number(), tokens.get(seat)) else { continue };
         let token = token.expose_secret();
         let path = format!("/vm/{number}/*");
         line(1, format!("@open{number} {{"));

@@ -304,6 +304,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         state: MachineState::Ready,
         ip: "10.1.0.20".parse().ok(),
         host_keys: Vec::new(),
+        request: None,
         reason: None,
         proven_at: Some(proven),
         run: RunId(1),

@@ -4,6 +4,8 @@
 //! what stands in the way. Nothing here changes a site, reads a clock or decides what was agreed to.
 
 mod addresses;
+mod cloud;
+mod costing;
 mod deed;
 mod deploy;
 mod destroy;
@@ -29,6 +31,8 @@ use std::{
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use cloud::{CloudInput, InstanceShape, MADE_OF, plan_cloud, plan_cloud_check, plan_cloud_destroy, ranges};
+pub use costing::{Orphan, costing};
 pub use deed::{Deed, plan_deed};
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;

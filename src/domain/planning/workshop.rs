@@ -74,7 +74,7 @@ impl MadeOf {
     }
 
     /// What of it differs from what a label says.
-    fn differs_from(&self, label: &str) -> Vec<FieldChange> {
+    pub(super) fn differs_from(&self, label: &str) -> Vec<FieldChange> {
         let was: BTreeMap<&str, &str> = label.split(' ').filter_map(|word| word.split_once('=')).collect();
         let differing = self.0.iter().filter(|(key, value)| was.get(key).is_none_or(|was| was != value));
         differing
@@ -87,7 +87,7 @@ impl MadeOf {
     }
 }
 
-fn limits(workshop: &WorkshopDefinition) -> [(&'static str, String); 3] {
+pub(super) fn limits(workshop: &WorkshopDefinition) -> [(&'static str, String); 3] {
     let limits = &workshop.seat;
     [("memory", String::from(limits.memory)), ("cpus", limits.cpus.to_string()), ("pids", limits.pids.to_string())]
 }

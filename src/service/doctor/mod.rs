@@ -2,6 +2,7 @@
 //!
 //! `look` asks; the other files are rules over what was seen. A site that does not answer hides no other.
 
+mod clouds;
 mod engines;
 mod labs;
 mod look;
@@ -142,6 +143,11 @@ pub async fn examine(home: &Homeroom, only: Option<&SiteName>, options: Options)
         let mut of_engine = Findings { site: engine.name.clone(), list: Vec::new() };
         engines::findings(home, engine, &mut of_engine).await;
         findings.extend(of_engine.list);
+    }
+    for cloud in home.clouds.values().filter(|cloud| only.is_none_or(|only| *only == cloud.name)) {
+        let mut of_cloud = Findings { site: cloud.name.clone(), list: Vec::new() };
+        clouds::findings(home, cloud, &mut of_cloud).await;
+        findings.extend(of_cloud.list);
     }
     findings
 }

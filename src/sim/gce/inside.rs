@@ -218,7 +218,7 @@ pub(super) fn run(instance: &mut Instance, line: &str, stdin: &[u8]) -> (String,
             good(format!("{}\n", found.name))
         }
         ["cat", path] | ["tail", .., path] => match *path {
-            "/var/lib/homeroom/state" => match inside.state.is_empty() {
+            "/run/homeroom/state" => match inside.state.is_empty() {
                 true => bad(&format!("cat: {path}: No such file or directory\n"), 1),
                 false => good(format!("{}\n", inside.state)),
             },

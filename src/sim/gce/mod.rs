@@ -13,6 +13,7 @@ mod catalogue;
 mod check;
 mod dns;
 mod doors;
+mod due;
 mod face;
 mod firewalls;
 mod inside;

@@ -15,6 +15,9 @@ use super::{
 /// Modelled milliseconds since the project began.
 pub type Ms = u64;
 
+/// Exchanges kept.
+const KEPT: usize = 2_000;
+
 /// How long things take, in modelled milliseconds. Of the order of what Compute Engine takes.
 #[derive(Debug, Clone)]
 pub struct Physics {
@@ -205,13 +208,15 @@ pub struct World {
     pub denied: Vec<String>,
     /// Every call, `METHOD path`.
     pub calls: Vec<String>,
+    /// The newest calls on compute and DNS whole: method, path, query, sent, status, answered.
+    pub exchanges: std::collections::VecDeque<Value>,
     pub(super) requests: BTreeMap<String, String>,
     pub(super) tokens: Vec<String>,
     /// The network the instances' public addresses are of: its first three bytes.
     pub network: [u8; 3],
     pub(super) now: Ms,
     timeline: BTreeMap<(Ms, u64), Due>,
-    ids: u64,
+    pub(super) ids: u64,
 }
 
 impl World {
@@ -239,6 +244,7 @@ impl World {
             disabled: Vec::new(),
             denied: Vec::new(),
             calls: Vec::new(),
+            exchanges: Default::default(),
             requests: BTreeMap::new(),
             tokens: Vec::new(),
             network,
@@ -292,6 +298,29 @@ impl World {
     /// Makes a call.
     pub fn submit(&mut self, request: &Request) -> Fate {
         self.calls.push(format!("{} {}", request.method, request.path));
+        let fate = self.answered(request);
+        if let Fate::Answered(Outcome::Now(answer)) = &fate {
+            self.keep(request, answer);
+        }
+        fate
+    }
+
+    fn keep(&mut self, request: &Request, answer: &Answer) {
+        let super::answer::Body::Json(body) = &answer.body else { return };
+        if !request.path.starts_with("compute/") && !request.path.starts_with("dns/") {
+            return;
+        }
+        let sent: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        self.exchanges.push_back(json!({
+            "method": request.method, "path": request.path, "query": request.query, "sent": sent,
+            "status": answer.status, "answered": body,
+        }));
+        if self.exchanges.len() > KEPT {
+            self.exchanges.pop_front();
+        }
+    }
+
+    fn answered(&mut self, request: &Request) -> Fate {
         match self.struck(request) {
             Some(FaultKind::Answer(status, body)) => {
                 let answer = Answer { status, body: super::answer::Body::Json(body) };
@@ -364,130 +393,5 @@ impl World {
     /// The name errors have for a resource of the project's.
     pub(super) fn named(&self, path: &str) -> String {
         format!("projects/{}/{path}", self.project)
-    }
-
-    fn happens(&mut self, due: Due) {
-        match due {
-            Due::Begin(name) => self.begin(&name),
-            Due::End(name) => self.end(&name, None),
-            Due::Staging(id) => self.set_status(id, "PROVISIONING", "STAGING"),
-            Due::Running(id, operation) => self.runs(id, &operation),
-            Due::Refused { instance, operation, error, status, message } => {
-                self.remove_instance(instance);
-                self.end(&operation, Some((status, message, error)));
-            }
-            Due::Booted(id, run) => self.inside(id, run, super::inside::booted),
-            Due::Docker(id, run) => self.inside(id, run, super::inside::docker),
-            Due::Pulled(id, run) => self.inside(id, run, super::inside::pulled),
-            Due::Seats(id, run) => self.inside(id, run, super::inside::seats),
-            Due::Stopped(id, status, operation) => {
-                if let Some(instance) = self.instances.get_mut(&id) {
-                    super::inside::off(instance);
-                    instance.status = status;
-                    instance.address = None;
-                }
-                self.end(&operation, None);
-            }
-            Due::Gone(id, operation) => {
-                self.remove_instance(id);
-                self.end(&operation, None);
-            }
-            Due::Preempt(id, run) | Due::Expire(id, run) => self.taken_away(id, run),
-            Due::Deed(effect, operation) => {
-                match effect {
-                    Effect::Firewall(name, rule) => {
-                        self.firewalls.insert(name, rule);
-                    }
-                    Effect::NoFirewall(name) => {
-                        self.firewalls.remove(&name);
-                    }
-                    Effect::NoDisk(id) => {
-                        self.disks.remove(&id);
-                    }
-                }
-                self.end(&operation, None);
-            }
-            Due::Change(zone, id) => {
-                if let Some(managed) = self.dns.get_mut(&zone) {
-                    managed.done(&id);
-                }
-            }
-        }
-    }
-
-    fn set_status(&mut self, id: u64, from: &str, to: &'static str) {
-        if let Some(instance) = self.instances.get_mut(&id).filter(|it| it.status == from) {
-            instance.status = to;
-        }
-    }
-
-    /// Something inside an instance, unless it has been stopped or started anew since.
-    fn inside(&mut self, id: u64, run: u64, what: fn(&mut World, u64)) {
-        if self.instances.get(&id).is_some_and(|it| it.run == run && it.status == "RUNNING") {
-            what(self, id);
-        }
-    }
-
-    fn runs(&mut self, id: u64, operation: &str) {
-        let boot = self.physics.boot;
-        let (now, stamp) = (self.now, self.stamp(self.now));
-        let address = self.free_address();
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        instance.status = "RUNNING";
-        instance.run += 1;
-        instance.address = Some(address);
-        instance.body["lastStartTimestamp"] = json!(stamp);
-        let limit =
-            instance.body["scheduling"]["maxRunDuration"]["seconds"].as_str().and_then(|s| s.parse::<u64>().ok());
-        instance.ends_at = limit.map(|seconds| now + seconds * 1000);
-        let (run, ends) = (instance.run, limit);
-        self.after(boot, Due::Booted(id, run));
-        if let Some(seconds) = ends {
-            self.after(seconds * 1000, Due::Expire(id, run));
-        }
-        self.end(operation, None);
-    }
-
-    /// The server itself stops or deletes an instance: preemption, or the end of its time.
-    fn taken_away(&mut self, id: u64, run: u64) {
-        let Some(instance) = self.instances.get(&id).filter(|it| it.run == run && it.status == "RUNNING") else {
-            return;
-        };
-        let deletes = instance.body["scheduling"]["instanceTerminationAction"] == "DELETE";
-        let (zone, name) = (instance.zone.clone(), instance.name.clone());
-        let kind = match instance.preempted {
-            true => "compute.instances.preempted",
-            false if deletes => "compute.instances.delete",
-            false => "compute.instances.stop",
-        };
-        let operation = self.operation(kind, &format!("zones/{zone}/instances/{name}"), Some(id), &zone, None);
-        self.begin(&operation);
-        match deletes {
-            true => {
-                self.remove_instance(id);
-                self.end(&operation, None);
-            }
-            false => self.happens(Due::Stopped(id, "TERMINATED", operation)),
-        }
-    }
-
-    pub(super) fn remove_instance(&mut self, id: u64) {
-        self.instances.remove(&id);
-        self.disks.retain(|_, disk| disk.user != Some(id) || !disk.auto_delete);
-        for disk in self.disks.values_mut().filter(|disk| disk.user == Some(id)) {
-            disk.user = None;
-            if let Some(body) = disk.body.as_object_mut() {
-                body.remove("users");
-            }
-        }
-    }
-
-    fn free_address(&self) -> Ipv4Addr {
-        let taken: Vec<Ipv4Addr> = self.instances.values().filter_map(|it| it.address).collect();
-        let [a, b, c] = self.network;
-        // A machine that starts again mostly gets another address.
-        let first = u8::try_from(self.ids / 7_919 % 200).unwrap_or(0);
-        let free = |last: u8| Ipv4Addr::new(a, b, c, last);
-        (first + 2..=254).chain(2..=first + 1).map(free).find(|address| !taken.contains(address)).unwrap_or(free(254))
     }
 }

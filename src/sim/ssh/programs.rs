@@ -65,7 +65,7 @@ pub(super) fn find(line: &str, (columns, rows): (u32, u32), history: &[String]) 
 
 /// Whether a command without a terminal would wait for its standard input.
 pub(super) fn reads_stdin(command: &str) -> bool {
-    let mut words = command.split_whitespace();
+    let mut words = command.split_whitespace().skip_while(|word| *word == "sudo");
     let program = words.next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let files = words.clone().filter(|word| !word.starts_with('-')).count();
     match program {

@@ -121,6 +121,7 @@ impl House {
             store: Arc::new(Memory { stage: stage.clone(), disk: self.disk.clone() }),
             sites: BTreeMap::from([(site.name.clone(), Arc::new(site))]),
             engines: BTreeMap::from([(engine.name.clone(), Arc::new(engine))]),
+            clouds: BTreeMap::new(),
             clock: stage,
             keys: self.keys.clone(),
             tuning: self.tuning.clone(),

@@ -1,0 +1,127 @@
+#!/bin/bash
+# What a workshop's instance runs at each start: waits for Docker, signs in to the registry, pulls the images, starts
+# the seats and the proxy, and tells how far it is.
+#
+# It may run any number of times: what is there is kept, with what the seats wrote; what is not is made. What it needs
+# to know stands in the instance's metadata. It keeps one log, and writes its state to a file and to the guest
+# attributes: "waiting for Docker", "pulling", "starting the seats", "ready", or "failed: WHY".
+set -euo pipefail
+
+# All three may be set for trying it out on another machine.
+metadata=${HOMEROOM_METADATA:-http://metadata.google.internal/computeMetadata/v1}
+# /var/lib outlives a restart of Container-Optimized OS; /etc does not.
+folder=${HOMEROOM_FOLDER:-/var/lib/homeroom}
+# /run does not: what it says of this start is about this start.
+run=${HOMEROOM_RUN:-/run/homeroom}
+
+mkdir -p "$folder" "$run"
+exec >>"$folder/startup.log" 2>&1
+echo "homeroom: $(date -u +%FT%TZ) the startup script begins"
+
+ask() { curl --silent --fail --max-time 10 --header 'Metadata-Flavor: Google' "$metadata/instance/$1"; }
+value() { ask "attributes/homeroom-$1" || true; }
+tell() {
+    # Where guest attributes are switched off, the file alone says it.
+    curl --silent --max-time 10 --request PUT --header 'Metadata-Flavor: Google' --data "$2" \
+        "$metadata/instance/guest-attributes/homeroom/$1" >/dev/null || true
+}
+state() {
+    echo "homeroom: $1"
+    printf '%s\n' "$1" >"$run/state"
+    tell state "$1"
+}
+failed() {
+    state "failed: $1"
+    exit 1
+}
+trap 'failed "line $LINENO of the startup script"' ERR
+
+# The host key, for whoever wants to know this machine before the first login.
+if key=$(awk '{print $2}' /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null); then tell ssh-ed25519 "$key"; fi
+
+lab=$(value lab)
+seats=$(value seats)
+image=$(value image)
+proxy_image=$(value proxy-image)
+proxy_port=$(value proxy-port)
+browser_image=$(value browser-image)
+[[ -n $lab && -n $seats && -n $image && -n $proxy_image && -n $proxy_port ]] ||
+    failed "the metadata does not say what to start"
+
+state "waiting for Docker"
+for _ in $(seq 120); do
+    docker info >/dev/null 2>&1 && break
+    sleep 1
+done
+docker info >/dev/null 2>&1 || failed "Docker does not answer"
+
+registry=$(value registry)
+if [[ -n $registry && -x $(command -v docker-credential-gcr || true) ]]; then
+    # Root's own home is on a read-only file system there.
+    export HOME=$folder
+    docker-credential-gcr configure-docker --registries "$registry" >/dev/null ||
+        failed "cannot sign in to $registry"
+fi
+
+state "pulling"
+for wanted in "$image" "$proxy_image" ${browser_image:+"$browser_image"}; do
+    docker image inspect "$wanted" >/dev/null 2>&1 && continue
+    if ! said=$(docker pull --quiet "$wanted" 2>&1); then
+        failed "cannot pull $wanted: $(tail -n 1 <<<"$said")"
+    fi
+done
+
+state "starting the seats"
+# Seats do not reach each other: connections between containers of this network are refused.
+if ! docker network inspect "$lab-host" >/dev/null 2>&1; then
+    docker network create --label homeroom=1 --label "homeroom.lab=$lab" \
+        --opt com.docker.network.bridge.enable_icc=false "$lab-host" >/dev/null
+fi
+# Nor do they reach the metadata server: it hands out the tokens of this machine's service account.
+if command -v iptables >/dev/null; then
+    iptables --wait --check DOCKER-USER --destination 169.254.169.254 --jump REJECT 2>/dev/null ||
+        iptables --wait --insert DOCKER-USER --destination 169.254.169.254 --jump REJECT
+fi
+
+# start NAME IMAGE ARGUMENT…: makes the container where there is none, and starts it where it does not run.
+start() {
+    local name=$1 of=$2
+    shift 2
+    if ! docker container inspect "$name" >/dev/null 2>&1; then
+        docker create --name "$name" --label homeroom=1 --label "homeroom.lab=$lab" --restart unless-stopped \
+            "$@" "$of" >/dev/null || failed "cannot make $name"
+    fi
+    docker start "$name" >/dev/null || failed "cannot start $name"
+}
+limits=(--memory "$(value memory)" --cpus "$(value cpus)" --pids-limit "$(value pids)" --network "$lab-host")
+terminal=$(value terminal-port)
+files=$(value files-port)
+for number in $(seq "$seats"); do
+    seat=$(printf 'seat-%02d' "$number")
+    base=$((3000 + 10 * number))
+    start "$lab-$seat" "$image" --hostname "$seat" --label "homeroom.seat=$seat" "${limits[@]}" \
+        --publish "127.0.0.1:$((base + 1)):$terminal" --publish "127.0.0.1:$((base + 2)):$files"
+    if [[ -n $browser_image ]]; then
+        start "$lab-$seat-browser" "$browser_image" --hostname "$seat" --label "homeroom.seat=$seat" "${limits[@]}" \
+            --publish "127.0.0.1:$((base + 3)):$(value browser-port)"
+    fi
+done
+
+# The proxy's routes carry the seats' tokens and are brought later, by login. Until then it only says that it is there.
+if [[ ! -s $folder/Caddyfile ]]; then
+    printf '{\n\tadmin off\n\tauto_https off\n}\n:%s {\n\trespond /health "ok" 200\n\trespond "not yet" 503\n}\n' \
+        "$proxy_port" >"$folder/Caddyfile"
+    chmod 600 "$folder/Caddyfile"
+fi
+# It is on the machine's own network, where no rule of Docker's lets anybody in.
+if command -v iptables >/dev/null; then
+    iptables --wait --check INPUT --protocol tcp --dport "$proxy_port" --jump ACCEPT 2>/dev/null ||
+        iptables --wait --append INPUT --protocol tcp --dport "$proxy_port" --jump ACCEPT
+fi
+if ! docker container inspect "$lab-host" >/dev/null 2>&1; then
+    docker create --name "$lab-host" --label homeroom=1 --label "homeroom.lab=$lab" --label homeroom.seat=host \
+        --restart unless-stopped --network host --volume "$folder:/etc/homeroom:ro" "$proxy_image" \
+        caddy run --adapter caddyfile --config /etc/homeroom/Caddyfile >/dev/null || failed "cannot make the proxy"
+fi
+docker start "$lab-host" >/dev/null || failed "cannot start the proxy"
+state "ready"

@@ -1,0 +1,143 @@
+//! `create`: the instance is made, in the first zone that has room.
+//!
+//! A zone and a request id are on disk before the request is sent. Whoever goes on after a death sends the same
+//! request again: the cloud knows it, and makes nothing twice. Another zone is asked only once the one before has
+//! said no.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::host::{Host, LOOK_EVERY, Wait};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{Change, Clean, Level, NodeName, cloud::InstanceState, cloud::is_own},
+    port::CloudError,
+};
+
+/// The instance exists.
+pub struct Create {
+    pub host: Arc<Host>,
+}
+
+#[async_trait]
+impl Action for Create {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        let view = self.host.view().await?;
+        let own = self.host.own(&view);
+        let Some(found) = own.first() else { return Ok(Check::Needed) };
+        match found.state {
+            // On its way: it may still come to nothing, and the request's end tells.
+            InstanceState::Coming | InstanceState::Going => Ok(Check::Needed),
+            _ => {
+                let known = self.host.known(context);
+                if known.request.is_some() || known.zone.as_ref() != Some(&found.zone) {
+                    self.found(context, &found.zone).await?;
+                }
+                Ok(Check::Done(format!("{} is in {}", found.name, found.zone)))
+            }
+        }
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let host = &self.host;
+        let (mut tried, mut hints) = (Vec::<NodeName>::new(), Vec::<String>::new());
+        loop {
+            context.go_on()?;
+            let known = host.known(context);
+            let (zone, request) = match known.zone.zip(known.request) {
+                Some(pending) => pending,
+                None => self.ask_next(context, &tried, &hints).await?,
+            };
+            match self.insert(context, &zone, &request).await {
+                Ok(()) => {
+                    self.settle(context).await?;
+                    return Ok(format!("made {} in {zone}", host.machine()));
+                }
+                Err(Wait::Step(error)) => return Err(error),
+                Err(Wait::Cloud(CloudError::Exhausted { elsewhere, words, .. })) => {
+                    let words = format!("{zone} has nothing left: {words}");
+                    context.record(Level::Warning, words, Change::RequestSettled { node: None }).await?;
+                    tried.push(zone);
+                    hints.extend(elsewhere);
+                }
+                Err(Wait::Cloud(CloudError::Taken { words, .. })) => return self.taken(context, &zone, words).await,
+                // Sent again with the same id by the next attempt.
+                Err(Wait::Cloud(error)) if error.is_passing() => return Err(error.into()),
+                Err(Wait::Cloud(error)) => {
+                    self.settle(context).await?;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+}
+
+impl Create {
+    /// Chooses a zone that has not said no, and writes down that it is asked: first what the cloud itself says has
+    /// room, then in the order of the configuration.
+    async fn ask_next(
+        &self,
+        context: &StepContext,
+        tried: &[NodeName],
+        hints: &[String],
+    ) -> Result<(NodeName, String), StepError> {
+        let host = &self.host;
+        let open = || host.zones.iter().filter(|zone| !tried.contains(zone));
+        let hinted = open().find(|zone| hints.iter().any(|hint| hint == zone.as_str()));
+        let Some(zone) = hinted.or_else(|| open().next()).cloned() else {
+            let zones: Vec<String> = host.zones.iter().map(ToString::to_string).collect();
+            let hint = match hints.is_empty() {
+                true => String::new(),
+                false => format!("; it is said to be had in {}: add it to zones of the site", hints.join(", ")),
+            };
+            return Err(StepError::fatal(format!("none of {} has room{hint}; try again later", zones.join(", "))));
+        };
+        let request = host.request(context, &[zone.as_str(), &tried.len().to_string()]);
+        let change = Change::Requested { node: zone.clone(), request: Clean::new(&request) };
+        context.record(Level::Info, format!("asking {zone} for {}", host.machine()), change).await?;
+        Ok((zone, request))
+    }
+
+    async fn insert(&self, context: &StepContext, zone: &NodeName, request: &str) -> Result<(), Wait> {
+        let spec = self.host.spec(context);
+        let operation = self.host.cloud.insert(zone, &spec, request).await.map_err(Wait::Cloud)?;
+        self.host.done(context, &operation).await
+    }
+
+    async fn settle(&self, context: &StepContext) -> Result<(), StepError> {
+        context.record(Level::Debug, "what came of the request is known", Change::RequestSettled { node: None }).await
+    }
+
+    /// An instance of ours is there, by a request of an earlier run.
+    async fn found(&self, context: &StepContext, zone: &NodeName) -> Result<(), StepError> {
+        let change = Change::RequestSettled { node: Some(zone.clone()) };
+        context.record(Level::Debug, format!("found in {zone}"), change).await
+    }
+
+    /// The name is taken: by an earlier request of ours that the cloud has forgotten, or by somebody else.
+    async fn taken(&self, context: &StepContext, zone: &NodeName, words: Clean) -> Result<String, StepError> {
+        let host = &self.host;
+        let name = host.machine();
+        loop {
+            let found = match host.cloud.instance(zone, &name).await {
+                Ok(found) => found,
+                Err(CloudError::Missing { .. }) => return Err(StepError::Unreachable(words)),
+                Err(error) => return Err(error.into()),
+            };
+            if !is_own(&host.store, host.lab(), &name, &found.labels) {
+                self.settle(context).await?;
+                return Err(StepError::fatal(format!(
+                    "{zone} has an instance called {name} that is not ours; it is left alone: rename or remove it, or \
+                     give {} another name",
+                    host.lab()
+                )));
+            }
+            if found.state != InstanceState::Coming {
+                self.settle(context).await?;
+                return Ok(format!("{name} was made in {zone} before"));
+            }
+            context.sleep(LOOK_EVERY).await?;
+        }
+    }
+}

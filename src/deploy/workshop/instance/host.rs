@@ -1,0 +1,303 @@
+//! What the steps share: the cloud, the definition, the way in, and how what is ours is known.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::{
+    deploy::{
+        Tuning,
+        limits::Limits,
+        step::{StepContext, StepError},
+    },
+    domain::{
+        Clean, LabName, NodeName, SeatName, StoreId,
+        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, labels, mark, request_id},
+        machine::machine_name,
+        planning::{InstanceShape, MADE_OF, ranges},
+        workshop::WorkshopDefinition,
+    },
+    port::{
+        Clock, Cloud, CloudError, Dns, RemoteShell,
+        agent::ExecOutput,
+        cloud::OperationId,
+        keys::LabKey,
+        shell::{HostKey, ShellInput, ShellOutput, ShellTarget},
+    },
+};
+
+/// Who logs in to instances.
+pub const USER: &str = "homeroom";
+/// The label that says when the workshop is to end, in seconds of Unix's clock.
+pub const ENDS: &str = "homeroom-ends";
+/// Between two looks at something that comes by itself: modelled time.
+pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A wait that comes back early is not asked for again at once: modelled time.
+const FLOOR: Duration = Duration::from_secs(1);
+
+/// The outside of a workshop's run in a cloud.
+pub struct Host {
+    pub parts: HostParts,
+    pub limits: Arc<Limits>,
+}
+
+/// What it is built from.
+pub struct HostParts {
+    pub cloud: Arc<dyn Cloud>,
+    pub dns: Arc<dyn Dns>,
+    pub shell: Arc<dyn RemoteShell>,
+    pub clock: Arc<dyn Clock>,
+    pub store: StoreId,
+    pub workshop: WorkshopDefinition,
+    /// What opens each seat's links.
+    pub tokens: BTreeMap<SeatName, SecretString>,
+    /// The workshop's own.
+    pub key: LabKey,
+    /// In order of preference.
+    pub zones: Vec<NodeName>,
+    pub spot: bool,
+    /// Goes before the name of an image that names no registry.
+    pub registry: Option<String>,
+    pub service_account: Option<String>,
+    pub ssh_port: u16,
+    /// What the instance runs at each start.
+    pub script: String,
+    pub tuning: Tuning,
+}
+
+impl std::ops::Deref for Host {
+    type Target = HostParts;
+    fn deref(&self) -> &HostParts {
+        &self.parts
+    }
+}
+
+impl Host {
+    pub fn new(parts: HostParts) -> Self {
+        let limits = Arc::new(Limits::new(parts.tuning.clone(), Default::default()));
+        Self { parts, limits }
+    }
+
+    pub fn lab(&self) -> &LabName {
+        &self.workshop.name
+    }
+
+    /// The name of the instance, its disk, its tag and its firewall rule.
+    pub fn machine(&self) -> String {
+        machine_name(self.lab(), &SeatName::host())
+    }
+
+    /// Everything ours in the cloud.
+    pub async fn view(&self) -> Result<CloudView, StepError> {
+        Ok(self.cloud.view().await?)
+    }
+
+    /// The workshop's instances in a look; there is one.
+    pub fn own<'v>(&'v self, view: &'v CloudView) -> Vec<&'v InstanceView> {
+        view.own(&self.store, self.lab()).collect()
+    }
+
+    /// The workshop's instance; an error without one.
+    pub async fn instance(&self) -> Result<InstanceView, StepError> {
+        let view = self.view().await?;
+        let own = self.own(&view).first().map(|it| (*it).clone());
+        own.ok_or_else(|| StepError::fatal(format!("{} has no instance any more; deploy makes another", self.lab())))
+    }
+
+    /// A request id that the same attempt of the same run makes again.
+    pub fn request(&self, context: &StepContext, words: &[&str]) -> String {
+        let (run, attempt) = (context.recorder.run().to_string(), context.attempt.to_string());
+        let (step, lab, store) = (context.step.as_str(), self.lab().as_str(), self.store.as_str());
+        request_id(&[&[store, lab, &run, step, &attempt], words].concat())
+    }
+
+    /// The instance as it is asked for.
+    pub fn spec(&self, context: &StepContext) -> InstanceSpec {
+        let shape = InstanceShape::of(&self.workshop, self.spot);
+        let name = self.machine();
+        let mut labels = labels(&self.store, self.lab(), context.recorder.run(), &name);
+        let life = context.recorder.progress().life;
+        labels.extend(life.map(|life| (ENDS.to_owned(), life.ends_at.as_second().to_string())));
+        InstanceSpec {
+            labels,
+            tag: name.clone(),
+            metadata: self.metadata(&shape),
+            name,
+            machine_type: shape.machine_type,
+            disk_gb: shape.disk_gb,
+            keep_disk: self.workshop.gce.keep_disk,
+            spot: shape.spot,
+            service_account: self.service_account.clone(),
+            max_life: self.workshop.max_life,
+        }
+    }
+
+    /// What the instance is told. No token is among it: whoever may look at the project may read metadata.
+    fn metadata(&self, shape: &InstanceShape) -> BTreeMap<String, String> {
+        let workshop = &self.workshop;
+        let mut out: BTreeMap<String, String> = [
+            ("startup-script", self.script.clone()),
+            ("ssh-keys", format!("{USER}:{}", self.key.public.trim())),
+            ("block-project-ssh-keys", "TRUE".to_owned()),
+            ("enable-oslogin", "FALSE".to_owned()),
+            ("enable-guest-attributes", "TRUE".to_owned()),
+            (MADE_OF, shape.made_of(workshop).text()),
+            ("homeroom-lab", self.lab().to_string()),
+            ("homeroom-store", self.store.to_string()),
+            ("homeroom-seats", workshop.seats.to_string()),
+            ("homeroom-image", self.image(&workshop.image)),
+            ("homeroom-terminal-port", workshop.ports.terminal.to_string()),
+            ("homeroom-files-port", workshop.ports.files.to_string()),
+            ("homeroom-proxy-image", self.image(&workshop.proxy.image)),
+            ("homeroom-proxy-port", workshop.proxy.port.to_string()),
+            ("homeroom-memory", workshop.seat.memory.0.to_string()),
+            ("homeroom-cpus", workshop.seat.cpus.to_string()),
+            ("homeroom-pids", workshop.seat.pids.to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        if let Some(browser) = &workshop.browser {
+            out.insert("homeroom-browser-image".to_owned(), self.image(&browser.image));
+            out.insert("homeroom-browser-port".to_owned(), browser.port.to_string());
+        }
+        if let Some(registry) = &self.registry {
+            out.insert("homeroom-registry".to_owned(), registry.split('/').next().unwrap_or_default().to_owned());
+        }
+        out
+    }
+
+    /// An image with the site's registry before it, unless it names one itself.
+    fn image(&self, image: &str) -> String {
+        let first = image.split('/').next().unwrap_or_default();
+        let names_one = image.contains('/') && (first.contains('.') || first.contains(':') || first == "localhost");
+        match &self.registry {
+            Some(registry) if !names_one => format!("{}/{image}", registry.trim_end_matches('/')),
+            _ => image.to_owned(),
+        }
+    }
+
+    /// The firewall rule as it should be: logins for us, the proxy for those who may connect.
+    pub fn rule(&self) -> RuleSpec {
+        RuleSpec {
+            name: self.machine(),
+            description: self.mark(),
+            tag: self.machine(),
+            ranges: ranges(&self.workshop),
+            ports: vec![self.ssh_port, self.workshop.proxy.port],
+        }
+    }
+
+    /// The name to publish, where there is one.
+    pub fn name(&self, context: &StepContext) -> Option<String> {
+        let code = context.recorder.progress().life.map(|life| life.code.as_str().to_ascii_lowercase());
+        self.workshop.published_name(code.as_deref())
+    }
+
+    /// What stands on what has no labels.
+    pub fn mark(&self) -> String {
+        mark(&self.store, self.lab())
+    }
+
+    /// Waits until an operation is done well.
+    pub async fn done(&self, context: &StepContext, operation: &OperationId) -> Result<(), Wait> {
+        while !self.cloud.wait(operation).await.map_err(Wait::Cloud)? {
+            context.sleep(FLOOR).await.map_err(Wait::Step)?;
+        }
+        Ok(())
+    }
+
+    /// What the row of the host has come to in the journal.
+    pub fn known(&self, context: &StepContext) -> Known {
+        let progress = context.recorder.progress();
+        let row = progress.seat(&SeatName::host());
+        Known {
+            zone: row.and_then(|row| row.node.clone()),
+            request: row.and_then(|row| row.request.as_ref().map(Clean::to_string)),
+            address: row.and_then(|row| row.ip),
+            host_keys: row.map(|row| row.host_keys.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Where to log in.
+    pub fn target(&self, context: &StepContext) -> Result<ShellTarget, StepError> {
+        let known = self.known(context);
+        let Some(address) = known.address.filter(|_| !known.host_keys.is_empty()) else {
+            let lab = self.lab();
+            let words =
+                format!("its address or host key is not known yet; `homeroom deploy {lab} --yes` looks for both");
+            return Err(StepError::fatal(words));
+        };
+        Ok(ShellTarget {
+            host: address.to_string(),
+            port: self.ssh_port,
+            user: USER.to_owned(),
+            keys: vec![self.key.private.clone()],
+            ask_agent: false,
+            host_key: HostKey::Exactly(known.host_keys),
+            via: None,
+        })
+    }
+
+    /// Runs a command on the instance.
+    pub async fn run(&self, context: &StepContext, command: &str) -> Result<ExecOutput, StepError> {
+        let target = self.target(context)?;
+        let ran = self.shell.run(&target, command, self.tuning.login_within).await;
+        ran.map_err(|error| match error.is_passing() {
+            true => StepError::Unreachable(Clean::new(error.to_string())),
+            false => StepError::Fatal(Clean::new(error.to_string())),
+        })
+    }
+
+    /// Runs a command on the instance with this as its input; its exit status.
+    pub async fn pour(&self, context: &StepContext, command: &str, input: Vec<u8>) -> Result<i32, StepError> {
+        let target = self.target(context)?;
+        let broken = |why: String| StepError::Unreachable(Clean::new(why));
+        let mut session = self.shell.start(&target, command).await.map_err(|error| broken(error.to_string()))?;
+        for sent in [ShellInput::Bytes(input), ShellInput::Eof] {
+            session.input.send(sent).await.map_err(|_| broken(format!("{command}: the connection broke")))?;
+        }
+        while let Some(said) = session.output.recv().await {
+            match said {
+                ShellOutput::Exit(code) => return Ok(code),
+                ShellOutput::Lost(why) => return Err(broken(format!("{command}: {why}"))),
+                ShellOutput::Bytes(_) | ShellOutput::Stderr(_) => {}
+            }
+        }
+        Err(broken(format!("{command}: the connection broke")))
+    }
+}
+
+/// What the journal knows of the instance.
+pub struct Known {
+    pub zone: Option<NodeName>,
+    /// A request nobody knows the end of.
+    pub request: Option<String>,
+    pub address: Option<IpAddr>,
+    pub host_keys: Vec<String>,
+}
+
+/// Why a wait came to nothing.
+pub enum Wait {
+    Cloud(CloudError),
+    Step(StepError),
+}
+
+impl From<Wait> for StepError {
+    fn from(wait: Wait) -> Self {
+        match wait {
+            Wait::Cloud(error) => error.into(),
+            Wait::Step(error) => error,
+        }
+    }
+}
+
+impl From<CloudError> for StepError {
+    fn from(error: CloudError) -> Self {
+        let words = Clean::new(error.to_string());
+        match error {
+            CloudError::Taken { .. } => Self::Conflict(words),
+            error if error.is_passing() => Self::Unreachable(words),
+            _ => Self::Fatal(words),
+        }
+    }
+}

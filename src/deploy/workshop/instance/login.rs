@@ -1,0 +1,141 @@
+//! `ssh`, `engine` and `proxy`: what is done on the instance itself.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    super::proxy::caddyfile,
+    host::{Host, LOOK_EVERY},
+};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{Clean, Level},
+};
+
+/// The startup script says nothing new for so long: it is stuck. Modelled time.
+const STUCK_AFTER: Duration = Duration::from_secs(900);
+/// Where the startup script keeps what it has come to, what it did, and the proxy's routes.
+const STATE: &str = "/run/homeroom/state";
+const LOG: &str = "/var/lib/homeroom/startup.log";
+const ROUTES: &str = "/var/lib/homeroom/Caddyfile";
+
+/// A login with the workshop's key works.
+pub struct Login {
+    pub host: Arc<Host>,
+}
+
+#[async_trait]
+impl Action for Login {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        Ok(Check::Needed)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let (host, began) = (&self.host, self.host.clock.monotonic());
+        let target = host.target(context)?;
+        loop {
+            let why = match host.shell.run(&target, "true", host.tuning.login_within).await {
+                Ok(_) => return Ok(format!("{} is let in", target.user)),
+                Err(error) => error,
+            };
+            if host.clock.monotonic().saturating_sub(began) > host.tuning.ssh_within {
+                let denied = matches!(why, crate::port::shell::ShellError::Denied { .. });
+                let hint = match denied {
+                    true => {
+                        "; where the organisation demands OS Login, keys in metadata count for nothing: ask for an exception"
+                    }
+                    false => "; does the firewall rule let this host in, see gce.source_ranges?",
+                };
+                return Err(StepError::fatal(format!("{why}{hint}")));
+            }
+            context.sleep(LOOK_EVERY).await?;
+        }
+    }
+}
+
+/// Docker answers, and the startup script is through.
+pub struct Docker {
+    pub host: Arc<Host>,
+}
+
+#[async_trait]
+impl Action for Docker {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        Ok(Check::Needed)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let host = &self.host;
+        let (mut last, mut since) = (String::new(), host.clock.monotonic());
+        loop {
+            let said = host.run(context, &format!("cat {STATE}")).await?;
+            let state = Clean::new(said.stdout.trim()).to_string();
+            if let Some(why) = state.strip_prefix("failed: ") {
+                let log = host.run(context, &format!("tail -n 3 {LOG}")).await?;
+                let lines: Vec<String> = log.stdout.lines().map(|line| Clean::new(line).to_string()).collect();
+                return Err(StepError::fatal(format!(
+                    "the startup script ended: {why}; it said: {}",
+                    lines.join(" / ")
+                )));
+            }
+            if state == "ready" {
+                let version = host.run(context, "docker version --format '{{.Server.Version}}'").await?;
+                return match version.code {
+                    Some(0) => Ok(format!(
+                        "Docker {} runs, and the startup script is through",
+                        Clean::new(version.stdout.trim())
+                    )),
+                    _ => Err(StepError::Unreachable(Clean::new(version.stderr.trim()))),
+                };
+            }
+            let now = host.clock.monotonic();
+            if state != last {
+                if !state.is_empty() {
+                    context.note(Level::Info, format!("the startup script: {state}")).await?;
+                }
+                (last, since) = (state, now);
+            } else if now.saturating_sub(since) > STUCK_AFTER {
+                let words = if last.is_empty() { "has not begun" } else { last.as_str() };
+                return Err(StepError::fatal(format!(
+                    "the startup script {words}, and nothing more for {} min; `homeroom ssh {}/host -- tail {LOG}` shows \
+                     what it did",
+                    STUCK_AFTER.as_secs() / 60,
+                    host.lab()
+                )));
+            }
+            context.sleep(LOOK_EVERY).await?;
+        }
+    }
+}
+
+/// The proxy has the routes, with each seat's token.
+pub struct Routes {
+    pub host: Arc<Host>,
+}
+
+#[async_trait]
+impl Action for Routes {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        let there = self.host.run(context, &format!("sudo cat {ROUTES}")).await?;
+        let wanted = caddyfile(&self.host.workshop, &self.host.tokens);
+        Ok(if there.stdout == wanted { Check::Done("has its routes".to_owned()) } else { Check::Needed })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let host = &self.host;
+        let routes = caddyfile(&host.workshop, &host.tokens).into_bytes();
+        context.go_on()?;
+        // They are sent as input, not as words of a command: those are for everybody on the machine to read.
+        let code = host.pour(context, &format!("sudo tee {ROUTES} >/dev/null"), routes).await?;
+        if code != 0 {
+            return Err(StepError::Unreachable(Clean::new(format!("writing {ROUTES} ended with status {code}"))));
+        }
+        let name = host.machine();
+        let said = host.run(context, &format!("docker restart {name}")).await?;
+        match said.code {
+            Some(0) => Ok("the proxy has its routes".to_owned()),
+            _ => Err(StepError::fatal(format!("the proxy {name} does not start: {}", Clean::new(said.stderr.trim())))),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `start` and `address`: the instance runs; where it is, and by which host key it is known, is told by the cloud.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::host::{Host, LOOK_EVERY};
+use crate::{
+    deploy::step::{Action, Check, StepContext, StepError},
+    domain::{
+        Change, Level,
+        cloud::{InstanceState, InstanceView},
+    },
+};
+
+/// From a start until the guest has told its host key: modelled time.
+const KEYS_WITHIN: Duration = Duration::from_secs(300);
+
+/// The instance runs.
+pub struct Start {
+    pub host: Arc<Host>,
+}
+
+#[async_trait]
+impl Action for Start {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        let instance = self.host.instance().await?;
+        Ok(match instance.state {
+            InstanceState::Running => Check::Done("runs".to_owned()),
+            _ => Check::Needed,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        loop {
+            let instance = self.host.instance().await?;
+            match instance.state {
+                InstanceState::Running => return Ok("runs".to_owned()),
+                InstanceState::Stopped => {
+                    context.go_on()?;
+                    let request = self.host.request(context, &[&instance.id]);
+                    let operation = self.host.cloud.start(&instance.zone, &instance.name, &request).await?;
+                    self.host.done(context, &operation).await?;
+                    return Ok("started".to_owned());
+                }
+                // It comes, or goes and can be started after: either way, soon.
+                _ => context.sleep(LOOK_EVERY).await?,
+            }
+        }
+    }
+}
+
+/// Address and host keys are known.
+pub struct Address {
+    pub host: Arc<Host>,
+}
+
+#[async_trait]
+impl Action for Address {
+    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+        // A machine that was started again has another address: always looked at.
+        Ok(Check::Needed)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let host = &self.host;
+        let instance = host.instance().await?;
+        if instance.state != InstanceState::Running {
+            return Err(StepError::fatal(format!("its instance is {}, not running", instance.status)));
+        }
+        let Some(address) = instance.address else {
+            return Err(StepError::fatal("its instance has no public address; does the project allow any?"));
+        };
+        let known = host.known(context);
+        if known.address != Some(address) {
+            let words = match known.address {
+                Some(old) => format!("it is at {address} now, no longer at {old}"),
+                None => format!("it is at {address}"),
+            };
+            context.record(Level::Info, words, Change::AddressSeen { ip: address }).await?;
+        }
+        let began = host.clock.monotonic();
+        let keys = loop {
+            let keys = self.told(&instance).await?;
+            if !keys.is_empty() {
+                break keys;
+            }
+            if host.clock.monotonic().saturating_sub(began) > KEYS_WITHIN {
+                return Err(StepError::fatal(format!(
+                    "the guest has not told its host keys within {} s, so it cannot be known for certain; its serial \
+                     port may say why: `homeroom console {}/host`",
+                    KEYS_WITHIN.as_secs(),
+                    host.lab()
+                )));
+            }
+            context.sleep(LOOK_EVERY).await?;
+        };
+        if keys != known.host_keys {
+            let words = format!("its host key is known: {}", kinds(&keys));
+            context.record(Level::Debug, words, Change::HostKeysSeen { keys: keys.clone() }).await?;
+        }
+        Ok(format!("{address}, known by {}", kinds(&keys)))
+    }
+}
+
+impl Address {
+    /// The host keys as the guest agent tells them, or else the startup script.
+    async fn told(&self, instance: &InstanceView) -> Result<Vec<String>, StepError> {
+        for namespace in ["hostkeys", "homeroom"] {
+            let told = self.host.cloud.attributes(&instance.zone, &instance.name, namespace).await?;
+            let keys = told.iter().filter(|(kind, _)| kind.starts_with("ssh-") || kind.starts_with("ecdsa-"));
+            let keys: Vec<String> = keys.map(|(kind, key)| format!("{kind} {key}")).collect();
+            if !keys.is_empty() {
+                return Ok(keys);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn kinds(keys: &[String]) -> String {
+    keys.iter().filter_map(|key| key.split(' ').next()).collect::<Vec<_>>().join(", ")
+}

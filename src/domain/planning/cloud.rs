@@ -1,0 +1,382 @@
+//! Plans for workshops in a cloud: what is to be made or removed there, row by row, why, and what it costs.
+//!
+//! The instance makes its seats by itself, from what it was given when it was made. So whatever of that changes
+//! means another instance, and everybody's work on this one goes: it is asked for as a replacement.
+
+use super::{MadeOf, Problem, count, workshop::limits};
+use crate::domain::{
+    LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, StepName, StoreId,
+    class::{CloudInit, MachineSpec, Order, Profile, RollCall, SeatSpec},
+    cloud::{CloudView, InstanceState, InstanceView, whose},
+    event::RunKind,
+    label::Owner,
+    machine::machine_name,
+    plan::{FieldChange, SeatPlan, Verb},
+    price::Prices,
+    progress::SeatProgress,
+    size::Size,
+    workshop::{SeatsOn, WorkshopDefinition},
+};
+
+/// Everything a workshop's plan in a cloud is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct CloudInput<'a> {
+    pub workshop: &'a WorkshopDefinition,
+    pub view: &'a CloudView,
+    /// The lab as the store knows it.
+    pub progress: &'a Progress,
+    pub store: &'a StoreId,
+    /// In order of preference.
+    pub zones: &'a [NodeName],
+    /// The site's choice, where the workshop makes none.
+    pub spot: bool,
+    pub max_seats: u32,
+    pub prices: Option<&'a Prices>,
+}
+
+/// What an instance is made as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceShape {
+    pub machine_type: String,
+    pub spot: bool,
+    pub disk_gb: u64,
+}
+
+/// Metadata that keeps what the instance was made of.
+pub const MADE_OF: &str = "homeroom-made-of";
+/// A disk that holds the system, the images and what some dozens of seats write.
+const DISK: u64 = 50;
+
+impl InstanceShape {
+    /// As the definition says, or by the number of seats.
+    pub fn of(workshop: &WorkshopDefinition, spot: bool) -> Self {
+        let by_seats = match workshop.seats {
+            0..=10 => "e2-standard-4",
+            11..=20 => "e2-standard-8",
+            _ => "e2-standard-16",
+        };
+        let gb = workshop.gce.disk.map_or(DISK, |Size(bytes)| bytes.div_ceil(1 << 30));
+        Self {
+            machine_type: workshop.gce.machine_type.clone().unwrap_or_else(|| by_seats.to_owned()),
+            spot: workshop.gce.spot.unwrap_or(spot),
+            disk_gb: gb,
+        }
+    }
+
+    /// Everything the instance and its seats are made of.
+    pub fn made_of(&self, workshop: &WorkshopDefinition) -> MadeOf {
+        let mut fields = vec![
+            ("machine_type", self.machine_type.clone()),
+            ("spot", self.spot.to_string()),
+            ("disk", format!("{}G", self.disk_gb)),
+            ("seats", workshop.seats.to_string()),
+            ("image", workshop.image.clone()),
+            ("ports", format!("{},{}", workshop.ports.terminal, workshop.ports.files)),
+            ("proxy", workshop.proxy.image.clone()),
+            ("proxy.port", workshop.proxy.port.to_string()),
+        ];
+        if let Some(browser) = &workshop.browser {
+            fields.push(("browser", browser.image.clone()));
+            fields.push(("browser.port", browser.port.to_string()));
+        }
+        fields.extend(limits(workshop));
+        MadeOf(fields)
+    }
+}
+
+impl<'a> CloudInput<'a> {
+    fn lab(&self) -> &'a LabName {
+        &self.workshop.name
+    }
+
+    fn shape(&self) -> InstanceShape {
+        InstanceShape::of(self.workshop, self.spot)
+    }
+
+    fn instances(&self) -> Vec<&'a InstanceView> {
+        self.view.own(self.store, self.lab()).collect()
+    }
+
+    fn stored(&self, seat: &SeatName) -> Option<&'a SeatProgress> {
+        self.progress.seat(seat)
+    }
+
+    fn begun(&self, seat: &SeatName) -> bool {
+        self.stored(seat).is_some_and(|row| row.steps.iter().any(|step| step.attempts > 0))
+    }
+
+    fn proven(&self, seat: &SeatName) -> bool {
+        self.stored(seat).is_some_and(|row| row.state == MachineState::Ready)
+    }
+
+    /// Where its instance is, or is to be.
+    fn zone(&self) -> NodeName {
+        let stands = self.instances().first().map(|it| it.zone.clone());
+        let asked =
+            || self.stored(&SeatName::host()).filter(|row| row.request.is_some()).and_then(|row| row.node.clone());
+        stands.or_else(asked).or_else(|| self.zones.first().cloned()).unwrap_or_else(|| NodeName::new("nowhere"))
+    }
+
+    /// The steps of the whole chain.
+    fn chain(&self) -> Vec<StepName> {
+        let named = self.workshop.gce.dns.is_some();
+        StepName::INSTANCE.into_iter().filter(|step| *step != StepName::Dns || named).collect()
+    }
+
+    fn row(&self, seat: &SeatName, role: Role, verb: Verb, steps: &[StepName], why: impl Into<String>) -> SeatPlan {
+        let spec = SeatSpec {
+            seat: seat.clone(),
+            role,
+            machine: MachineSpec::default(),
+            cloud_init: CloudInit::default(),
+            address: None,
+        };
+        SeatPlan {
+            seat: seat.clone(),
+            role,
+            name: machine_name(self.lab(), seat),
+            verb,
+            node: self.zone(),
+            vmid: None,
+            source: None,
+            spec,
+            changes: Vec::new(),
+            steps: steps.to_vec(),
+            why: why.into(),
+        }
+    }
+
+    fn plan(&self, kind: RunKind, seats: Vec<SeatPlan>, notes: Vec<String>) -> Plan {
+        Plan {
+            kind,
+            lab: self.lab().clone(),
+            site: self.workshop.site.clone(),
+            seats,
+            skipped_nodes: Vec::new(),
+            memory_after: Vec::new(),
+            estimate: None,
+            room: Vec::new(),
+            rollcall: RollCall { profile: Profile::Normal, ..RollCall::default() },
+            order: Order::Parallel,
+            stagger: std::time::Duration::ZERO,
+            pool: None,
+            workshop: Some(self.workshop.clone()),
+            notes,
+        }
+    }
+
+    /// The rows the store has and the definition has no more.
+    fn surplus(&self) -> Vec<SeatName> {
+        let defined = self.workshop.rows();
+        let known = self.progress.seats.iter().map(|row| row.seat.clone());
+        known.filter(|seat| !defined.iter().any(|(one, _)| one == seat)).collect()
+    }
+}
+
+/// What deploy would do.
+pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
+    let problems = problems(input);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let host = host(input);
+    let (verb, seats) = (host.verb, SeatName::host());
+    let mut rows = vec![host];
+    for (seat, role) in input.workshop.rows().into_iter().filter(|(seat, _)| *seat != seats) {
+        let steps = StepName::INSTANCE_SEAT;
+        rows.push(match verb {
+            Verb::Replace => input.row(&seat, role, Verb::Replace, &steps, "its instance is replaced"),
+            Verb::Keep if input.proven(&seat) => {
+                input.row(&seat, role, Verb::Keep, &[], "answers, as far as its last roll call knows")
+            }
+            Verb::Create => {
+                input.row(&seat, role, Verb::Create, &steps, format!("{} on the instance", input.workshop.image))
+            }
+            _ if input.begun(&seat) || input.stored(&seat).is_some_and(|row| row.proven_at.is_some()) => {
+                input.row(&seat, role, Verb::Prove, &steps, "asked again")
+            }
+            _ => input.row(&seat, role, Verb::Resume, &steps, "begun before"),
+        });
+    }
+    for seat in input.surplus() {
+        rows.push(input.row(&seat, Role::Seat, Verb::Remove, &[], "no longer in the definition"));
+    }
+    let notes = notes(input, verb);
+    Ok(input.plan(RunKind::Deploy, rows, notes))
+}
+
+fn host(input: &CloudInput<'_>) -> SeatPlan {
+    let (host, chain) = (SeatName::host(), input.chain());
+    let shape = input.shape();
+    let row = |verb, why: String| input.row(&host, Role::Host, verb, &chain, why);
+    let Some(instance) = input.instances().first().copied() else {
+        let spot = if shape.spot { "a spot " } else { "" };
+        let zones = input.zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ");
+        return match input.begun(&host) {
+            true => row(Verb::Resume, "begun before".to_owned()),
+            false => row(Verb::Create, format!("{spot}{} with {} GiB in {zones}", shape.machine_type, shape.disk_gb)),
+        };
+    };
+    let made = instance.metadata.get(MADE_OF).map_or("", String::as_str);
+    let changes: Vec<FieldChange> = shape.made_of(input.workshop).differs_from(made);
+    if !changes.is_empty() {
+        let mut steps = vec![StepName::Destroy];
+        steps.extend(chain.iter().copied());
+        let replaced =
+            input.row(&host, Role::Host, Verb::Replace, &steps, "made of something else, with all its seats");
+        return SeatPlan { changes, ..replaced };
+    }
+    let moved = input.stored(&host).and_then(|row| row.ip).is_some_and(|ip| instance.address != Some(ip));
+    match instance.state {
+        InstanceState::Running if open_as_defined(input).is_some_and(|open| !open) => {
+            let ranges = ("gce.source_ranges".to_owned(), rule_ranges(input), ranges(input.workshop).join(","));
+            let changes = vec![FieldChange { field: ranges.0, from: ranges.1, to: ranges.2 }];
+            SeatPlan { changes, ..row(Verb::Update, "who may connect changes".to_owned()) }
+        }
+        InstanceState::Running if moved => row(Verb::Prove, "its address has changed".to_owned()),
+        InstanceState::Running if input.proven(&host) => {
+            input.row(&host, Role::Host, Verb::Keep, &[], "its instance runs")
+        }
+        InstanceState::Running => row(Verb::Prove, "made, not proven".to_owned()),
+        _ => row(Verb::Prove, format!("its instance is {}", instance.status)),
+    }
+}
+
+/// Who may connect: everybody, where nothing is said.
+pub fn ranges(workshop: &WorkshopDefinition) -> Vec<String> {
+    match workshop.gce.source_ranges.is_empty() {
+        true => vec!["0.0.0.0/0".to_owned()],
+        false => workshop.gce.source_ranges.clone(),
+    }
+}
+
+fn rule_ranges(input: &CloudInput<'_>) -> String {
+    let name = machine_name(input.lab(), &SeatName::host());
+    let rule = input.view.rules.iter().find(|rule| rule.name == name);
+    rule.map(|rule| rule.ranges.join(",")).unwrap_or_default()
+}
+
+/// Whether the firewall rule lets in whom the definition says; `None` without one.
+fn open_as_defined(input: &CloudInput<'_>) -> Option<bool> {
+    let name = machine_name(input.lab(), &SeatName::host());
+    let rule = input.view.rules.iter().find(|rule| rule.name == name)?;
+    Some(rule.ranges == ranges(input.workshop))
+}
+
+/// What destroy would do: all of it. A seat does not go without its instance.
+pub fn plan_cloud_destroy(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<Plan, Vec<Problem>> {
+    let lab = input.lab();
+    if !seats.is_empty() && !seats.contains(&SeatName::host()) {
+        let next = format!("lower seats in the definition, or `homeroom destroy {lab} --yes` removes all of it");
+        return Err(vec![Problem::new("a seat is made with its instance and goes with it", next)]);
+    }
+    let stands = !input.instances().is_empty()
+        || input.view.disks.iter().any(|disk| {
+            crate::domain::cloud::is_own(input.store, lab, &disk.name, &disk.labels) && !input.workshop.gce.keep_disk
+        })
+        || input.progress.seat(&SeatName::host()).is_some()
+        || open_as_defined(input).is_some();
+    let mut rows = Vec::new();
+    if stands {
+        let why = match input.workshop.gce.keep_disk {
+            true => "with its seats; its disk is kept, and goes on costing",
+            false => "with its seats, its disk, its name and its firewall rule",
+        };
+        rows.push(input.row(&SeatName::host(), Role::Host, Verb::Remove, &[StepName::Destroy], why));
+    }
+    for row in input.progress.seats.iter().filter(|row| row.role == Role::Seat) {
+        rows.push(input.row(&row.seat, Role::Seat, Verb::Remove, &[StepName::Destroy], "goes with its instance"));
+    }
+    Ok(input.plan(RunKind::Destroy, rows, Vec::new()))
+}
+
+/// What a repeated roll call would do.
+pub fn plan_cloud_check(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<Plan, Vec<Problem>> {
+    let lab = input.lab();
+    if input.instances().is_empty() {
+        let next = format!("`homeroom deploy {lab} --yes` makes one");
+        return Err(vec![Problem::new(format!("{lab} has no instance to check"), next)]);
+    }
+    let chosen = input.workshop.rows().into_iter().filter(|(seat, _)| seats.is_empty() || seats.contains(seat));
+    let proofs = [StepName::Address, StepName::Ssh, StepName::Engine, StepName::Health];
+    let rows = chosen.map(|(seat, role)| match role {
+        Role::Host => input.row(&seat, role, Verb::Prove, &proofs, "asked again"),
+        _ => input.row(&seat, role, Verb::Prove, &[StepName::Health], "asked again"),
+    });
+    Ok(input.plan(RunKind::Check, rows.collect(), Vec::new()))
+}
+
+/// What whoever agrees should know: the cost before all.
+fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
+    if verb == Verb::Keep {
+        return Vec::new();
+    }
+    let (shape, workshop) = (input.shape(), input.workshop);
+    let mut notes = Vec::new();
+    match input.prices {
+        None => notes.push("what it costs is not known: the site's configuration has no prices".to_owned()),
+        Some(prices) => match prices.running(&shape.machine_type, shape.spot, shape.disk_gb) {
+            Some(hour) => notes.push(format!(
+                "about {hour}, {:.2} {} until it ends, {:.2} {} at most; prices of {}",
+                hour.times(workshop.ends_after),
+                hour.currency,
+                hour.times(workshop.max_life),
+                hour.currency,
+                prices.date,
+            )),
+            None => notes.push(format!(
+                "what it costs is not known: the price table of {} has no {}{}",
+                prices.date,
+                if shape.spot { "spot " } else { "" },
+                shape.machine_type
+            )),
+        },
+    }
+    if shape.spot {
+        notes.push(
+            "a spot machine may be taken away at any time; the next deploy starts it again, with what its seats wrote"
+                .to_owned(),
+        );
+    }
+    if workshop.gce.source_ranges.is_empty() {
+        notes.push("everybody may connect to it: gce.source_ranges names nobody".to_owned());
+    }
+    if workshop.gce.keep_disk {
+        notes.push("its disk outlives it, and goes on costing until it is removed by hand".to_owned());
+    }
+    notes
+}
+
+/// What stands in the way, all of it, before anything is made.
+fn problems(input: &CloudInput<'_>) -> Vec<Problem> {
+    let workshop = input.workshop;
+    let mut out = Vec::new();
+    if workshop.seats > input.max_seats {
+        let what = format!("{} seats, and {} takes {}", workshop.seats, workshop.site, input.max_seats);
+        out.push(Problem::new(what, "lower seats, or raise max_seats of the site"));
+    }
+    if workshop.seats_on == SeatsOn::Join {
+        let what = "seats_on = \"join\" does not work in a cloud: the instance starts its seats by itself";
+        out.push(Problem::new(what, "set seats_on = \"start\""));
+    }
+    let name = machine_name(input.lab(), &SeatName::host());
+    for other in input.view.instances.iter().filter(|it| it.name == name) {
+        if let Owner::OtherStore(label) = whose(input.store, &name, &other.labels) {
+            let what = format!(
+                "{} has an instance called {name}, made by homeroom from another store ({})",
+                other.zone, label.store
+            );
+            out.push(Problem::new(
+                what,
+                format!("leave it to whoever has that store, or give {} another name", input.lab()),
+            ));
+        }
+    }
+    let own = input.instances();
+    if own.len() > 1 {
+        let zones: Vec<String> = own.iter().map(|it| it.zone.to_string()).collect();
+        let what = format!("{} has {} in {}", input.lab(), count(own.len(), "instance"), zones.join(" and "));
+        out.push(Problem::new(what, format!("`homeroom destroy {} --yes` removes them all", input.lab())));
+    }
+    out
+}

@@ -1,0 +1,106 @@
+//! What a cloud asks for: the price table of the configuration, and what a machine comes to by it.
+//!
+//! Nothing is built in: prices differ by region and contract, and change. The table says from when it is.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use super::cloud::{InstanceState, InstanceView};
+
+/// Hours of a month, as clouds reckon.
+const MONTH: f64 = 730.0;
+
+/// Prices, as the configuration has them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prices {
+    /// When they were looked up, such as `2026-11-01`.
+    pub date: String,
+    /// Such as `EUR`.
+    pub currency: String,
+    /// An hour, by machine type.
+    pub machines: BTreeMap<String, f64>,
+    /// The same of spot machines.
+    pub spot: BTreeMap<String, f64>,
+    /// A GiB of disk for a month.
+    pub disk_gb_month: f64,
+    /// A public address in use for an hour.
+    pub address: f64,
+}
+
+/// What something costs an hour, part by part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hourly {
+    pub machine: f64,
+    pub disk: f64,
+    pub address: f64,
+    pub currency: String,
+}
+
+impl Prices {
+    /// An hour of a machine that runs, with its disk and address; `None` where the table lacks its type.
+    pub fn running(&self, machine_type: &str, spot: bool, disk_gb: u64) -> Option<Hourly> {
+        let table = if spot { &self.spot } else { &self.machines };
+        let machine = *table.get(machine_type)?;
+        Some(Hourly { machine, disk: self.disk(disk_gb), address: self.address, currency: self.currency.clone() })
+    }
+
+    /// An hour of a disk by itself.
+    pub fn disk(&self, gb: u64) -> f64 {
+        self.disk_gb_month * gb as f64 / MONTH
+    }
+
+    /// An hour of an instance as it stands: one that is stopped costs its disk.
+    pub fn of(&self, instance: &InstanceView) -> Option<f64> {
+        match instance.state {
+            InstanceState::Stopped => Some(self.disk(instance.disk_gb)),
+            _ => self.running(&instance.machine_type, instance.spot, instance.disk_gb).map(|hour| hour.total()),
+        }
+    }
+}
+
+impl Hourly {
+    pub fn total(&self) -> f64 {
+        self.machine + self.disk + self.address
+    }
+
+    /// For so long.
+    pub fn times(&self, span: Duration) -> f64 {
+        self.total() * span.as_secs_f64() / 3600.0
+    }
+}
+
+impl fmt::Display for Hourly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { machine, disk, address, currency } = self;
+        let total = self.total();
+        write!(f, "{total:.3} {currency} an hour (machine {machine:.3}, disk {disk:.3}, address {address:.3})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prices() -> Prices {
+        Prices {
+            date: "2026-11-01".to_owned(),
+            currency: "EUR".to_owned(),
+            machines: BTreeMap::from([("e2-standard-4".to_owned(), 0.16)]),
+            spot: BTreeMap::from([("e2-standard-4".to_owned(), 0.05)]),
+            disk_gb_month: 0.1,
+            address: 0.004,
+        }
+    }
+
+    #[test]
+    fn machine_disk_and_address_add_up() {
+        let hour = prices().running("e2-standard-4", false, 73);
+        let hour = hour.filter(|hour| (hour.total() - 0.174).abs() < 1e-9);
+        assert_eq!(
+            hour.as_ref().map(ToString::to_string).as_deref(),
+            Some("0.174 EUR an hour (machine 0.160, disk 0.010, address 0.004)")
+        );
+        assert!(hour.is_some_and(|hour| (hour.times(Duration::from_secs(7200)) - 0.348).abs() < 1e-9));
+        assert_eq!(prices().running("n2-standard-8", false, 50), None, "what is not in the table is not guessed");
+        assert!(prices().running("e2-standard-4", true, 50).is_some_and(|hour| hour.machine < 0.1));
+    }
+}

@@ -1,0 +1,363 @@
+//! Workshops in a cloud: what is read for a plan, what a run is given, and the ways in.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    Homeroom, ServiceError,
+    check::Deed,
+    plan::{On, Planned},
+    workshop::Price,
+};
+use crate::{
+    deploy::workshop::{ENDS, HostParts, USER},
+    domain::{
+        Clean, LabName, NodeName, Plan, Progress, Role, SeatName, SiteName,
+        class::Password,
+        cloud::CloudView,
+        machine::machine_name,
+        planning::{self, CloudInput, InstanceShape, Problem},
+        price::Prices,
+        workshop::WorkshopDefinition,
+    },
+    port::{
+        Cloud, Dns, RemoteShell,
+        shell::{HostKey, ShellTarget},
+    },
+};
+
+/// What every instance runs at each start.
+const SCRIPT: &str = include_str!("../../assets/gce/startup.sh");
+
+/// A cloud project that carries workshops.
+pub struct CloudSite {
+    pub name: SiteName,
+    /// `dev`, `staging` or `prod`.
+    pub environment: String,
+    pub max_seats: u32,
+    pub cloud: Arc<dyn Cloud>,
+    pub dns: Arc<dyn Dns>,
+    pub shell: Arc<dyn RemoteShell>,
+    /// In order of preference.
+    pub zones: Vec<NodeName>,
+    /// Unless a workshop says otherwise.
+    pub spot: bool,
+    pub registry: Option<String>,
+    pub service_account: Option<String>,
+    pub ssh_port: u16,
+    pub prices: Option<Prices>,
+}
+
+impl CloudSite {
+    /// What a workshop costs an hour while it runs, as far as the price table says.
+    pub fn price(&self, workshop: &WorkshopDefinition) -> Price {
+        let shape = InstanceShape::of(workshop, self.spot);
+        let prices = self.prices.as_ref();
+        let hour = prices.and_then(|prices| prices.running(&shape.machine_type, shape.spot, shape.disk_gb));
+        hour.map(|hour| Price { per_hour: hour.total(), currency: hour.currency }).unwrap_or_default()
+    }
+}
+
+/// What deploy would do.
+pub async fn plan_deploy(
+    home: &Homeroom,
+    workshop: WorkshopDefinition,
+    site: Arc<CloudSite>,
+) -> Result<Planned, ServiceError> {
+    Ground::read(home, workshop, site).await?.planned(home, planning::plan_cloud)
+}
+
+/// What destroy would do.
+pub async fn plan_destroy(
+    home: &Homeroom,
+    workshop: WorkshopDefinition,
+    site: Arc<CloudSite>,
+    seats: &[SeatName],
+) -> Result<Planned, ServiceError> {
+    let ground = Ground::read(home, workshop, site).await?;
+    ground.know(seats)?;
+    ground.planned(home, |input| planning::plan_cloud_destroy(input, seats))
+}
+
+/// What a deed would come to. The check is the one there is for workshops.
+pub async fn plan_deed(
+    home: &Homeroom,
+    workshop: WorkshopDefinition,
+    site: Arc<CloudSite>,
+    seats: &[SeatName],
+    deed: Deed,
+) -> Result<Planned, ServiceError> {
+    if deed != Deed::Check {
+        return Err(ServiceError::NotNow(format!(
+            "{} is a workshop: its seats run until it is destroyed; only classes are started and stopped",
+            workshop.name
+        )));
+    }
+    let ground = Ground::read(home, workshop, site).await?;
+    ground.know(seats)?;
+    ground.planned(home, |input| planning::plan_cloud_check(input, seats))
+}
+
+/// What was read for a plan.
+struct Ground {
+    workshop: WorkshopDefinition,
+    site: Arc<CloudSite>,
+    view: CloudView,
+    progress: Progress,
+}
+
+impl Ground {
+    async fn read(home: &Homeroom, workshop: WorkshopDefinition, site: Arc<CloudSite>) -> Result<Self, ServiceError> {
+        let (progress, _) = home.store.progress(&workshop.name).await?;
+        let view = site.cloud.view().await?;
+        Ok(Self { workshop, site, view, progress })
+    }
+
+    fn planned(
+        self,
+        home: &Homeroom,
+        rule: impl FnOnce(&CloudInput<'_>) -> Result<Plan, Vec<Problem>>,
+    ) -> Result<Planned, ServiceError> {
+        let input = CloudInput {
+            workshop: &self.workshop,
+            view: &self.view,
+            progress: &self.progress,
+            store: home.store.id(),
+            zones: &self.site.zones,
+            spot: self.site.spot,
+            max_seats: self.site.max_seats,
+            prices: self.site.prices.as_ref(),
+        };
+        let plan = rule(&input).map_err(|problems| ServiceError::Problems {
+            lab: self.workshop.name.clone(),
+            problems: problems.iter().map(ToString::to_string).collect(),
+        })?;
+        Ok(Planned { plan, on: On::Cloud(self.site) })
+    }
+
+    /// An error if a seat is neither defined nor standing.
+    fn know(&self, seats: &[SeatName]) -> Result<(), ServiceError> {
+        let mut known: Vec<SeatName> = self.workshop.rows().into_iter().map(|(seat, _)| seat).collect();
+        known.extend(self.progress.seats.iter().map(|row| row.seat.clone()));
+        match seats.iter().find(|seat| !known.contains(seat)) {
+            None => Ok(()),
+            Some(seat) => Err(ServiceError::NoSeat {
+                lab: self.workshop.name.clone(),
+                seat: seat.clone(),
+                known: self.workshop.rows().iter().map(|(seat, _)| seat.to_string()).collect(),
+            }),
+        }
+    }
+}
+
+/// What the steps of a run are given.
+pub async fn host_parts(home: &Homeroom, site: &CloudSite, plan: &Plan) -> Result<HostParts, ServiceError> {
+    let Some(workshop) = plan.workshop.clone() else {
+        return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
+    };
+    let mut tokens = BTreeMap::new();
+    for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
+        let token = home.keys.password(&workshop.name, &seat, &Password::Generate).await?;
+        tokens.insert(seat, token);
+    }
+    Ok(HostParts {
+        cloud: site.cloud.clone(),
+        dns: site.dns.clone(),
+        shell: site.shell.clone(),
+        clock: home.clock.clone(),
+        store: home.store.id().clone(),
+        tokens,
+        key: home.keys.lab_key(&workshop.name).await?,
+        zones: site.zones.clone(),
+        spot: site.spot,
+        registry: site.registry.clone(),
+        service_account: site.service_account.clone(),
+        ssh_port: site.ssh_port,
+        script: SCRIPT.to_owned(),
+        tuning: home.tuning.clone(),
+        workshop,
+    })
+}
+
+/// The name a standing workshop is published under, where it has one.
+pub fn name(workshop: &WorkshopDefinition, progress: &Progress) -> Option<String> {
+    let code = progress.life.as_ref().map(|life| life.code.as_str().to_ascii_lowercase());
+    workshop.published_name(code.as_deref())
+}
+
+/// Writes a workshop's new end on its instance, for whoever looks at the project. The store's is what counts.
+pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
+    let labelled = async {
+        let Some((_, site)) = home.in_cloud(lab).await? else { return Ok(()) };
+        let view = site.cloud.view().await?;
+        let labels = BTreeMap::from([(ENDS.to_owned(), ends_at.as_second().to_string())]);
+        for instance in view.own(home.store.id(), lab) {
+            site.cloud.relabel(&instance.zone, &instance.name, &labels).await?;
+        }
+        Ok::<(), ServiceError>(())
+    };
+    if let Err(error) = labelled.await {
+        tracing::warn!(%lab, %error, "the instance still carries the old end");
+    }
+}
+
+/// A way into a workshop's instance, or into a seat's container on it.
+pub struct Way {
+    pub shell: Arc<dyn RemoteShell>,
+    pub target: ShellTarget,
+    /// The container, for a seat.
+    pub container: Option<String>,
+}
+
+impl Way {
+    /// The way to a row of a workshop in a cloud; `None` where the lab is none.
+    pub async fn of(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<Option<Self>, ServiceError> {
+        let Some((workshop, site)) = home.in_cloud(lab).await? else { return Ok(None) };
+        let rows = workshop.rows();
+        if !rows.iter().any(|(known, _)| known == seat) {
+            let known = rows.iter().map(|(seat, _)| seat.to_string()).collect();
+            return Err(ServiceError::NoSeat { lab: lab.clone(), seat: seat.clone(), known });
+        }
+        let (progress, _) = home.store.progress(lab).await?;
+        let host = SeatName::host();
+        let row = progress.seat(&host).filter(|row| !row.host_keys.is_empty());
+        let Some((row, ip)) = row.and_then(|row| Some((row, row.ip?))) else {
+            return Err(ServiceError::NotNow(format!(
+                "{lab} has no instance whose address and host key are known; `homeroom deploy {lab} --yes` makes one"
+            )));
+        };
+        let target = ShellTarget {
+            host: ip.to_string(),
+            port: site.ssh_port,
+            user: USER.to_owned(),
+            keys: vec![home.keys.lab_key(lab).await?.private],
+            ask_agent: false,
+            host_key: HostKey::Exactly(row.host_keys.clone()),
+            via: None,
+        };
+        let container = (*seat != host).then(|| machine_name(lab, seat));
+        Ok(Some(Self { shell: site.shell.clone(), target, container }))
+    }
+
+    /// A line for the shell over there.
+    pub fn line(&self, line: &str) -> String {
+        match &self.container {
+            None => line.to_owned(),
+            Some(name) => format!("docker exec --interactive {name} sh -c {}", quoted(line)),
+        }
+    }
+
+    /// What opens a terminal; the login shell where there is nothing to say.
+    pub fn terminal(&self) -> Option<String> {
+        self.container.as_ref().map(|name| format!("docker exec --interactive --tty {name} sh -l"))
+    }
+}
+
+/// One word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// The last lines of a row, oldest first: of the host its serial port's, its startup script's among them; of a seat
+/// what its container printed.
+pub async fn last_lines(
+    home: &Homeroom,
+    lab: &LabName,
+    seat: &SeatName,
+    lines: u32,
+) -> Result<Vec<Clean>, ServiceError> {
+    let Some(way) = Way::of(home, lab, seat).await? else {
+        return Err(ServiceError::NotNow(format!("{lab} is no workshop in a cloud")));
+    };
+    let Some(container) = &way.container else {
+        let Some((_, site)) = home.in_cloud(lab).await? else { return Ok(Vec::new()) };
+        let view = site.cloud.view().await?;
+        let Some(instance) = view.own(home.store.id(), lab).next() else { return Ok(Vec::new()) };
+        // Its last megabyte is kept; a line is rarely longer than this.
+        let tail = -(i64::from(lines) * LINE).max(LINE);
+        let mut all = site.cloud.serial(&instance.zone, &instance.name, tail).await?.lines;
+        let surplus = all.len().saturating_sub(lines as usize);
+        return Ok(all.split_off(surplus));
+    };
+    let said = way.shell.run(&way.target, &format!("docker logs --tail {lines} {container}"), WITHIN).await?;
+    Ok(said.stdout.lines().chain(said.stderr.lines()).map(Clean::new).collect())
+}
+
+/// Bytes a line of a serial port is reckoned with.
+const LINE: i64 = 400;
+/// For one command on an instance: wall time.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// What of ours stands in projects that nobody looks after, site by site. A project that does not answer is named
+/// with the reason.
+pub async fn all_costing(
+    home: &Homeroom,
+    only: Option<&SiteName>,
+) -> Vec<(SiteName, Result<Vec<Costing>, ServiceError>)> {
+    let mut out = Vec::new();
+    for site in home.clouds.values().filter(|site| only.is_none_or(|only| *only == site.name)) {
+        out.push((site.name.clone(), costing(home, site).await));
+    }
+    out
+}
+
+/// What of ours stands in a project that nobody looks after, with what it costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Costing {
+    /// `instance`, `disk` or `firewall rule`.
+    pub what: &'static str,
+    pub name: String,
+    pub zone: Option<NodeName>,
+    pub lab: Option<LabName>,
+    pub why: String,
+    pub mend: String,
+    /// An hour, where the price table says.
+    pub per_hour: Option<f64>,
+}
+
+impl Costing {
+    /// What it is, why nobody looks after it, and what it costs.
+    pub fn words(&self, currency: &str) -> String {
+        let place = self.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
+        let lab = self.lab.as_ref().map(|lab| format!(" of {lab}")).unwrap_or_default();
+        let cost = match self.per_hour {
+            Some(cost) => format!("; it costs {:.2} {currency} a day", cost * 24.0),
+            None if self.what == "firewall rule" => String::new(),
+            None => "; it costs money".to_owned(),
+        };
+        format!("the {} {}{place}{lab}: {}{cost}", self.what, self.name, self.why)
+    }
+}
+
+/// What carries our labels or our mark and is no standing workshop's of this store.
+pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Vec<Costing>, ServiceError> {
+    // The project first: what is made in between is known to the store before it exists.
+    let view = site.cloud.view().await?;
+    let (labs, _) = home.store.all_progress().await?;
+    let (store, now) = (home.store.id(), home.clock.now());
+    Ok(planning::costing(store, &view, &labs, now, site.prices.as_ref())
+        .into_iter()
+        .map(|it| {
+            let place = it.zone.as_ref().map(|zone| format!(" --zone {zone}")).unwrap_or_default();
+            let kind = it.what.replace("firewall rule", "firewall-rule").replace(' ', "-");
+            let by_hand =
+                format!("`gcloud compute {kind}s delete {}{place} --project {}`", it.name, site.cloud.project());
+            let mend = match (&it.lab, it.ours) {
+                (Some(lab), true) => {
+                    format!("`homeroom destroy {lab} --yes` removes it where {lab} is defined here, else {by_hand}")
+                }
+                _ => format!("leave it to whoever made it, or {by_hand}"),
+            };
+            Costing {
+                what: it.what,
+                name: it.name,
+                zone: it.zone,
+                lab: it.lab,
+                why: it.why,
+                mend,
+                per_hour: it.per_hour,
+            }
+        })
+        .collect())
+}
