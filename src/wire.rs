@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     backend::{
@@ -83,7 +83,12 @@ pub async fn what_can_be_built(
     let options = Options { shared: settings.store.shared, read_only: access == Access::Monitor };
     let store = SqliteStore::open(&settings.store.path, options).await.map_err(ServiceError::from)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock::new(settings.clock.speed));
-    let doors = Doors::of(settings, access);
+    let passphrase = match &settings.store.key_passphrase {
+        Some(secret) if access == Access::Full => Some(secret.resolve()?),
+        _ => None,
+    };
+    passphrase.iter().for_each(|passphrase| hide(passphrase.expose_secret()));
+    let doors = Doors::of(settings, access, passphrase);
     let (mut sites, mut engines, mut left_out) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     let mut clouds = BTreeMap::new();
     for (name, site) in &settings.sites {
@@ -161,31 +166,33 @@ pub fn pagers(kiosk: &KioskSettings, hide: &dyn Fn(&str)) -> Result<Vec<Arc<dyn 
 
 /// Ways into machines: all by SSH, or none.
 enum Doors {
-    Open(Arc<Ssh>),
+    /// With the passphrase of the labs' keys.
+    Open(Arc<Ssh>, Option<SecretString>),
     Shut,
 }
 
 impl Doors {
-    fn of(settings: &Settings, access: Access) -> Self {
+    fn of(settings: &Settings, access: Access, passphrase: Option<SecretString>) -> Self {
         if access == Access::Monitor {
             return Self::Shut;
         }
         let mut ssh = SshSettings::new(settings.store.known_hosts());
         ssh.known_hosts_mode = settings.store.trust_mode();
+        ssh.lab_keys = passphrase.clone().map(|passphrase| (settings.store.keys(), passphrase));
         ssh.agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
-        Self::Open(Arc::new(Ssh::new(ssh)))
+        Self::Open(Arc::new(Ssh::new(ssh)), passphrase)
     }
 
     fn shell(&self) -> Arc<dyn RemoteShell> {
         match self {
-            Self::Open(ssh) => ssh.clone(),
+            Self::Open(ssh, _) => ssh.clone(),
             Self::Shut => Arc::new(Nobody),
         }
     }
 
     fn by_node(&self, nodes: &Arc<dyn NodeLogins>) -> (Arc<dyn GuestAgent>, Arc<dyn Mend>) {
         match self {
-            Self::Open(ssh) => {
+            Self::Open(ssh, _) => {
                 let targets = nodes.clone();
                 let qm = Arc::new(Qm::new((**ssh).clone(), move |node| Some(targets.target(node))));
                 (qm.clone(), qm)
@@ -196,7 +203,7 @@ impl Doors {
 
     fn keys(&self, store: &StoreSettings) -> Arc<dyn KeyRing> {
         match self {
-            Self::Open(_) => Arc::new(key_files(store)),
+            Self::Open(_, passphrase) => Arc::new(key_files(store).sealed_with(passphrase.clone())),
             Self::Shut => Arc::new(Nobody),
         }
     }
@@ -230,7 +237,7 @@ pub struct StoreAndKeys {
 /// Opens (or makes) a store just for its identity and keys.
 pub async fn store(path: &Path, shared: bool) -> Result<StoreAndKeys, WireError> {
     let store = SqliteStore::open(path, Options { shared, read_only: false }).await.map_err(ServiceError::from)?;
-    let settings = StoreSettings { path: path.to_owned(), shared };
+    let settings = StoreSettings { path: path.to_owned(), key_passphrase: None, shared };
     Ok(StoreAndKeys { id: Store::id(&store).clone(), keys: Arc::new(key_files(&settings)) })
 }
 

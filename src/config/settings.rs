@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    ConfigError, EngineSettings, Folders, KioskSettings, Site, UiSettings, Warning, engine,
+    ConfigError, EngineSettings, Folders, KioskSettings, Secret, Site, UiSettings, Warning, engine,
     error::Place,
     files::read_text,
     kiosk,
@@ -36,9 +36,11 @@ pub struct Settings {
 }
 
 /// `[store]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoreSettings {
     pub path: PathBuf,
+    /// What the labs' own keys are encrypted with when they are made.
+    pub key_passphrase: Option<Secret>,
     /// For a team of Unix users: a setgid 2770 folder, 0660 files.
     pub shared: bool,
 }
@@ -52,7 +54,7 @@ pub struct Clock {
 
 const SCHEMA: Schema = &[
     ("", &["sites", "store", "clock", "engine", "ui", "keys", "kiosk"]),
-    ("store", &["path", "shared"]),
+    ("store", &["path", "shared", "key_passphrase"]),
     ("clock", &["speed"]),
     ("engine", engine::KEYS),
     ("ui", ui::KEYS),
@@ -99,7 +101,11 @@ impl Settings {
         Self {
             file: folders.config_file(),
             sites: BTreeMap::new(),
-            store: StoreSettings { path: folders.data.join("homeroom/homeroom.db"), shared: false },
+            store: StoreSettings {
+                path: folders.data.join("homeroom/homeroom.db"),
+                key_passphrase: None,
+                shared: false,
+            },
             clock: Clock { speed: 1.0 },
             engine: EngineSettings::default(),
             kiosk: KioskSettings::default(),
@@ -212,6 +218,9 @@ pub fn parse(
         let table = node.table()?;
         let path = |n: Node<'_>| Ok(folders.locate(n.text()?, &folder));
         settings.store.path = table.or("path", settings.store.path.clone(), path)?;
+        if let Some(node) = table.get("key_passphrase") {
+            settings.store.key_passphrase = Some(Secret::read(node, folders, &folder, &mut warnings)?);
+        }
         settings.store.shared = table.or("shared", false, |n| n.boolean())?;
     }
     let clock = root.optional("clock", |n| n.table())?;

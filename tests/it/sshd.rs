@@ -1,6 +1,9 @@
 //! SSH against OpenSSH's own server, on loopback, as whoever runs the tests. Ignored unless asked
 //! for: they need `/usr/sbin/sshd`.
 
+mod many;
+mod phases;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
@@ -41,6 +44,11 @@ impl Server {
 
     /// With more lines in its configuration.
     fn with(more: &str) -> Self {
+        Self::of("", more)
+    }
+
+    /// With lines before the others, which then count, and behind them.
+    fn of(first: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let host = lab_key(&path("host"), "host", 0o600).unwrap();
@@ -48,7 +56,7 @@ impl Server {
         fs::write(path("authorized_keys"), user).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = format!(
-            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\n\
+            "{first}ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n\
              RekeyLimit 256K\nSubsystem sftp internal-sftp\n{more}",

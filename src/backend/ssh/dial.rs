@@ -123,8 +123,10 @@ impl Dialler {
         };
         let (mut usable, mut unusable, mut locked) = (Vec::new(), Vec::new(), None);
         for path in &target.keys {
-            let passphrase =
+            let given =
                 self.passphrases.lock().unwrap_or_else(PoisonError::into_inner).get(&keys::expand(path)).cloned();
+            let configured = self.settings.lab_keys.as_ref().filter(|(folder, _)| path.starts_with(folder));
+            let passphrase = given.or_else(|| configured.map(|(_, passphrase)| passphrase.clone()));
             match keys::identity(path, passphrase) {
                 Ok(key) => usable.push(key),
                 Err(e) => {

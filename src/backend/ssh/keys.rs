@@ -52,17 +52,36 @@ impl KeyError {
 /// half is created with `mode` (0600; 0640 in a shared store). Returns the public half as one line
 /// `ssh-ed25519 BASE64 COMMENT`.
 pub fn lab_key(private: &Path, comment: &str, mode: u32) -> Result<String, KeyError> {
+    sealed_lab_key(private, comment, mode, None)
+}
+
+/// The same; a pair that has to be made is encrypted with the passphrase, if there is one.
+fn sealed_lab_key(
+    private: &Path,
+    comment: &str,
+    mode: u32,
+    passphrase: Option<&SecretString>,
+) -> Result<String, KeyError> {
     let file = |source| KeyError::File { path: private.to_owned(), source };
+    // An encrypted file keeps its comment to itself.
+    let line = || public_line(private).map(|line| if words(&line) < 3 { format!("{line} {comment}") } else { line });
     if private.exists() {
-        return public_line(private);
+        return line();
     }
     let made = |e: ssh_key::Error| KeyError::Make(Clean::new(e.to_string()));
     let mut pair = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(made)?;
     pair.set_comment(comment);
+    if let Some(passphrase) = passphrase {
+        pair = pair.encrypt(&mut OsRng, passphrase.expose_secret()).map_err(made)?;
+    }
     let text = pair.to_openssh(LineEnding::LF).map_err(made)?;
 
     write_once(private, text.as_bytes(), mode).map_err(file)?;
-    public_line(private)
+    line()
+}
+
+fn words(line: &str) -> usize {
+    line.split_whitespace().count()
 }
 
 /// Writes a file nobody wrote before. Written aside and linked into place: a kill leaves either
@@ -90,6 +109,8 @@ fn write_once(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub struct KeyFiles {
     folder: PathBuf,
     mode: u32,
+    /// New keys are encrypted with it.
+    passphrase: Option<SecretString>,
 }
 
 /// Letters and digits nobody mistakes for one another when reading a password aloud.
@@ -98,7 +119,17 @@ const READABLE: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789X";
 impl KeyFiles {
     /// `mode` is that of the files: 0600, or 0640 in a shared store.
     pub fn new(folder: impl Into<PathBuf>, mode: u32) -> Self {
-        Self { folder: folder.into(), mode }
+        Self { folder: folder.into(), mode, passphrase: None }
+    }
+
+    /// Keys made from now on are encrypted with this passphrase; those there are stay as they are.
+    #[must_use]
+    pub fn sealed_with(self, passphrase: Option<SecretString>) -> Self {
+        Self { passphrase, ..self }
+    }
+
+    fn key_at(&self, private: &Path, lab: &LabName) -> Result<String, KeyError> {
+        sealed_lab_key(private, &format!("homeroom {lab}"), self.mode, self.passphrase.as_ref())
     }
 
     fn private(&self, lab: &LabName) -> PathBuf {
@@ -111,7 +142,7 @@ impl KeyFiles {
 
     fn lab_key_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
         let private = self.private(lab);
-        match lab_key(&private, &format!("homeroom {lab}"), self.mode) {
+        match self.key_at(&private, lab) {
             Ok(public) => Ok(LabKey { private, public }),
             Err(e) => Err(port::KeyError { doing: "cannot make or read the key", path: private, why: e.reason() }),
         }
@@ -126,7 +157,7 @@ impl KeyFiles {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e.to_string())),
             _ => {}
         }
-        let public = lab_key(&aside, &format!("homeroom {lab}"), self.mode).map_err(|e| failed(e.reason()))?;
+        let public = self.key_at(&aside, lab).map_err(|e| failed(e.reason()))?;
         fs::rename(&aside, &private).map_err(|e| failed(e.to_string()))?;
         Ok(LabKey { private, public })
     }
@@ -291,6 +322,25 @@ mod tests {
         files.forget(&lab).await.unwrap();
         assert_ne!(first, password(&ada).await);
         assert_ne!(key.public, files.lab_key(&lab).await.unwrap().public);
+    }
+
+    #[tokio::test]
+    async fn a_labs_key_is_encrypted_where_a_passphrase_is_configured_and_its_public_half_stays_in_sight() {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = LabName::new("cs101").unwrap();
+        let plain = KeyFiles::new(folder.path(), 0o600);
+        let before = plain.lab_key(&lab).await.unwrap();
+        let sealed = plain.clone().sealed_with(Some(SecretString::from("open sesame")));
+        assert_eq!(sealed.lab_key(&lab).await.unwrap(), before, "one that is there stays as it is");
+        let key = sealed.renew(&lab).await.unwrap();
+        assert!(key.public != before.public && key.public.ends_with(" homeroom cs101"), "{}", key.public);
+        assert_eq!(plain.lab_key(&lab).await.unwrap(), key, "whoever has no passphrase knows the public half");
+        let file = PrivateKey::from_openssh(fs::read_to_string(&key.private).unwrap()).unwrap();
+        assert!(file.is_encrypted() && file.decrypt("open barley").is_err());
+        let opened = file.decrypt("open sesame").unwrap();
+        assert!(key.public.starts_with(&opened.public_key().to_openssh().unwrap().split(" homeroom").next().unwrap()));
+        assert!(matches!(identity(&key.private, None), Err(KeyError::Encrypted { .. })));
+        assert!(!format!("{sealed:?}").contains("sesame"));
     }
 
     #[test]

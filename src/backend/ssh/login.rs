@@ -150,6 +150,10 @@ fn authenticate(session: &Session, login: &Login, patience: &Patience<'_>) -> Re
             Err(why) => tried.push(why),
         }
     }
+    // What else would do, where no key does.
+    if let Ok(Ok(Some(others))) = patience.wait(session, left(), || other_ways(session, &login.user)) {
+        tried.push(format!("it lets people in by {others} only, and homeroom logs in by key"));
+    }
     if tried.is_empty() {
         tried.push("there is no key to offer; name one in the config, or start ssh-agent".to_owned());
     }
@@ -159,6 +163,13 @@ fn authenticate(session: &Session, login: &Login, patience: &Patience<'_>) -> Re
         why: Clean::new(tried.join("; ")),
         locked,
     })
+}
+
+/// The ways a server lets people in, if by key is not one of them.
+fn other_ways(session: &Session, user: &str) -> Result<Option<String>, ssh2::Error> {
+    let ways = session.auth_methods(user)?;
+    let by_key = ways.split(',').any(|way| way == "publickey");
+    Ok((!by_key && !ways.is_empty()).then(|| ways.replace(',', " or ")))
 }
 
 /// The outer error is fatal, the inner one says why the agent did not help.

@@ -52,6 +52,8 @@ pub struct SshSettings {
     pub known_hosts: PathBuf,
     /// The mode of that file: 0600, or 0660 in a shared store.
     pub known_hosts_mode: u32,
+    /// The folder of the labs' keys, and the passphrase they are encrypted with, if they are.
+    pub lab_keys: Option<(PathBuf, SecretString)>,
     /// The socket of the user's ssh-agent (`SSH_AUTH_SOCK`), asked after the key files.
     pub agent: Option<PathBuf>,
     pub connect: Duration,
@@ -72,6 +74,7 @@ impl SshSettings {
         Self {
             known_hosts: known_hosts.into(),
             known_hosts_mode: 0o600,
+            lab_keys: None,
             agent: None,
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(15),

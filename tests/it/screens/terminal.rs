@@ -2,7 +2,10 @@
 //!
 //! The test binary runs itself inside the pseudo-terminal: `inside` is what runs there.
 
-use std::io::Read;
+use std::{
+    io::Read,
+    time::{Duration, Instant},
+};
 
 use homeroom::{
     app::{
@@ -27,7 +30,7 @@ fn inside() {
     let Ok(on_refresh) = std::env::var(INSIDE) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut state = world(80, 24);
-    if on_refresh == "idle" {
+    if matches!(on_refresh.as_str(), "idle" | "flood") {
         state.own_runs.clear();
     }
     let hung_up = on_refresh.strip_prefix("deaf ").map(str::to_owned);
@@ -42,6 +45,7 @@ fn inside() {
         let answer = async {
             while let Some(wish) = wishes.recv().await {
                 match wish {
+                    Effect::OpenShell { .. } if on_refresh == "flood" => shells.send(flood()).await.unwrap(),
                     Effect::OpenShell { .. } => shells.send(echo()).await.unwrap(),
                     Effect::Refresh if on_refresh == "panic" => panic!("on purpose"),
                     Effect::Refresh if on_refresh == "elsewhere" => {
@@ -80,6 +84,20 @@ fn echo() -> Attach {
             }
         }
     });
+    Attach { lab: lab("cs101"), seat: seat("teacher"), to, from }
+}
+
+/// A shell that prints without end whatever could trouble a terminal, as fast as it is taken.
+fn flood() -> Attach {
+    let (to, mut inbox) = mpsc::channel(8);
+    let (outbox, from) = mpsc::channel(8);
+    let hostile =
+        "\x1b[31;44mcolour \x1b]0;title\x07\x1b]52;c;b3duZWQ=\x07\x1b[6n\x1b[c\x1b[?1049h\x1b[?1049lflood\r\n";
+    tokio::spawn(async move {
+        let piece = hostile.repeat(200).into_bytes();
+        while outbox.send(FromShell::Bytes(piece.clone())).await.is_ok() {}
+    });
+    tokio::spawn(async move { while inbox.recv().await.is_some() {} });
     Attach { lab: lab("cs101"), seat: seat("teacher"), to, from }
 }
 
@@ -312,6 +330,37 @@ fn a_shell_in_a_pane_keeps_living_while_one_looks_elsewhere() {
     terminal.until("ctrl-] gets the keys back");
     terminal.press("\x04");
     terminal.until("ended 3");
+    terminal.press("x");
+    terminal.until("student-10");
+    terminal.press("q");
+    terminal.until("ended: Left");
+    terminal.assert_given_back();
+}
+
+#[test]
+fn a_flood_in_a_pane_neither_holds_keys_up_nor_fills_memory_nor_leaves_its_place() {
+    let mut terminal = started("flood");
+    terminal.until("cs102");
+    terminal.press("j\rS");
+    terminal.until("flood");
+    let before = terminal.memory();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..10 {
+        let pressed = Instant::now();
+        terminal.press("\x1d");
+        terminal.until("enter gives it the keys");
+        slowest = slowest.max(pressed.elapsed());
+        terminal.press("\r");
+        terminal.until("ctrl-] gets the keys back");
+    }
+    let grown = terminal.memory().saturating_sub(before) >> 20;
+    println!("from key to paint {slowest:?} at the slowest, {grown} MiB more memory");
+    // Far above what it takes, for machines that have much else to do.
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    assert!(grown < 64, "{grown} MiB more");
+    assert!(!terminal.raw.windows(5).any(|w| w == b"title" || w == b"b3duZ"), "its title and clipboard came through");
+    terminal.press("\x1d");
+    terminal.until("enter gives it the keys");
     terminal.press("x");
     terminal.until("student-10");
     terminal.press("q");
