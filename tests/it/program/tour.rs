@@ -35,7 +35,7 @@ fn tour(columns: u16, rows: u16) {
 /// All at once where there is room, else one at a time.
 fn four_panes(terminal: &mut Terminal) {
     let panes: [(&str, &[&str]); 4] = [
-        ("3", &["workshops", "no workshops yet"]),
+        ("3", &["workshops", "rust-intro"]),
         ("4", &["cs100", "4 ready"]),
         ("1", &["pve1", "pve2", "pve3", "fast", "bulk"]),
         ("2", &["cs100", "cs101", "cs102"]),
