@@ -93,8 +93,11 @@ pub async fn what_can_be_built(
     let mut clouds = BTreeMap::new();
     for (name, site) in &settings.sites {
         // Whoever reaches an engine is root there; one who only looks reads the store instead.
-        if let (SiteKind::Docker(docker), Access::Full) = (&site.kind, access) {
-            engines.extend(engine(name, site, docker).map(|engine| (name.clone(), Arc::new(engine))));
+        if let (SiteKind::Docker(docker), Doors::Open(ssh, _)) = (&site.kind, &doors) {
+            match engine(name, site, docker, ssh) {
+                Ok(engine) => drop(engines.insert(name.clone(), Arc::new(engine))),
+                Err(error) => left_out.push((name.clone(), error)),
+            }
         }
         if let (SiteKind::Gce(gce), Access::Full) = (&site.kind, access) {
             match cloud(name, site, gce, doors.shell()) {
@@ -295,16 +298,57 @@ fn cluster(
     Proxmox::new(connection, clock).map_err(|e| wrong(e.to_string()))
 }
 
-/// A container engine; none where it is reached in a way this version does not have.
-fn engine(name: &SiteName, site: &config::Site, docker: &DockerSite) -> Option<EngineSite> {
-    // By TCP an engine answers, but the ports of its seats, bound to its own loopback, cannot be asked.
-    let path = docker.host.strip_prefix("unix://")?;
-    Some(EngineSite {
+/// Where an engine is when nothing else is said.
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+
+/// A container engine, and how its host is logged in to where that is the way.
+fn engine(name: &SiteName, site: &config::Site, docker: &DockerSite, ssh: &Arc<Ssh>) -> Result<EngineSite, WireError> {
+    let (scheme, rest) = docker.host.split_once("://").unwrap_or(("unix", docker.host.as_str()));
+    let (address, login) = match (scheme, &docker.tls) {
+        ("tcp", Some(tls)) => {
+            let (ca, cert, key) = (tls.ca_file.clone(), tls.cert_file.clone(), tls.key_file.clone());
+            (docker::Address::Tls { at: rest.to_owned(), ca, cert, key }, None)
+        }
+        ("ssh", _) => {
+            let wrong = || WireError::Site {
+                site: name.clone(),
+                why: format!("{} is not ssh://[user@]host[:port][/path/of/its/socket]", docker.host),
+            };
+            let (at, socket) = rest.split_once('/').map_or((rest, None), |(at, path)| (at, Some(format!("/{path}"))));
+            let (user, at) = at.rsplit_once('@').map_or((None, at), |(user, at)| (Some(user.to_owned()), at));
+            // `[::1]:22`, `host:22`, `host`
+            let (host, port) = match at.rsplit_once(':') {
+                Some((host, port)) if !host.ends_with(':') && (!host.contains(':') || host.ends_with(']')) => {
+                    (host, port.parse().map_err(|_| wrong())?)
+                }
+                _ => (at, GUEST_SSH_PORT),
+            };
+            let target = ShellTarget {
+                host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+                port,
+                user: user.unwrap_or_else(user_name),
+                keys: vec![docker.ssh_key.clone()],
+                ask_agent: true,
+                host_key: HostKey::Known,
+                via: None,
+            };
+            if target.host.is_empty() {
+                return Err(wrong());
+            }
+            let reach = Arc::new(ssh::From::new((**ssh).clone(), target.clone()));
+            let socket = socket.unwrap_or_else(|| DOCKER_SOCKET.to_owned());
+            let shell: Arc<dyn RemoteShell> = ssh.clone();
+            (docker::Address::Through { shown: docker.host.clone(), reach, socket }, Some((shell, target)))
+        }
+        _ => (docker::Address::Unix(rest.to_owned()), None),
+    };
+    Ok(EngineSite {
+        login,
         name: name.clone(),
         environment: site.environment.as_str().to_owned(),
         max_seats: site.max_seats,
         price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
-        containers: Arc::new(Engine::new(docker::Address::Unix(path.to_owned()))),
+        containers: Arc::new(Engine::new(address)),
     })
 }
 
@@ -392,12 +436,17 @@ fn tuning(settings: &Settings) -> Tuning {
     }
 }
 
-/// `mara@jump (process 4711)`
-fn owner() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
+/// Who runs this program.
+fn user_name() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| {
         let uid = rustix::process::getuid();
         if uid.is_root() { "root".to_owned() } else { format!("uid {}", uid.as_raw()) }
-    });
+    })
+}
+
+/// `mara@jump (process 4711)`
+fn owner() -> String {
+    let user = user_name();
     let host = rustix::system::uname();
     format!("{user}@{} (process {})", host.nodename().to_string_lossy(), std::process::id())
 }

@@ -27,7 +27,9 @@ tar -C "$root/seat" -c . | "$docker" import -c 'CMD ["/start"]' - homeroom-test/
 
 caddy=$(PATH="$PATH:/usr/sbin" command -v caddy)
 mkdir -p "$root/caddy/bin" "$root/caddy/tmp"
-cp "$caddy" "$root/caddy/bin/"
+# As in the official image, which has busybox too.
+cp "$caddy" /bin/busybox "$root/caddy/bin/"
+for applet in sh nc head; do ln -s busybox "$root/caddy/bin/$applet"; done
 # What it is linked with, at the same places.
 ldd "$caddy" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root/caddy$(dirname "$library")"

@@ -42,6 +42,8 @@ pub struct DockerSite {
     pub host: String,
     /// For `tcp://`, which is always TLS.
     pub tls: Option<DockerTls>,
+    /// For `ssh://`: the private key to log in with; the user's ssh-agent is asked too.
+    pub ssh_key: PathBuf,
     /// What a workshop there costs an hour; 0 where that is nobody's business.
     pub price_per_hour: f64,
     /// What that is in, such as `EUR`.
@@ -76,8 +78,18 @@ pub struct GceSite {
     pub ssh_port: u16,
 }
 
-const DOCKER_KEYS: &[&str] =
-    &["kind", "environment", "max_seats", "host", "ca_file", "cert_file", "key_file", "price_per_hour", "currency"];
+const DOCKER_KEYS: &[&str] = &[
+    "kind",
+    "environment",
+    "max_seats",
+    "host",
+    "ca_file",
+    "cert_file",
+    "key_file",
+    "ssh_key",
+    "price_per_hour",
+    "currency",
+];
 const GCE_KEYS: &[&str] = &[
     "kind",
     "environment",
@@ -194,7 +206,9 @@ fn read_docker(table: &Table<'_>, context: &Context<'_>) -> Result<DockerSite, C
             node.path()
         )));
     }
+    let ssh_key = file("ssh_key")?.unwrap_or_else(|| context.folders.locate("~/.ssh/id_ed25519", context.folder));
     Ok(DockerSite {
+        ssh_key,
         host,
         tls,
         price_per_hour: table.or("price_per_hour", 0.0, |n| n.number(0.0..=1_000_000.0))?,

@@ -17,6 +17,12 @@ pub struct EngineView {
     pub cpus: u32,
     /// Bytes the host has.
     pub memory: u64,
+    /// What its processors run: `x86_64`, `aarch64`.
+    pub architecture: Clean,
+    /// Bytes free where the engine keeps images and containers, where that can be seen from here.
+    pub free: Option<u64>,
+    /// What the engine cannot hold a container to, of memory, CPUs and processes.
+    pub unlimited: Vec<Clean>,
     pub at: Timestamp,
     pub containers: Vec<ContainerView>,
     pub networks: Vec<NetworkView>,
@@ -40,6 +46,32 @@ pub struct ContainerView {
     pub ending: Option<Ending>,
     /// When something in it was last killed for want of memory, by the engine's clock and as far as it remembers.
     pub out_of_memory: Option<Timestamp>,
+}
+
+/// An image on an engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageView {
+    pub id: String,
+    /// What it was built for: `amd64`, `arm64`; empty where it does not say.
+    pub architecture: Clean,
+    /// Whether it says what to start.
+    pub starts: bool,
+}
+
+impl ImageView {
+    /// Why no container of it can run on this engine, if its own command is what is started.
+    pub fn unfit(&self, engine: &EngineView, own_command: bool) -> Option<String> {
+        let plain = |name: &str| match name {
+            "x86_64" => "amd64".to_owned(),
+            "aarch64" => "arm64".to_owned(),
+            other => other.to_lowercase(),
+        };
+        let (built, runs) = (plain(self.architecture.as_str()), plain(engine.architecture.as_str()));
+        if !built.is_empty() && !runs.is_empty() && built != runs {
+            return Some(format!("is built for {built}, and {} runs {runs}", engine.host));
+        }
+        (own_command && !self.starts).then(|| "does not say what to start (no CMD, no ENTRYPOINT)".to_owned())
+    }
 }
 
 /// How a container came to its end.

@@ -135,6 +135,9 @@ mod tests {
             version: Clean::new("20.10"),
             cpus: 2,
             memory: 0,
+            architecture: Clean::default(),
+            free: None,
+            unlimited: Vec::new(),
             at: Timestamp::UNIX_EPOCH,
             containers: vec![
                 container("intro-seat-01", label(7, "intro", "intro-seat-01")),

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::shell::{ShellOutput, ShellSession};
 use crate::domain::{
     Clean,
-    engine::{ContainerSpec, EngineView},
+    engine::{ContainerSpec, EngineView, ImageView},
 };
 
 /// What an engine answered instead of doing what was asked. Every variant names what was tried.
@@ -67,8 +67,8 @@ pub trait Containers: Send + Sync {
     fn address(&self) -> &str;
     /// All it runs, and what it is.
     async fn view(&self) -> Result<EngineView, EngineError>;
-    /// The id of an image that is on the engine; `None` if it is not.
-    async fn image(&self, image: &str) -> Result<Option<String>, EngineError>;
+    /// An image that is on the engine; `None` if it is not.
+    async fn image(&self, image: &str) -> Result<Option<ImageView>, EngineError>;
     /// Fetches an image from its registry. How far it has come is told as it goes, and never waited for.
     async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError>;
     /// Makes a network on which containers do not reach each other.
@@ -102,8 +102,9 @@ pub trait Containers: Send + Sync {
     /// The last lines a container printed, oldest first.
     async fn last_lines(&self, id: &str, lines: u32) -> Result<Vec<Clean>, EngineError>;
     /// Asks what listens on a port of the engine's loopback for `/PATH` by HTTP: the status of its answer.
+    /// Where that loopback cannot be reached from here, the container `from`, which is on the host's network, asks.
     /// An error says why there was none.
-    async fn ask(&self, port: u16, path: &str, within: Duration) -> Result<u16, Clean>;
+    async fn ask(&self, from: &str, port: u16, path: &str, within: Duration) -> Result<u16, Clean>;
     /// Which of these ports of the engine's loopback somebody listens on already.
     async fn taken(&self, ports: &[u16]) -> Vec<u16>;
 }

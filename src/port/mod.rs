@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod keys;
 pub mod mend;
 pub mod pager;
+pub mod reach;
 pub mod shell;
 pub mod store;
 

@@ -118,11 +118,9 @@ impl Homeroom {
     }
 
     pub fn engine(&self, name: &SiteName) -> Result<&Arc<EngineSite>, ServiceError> {
-        self.engines.get(name).ok_or_else(|| {
-            ServiceError::NotNow(format!(
-                "this works on docker sites reached by unix:// in this version, and {name} is none"
-            ))
-        })
+        self.engines
+            .get(name)
+            .ok_or_else(|| ServiceError::NotNow(format!("this works on sites of kind docker, and {name} is none")))
     }
 
     /// What is at stake on a lab's site: `dev`, `staging` or `prod`.

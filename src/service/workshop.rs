@@ -20,7 +20,7 @@ use crate::{
         planning::{self, Problem, WorkshopInput},
         workshop::WorkshopDefinition,
     },
-    port::Containers,
+    port::{Containers, RemoteShell, shell::ShellTarget},
 };
 
 /// A container engine that carries workshops.
@@ -32,6 +32,8 @@ pub struct EngineSite {
     /// What a workshop costs there.
     pub price: Price,
     pub containers: Arc<dyn Containers>,
+    /// How its host is logged in to, where the engine is reached that way.
+    pub login: Option<(Arc<dyn RemoteShell>, ShellTarget)>,
 }
 
 /// What a workshop costs on a site, as the configuration says.
@@ -91,6 +93,7 @@ struct Ground {
     view: EngineView,
     progress: Progress,
     missing: BTreeSet<String>,
+    unfit: BTreeMap<String, String>,
     taken: BTreeSet<u16>,
 }
 
@@ -106,13 +109,18 @@ impl Ground {
         // Before the listing, so that it shows whoever of ours had them.
         let taken = engine.containers.taken(&ports).await.into_iter().collect();
         let view = engine.containers.view().await?;
-        let mut missing = BTreeSet::new();
+        let (mut missing, mut unfit) = (BTreeSet::new(), BTreeMap::new());
         for image in workshop.images() {
-            if engine.containers.image(image).await?.is_none() {
-                missing.insert(image.to_owned());
+            match engine.containers.image(image).await? {
+                None => drop(missing.insert(image.to_owned())),
+                // The proxy is told what to start.
+                Some(seen) => {
+                    let why = seen.unfit(&view, image != workshop.proxy.image);
+                    unfit.extend(why.map(|why| (image.to_owned(), why)));
+                }
             }
         }
-        Ok(Self { workshop, engine, view, progress, missing, taken })
+        Ok(Self { workshop, engine, view, progress, missing, unfit, taken })
     }
 
     fn planned(
@@ -127,6 +135,7 @@ impl Ground {
             progress: &self.progress,
             store,
             missing: &self.missing,
+            unfit: &self.unfit,
             taken: &self.taken,
             max_seats: self.engine.max_seats,
         };

@@ -4,7 +4,9 @@
 //! ports are fixed, so one test has the engine at a time.
 
 mod inside;
+mod remote;
 mod restart;
+mod workspace;
 
 mod startup;
 
@@ -25,6 +27,11 @@ const PROXY: u16 = 8089;
 
 static ENGINE: Mutex<()> = Mutex::new(());
 
+/// One test with the engine at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One homeroom with its own store, on the engine.
 struct Lab {
     folder: TempDir,
@@ -34,23 +41,32 @@ struct Lab {
 
 impl Lab {
     fn new(seats: u32) -> Self {
-        let alone = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         let socket = std::env::var("HOMEROOM_TEST_DOCKER").expect("HOMEROOM_TEST_DOCKER names an engine");
         Self::on(alone, socket, seats)
     }
 
     /// The same on an engine of the test's own.
     fn on(alone: MutexGuard<'static, ()>, socket: String, seats: u32) -> Self {
+        let site = format!("host = \"{socket}\"\n");
+        Self::at(alone, socket, &site, seats)
+    }
+
+    /// The same where homeroom reaches the engine otherwise than Docker's own client.
+    fn at(alone: MutexGuard<'static, ()>, socket: String, site: &str, seats: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = folder.path().join("homeroom.db").display().to_string();
-        let config = format!(
-            "[sites.local]\nkind = \"docker\"\nenvironment = \"dev\"\nhost = \"{socket}\"\n[store]\npath = \"{store}\"\n"
-        );
-        std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let lab = Self { folder, socket, _alone: alone };
+        lab.configure(site);
         lab.sweep();
         lab.define(seats, "homeroom-test/workspace:1");
         lab
+    }
+
+    fn configure(&self, site: &str) {
+        let store = self.folder.path().join("homeroom.db").display().to_string();
+        let config =
+            format!("[sites.local]\nkind = \"docker\"\nenvironment = \"dev\"\n{site}[store]\npath = \"{store}\"\n");
+        std::fs::write(self.config(), config).unwrap();
     }
 
     fn define(&self, seats: u32, image: &str) {
@@ -153,6 +169,23 @@ fn get(path: &str, cookie: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", PROXY)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).unwrap();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    (text.split(' ').nth(1).unwrap().parse().unwrap(), text)
+}
+
+/// A form sent to the proxy; its status and its text.
+fn post(path: &str, cookie: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", PROXY)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut text = Vec::new();
     stream.read_to_end(&mut text).unwrap();
     let text = String::from_utf8_lossy(&text).into_owned();

@@ -24,10 +24,10 @@ use homeroom::{
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A server of our own, and a target that leads to it.
-struct Server {
+pub struct Server {
     child: Child,
     folder: tempfile::TempDir,
-    target: ShellTarget,
+    pub target: ShellTarget,
 }
 
 impl Drop for Server {
@@ -38,7 +38,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::with("")
     }
 

@@ -1,8 +1,10 @@
-//! A Docker engine by its own protocol (API 1.41 and newer), over its Unix socket or by TCP with TLS.
+//! A Docker engine by its own protocol (API 1.41 and newer): over its Unix socket, here or on a machine that is
+//! logged in to, or by TCP with TLS.
 //!
 //! Translates only: what is made when, and what it means, is decided elsewhere.
 
 mod ask;
+mod bridge;
 mod error;
 mod follow;
 mod inside;
@@ -10,19 +12,21 @@ mod make;
 mod tar;
 mod view;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::{OnceCell, mpsc};
 
+use self::bridge::Bridge;
 use crate::{
     domain::{
         Clean,
-        engine::{ContainerSpec, EngineView},
+        engine::{ContainerSpec, EngineView, ImageView},
     },
     port::{
         containers::{Containers, EngineError, Happening, Pulled},
+        reach::Reach,
         shell::{ShellOutput, ShellSession},
     },
 };
@@ -31,13 +35,18 @@ use crate::{
 const ANSWER_WITHIN: u64 = 120;
 
 /// Where the engine is, and how both sides prove themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Address {
     /// The path of its socket.
     Unix(String),
     /// `HOST:PORT`, always with TLS.
     Tls { at: String, ca: PathBuf, cert: PathBuf, key: PathBuf },
+    /// The path of its socket on another machine, which is connected from.
+    Through { shown: String, reach: Arc<dyn Reach>, socket: String },
 }
+
+/// The oldest protocol that has all that is asked for: Docker 20.10.
+const OLDEST: (usize, usize) = (1, 41);
 
 /// One engine.
 pub struct Engine {
@@ -45,6 +54,8 @@ pub struct Engine {
     shown: String,
     /// Connected and agreed on a version at first use.
     docker: OnceCell<Docker>,
+    /// The way to an engine on another machine.
+    bridge: OnceCell<Bridge>,
 }
 
 impl Engine {
@@ -52,8 +63,9 @@ impl Engine {
         let shown = match &address {
             Address::Unix(path) => format!("unix://{path}"),
             Address::Tls { at, .. } => format!("tcp://{at}"),
+            Address::Through { shown, .. } => shown.clone(),
         };
-        Self { address, shown, docker: OnceCell::new() }
+        Self { address, shown, docker: OnceCell::new(), bridge: OnceCell::new() }
     }
 
     /// The connection; `what` is what it is wanted for.
@@ -64,16 +76,44 @@ impl Engine {
                 Address::Tls { at, ca, cert, key } => {
                     Docker::connect_with_ssl(&format!("tcp://{at}"), key, cert, ca, ANSWER_WITHIN, API_DEFAULT_VERSION)
                 }
+                Address::Through { reach, socket, .. } => {
+                    let built = async || Bridge::to(reach.clone(), socket.clone());
+                    let bridge = self.bridge.get_or_try_init(built).await?;
+                    Docker::connect_with_unix(&bridge.path(), ANSWER_WITHIN, API_DEFAULT_VERSION)
+                }
             };
             docker?.negotiate_version().await
         };
         let connected = self.docker.get_or_try_init(|| connect).await;
-        connected.map_err(|error| error::asking(what, &self.shown, error))
+        let docker = connected.map_err(|error| self.asking(what, error))?;
+        let version = docker.client_version();
+        if (version.major_version, version.minor_version) < OLDEST {
+            let words = format!(
+                "the engine at {} speaks API {}.{}, and {}.{} is the oldest that will do (Docker 20.10)",
+                self.shown, version.major_version, version.minor_version, OLDEST.0, OLDEST.1
+            );
+            return Err(EngineError::Refused { what: what.to_owned(), words: Clean::new(words) });
+        }
+        Ok(docker)
     }
 
-    /// Whether the engine's loopback is this host's.
-    fn is_here(&self) -> bool {
-        matches!(self.address, Address::Unix(_))
+    /// A question failed; where the way there did, that is the reason.
+    fn asking(&self, what: &str, error: Error) -> EngineError {
+        self.by_the_way(error::asking(what, &self.shown, error))
+    }
+
+    fn doing(&self, what: &str, error: Error) -> EngineError {
+        self.by_the_way(error::doing(what, &self.shown, error))
+    }
+
+    fn by_the_way(&self, error: EngineError) -> EngineError {
+        match (error, self.bridge.get().and_then(Bridge::trouble)) {
+            // Nothing was sent over a connection that could not be made.
+            (EngineError::Unreachable { what, .. } | EngineError::Lost { what, .. }, Some(why)) => {
+                EngineError::Unreachable { what, engine: self.shown.clone(), why }
+            }
+            (error, _) => error,
+        }
     }
 }
 
@@ -85,14 +125,16 @@ impl Containers for Engine {
 
     async fn view(&self) -> Result<EngineView, EngineError> {
         let what = "looking at the engine";
-        view::view(self.docker(what).await?).await.map_err(|e| error::asking(what, &self.shown, e))
+        view::view(self.docker(what).await?, matches!(self.address, Address::Unix(_)))
+            .await
+            .map_err(|e| self.asking(what, e))
     }
 
-    async fn image(&self, image: &str) -> Result<Option<String>, EngineError> {
+    async fn image(&self, image: &str) -> Result<Option<ImageView>, EngineError> {
         let what = format!("looking for the image {image}");
         let found = self.docker(&what).await?.inspect_image(image).await;
-        match found.map_err(|e| error::asking(&what, &self.shown, e)) {
-            Ok(found) => Ok(Some(found.id.unwrap_or_default())),
+        match found.map_err(|e| self.asking(&what, e)) {
+            Ok(found) => Ok(Some(view::image(found))),
             Err(EngineError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -100,51 +142,51 @@ impl Containers for Engine {
 
     async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError> {
         let what = format!("pulling the image {image}");
-        make::pull(self.docker(&what).await?, image, tell).await.map_err(|e| error::asking(&what, &self.shown, e))
+        make::pull(self.docker(&what).await?, image, tell).await.map_err(|e| self.asking(&what, e))
     }
 
     async fn create_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), EngineError> {
         let what = format!("making the network {name}");
         let request = make::network(name, labels);
         let made = self.docker(&what).await?.create_network(request).await;
-        made.map(drop).map_err(|e| error::doing(&what, &self.shown, e))
+        made.map(drop).map_err(|e| self.doing(&what, e))
     }
 
     async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         let what = format!("removing the network {id}");
         let removed = self.docker(&what).await?.remove_network(id).await;
-        removed.map_err(|e| error::doing(&what, &self.shown, e))
+        removed.map_err(|e| self.doing(&what, e))
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         let what = format!("making the container {}", spec.name);
         let (options, body) = make::container(spec);
         let made = self.docker(&what).await?.create_container(Some(options), body).await;
-        made.map(drop).map_err(|e| error::doing(&what, &self.shown, e))
+        made.map(drop).map_err(|e| self.doing(&what, e))
     }
 
     async fn start(&self, id: &str) -> Result<(), EngineError> {
         let what = format!("starting the container {id}");
         let started = self.docker(&what).await?.start_container(id, None).await;
-        started.map_err(|e| error::doing(&what, &self.shown, e))
+        started.map_err(|e| self.doing(&what, e))
     }
 
     async fn put_file(&self, id: &str, path: &str, content: &[u8]) -> Result<(), EngineError> {
         let what = format!("writing {path} into the container {id}");
         let docker = self.docker(&what).await?;
-        make::put_file(docker, id, path, content).await.map_err(|e| error::doing(&what, &self.shown, e))
+        make::put_file(docker, id, path, content).await.map_err(|e| self.doing(&what, e))
     }
 
     async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let what = format!("removing the container {id}");
         let removed = self.docker(&what).await?.remove_container(id, Some(make::whole_removal())).await;
-        removed.map_err(|e| error::doing(&what, &self.shown, e))
+        removed.map_err(|e| self.doing(&what, e))
     }
 
     async fn exec(&self, id: &str, command: &[String], size: Option<(u16, u16)>) -> Result<ShellSession, EngineError> {
         let what = format!("running a command in the container {id}");
         let docker = self.docker(&what).await?;
-        inside::open(docker, id, command, size).await.map_err(|e| error::doing(&what, &self.shown, e))
+        inside::open(docker, id, command, size).await.map_err(|e| self.doing(&what, e))
     }
 
     async fn printed(
@@ -156,28 +198,37 @@ impl Containers for Engine {
     ) -> Result<(), EngineError> {
         let what = format!("reading what the container {id} printed");
         let docker = self.docker(&what).await?;
-        inside::printed(docker, id, lines, follow, tell).await.map_err(|e| error::asking(&what, &self.shown, e))
+        inside::printed(docker, id, lines, follow, tell).await.map_err(|e| self.asking(&what, e))
     }
 
     async fn follow(&self, tell: mpsc::Sender<Happening>) -> Result<(), EngineError> {
         let what = "looking at the engine";
-        follow::follow(self.docker(what).await?, tell).await.map_err(|e| error::asking(what, &self.shown, e))
+        follow::follow(self.docker(what).await?, tell).await.map_err(|e| self.asking(what, e))
     }
 
     async fn last_lines(&self, id: &str, lines: u32) -> Result<Vec<Clean>, EngineError> {
         let what = format!("reading what the container {id} printed");
         let docker = self.docker(&what).await?;
-        view::last_lines(docker, id, lines).await.map_err(|e| error::asking(&what, &self.shown, e))
+        view::last_lines(docker, id, lines).await.map_err(|e| self.asking(&what, e))
     }
 
-    async fn ask(&self, port: u16, path: &str, within: Duration) -> Result<u16, Clean> {
-        if !self.is_here() {
-            return Err(Clean::new(format!("the loopback of {} cannot be reached from here", self.shown)));
+    async fn ask(&self, from: &str, port: u16, path: &str, within: Duration) -> Result<u16, Clean> {
+        match &self.address {
+            Address::Unix(_) => ask::here(port, path, within).await,
+            Address::Through { reach, .. } => ask::through(&**reach, port, path, within).await,
+            Address::Tls { .. } => {
+                let asked = self.exec(from, &ask::command(port, path, within), None).await;
+                ask::printed(asked.map_err(|error| Clean::new(error.to_string()))?, within).await
+            }
         }
-        ask::status(port, path, within).await
     }
 
     async fn taken(&self, ports: &[u16]) -> Vec<u16> {
-        if self.is_here() { ask::taken(ports).await } else { Vec::new() }
+        match &self.address {
+            Address::Unix(_) => ask::taken(ports).await,
+            Address::Through { reach, .. } => ask::taken_there(&**reach, ports).await,
+            // Nothing but the engine itself answers from there; it tells of a port that is taken when it binds it.
+            Address::Tls { .. } => Vec::new(),
+        }
     }
 }

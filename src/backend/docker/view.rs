@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     Docker,
     errors::Error,
-    models::{ContainerSummary, ContainerSummaryStateEnum as Said, Network},
+    models::{ContainerSummary, ContainerSummaryStateEnum as Said, ImageInspect, Network},
     query_parameters::{ListContainersOptionsBuilder, LogsOptionsBuilder},
 };
 use futures_util::TryStreamExt;
@@ -14,11 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::follow;
 use crate::domain::{
     Clean, NodeName,
-    engine::{ContainerState, ContainerView, Ending, EngineView, NetworkView},
+    engine::{ContainerState, ContainerView, Ending, EngineView, ImageView, NetworkView},
     label::OURS,
 };
 
-pub async fn view(docker: &Docker) -> Result<EngineView, Error> {
+/// One look; `here`: the engine's files are this host's.
+pub async fn view(docker: &Docker, here: bool) -> Result<EngineView, Error> {
     let info = docker.info().await?;
     let all = ListContainersOptionsBuilder::new().all(true).build();
     let containers = docker.list_containers(Some(all)).await?;
@@ -37,6 +38,13 @@ pub async fn view(docker: &Docker) -> Result<EngineView, Error> {
         host: NodeName::new(info.name.unwrap_or_default()),
         version: Clean::new(info.server_version.unwrap_or_default()),
         cpus: info.ncpu.and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
+        unlimited: [(info.memory_limit, "memory"), (info.cpu_cfs_quota, "CPUs"), (info.pids_limit, "processes")]
+            .into_iter()
+            .filter(|(can, _)| *can == Some(false))
+            .map(|(_, what)| Clean::new(what))
+            .collect(),
+        architecture: Clean::new(info.architecture.unwrap_or_default()),
+        free: if here { info.docker_root_dir.as_deref().and_then(free) } else { None },
         memory: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
         at: Timestamp::now(),
         containers,
@@ -80,6 +88,23 @@ async fn ending(docker: &Docker, view: &ContainerView) -> Option<Ending> {
     let ended: Option<Timestamp> = state.finished_at.and_then(|at| at.parse().ok());
     let killed = ended.zip(view.out_of_memory).is_some_and(|(end, kill)| end.duration_since(kill).abs() < SAME_MOMENT);
     Some(Ending { code, out_of_memory: code == KILLED && (killed || state.oom_killed == Some(true)), error })
+}
+
+/// Bytes that whoever the engine runs as may still write below a folder.
+fn free(folder: &str) -> Option<u64> {
+    let seen = rustix::fs::statvfs(folder).ok()?;
+    Some(seen.f_bavail.saturating_mul(seen.f_frsize))
+}
+
+/// An image as the engine describes it.
+pub fn image(from: ImageInspect) -> ImageView {
+    let config = from.config.unwrap_or_default();
+    let any = |words: Option<Vec<String>>| words.is_some_and(|words| !words.is_empty());
+    ImageView {
+        id: from.id.unwrap_or_default(),
+        architecture: Clean::new(from.architecture.unwrap_or_default()),
+        starts: any(config.cmd) || any(config.entrypoint),
+    }
 }
 
 fn network(from: Network) -> Option<NetworkView> {

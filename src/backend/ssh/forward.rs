@@ -55,10 +55,12 @@ pub(super) struct Forward {
     /// The far side has no more to send.
     far_ended: bool,
     closing: Option<Instant>,
+    /// What the far side says is heard to its end although the near one has no more to say.
+    halves: bool,
 }
 
 impl Forward {
-    pub(super) fn new(channel: Channel, socket: UnixStream) -> Self {
+    pub(super) fn new(channel: Channel, socket: UnixStream, halves: bool) -> Self {
         Self {
             channel,
             socket,
@@ -68,6 +70,7 @@ impl Forward {
             told: false,
             far_ended: false,
             closing: None,
+            halves,
         }
     }
 
@@ -148,7 +151,7 @@ impl Lane for Forward {
         };
         let sent = self.outwards();
         // A login session has no use for half a connection.
-        if self.closing.is_none() && (self.far_ended || self.told) && self.inward.is_empty() {
+        if self.closing.is_none() && (self.far_ended || self.told && !self.halves) && self.inward.is_empty() {
             self.hang_up();
             return Step::Moved;
         }

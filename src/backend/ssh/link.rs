@@ -36,13 +36,20 @@ pub(super) enum Request {
         input: mpsc::Receiver<ShellInput>,
         output: mpsc::Sender<ShellOutput>,
     },
-    /// A connection from the far side to `host`:`port`, carried over `socket`.
+    /// A connection from the far side, carried over `socket`.
     Forward {
-        host: String,
-        port: u16,
+        to: Whither,
         socket: UnixStream,
         opened: oneshot::Sender<Result<(), Mishap>>,
     },
+}
+
+/// Where a connection from the far side leads.
+#[derive(Debug)]
+pub(super) enum Whither {
+    Port(String, u16),
+    /// A Unix socket there; each direction ends by itself.
+    Socket(String),
 }
 
 impl Request {
@@ -167,8 +174,8 @@ impl Link {
         self.answer(answer).await
     }
 
-    /// Connects from the far side to `host`:`port`; what is returned is this end of the wire.
-    pub(super) async fn forward(&self, host: &str, port: u16) -> Result<UnixStream, Mishap> {
+    /// Connects from the far side; what is returned is this end of the wire.
+    pub(super) async fn forward(&self, to: Whither) -> Result<UnixStream, Mishap> {
         let pair = || {
             let (near, far) = UnixStream::pair()?;
             near.set_nonblocking(true)?;
@@ -177,7 +184,7 @@ impl Link {
         };
         let (near, socket) = pair().map_err(|e| Mishap::Unsent(Clean::new(e.to_string())))?;
         let (opened, answer) = oneshot::channel();
-        self.ask(Request::Forward { host: host.to_owned(), port, socket, opened }).await?;
+        self.ask(Request::Forward { to, socket, opened }).await?;
         self.answer(answer).await?;
         Ok(near)
     }

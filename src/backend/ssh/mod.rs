@@ -14,6 +14,7 @@ mod login;
 mod node;
 mod pump;
 mod qm;
+mod reach;
 mod sftp;
 mod terminal;
 mod trust;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use qm::{Qm, quote};
+pub use reach::From;
 pub use trust::{HostKeyBlob, name_of, trust, write_down};
 
 use self::{

@@ -17,12 +17,15 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use super::{
     dial::Dialler,
     failed,
-    link::{Link, Mishap, Printed},
+    link::{Link, Mishap, Printed, Whither},
     name_of,
 };
 use crate::{
     domain::Clean,
-    port::shell::{ShellError, ShellTarget},
+    port::{
+        reach::FarEnd,
+        shell::{ShellError, ShellTarget},
+    },
 };
 
 /// Commands at once on one node.
@@ -110,7 +113,24 @@ impl Dialler {
 
     /// A connection from `via` to `host`:`port`.
     pub(super) async fn forward(&self, via: &ShellTarget, host: &str, port: u16) -> Result<UnixStream, ShellError> {
-        let (target, through) = (name_of(host, port), name_of(&via.host, via.port));
+        self.forwarded(via, name_of(host, port), &|| Whither::Port(host.to_owned(), port)).await
+    }
+
+    /// A connection from `via` to something of its own.
+    pub(super) async fn forward_to(&self, via: &ShellTarget, to: &FarEnd) -> Result<UnixStream, ShellError> {
+        match to {
+            FarEnd::Port(port) => self.forward(via, "127.0.0.1", *port).await,
+            FarEnd::Socket(path) => self.forwarded(via, path.clone(), &|| Whither::Socket(path.clone())).await,
+        }
+    }
+
+    async fn forwarded(
+        &self,
+        via: &ShellTarget,
+        target: String,
+        to: &(dyn Fn() -> Whither + Sync),
+    ) -> Result<UnixStream, ShellError> {
+        let through = name_of(&via.host, via.port);
         let unreachable = |why: Clean| ShellError::Unreachable {
             host: target.clone(),
             why: Clean::new(format!("through {through}: {why}")),
@@ -129,7 +149,7 @@ impl Dialler {
                 }
             };
             // A connection on which an opening was given up is not put back.
-            let outcome = link.forward(host, port).await;
+            let outcome = link.forward(to()).await;
             if !matches!(outcome, Err(Mishap::Unsent(_) | Mishap::Lost(_))) {
                 node.spare.lock().unwrap_or_else(PoisonError::into_inner).push(link);
             }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     forward::Forward,
     lane::{Exec, Lane, Shell, Step},
-    link::{Habits, Mishap, Request},
+    link::{Habits, Mishap, Request, Whither},
     login::{interest, timespec, words, would_block},
     wake::Sleeper,
 };
@@ -257,7 +257,12 @@ impl Opening {
         loop {
             let done = match &mut self.stage {
                 Stage::Channel => match &self.request {
-                    Request::Forward { host, port, .. } => session.channel_direct_tcpip(host, *port, None).map(Some),
+                    Request::Forward { to: Whither::Port(host, port), .. } => {
+                        session.channel_direct_tcpip(host, *port, None).map(Some)
+                    }
+                    Request::Forward { to: Whither::Socket(path), .. } => {
+                        session.channel_direct_streamlocal(path, None).map(Some)
+                    }
                     _ => session.channel_session().map(Some),
                 },
                 Stage::Terminal(channel) => {
@@ -311,9 +316,9 @@ impl Request {
                 let _ = opened.send(Ok(()));
                 Box::new(Shell::new(channel, size.is_some(), input, output))
             }
-            Self::Forward { socket, opened, .. } => {
+            Self::Forward { to, socket, opened } => {
                 let _ = opened.send(Ok(()));
-                Box::new(Forward::new(channel, socket))
+                Box::new(Forward::new(channel, socket, matches!(to, Whither::Socket(_))))
             }
         })
     }

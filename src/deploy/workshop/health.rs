@@ -86,9 +86,9 @@ where
     F: Fn() -> G + Send,
     G: Future<Output = Result<(), StepError>> + Send,
 {
-    let began = engine.clock.monotonic();
+    let (began, from) = (engine.clock.monotonic(), engine.host_name());
     loop {
-        let why = match engine.containers.ask(port, path, ONE_ANSWER).await {
+        let why = match engine.containers.ask(&from, port, path, ONE_ANSWER).await {
             Ok(status) if status < 500 => return Ok(status),
             Ok(status) => Clean::new(format!("it answers with status {status}")),
             Err(why) => why,

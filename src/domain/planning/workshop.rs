@@ -29,6 +29,8 @@ pub struct WorkshopInput<'a> {
     pub store: &'a StoreId,
     /// Images of the definition that are not on the engine.
     pub missing: &'a BTreeSet<String>,
+    /// Images of which no container can run there, with the reason.
+    pub unfit: &'a BTreeMap<String, String>,
     /// Ports of the host somebody listens on, whoever it is.
     pub taken: &'a BTreeSet<u16>,
     pub max_seats: u32,
@@ -343,10 +345,29 @@ fn problems(input: &WorkshopInput<'_>) -> Vec<Problem> {
             format!("a seat may use {} CPUs, and {} has {}", workshop.seat.cpus, input.view.host, input.view.cpus);
         out.push(Problem::new(what, "lower seat.cpus"));
     }
+    if !input.view.unlimited.is_empty() {
+        let what = input.view.unlimited.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let what = format!("the engine on {} cannot limit {} of a seat", input.view.host, listed(&what));
+        out.push(Problem::new(what, "turn the kernel's cgroup controllers for it on, or use another engine"));
+    }
+    for (image, why) in input.unfit {
+        out.push(Problem::new(format!("the image {image} {why}"), "give another image, or build it anew"));
+    }
+    let makes = workshop.rows().iter().any(|(seat, _)| own(input, seat, &machine_name(&workshop.name, seat)).is_none());
+    if let Some(free) = input.view.free.filter(|free| makes && *free < LEAST_FREE) {
+        let (free, host) = (Size(free).human(), &input.view.host);
+        out.push(Problem::new(
+            format!("the engine on {host} has {free} left on its disk"),
+            "make room there (`docker system df` shows what takes it), or use another engine",
+        ));
+    }
     out.extend(names(input));
     out.extend(ports(input));
     out
 }
+
+/// With less than this left on the engine's disk, containers come up that cannot write a thing.
+const LEAST_FREE: u64 = 128 << 20;
 
 /// Names that somebody else's containers or networks have.
 fn names(input: &WorkshopInput<'_>) -> Vec<Problem> {

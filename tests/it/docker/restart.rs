@@ -4,7 +4,6 @@ use std::{
     fs::File,
     path::Path,
     process::{Child, Command},
-    sync::PoisonError,
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use portable_pty::CommandBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{ENGINE, Lab, PATIENCE};
+use super::{Lab, PATIENCE, alone};
 use crate::support::terminal::Terminal;
 
 /// A Docker engine of the test's own, which it may end and start again.
@@ -83,7 +82,7 @@ fn daemon(folder: &Path, more: &[String]) -> Child {
 #[test]
 #[ignore = "needs dockerd, and root to start it"]
 fn a_dashboard_sees_a_seat_die_at_once_and_lives_through_the_engine_being_restarted() {
-    let alone = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let alone = alone();
     let mut engine = Engine::start(tempfile::tempdir().unwrap(), Vec::new());
     let lab = Lab::on(alone, engine.socket(), 2);
     lab.runs(&["deploy", "intro", "--yes"], 0);

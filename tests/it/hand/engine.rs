@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use homeroom::{
     domain::{
         Clean, NodeName,
-        engine::{Attached, ContainerSpec, ContainerState, ContainerView, EngineView, NetworkView},
+        engine::{Attached, ContainerSpec, ContainerState, ContainerView, EngineView, ImageView, NetworkView},
     },
     port::{
         Clock,
@@ -179,14 +179,18 @@ impl Containers for Docker {
             version: Clean::new("20.10.24"),
             cpus: 8,
             memory: 16 << 30,
+            architecture: Clean::new("x86_64"),
+            free: None,
+            unlimited: Vec::new(),
             at: self.stage.now(),
             containers: state.containers.iter().map(|kept| kept.view.clone()).collect(),
             networks: state.networks.clone(),
         })
     }
 
-    async fn image(&self, image: &str) -> Result<Option<String>, EngineError> {
-        Ok(self.hall.state().images.contains(image).then(|| format!("sha256:{image}")))
+    async fn image(&self, image: &str) -> Result<Option<ImageView>, EngineError> {
+        let view = || ImageView { id: format!("sha256:{image}"), architecture: Clean::new("amd64"), starts: true };
+        Ok(self.hall.state().images.contains(image).then(view))
     }
 
     async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError> {
@@ -289,7 +293,7 @@ impl Containers for Docker {
         Ok(vec![Clean::new("Killed")])
     }
 
-    async fn ask(&self, port: u16, path: &str, _: Duration) -> Result<u16, Clean> {
+    async fn ask(&self, _: &str, port: u16, path: &str, _: Duration) -> Result<u16, Clean> {
         let state = self.hall.state();
         let running = || state.containers.iter().filter(|kept| kept.view.state == ContainerState::Running);
         if running().any(|kept| kept.view.published.contains(&port)) {
@@ -309,7 +313,7 @@ impl Containers for Docker {
     async fn taken(&self, ports: &[u16]) -> Vec<u16> {
         let mut taken = Vec::new();
         for port in ports {
-            if self.ask(*port, "/", Duration::ZERO).await.is_ok() {
+            if self.ask("", *port, "/", Duration::ZERO).await.is_ok() {
                 taken.push(*port);
             }
         }

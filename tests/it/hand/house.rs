@@ -111,6 +111,7 @@ impl House {
             nodes: Arc::new(NodeTable::new(BTreeMap::<NodeName, _>::new(), nowhere)),
         };
         let engine = EngineSite {
+            login: None,
             name: SiteName::new(HALL).unwrap(),
             environment: "dev".to_owned(),
             max_seats: 50,
