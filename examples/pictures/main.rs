@@ -66,12 +66,16 @@ fn pictures(folder: &Path, size: (u16, u16)) -> Result<()> {
     terminal.press("\x1b")?;
     terminal.until(|shown| ready(row(shown, "cs101"), "/11") >= 3)?;
     save(&terminal, "overview.png")?;
+    terminal.press("1\r")?;
+    terminal.until(|shown| shown.contains("peak"))?;
+    save(&terminal, "node.png")?;
+    terminal.press("\x1b")?;
     terminal.leave()
 }
 
-/// The screen's first line that speaks of `lab`.
+/// The line of `lab` in its pane: of all that speak of it the one that counts its seats.
 fn row<'a>(shown: &'a str, lab: &str) -> &'a str {
-    shown.lines().find(|line| line.contains(lab)).unwrap_or_default()
+    shown.lines().find(|line| line.contains(lab) && line.contains('/')).unwrap_or_default()
 }
 
 /// The number that stands before `what`.

@@ -9,13 +9,15 @@ use super::{
     Effect,
     asked::AskId,
     attach::ShellEnd,
+    closer::Whose,
     commands::Command,
+    pointer::Pointed,
     shells::TabId,
     welcome::{NewSite, Tried},
 };
 use crate::domain::{
     Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId, answers::Bar,
-    cluster::ClusterView, engine::EngineView, progress::RunProgress, timing::Timing, told::Told,
+    cluster::ClusterView, engine::EngineView, hindsight::Hindsight, progress::RunProgress, timing::Timing, told::Told,
 };
 
 /// Something that happened: time, a key, or data that came in.
@@ -29,6 +31,8 @@ pub enum Action {
     Do(Command),
     /// A key in a text field.
     Edit(InputRequest),
+    /// The mouse did something.
+    Pointed(Pointed),
     /// Text pasted by the terminal.
     Paste(Clean),
 
@@ -61,6 +65,9 @@ pub enum Action {
     RunsLoaded { lab: LabName, runs: Result<Vec<RunProgress>, Clean> },
     /// Where a run's time went, or why it cannot be told.
     TimingLoaded { run: RunId, timing: Result<Arc<Timing>, Clean> },
+
+    /// What a site remembers of a node or a machine, or why it cannot be told.
+    PastSeen { whose: Whose, seen: Result<Arc<Hindsight>, Clean> },
 
     /// A plan that was asked for, or why there is none.
     PlanReady { lab: LabName, plan: Result<Arc<Plan>, Clean> },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{asked::AskId, bars::Passphrase, shells::TabId, welcome::NewSite};
+use super::{asked::AskId, bars::Passphrase, closer::Whose, shells::TabId, welcome::NewSite};
 use crate::domain::{
     LabName, Plan, RunId, SeatName,
     alert::Alert,
@@ -46,6 +46,8 @@ pub enum Effect {
     LoadRuns { lab: LabName },
     /// Where a run's time went. Answer: `TimingLoaded`.
     LoadTiming { run: RunId },
+    /// What the site remembers of a node or a machine. Answer: `PastSeen`.
+    LookBack(Whose),
     /// Write these lines to a new file of this name in the folder the program was started in. Answer: `Notice`.
     SaveLog { name: String, lines: Vec<String> },
     /// Give a text to the terminal's clipboard. Whoever owns the terminal does it.

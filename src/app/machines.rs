@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 
-use super::{Screen, State, cursor::Cursor, fuzzy, log_view::LogView, marks::Marks, sites::NodeRow};
+use super::{Screen, State, closer::Past, cursor::Cursor, fuzzy, log_view::LogView, marks::Marks, sites::NodeRow};
 use crate::domain::{
     LabName, NodeName, SeatName, SiteName,
     class::SeatSpec,
@@ -18,6 +18,7 @@ pub struct NodeBoard {
     pub cursor: Cursor,
     pub filter: Input,
     pub marks: Marks,
+    pub past: Past,
 }
 
 /// The machine of one seat.
@@ -26,6 +27,7 @@ pub struct MachineBoard {
     pub lab: LabName,
     pub seat: SeatName,
     pub log: LogView,
+    pub past: Past,
 }
 
 impl State {
@@ -81,6 +83,7 @@ impl State {
                 cursor: Cursor::default(),
                 filter: Input::default(),
                 marks: Marks::default(),
+                past: Past::default(),
             }),
             NodeRow::Storage { .. } => None,
         }

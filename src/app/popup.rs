@@ -7,6 +7,7 @@ use tui_input::Input;
 use super::{
     asked::LinePopup,
     bars::Question,
+    copying::CopyPopup,
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
     rows::Target,
@@ -19,6 +20,7 @@ pub enum Popup {
     Plan(PlanPopup),
     Destroy(DestroyPopup),
     Deed(DeedPopup),
+    Copy(CopyPopup),
     /// Stop this run?
     Cancel {
         lab: LabName,

@@ -18,6 +18,7 @@ use super::{
     machines::{MachineBoard, NodeBoard},
     marks::Marks,
     order::Order,
+    pointer::Split,
     popup::Popup,
     runs::{RunBoard, RunList},
     shells::Shells,
@@ -192,6 +193,8 @@ pub struct State {
     pub popup: Option<Popup>,
     /// What is being typed in the bottom line, if anything is.
     pub typing: Option<Typing>,
+    /// Where lines between panes were dragged to.
+    pub split: Split,
     /// How lines of the log are drawn, in every view.
     pub log_style: LogStyle,
     pub toast: Option<Toast>,
@@ -229,6 +232,7 @@ impl State {
             bars: Bars::default(),
             popup: None,
             typing: None,
+            split: Split::default(),
             log_style: LogStyle::default(),
             toast: None,
             kiosk: settings.kiosk.clone().map(|rules| Kiosk::new(rules, settings.now)),
@@ -253,6 +257,7 @@ impl State {
             (Some(Popup::Plan(_)), _) => Context::PlanPopup,
             (Some(Popup::Destroy(_)), _) => Context::DestroyPopup,
             (Some(Popup::Deed(_)), _) => Context::DeedPopup,
+            (Some(Popup::Copy(_)), _) => Context::CopyPopup,
             (Some(Popup::Cancel { .. }), _) => Context::CancelPopup,
             (Some(Popup::Quit), _) => Context::QuitPopup,
             (Some(Popup::Line(_)), _) => Context::LinePopup,

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::domain::{
     Clean, NodeName, Vmid,
     cluster::{ClusterView, TemplateView},
+    hindsight::Hindsight,
 };
 
 /// What a site answered instead of doing what was asked. Every variant names what was tried.
@@ -241,6 +242,8 @@ pub trait Cluster: Send + Sync {
     async fn pools(&self) -> Result<Vec<Clean>, SiteError>;
     /// Volumes on a storage that belong to a guest, to check that a removal left nothing.
     async fn volumes(&self, node: &NodeName, storage: &str, vmid: Vmid) -> Result<Vec<Clean>, SiteError>;
+    /// The last hour of a node, or of one machine on it, and its latest tasks. For somebody who looks at it.
+    async fn hindsight(&self, node: &NodeName, vmid: Option<Vmid>) -> Result<Hindsight, SiteError>;
     /// The addresses of the nodes as the cluster knows them.
     async fn node_addresses(&self) -> Result<Vec<(NodeName, Option<std::net::IpAddr>)>, SiteError>;
 }

@@ -23,6 +23,7 @@ use crate::{
         container::Container,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
+        hindsight::hindsight,
         plan::plan_deploy,
         shell::{console, open},
     },
@@ -111,6 +112,10 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         Effect::LoadTiming { run } => {
             let timing = timing(home, run).await.map_err(words);
             shared.say(Action::TimingLoaded { run, timing }).await;
+        }
+        Effect::LookBack(whose) => {
+            let seen = hindsight(home, &whose.site, &whose.node, whose.vmid).await.map(Arc::new).map_err(words);
+            shared.say(Action::PastSeen { whose, seen }).await;
         }
         Effect::SaveLog { name, lines } => save(shared, name, lines).await,
         Effect::Call(alert) => {

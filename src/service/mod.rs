@@ -15,6 +15,7 @@ pub mod ends;
 pub mod error;
 pub mod exec;
 pub mod follow;
+pub mod hindsight;
 pub mod inside;
 mod journal;
 mod logins;

@@ -9,6 +9,7 @@ use super::{
     Depth, Glyphs, Theme, answers, board, gantt, header, kiosk, machine, node, overview, panes,
     pen::Page,
     popups, runs, shells,
+    spots::Spots,
     theme::{Tone, is_bright},
     welcome,
 };
@@ -22,11 +23,13 @@ use crate::{
 pub struct Look {
     pub theme: Theme,
     pub glyphs: Glyphs,
+    /// The mouse is the dashboard's.
+    pub mouse: bool,
 }
 
 impl Look {
     pub fn new(depth: Depth, glyphs: Glyphs) -> Self {
-        Self { theme: Theme::new(depth), glyphs }
+        Self { theme: Theme::new(depth), glyphs, mouse: false }
     }
 
     /// As the configuration says, and the environment where that leaves it open. Reads the user's theme.
@@ -37,7 +40,7 @@ impl Look {
             GlyphChoice::Ascii => Glyphs::ASCII,
         };
         let palette = ui.palette(is_bright(&var))?;
-        Ok(Self { theme: Theme::of(Depth::from_env(&var), palette), glyphs })
+        Ok(Self { theme: Theme::of(Depth::from_env(&var), palette), glyphs, mouse: ui.mouse })
     }
 }
 
@@ -46,22 +49,27 @@ const SMALLEST: (u16, u16) = (60, 14);
 
 /// Draws the whole state.
 pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
+    drawn(frame, state, look);
+}
+
+/// The same, telling what can be pointed at.
+pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots {
     let area = frame.area();
     let turning = state.kiosk.as_ref().filter(|kiosk| kiosk.rotates());
     // On a board the cursor says which seat is explained; in lists it would say nothing.
     let without = turning.filter(|_| matches!(state.screen(), Screen::Overview)).map(|_| kiosk::without_cursor(look));
     let look = without.as_ref().unwrap_or(look);
-    let mut page = Page { buf: frame.buffer_mut(), look, cursor: None };
+    let mut page = Page { buf: frame.buffer_mut(), look, cursor: None, spots: Spots::default() };
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         too_small(&mut page, area);
-        return;
+        return Spots::default();
     }
     let (top, mut middle, bottom) = split(area);
     if matches!(state.screen(), Screen::Shells) && state.shells.zoomed && state.popup.is_none() {
         shells::draw(&mut page, area, state);
         let cursor = page.cursor;
         place_cursor(frame, cursor);
-        return;
+        return Spots::default();
     }
     header::top(&mut page, top, state);
     if let Some(kiosk) = &state.kiosk {
@@ -88,8 +96,9 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
         page.fade(middle);
         popups::draw(&mut page, middle, state, popup);
     }
-    let cursor = page.cursor;
+    let (cursor, spots) = (page.cursor, page.spots);
     place_cursor(frame, cursor);
+    spots
 }
 
 fn place_cursor(frame: &mut Frame<'_>, cursor: Option<Position>) {

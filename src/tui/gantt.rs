@@ -52,6 +52,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
             page.under(rows, n - first, style);
         }
         let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        page.row_spot(rows, n - first, 1, None, keys[n]);
         page.line(rows, n - first).put(marker, if focused { Tone::Accent } else { Tone::Border });
         scale.row(page, rows, n - first, seat);
     }

@@ -11,6 +11,7 @@ use crate::{
         commands::Entry,
         engines::Engine,
         labs::{ClassRow, Phase},
+        pointer::Spot,
         sites::Site,
         state::Typing,
     },
@@ -139,6 +140,16 @@ fn right(page: &Page<'_>, state: &State) -> Vec<Piece> {
     pieces
 }
 
+/// The age of what was seen of the sites, once it is one.
+pub fn age(state: &State) -> Option<Piece> {
+    let oldest = state.sites.values().filter_map(|site| site.view.as_ref()).map(|view| view.at).min()?;
+    let old = state.now.duration_since(oldest) >= OLD || state.sites.values().any(|site| site.lost.is_some());
+    old.then(|| (format!("seen {} ", format::ago(state.now.duration_since(oldest))), Tone::Warn))
+}
+
+/// What is older is no longer called live.
+const OLD: SignedDuration = SignedDuration::from_secs(20);
+
 /// The age of the oldest data on the screen.
 fn freshness(state: &State) -> Piece {
     let lost = state.sites.values().filter_map(|site| site.lost.as_ref());
@@ -158,7 +169,7 @@ fn freshness(state: &State) -> Piece {
     };
     let age = state.now.duration_since(oldest);
     match age {
-        age if age < SignedDuration::from_secs(20) => ("live ".into(), Tone::Ok),
+        age if age < OLD => ("live ".into(), Tone::Ok),
         age if age < SignedDuration::from_secs(60) => (format!("{} old ", format::span(age)), Tone::Warn),
         age => (format!("{} old ", format::span(age)), Tone::Bad),
     }
@@ -212,12 +223,18 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         let glyphs = pen.glyphs();
         pen.put(&format!("{} {} marked", glyphs.marked, marks.len()), Tone::Accent).skip(3);
     }
+    let mut spots = Vec::new();
     for entry in hints().filter(|e| e.command != Command::Help) {
         let Some(key) = entry.keys.first() else { continue };
         let key = key.to_string();
         if pen.room() < key.width() + 1 + entry.hint.width() {
             break;
         }
-        pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(entry.hint, Tone::Dim).skip(3);
+        let from = pen.position();
+        pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(entry.hint, Tone::Dim);
+        let to = pen.position();
+        spots.push((Rect { x: from.x, y: from.y, width: to.x - from.x, height: 1 }, Spot::Hint(entry.command)));
+        pen.skip(3);
     }
+    spots.into_iter().for_each(|(place, spot)| page.spots.add(place, spot));
 }

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, io, time::Instant};
 use super::{
     keyboard::Keyboard,
     keys::{Heard, Keys},
+    spots::Spots,
 };
 use crate::app::{Action, State, action_for};
 
@@ -72,9 +73,10 @@ impl Input {
 }
 
 /// The action it asks for in this state, if any.
-pub fn action(state: &State, heard: Heard) -> Option<Action> {
+pub fn action(state: &State, spots: &mut Spots, heard: Heard) -> Option<Action> {
     match heard {
         Heard::Key(key) => action_for(state, key),
         Heard::Paste(text) => Some(Action::Paste(text)),
+        Heard::Mouse(report) => spots.pointed(report).map(Action::Pointed),
     }
 }

@@ -1,11 +1,14 @@
 //! Bytes of a terminal as key presses and pasted text.
 //!
 //! Knows what terminals in use send: xterm and its kin, tmux, screen, the Linux console. What it does not
-//! know (mouse reports, answers to questions, keys without a name) is read over, never taken for letters.
+//! know (old mouse reports, answers to questions, keys without a name) is read over, never taken for letters.
 
 use std::time::Duration;
 
-use crate::{app::Key, domain::Clean};
+use crate::{
+    app::{Key, shells::mouse::Report},
+    domain::Clean,
+};
 
 /// Something a person did at the terminal.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +16,8 @@ pub enum Heard {
     Key(Key),
     /// Pasted in one piece, between its marks.
     Paste(Clean),
+    /// The mouse.
+    Mouse(Report),
 }
 
 /// After a lone escape: the rest of a sequence comes at once, a person's next key does not.
@@ -57,6 +62,11 @@ impl Keys {
                     Some(paste) => heard.push(paste),
                     None => return heard,
                 }
+            }
+            if let Some((report, n)) = Report::read(&self.bytes) {
+                self.bytes.drain(..n);
+                heard.push(Heard::Mouse(report));
+                continue;
             }
             match front(&self.bytes) {
                 _ if self.bytes.is_empty() => return heard,

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{
-    format,
+    chart, format,
     node::{size, span, word},
     panes::{self, empty, sign},
     pen::Page,
@@ -36,7 +36,24 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
         let tone = if told.differs() { Tone::Warn } else { Tone::Text };
         pen.skip(1).cell(told.what, LABEL, 1, Tone::Dim).cell(&told.wanted, WANTED, 2, Tone::Text).put(&told.is, tone);
     }
-    let top = u16::try_from(told.len() + 4).unwrap_or(u16::MAX);
+    let mut top = u16::try_from(told.len() + 4).unwrap_or(u16::MAX);
+    // Its last hour and its tasks, as far as the log below keeps some lines.
+    let room = area.height.saturating_sub(top);
+    if guest.is_some() && room >= chart::LEAST + 4 {
+        let height = if room > 18 { chart::LEAST + 2 } else { chart::LEAST };
+        chart::draw(page, Rect { y: area.y + top, height, ..area }, &board.past);
+        top += height + 1;
+    }
+    if let Some(Ok(seen)) = &board.past.seen
+        && guest.is_some()
+        && area.height.saturating_sub(top) > 9
+        && !seen.tasks.is_empty()
+    {
+        let height = u16::try_from(seen.tasks.len()).unwrap_or(u16::MAX).min((area.height - top) / 3);
+        page.rule(Rect { y: area.y + top, height: 1, ..area }, 0, "tasks");
+        chart::tasks(page, Rect { y: area.y + top + 1, height, ..area }, state, seen);
+        top += height + 1;
+    }
     if area.height > top + 2 {
         let log = Rect { y: area.y + top, height: area.height - top, ..area };
         page.rule(log, 0, "log");

@@ -4,6 +4,7 @@
 
 mod answers;
 mod board;
+mod chart;
 mod draw;
 mod form;
 mod format;
@@ -16,6 +17,7 @@ mod keymap;
 mod keys;
 mod kiosk;
 mod machine;
+mod matters;
 mod node;
 mod overview;
 mod panes;
@@ -25,6 +27,7 @@ mod popups;
 mod run;
 mod runs;
 mod shells;
+mod spots;
 mod tabs;
 mod terminal;
 mod theme;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    format,
+    chart, format,
     panes::{
         empty, heading, marker, marker_tone,
         nodes::{gauge, share, sparkline},
@@ -70,9 +70,31 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
         }
         line += 1;
     }
-    let top = u16::try_from(line + 1).unwrap_or(0);
+    // Charts where the list keeps room enough, higher ones where there is plenty.
+    let used = u16::try_from(line + 1).unwrap_or(0);
+    let charts = match area.height.saturating_sub(used) {
+        ..12 => 0,
+        12..22 => chart::LEAST,
+        _ => chart::LEAST + 2,
+    };
+    if charts > 0 {
+        chart::draw(page, Rect { y: area.y + used, height: charts, ..area }, &board.past);
+    }
+    let top = used + if charts > 0 { charts + 1 } else { 0 };
     let list = Rect { y: area.y + top, height: area.height.saturating_sub(top), ..area };
-    self::guests(page, list, state, board, &guests);
+    let tasks = match &board.past.seen {
+        Some(Ok(seen)) if list.height > 24 => u16::try_from(seen.tasks.len().min(6)).unwrap_or(0),
+        _ => 0,
+    };
+    let below = if tasks > 0 { tasks + 1 } else { 0 };
+    self::guests(page, Rect { height: list.height - below, ..list }, state, board, &guests);
+    if let Some(Ok(seen)) = &board.past.seen
+        && tasks > 0
+    {
+        let rule = Rect { y: list.bottom() - below, height: below, ..list };
+        page.rule(rule, 0, "latest tasks");
+        chart::tasks(page, Rect { y: rule.y + 1, height: tasks, ..rule }, state, seen);
+    }
 }
 
 /// Columns before the bars, and behind them.
@@ -108,6 +130,7 @@ fn guests(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard, gue
         }
         let marked = board.marks.has(&keys[n]);
         let marker = marker(&page.look.glyphs, n == at, marked);
+        page.row_spot(body, n - first, 1, None, &keys[n]);
         let mut pen = page.line(body, n - first);
         pen.put(marker, marker_tone(focused, marked));
         pen.cell(&guest.vmid.to_string(), 8, 1, Tone::Text).cell(&name(guest), widest, 2, Tone::Text);

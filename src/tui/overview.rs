@@ -7,12 +7,17 @@ use ratatui::{
 };
 
 use super::{
+    header, matters,
     panes::{classes, log, nodes, ordered, workshops},
     pen::Page,
     theme::Tone,
 };
 use crate::{
-    app::{Pane, State, labs::ClassRow},
+    app::{
+        Pane, State,
+        labs::ClassRow,
+        pointer::{Divider, Spot},
+    },
     domain::MachineState,
 };
 
@@ -21,7 +26,20 @@ const WIDE: u16 = 100;
 const HIGH: u16 = 28;
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
-    if area.width >= WIDE && area.height >= HIGH { grid(page, area, state) } else { tabs(page, area, state) }
+    let wide = area.width >= WIDE && area.height >= HIGH;
+    // A kiosk has its banner.
+    if state.kiosk.is_some() {
+        return if wide { grid(page, area, state) } else { tabs(page, area, state) };
+    }
+    let lines = if wide && area.height >= HIGH + 6 { matters::LINES } else { 1 };
+    let band = Rect { height: lines, ..area };
+    if lines > 1 {
+        matters::draw(page, band, state)
+    } else {
+        matters::first(page, band, state)
+    }
+    let below = Rect { y: area.y + lines, height: area.height - lines, ..area };
+    if wide { grid(page, below, state) } else { tabs(page, below, state) }
 }
 
 /// ```text
@@ -32,13 +50,20 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// └────────────────────────────┘
 /// ```
 fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
-    let left_width = (area.width * 39 / 100).clamp(47, 64);
+    let left_width = match state.split.left {
+        Some(column) => (column + 1).clamp(30, area.width - 40),
+        None => (area.width * 39 / 100).clamp(47, 64),
+    };
     // Lists are as high as what they hold, with a line of air; the log has the rest, and never less than a third.
     let lines = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).min(area.height);
     let shops = lines(state.shown_workshops().len()) + if state.shown_workshops().is_empty() { 4 } else { 2 };
     let left = lines(nodes::wanted(state)) + 2;
     let right = (lines(state.shown_classes().len().max(3)) + 3).saturating_add(shops - 1);
-    let top_height = left.max(right).clamp(14, area.height - (area.height / 3).max(8) + 1);
+    let top_height = match state.split.log {
+        Some(row) => row.saturating_sub(area.y) + 1,
+        None => left.max(right).min(area.height - (area.height / 3).max(8) + 1),
+    };
+    let top_height = top_height.clamp(14, area.height - 4);
     let shops_height = shops.clamp(4, top_height / 2);
     let nodes = Rect { width: left_width, height: top_height, ..area };
     let classes = Rect {
@@ -58,10 +83,13 @@ fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
         frame(page, *rect, state, *pane);
     }
     for (pane, rect) in places {
+        page.spots.add(rect, Spot::Pane(pane));
         title(page, rect, state, pane);
         let inner = Rect { x: rect.x + 1, y: rect.y + 1, width: rect.width - 2, height: rect.height - 2 };
         content(page, inner, state, pane);
     }
+    page.spots.add(Rect { x: classes.x, width: 1, height: top_height - 1, ..area }, Spot::Divider(Divider::Left));
+    page.spots.add(Rect { height: 1, ..log }, Spot::Divider(Divider::Log));
 }
 
 fn frame(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
@@ -89,6 +117,7 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
     } else {
         let order = ordered(pen.glyphs(), state, pane.context());
         let mut told = Vec::new();
+        told.extend(header::age(state).filter(|_| pane == Pane::Nodes).map(|(age, tone)| (format!(" {age}"), tone)));
         told.extend((!filter.is_empty()).then(|| (format!(" /{filter} "), Tone::Warn)));
         told.extend(order.map(|order| (format!(" {order} "), Tone::Accent)));
         pen.right(&told);
@@ -97,14 +126,20 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
 
 /// One line of tabs, the focused pane, and the log's last two lines.
 fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
+    let mut spots = Vec::new();
     let mut pen = page.line(area, 0);
     pen.skip(1);
     for (n, pane) in Pane::ALL.into_iter().enumerate() {
         let (name, number) = if pane == state.focus { (Tone::Accent, Tone::Accent) } else { (Tone::Text, Tone::Dim) };
+        let from = pen.position();
         pen.put(&format!("{} ", n + 1), number).put(pane.title(), name);
         let (count, tone) = count(pen.glyphs(), state, pane);
-        pen.put(&count, tone).skip(3);
+        pen.put(&count, tone);
+        let width = pen.position().x - from.x;
+        pen.skip(3);
+        spots.push((Rect { x: from.x, y: from.y, width, height: 1 }, Spot::Pane(pane)));
     }
+    spots.into_iter().for_each(|(place, spot)| page.spots.add(place, spot));
     let shows_log = state.focus == Pane::Log;
     // A short list leaves its room to the log.
     let wanted = match state.focus {

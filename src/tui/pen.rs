@@ -8,7 +8,8 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{Glyphs, draw::Look, theme::Tone};
+use super::{Glyphs, draw::Look, spots::Spots, theme::Tone};
+use crate::app::{Pane, pointer::Spot};
 
 /// The page being drawn.
 pub struct Page<'a> {
@@ -16,6 +17,8 @@ pub struct Page<'a> {
     pub look: &'a Look,
     /// Where the terminal's own cursor goes, when something is typed.
     pub cursor: Option<Position>,
+    /// What can be pointed at.
+    pub spots: Spots,
 }
 
 impl Page<'_> {
@@ -31,6 +34,16 @@ impl Page<'_> {
         Pen { buf: &mut *self.buf, look: self.look, x: area.x, y, end }
     }
 
+    /// Notes that these lines are a row of the list in front, or of a pane's.
+    pub fn row_spot(&mut self, area: Rect, row: usize, lines: usize, pane: Option<Pane>, key: &str) {
+        let row = u16::try_from(row).unwrap_or(u16::MAX);
+        let lines = u16::try_from(lines).unwrap_or(1);
+        let place = Rect { y: area.y.saturating_add(row), height: lines, ..area }.intersection(area);
+        if !place.is_empty() {
+            self.spots.add(place, Spot::Row(pane, key.to_owned()));
+        }
+    }
+
     /// Empties an area.
     pub fn clear(&mut self, area: Rect) {
         for position in area.intersection(*self.buf.area()).positions() {
@@ -38,6 +51,12 @@ impl Page<'_> {
                 cell.reset();
             }
         }
+    }
+
+    /// Takes the colours from what is drawn: it is what was, and nobody knows what is.
+    pub fn pale(&mut self, area: Rect) {
+        let style = self.style(Tone::Dim).remove_modifier(Modifier::BOLD);
+        self.buf.set_style(area, style);
     }
 
     /// Puts what is drawn so far into the background.

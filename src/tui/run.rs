@@ -14,6 +14,7 @@ use super::{
     draw::Look,
     input::{self, Came, Input},
     passthrough::passthrough,
+    spots::Spots,
     tabs::Tabs,
     terminal::{Screen, TuiError},
 };
@@ -67,14 +68,19 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     let mut batch = Vec::with_capacity(BATCH);
     let mut tabs = Tabs::new();
     let mut half = Vec::new();
+    let mut spots = Spots::default();
     loop {
         // Here and not only by its timer, so that a flood of data cannot hold the clock up.
         let due = update(&mut state, Action::Tick(Timestamp::now()));
         send(&mut state, &wires.effects, &tabs, due);
         if drawn != Some(state.revision()) {
-            screen.draw(&state, &look)?;
+            spots.renew(screen.draw(&state, &look)?);
             drawn = Some(state.revision());
-            let heard = if state.context() == Context::Typing { state.shells.mouse() } else { MouseProtocolMode::None };
+            let heard = match state.context() {
+                Context::Typing => state.shells.mouse(),
+                _ if look.mouse => MouseProtocolMode::ButtonMotion,
+                _ => MouseProtocolMode::None,
+            };
             screen.tell_mouse(heard)?;
         }
         let mut effects = Vec::new();
@@ -84,7 +90,7 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             came = input.come(state.context() == Context::Typing) => match came {
                 Some(Came::Raw(typed)) => effects = pass_on(&mut state, &tabs, &mut half, &typed),
                 Some(Came::Heard(heard)) => {
-                    if let Some(action) = input::action(&state, heard) {
+                    if let Some(action) = input::action(&state, &mut spots, heard) {
                         effects = update(&mut state, action);
                     }
                 }

@@ -47,6 +47,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, list: &RunList) {
             page.under(body, n - first, style);
         }
         let marker = if n == at { page.look.glyphs.cursor } else { " " };
+        page.row_spot(body, n - first, 1, None, &keys[n]);
         let mut pen = page.line(body, n - first);
         pen.put(marker, if focused { Tone::Accent } else { Tone::Border });
         pen.num(&run.id.to_string(), 5, Tone::Text).skip(3).col(run.kind.as_str(), 10, Tone::Text);

@@ -23,7 +23,10 @@ use ratatui::{Terminal, backend::CrosstermBackend};
 use thiserror::Error;
 use vt100::MouseProtocolMode;
 
-use super::draw::{Look, draw};
+use super::{
+    draw::{Look, drawn},
+    spots::Spots,
+};
 use crate::app::State;
 
 /// Why the dashboard cannot be shown.
@@ -112,12 +115,14 @@ impl Screen {
     }
 
     /// Draws the state; only cells that differ are sent, in one piece where the terminal can.
-    pub fn draw(&mut self, state: &State, look: &Look) -> Result<(), TuiError> {
+    /// Tells what of it can be pointed at.
+    pub fn draw(&mut self, state: &State, look: &Look) -> Result<Spots, TuiError> {
         let failed = TuiError::io("draw");
-        let drawn = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)
-            .and_then(|()| self.terminal.draw(|frame| draw(frame, state, look)).map(|_| ()))
+        let mut spots = Spots::default();
+        let sent = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)
+            .and_then(|()| self.terminal.draw(|frame| spots = drawn(frame, state, look)).map(|_| ()))
             .and_then(|()| execute!(self.terminal.backend_mut(), EndSynchronizedUpdate));
-        drawn.map_err(failed)
+        sent.map_err(failed).map(|()| spots)
     }
 
     /// Asks the terminal to tell of the mouse what a program in a pane wants to hear, or nothing.

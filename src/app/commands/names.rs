@@ -40,6 +40,8 @@ const NAMES: &[(Command, &str)] = &[
     (Command::Order, "order"),
     (Command::OrderReverse, "order-reverse"),
     (Command::Jump, "jump"),
+    (Command::CopyRow, "copy-row"),
+    (Command::ConfirmCopy, "confirm-copy"),
     (Command::Shell, "shell"),
     (Command::ShellTab, "shell-tab"),
     (Command::ShellsOfAll, "shell-on-all"),

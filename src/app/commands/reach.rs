@@ -88,6 +88,8 @@ impl Command {
             | Self::TrustHost
             | Self::Unlock
             // The clipboard of whoever looks on, and files.
+            | Self::CopyRow
+            | Self::ConfirmCopy
             | Self::CopyText
             | Self::SaveLog => false,
         }

@@ -43,8 +43,12 @@ const SCROLLS: &[Context] = &[
     C::PlanPopup,
     C::HelpPopup,
     C::Answers,
+    C::CopyPopup,
 ];
 const LABS: &[Context] = &[C::Classes, C::Workshops, C::Board];
+/// Where a row has something to copy.
+const COPIED: &[Context] =
+    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Node, C::Machine];
 /// Where rows are marked.
 const MARKED: &[Context] = &[C::Classes, C::Workshops, C::Board, C::Node];
 const MACHINES: &[Context] = &[C::Classes, C::Board, C::Node, C::Machine];
@@ -67,6 +71,7 @@ const ANYWHERE: &[Context] = &[
     C::PlanPopup,
     C::DestroyPopup,
     C::DeedPopup,
+    C::CopyPopup,
     C::CancelPopup,
     C::TrustPopup,
     C::PassphrasePopup,
@@ -283,6 +288,14 @@ pub static TABLE: &[Entry] = &[
     ),
     looks(Command::Back, &[Esc], OVERVIEW, Group::Popup, "", ""),
     looks(Command::Back, &[Esc], &[C::Shells], Group::Popup, "back", ""),
+    looks(
+        Command::CopyRow,
+        &[Char('y')],
+        COPIED,
+        Group::Move,
+        "",
+        "copy an address, an ssh command and the like (OSC 52)",
+    ),
     looks(Command::Jump, &[Char('J')], LISTS, Group::Move, "", "to a lab: part of its name, or the letter before it"),
     looks(Command::Palette, &[Char(':')], LISTS, Group::Program, "command", "any command, or a lab by its name"),
     looks(Command::Refresh, &[Ctrl('r'), Key::F(5)], LISTS, Group::Program, "", "ask every site now"),
@@ -296,6 +309,7 @@ pub static TABLE: &[Entry] = &[
     acts(Command::AllowReplace, &[Char('p')], &[C::PlanPopup], Group::Popup, "", "allow replacing machines"),
     acts(Command::AllowRemove, &[Char('x')], &[C::PlanPopup], Group::Popup, "", "allow removing machines"),
     acts(Command::ConfirmDestroy, &[Enter], &[C::DestroyPopup], Group::Popup, "destroy", "remove the machines"),
+    looks(Command::ConfirmCopy, &[Enter, Char('y')], &[C::CopyPopup], Group::Popup, "copy", "copy"),
     acts(Command::ConfirmDeed, &[Enter], &[C::DeedPopup], Group::Popup, "do it", "do it"),
     acts(Command::Start, &[Char('s')], &[C::DeedPopup], Group::Popup, "start", "start what is off"),
     acts(Command::Stop, &[Char('h')], &[C::DeedPopup], Group::Popup, "shut down", "shut down what runs"),
@@ -324,7 +338,14 @@ pub static TABLE: &[Entry] = &[
     looks(Command::Up, &[Up, Char('k'), BackTab], &[C::Welcome], Group::Popup, "", "the row above"),
     looks(Command::Down, &[Down, Char('j'), Tab], &[C::Welcome], Group::Popup, "", "the row below"),
     looks(Command::Quit, &[Char('q')], &[C::Welcome], Group::Popup, "leave", "leave"),
-    looks(Command::Suspend, &[Ctrl('z')], &[C::Welcome, C::Form], Group::Popup, "", ""),
+    looks(
+        Command::Suspend,
+        &[Ctrl('z')],
+        &[C::Welcome, C::Form],
+        Group::Popup,
+        "",
+        "back to the shell for a while; fg returns",
+    ),
     looks(Command::Back, &[Esc], &[C::Welcome, C::Form], Group::Popup, "back", ""),
     looks(Command::Up, &[Up, Ctrl('p')], &[C::PalettePopup], Group::Popup, "", "the row above"),
     looks(Command::Down, &[Down, Ctrl('n'), Tab], &[C::PalettePopup], Group::Popup, "", "the row below"),
@@ -337,6 +358,7 @@ pub static TABLE: &[Entry] = &[
             C::PlanPopup,
             C::DestroyPopup,
             C::DeedPopup,
+            C::CopyPopup,
             C::CancelPopup,
             C::QuitPopup,
             C::LinePopup,

@@ -114,7 +114,18 @@ impl Kiosk {
     }
 }
 
+/// Data older than this is wrong on a screen that nobody has said otherwise of.
+const STALE: SignedDuration = SignedDuration::from_secs(60);
+
 impl State {
+    /// All that is wrong, the worst first.
+    pub fn wrong(&self) -> Vec<Wrong> {
+        match &self.kiosk {
+            Some(kiosk) => kiosk.wrong.clone(),
+            None => wrong::of(self, STALE, self.settings.now),
+        }
+    }
+
     /// The worst of what is wrong; how well it goes when nothing is.
     pub fn headline(&self) -> Clean {
         let Some(kiosk) = &self.kiosk else { return Clean::default() };
@@ -147,7 +158,7 @@ pub(super) fn tick(state: &mut State) -> Vec<Effect> {
         state.kiosk = Some(kiosk);
         return Vec::new();
     }
-    let wrong = wrong::of(state, &kiosk.rules, kiosk.began);
+    let wrong = wrong::of(state, kiosk.rules.stale, kiosk.began);
     if wrong != kiosk.wrong {
         kiosk.wrong = wrong;
         state.revision += 1;

@@ -4,7 +4,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Rules;
 use crate::{
     app::{
         State,
@@ -34,13 +33,13 @@ pub enum About {
 }
 
 /// All that is wrong, the worst first; of equals, what explains the others comes first.
-pub(super) fn of(state: &State, rules: &Rules, began: Timestamp) -> Vec<Wrong> {
+pub(super) fn of(state: &State, stale: SignedDuration, began: Timestamp) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     if let Some(lost) = &state.store_lost {
         wrong.push(Wrong { grade: Grade::Red, about: About::Store, text: told("the store cannot be read", &lost.why) });
     }
     for (name, site) in &state.sites {
-        of_site(&mut wrong, name, site, state.now, rules, began);
+        of_site(&mut wrong, name, site, state.now, stale, began);
     }
     for row in state.classes() {
         of_class(&mut wrong, &row);
@@ -66,10 +65,17 @@ fn is_recorded(seat: &SeatRow<'_>) -> bool {
     seat.progress.is_some_and(|known| known.state == seat.state)
 }
 
-fn of_site(wrong: &mut Vec<Wrong>, name: &SiteName, site: &Site, now: Timestamp, rules: &Rules, began: Timestamp) {
+fn of_site(
+    wrong: &mut Vec<Wrong>,
+    name: &SiteName,
+    site: &Site,
+    now: Timestamp,
+    stale: SignedDuration,
+    began: Timestamp,
+) {
     let mut say = |grade, text: Clean| wrong.push(Wrong { grade, about: About::Site(name.clone()), text });
     let seen = site.view.as_ref().map_or(began, |view| view.at);
-    let old = now.duration_since(seen) >= rules.stale;
+    let old = now.duration_since(seen) >= stale;
     match &site.lost {
         Some(lost) if old || site.view.is_none() && site.is_lost(now) => {
             return say(Grade::Red, told(&format!("{name} does not answer"), &lost.why));

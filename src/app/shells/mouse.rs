@@ -38,6 +38,35 @@ impl Report {
         numbers.next().is_none().then_some((Self { button, column, row, pressed }, BEGINS.len() + end + 1))
     }
 
+    /// Column and row, counted from 0.
+    pub fn place(self) -> (u16, u16) {
+        (self.column.saturating_sub(1), self.row.saturating_sub(1))
+    }
+
+    /// Turned upwards with less than nothing, downwards with more.
+    pub fn wheel(self) -> Option<isize> {
+        match self.button & !HELD {
+            64 => Some(-1),
+            65 => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The left button went down.
+    pub fn is_click(self) -> bool {
+        self.pressed && self.button & !HELD == 0
+    }
+
+    /// Moved with the left button held.
+    pub fn is_drag(self) -> bool {
+        self.pressed && self.button & !HELD == MOVED
+    }
+
+    /// A button was let go.
+    pub fn is_release(self) -> bool {
+        !self.pressed
+    }
+
     /// Whether the bytes end in the middle of one; from where.
     pub fn begun(bytes: &[u8]) -> Option<usize> {
         let at = bytes.windows(BEGINS.len()).rposition(|window| window == BEGINS)?;

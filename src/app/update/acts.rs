@@ -4,6 +4,7 @@ use super::say;
 use crate::{
     app::{
         Context, Effect, State,
+        copying::CopyPopup,
         log::LogLine,
         popup::{PlanPopup, Planned, Popup},
     },
@@ -153,6 +154,29 @@ pub(super) fn save_log(state: &mut State) -> Vec<Effect> {
     let lines = view.lines(&state.log, 0, view.len()).into_iter().map(LogLine::plain).collect();
     let at = state.now.to_zoned(state.settings.zone.clone()).strftime("%Y%m%d-%H%M%S");
     vec![Effect::SaveLog { name: format!("homeroom-log-{at}.txt"), lines }]
+}
+
+/// `y`: what of the row, or of all that are marked, is wanted.
+pub(super) fn ask_copy(state: &mut State) -> Vec<Effect> {
+    let offers = state.copies();
+    if offers.is_empty() {
+        return no(state, "nothing to copy here");
+    }
+    state.popup = Some(Popup::Copy(CopyPopup { offers, at: 0 }));
+    Vec::new()
+}
+
+/// Gives what was chosen to the clipboard.
+pub(super) fn copy(state: &mut State) -> Vec<Effect> {
+    let Some(Popup::Copy(CopyPopup { mut offers, at })) = state.popup.take() else { return Vec::new() };
+    if at >= offers.len() {
+        return Vec::new();
+    }
+    let offer = offers.swap_remove(at);
+    let lines = offer.text.lines().count();
+    let told = if lines > 1 { format!("{lines} lines were") } else { format!("{} was", offer.text) };
+    say(state, Level::Info, format!("{told} given to the terminal's clipboard"));
+    vec![Effect::Copy(offer.text)]
 }
 
 /// One seat by name, several by number.

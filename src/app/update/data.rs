@@ -21,6 +21,7 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::SiteSeen { site, view } => {
             state.sites.entry(site).or_insert_with(|| Site::new(Clean::default())).seen(view);
+            return state.ask_past();
         }
         Action::SiteLost { site, why } => {
             let now = state.now;
@@ -88,6 +89,7 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::SiteTried { site, tried } => welcome::tried(state, &site, tried),
         Action::SiteWritten(files) => welcome::written(state, files),
+        Action::PastSeen { whose, seen } => state.past_seen(&whose, seen),
         Action::PlanReady { lab, plan } => planned(state, &lab, plan),
         Action::RunStarted { lab, run } => {
             let ended = state.progress.get(&lab).and_then(|p| p.run.as_ref()).is_some_and(|r| over(r, run));
@@ -113,7 +115,12 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::TabEnded { id, end } => shells::ended(state, id, end),
         Action::ShellEnded { lab, seat, end } => shell_ended(state, lab, &seat, end),
         Action::Notice { level, text } => notice(state, None, level, text),
-        Action::Tick(_) | Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) => {}
+        Action::Tick(_)
+        | Action::Pointed(_)
+        | Action::Resized(..)
+        | Action::Do(_)
+        | Action::Edit(_)
+        | Action::Paste(_) => {}
     }
     Vec::new()
 }

@@ -11,9 +11,14 @@ mod shells;
 use jiff::{SignedDuration, Timestamp};
 use tui_input::InputRequest;
 
-use super::{Action, Command, Effect, Screen, State, kiosk, palette::Choice, popup::Popup, state::Toast, welcome};
+use super::{
+    Action, Command, Effect, Screen, State, kiosk, palette::Choice, pointer::Pointed, popup::Popup, state::Toast,
+    welcome,
+};
 use crate::domain::{Clean, Level, planning::Deed};
 
+/// Rows that the wheel moves at a time.
+const WHEEL: usize = 3;
 /// How long news stands in the bottom line.
 const TOAST: SignedDuration = SignedDuration::from_secs(8);
 
@@ -31,7 +36,7 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
             return kiosk::tick(state);
         }
         Action::EventsArrived(events) if events.is_empty() => return Vec::new(),
-        Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) => {}
+        Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) | Action::Pointed(_) => {}
         data => {
             state.revision += 1;
             return data::take(state, data);
@@ -55,6 +60,15 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
             }
         }
         Action::Paste(text) => moves::paste(state, &text),
+        Action::Pointed(pointed) => {
+            let again = if matches!(pointed, Pointed::Wheel(..)) { WHEEL } else { 1 };
+            let Some(command) = state.point(pointed) else { return Vec::new() };
+            let once = |state: &mut State| match state.commands.allows(state.context(), command) {
+                true => obey(state, command),
+                false => Vec::new(),
+            };
+            return (0..again).flat_map(|_| once(state)).collect();
+        }
         Action::Do(command) if state.commands.allows(state.context(), command) => return obey(state, command),
         _ => {}
     }
@@ -129,6 +143,8 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
             None => Vec::new(),
         },
         Command::Choose if state.popup.is_none() => welcome::choose(state),
+        Command::CopyRow => acts::ask_copy(state),
+        Command::ConfirmCopy => acts::copy(state),
         Command::Choose => choose(state),
         Command::Submit => welcome::submit(state),
         Command::SaveLog => acts::save_log(state),
@@ -141,7 +157,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Quit | Command::ConfirmQuit => vec![Effect::Quit],
         looking => {
             moves::go(state, looking);
-            Vec::new()
+            state.ask_past()
         }
     }
 }

@@ -6,6 +6,7 @@ use super::say;
 use crate::{
     app::{
         Command, Context, Pane, Screen, State,
+        closer::Past,
         commands::TABLE,
         form::Fields,
         log_view::{LogFilter, LogView, Scope},
@@ -114,6 +115,11 @@ fn step(state: &mut State, delta: isize) {
                 }
             }
         }
+        Context::CopyPopup => {
+            if let Some(Popup::Copy(popup)) = &mut state.popup {
+                popup.at = popup.at.saturating_add_signed(delta).min(popup.offers.len().saturating_sub(1));
+            }
+        }
         Context::HelpPopup => {
             if let Some(Popup::Help { scroll }) = &mut state.popup {
                 *scroll = scroll.saturating_add_signed(delta).min(TABLE.len());
@@ -190,7 +196,7 @@ pub(super) fn open(state: &mut State) {
 fn machine(state: &mut State, seat: Option<(LabName, SeatName)>) {
     if let Some((lab, seat)) = seat {
         let log = LogView::new(Scope::Seat(lab.clone(), seat.clone()), &state.log);
-        state.screens.push(Screen::Machine(MachineBoard { lab, seat, log }));
+        state.screens.push(Screen::Machine(MachineBoard { lab, seat, log, past: Past::default() }));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         Clean, NodeName, Vmid,
         cluster::{ClusterView, TemplateView},
+        hindsight::Hindsight,
     },
     port::{
         Cluster, SiteError,
@@ -73,6 +74,9 @@ fn clone_form(request: &CloneRequest) -> Form {
         .with_some("format", request.format.as_ref())
         .with_some("pool", request.pool.as_ref())
 }
+
+/// Tasks that are shown of a node or a machine.
+const TASKS_SHOWN: u32 = 20;
 
 #[async_trait]
 impl Cluster for Proxmox {
@@ -175,6 +179,24 @@ impl Cluster for Proxmox {
             .with("limit", 500);
         let ask = Ask::get(what, path(&["nodes", node.as_str(), "tasks"])).at(node).form(form);
         self.read(ask, decode::ended_tasks).await
+    }
+
+    async fn hindsight(&self, node: &NodeName, vmid: Option<Vmid>) -> Result<Hindsight, SiteError> {
+        let id = vmid.map(|vmid| vmid.to_string());
+        let what = format!("read the last hour of {}", id.as_deref().unwrap_or(node.as_str()));
+        let hour = match &id {
+            Some(id) => path(&["nodes", node.as_str(), "qemu", id, "rrddata"]),
+            None => path(&["nodes", node.as_str(), "rrddata"]),
+        };
+        let form = Form::new().with("timeframe", "hour").with("cf", "AVERAGE");
+        let samples = self.read(Ask::get(what, hour).at(node).form(form), decode::samples).await?;
+        let mut form = Form::new().with("source", "all").with("limit", TASKS_SHOWN);
+        if let Some(id) = &id {
+            form = form.with("vmid", id);
+        }
+        let ask = Ask::get(format!("list the latest tasks on {node}"), path(&["nodes", node.as_str(), "tasks"]));
+        let tasks = self.read(ask.at(node).form(form), decode::tasks).await?;
+        Ok(Hindsight { samples, tasks })
     }
 
     async fn task(&self, upid: &Upid) -> Result<TaskState, SiteError> {

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use super::fields::{Fields, kind, rows};
 use crate::{
-    domain::{Clean, NodeName, Vmid},
+    domain::{
+        Clean, NodeName, Vmid,
+        hindsight::{Sample, Task},
+    },
     port::cluster::{TaskRow, TaskState, Upid},
 };
 
@@ -58,6 +61,45 @@ fn task_rows(data: &Value, ended: bool) -> Result<Vec<TaskRow>, String> {
             })
         })
         .collect())
+}
+
+/// `rrddata` of a node or a machine: rows in which nothing was measured are left out.
+pub(super) fn samples(data: &Value) -> Result<Vec<Sample>, String> {
+    let measured = rows(data)?.into_iter().filter(|row| row.get("cpu").is_some_and(|cpu| !cpu.is_null()));
+    let sample = |row: Fields<'_>| {
+        let (used, all) = match row.get("memtotal") {
+            Some(_) => (row.share("memused"), row.share("memtotal")),
+            None => (row.share("mem"), row.share("maxmem")),
+        };
+        Some(Sample {
+            at: Timestamp::from_second(i64::try_from(row.number("time")?).ok()?).ok()?,
+            cpu: row.share("cpu").clamp(0.0, 1.0),
+            memory: if all > 0.0 { (used / all).clamp(0.0, 1.0) } else { 0.0 },
+            net_in: row.share("netin").max(0.0),
+            net_out: row.share("netout").max(0.0),
+        })
+    };
+    let mut samples: Vec<_> = measured.filter_map(sample).collect();
+    samples.sort_by_key(|sample| sample.at);
+    Ok(samples)
+}
+
+/// A node's tasks as a person reads them, the newest first.
+pub(super) fn tasks(data: &Value) -> Result<Vec<Task>, String> {
+    let time = |row: Fields<'_>, key: &str| Timestamp::from_second(i64::try_from(row.number(key)?).ok()?).ok();
+    let task = |row: Fields<'_>| {
+        Some(Task {
+            kind: row.text("type")?,
+            id: row.text("id").unwrap_or_default(),
+            user: row.text("user").unwrap_or_default(),
+            started_at: time(row, "starttime")?,
+            ended_at: time(row, "endtime"),
+            end: row.text("status").filter(|end| end.as_str() != "RUNNING"),
+        })
+    };
+    let mut tasks: Vec<_> = rows(data)?.into_iter().filter_map(task).collect();
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.started_at));
+    Ok(tasks)
 }
 
 pub(super) fn task(data: &Value) -> Result<TaskState, String> {

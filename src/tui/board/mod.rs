@@ -65,6 +65,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
         }
         let marked = board.marks.has(seat.seat.as_str());
         let marker = marker(&page.look.glyphs, n == at, marked);
+        page.row_spot(body, n - first, 1, None, seat.seat.as_str());
         let mut pen = page.line(body, n - first);
         pen.put(marker, marker_tone(focused, marked));
         match &columns {

@@ -66,6 +66,8 @@ pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[ClassRow<'_
         }
         let marked = list.marks.has(row.lab.as_str());
         let marker = marker(&page.look.glyphs, n == at, marked);
+        let pane = if context == Context::Workshops { Pane::Workshops } else { Pane::Classes };
+        page.row_spot(area, n - first, 1, Some(pane), row.lab.as_str());
         let mut pen = page.line(area, n - first);
         pen.put(marker, marker_tone(focused, marked));
         class(&mut pen, row, &columns, state);

@@ -1,12 +1,13 @@
 //! Nodes with their load, storages with their room.
 
+use jiff::SignedDuration;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::empty;
 use crate::{
-    app::{Context, State, cursor::window, sites::NodeRow},
-    domain::{label::OURS, size::Size},
+    app::{Context, Pane, State, cursor::window, sites::NodeRow},
+    domain::{SiteName, label::OURS, size::Size},
     tui::{
         format,
         pen::{Page, Pen},
@@ -45,11 +46,18 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             (line..line + height(row)).for_each(|line| page.under(area, line, style));
         }
         let marker = if focused && n == at { page.look.glyphs.cursor } else { " " };
+        page.row_spot(area, line, height(row), Some(Pane::Nodes), &row.key());
         page.line(area, line).put(marker, Tone::Accent);
         let shown = Rect { x: area.x + 1, width: area.width - 1, ..area };
         match row {
             NodeRow::Node { .. } => node(page, shown, line, row, &columns, state),
             NodeRow::Storage { .. } => storage(page, shown, line, row, &columns),
+        }
+        let (NodeRow::Node { site, .. } | NodeRow::Storage { site, .. }) = row;
+        if is_stale(state, site) {
+            let lines = u16::try_from(height(row)).unwrap_or(1);
+            let y = shown.y + u16::try_from(line).unwrap_or(0);
+            page.pale(Rect { y, height: lines, ..shown }.intersection(shown));
         }
     }
     if first == 0 {
@@ -77,6 +85,15 @@ fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
             }
         };
     }
+}
+
+/// Whether what was seen of a site last says little of how it is now.
+fn is_stale(state: &State, site: &SiteName) -> bool {
+    const STALE: SignedDuration = SignedDuration::from_secs(60);
+    state.sites.get(site).is_some_and(|site| {
+        let old = site.view.as_ref().is_some_and(|view| state.now.duration_since(view.at) >= STALE);
+        old || site.is_lost(state.now)
+    })
 }
 
 /// Lines the whole list takes.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod bar;
+mod copy;
 mod deed;
 mod help;
 mod line;
@@ -22,6 +23,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
     match popup {
         Popup::Plan(plan) => plan::draw(page, area, state, plan),
         Popup::Destroy(destroy) => ask::destroy(page, area, state, destroy),
+        Popup::Copy(copy) => copy::draw(page, area, state, copy),
         Popup::Deed(deed) => deed::draw(page, area, state, deed),
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
         Popup::Quit => ask::quit(page, area, state),

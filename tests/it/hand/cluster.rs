@@ -11,6 +11,7 @@ use homeroom::{
     domain::{
         Clean, NodeName, Vmid,
         cluster::{ClusterView, TemplateView},
+        hindsight::Hindsight,
     },
     port::{
         Clock, Cluster, SiteError,
@@ -207,6 +208,12 @@ impl Cluster for Api {
             json!({"source": "archive", "typefilter": kind, "since": since.as_second().to_string(), "limit": "500"});
         let data = self.ask("list ended tasks", "GET", &format!("/nodes/{node}/tasks"), params).await?;
         Ok(decode::ended_tasks(&data))
+    }
+
+    async fn hindsight(&self, node: &NodeName, _: Option<Vmid>) -> Result<Hindsight, SiteError> {
+        // No engine looks back; a screen that does is tested against the simulated cluster's own server.
+        let _ = self.get("look back", &format!("/nodes/{node}/rrddata")).await?;
+        Ok(Hindsight::default())
     }
 
     async fn task(&self, upid: &Upid) -> Result<TaskState, SiteError> {

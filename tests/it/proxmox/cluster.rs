@@ -328,3 +328,25 @@ async fn guests_are_put_into_a_pool_in_one_call() {
     }
     site.sim.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_site_remembers_an_hour_of_a_node_and_of_a_machine_and_their_tasks() {
+    let site = Site::start().await;
+    let client = site.client();
+    let view = client.view().await.unwrap();
+    let guest = view.guests.iter().find(|guest| !guest.template).unwrap();
+    let node = client.hindsight(&guest.node, None).await.unwrap();
+    assert!(!node.samples.is_empty());
+    let shares = |share: f64| (0.0..=1.0).contains(&share);
+    assert!(node.samples.iter().all(|sample| shares(sample.cpu) && shares(sample.memory)), "{:?}", node.samples);
+    assert!(node.samples.is_sorted_by_key(|sample| sample.at));
+    let machine = client.hindsight(&guest.node, Some(guest.vmid)).await.unwrap();
+    assert!(machine.samples.iter().all(|sample| shares(sample.memory)));
+    let stopped = client.power(&guest.node, guest.vmid, PowerAction::Stop).await;
+    site.well(&client, stopped).await;
+    let machine = client.hindsight(&guest.node, Some(guest.vmid)).await.unwrap();
+    let [task, ..] = machine.tasks.as_slice() else { panic!("no task is remembered") };
+    assert_eq!((task.kind.as_str(), task.failed()), ("qmstop", false));
+    assert_eq!(task.id.as_str(), guest.vmid.to_string());
+    site.sim.shutdown().await;
+}

@@ -292,7 +292,15 @@ fn read_only_asks_for_nothing_that_changes_anything() {
             let key = if key.chars().count() == 1 { key.clone() } else { format!("<{key}>") };
             for effect in press(&mut state, &format!("{place}{key}<enter>")) {
                 assert!(
-                    matches!(effect, Effect::Refresh | Effect::LoadRuns { .. } | Effect::Suspend | Effect::Quit),
+                    matches!(
+                        effect,
+                        Effect::Refresh
+                            | Effect::LoadRuns { .. }
+                            | Effect::LookBack(_)
+                            | Effect::Copy(_)
+                            | Effect::Suspend
+                            | Effect::Quit
+                    ),
                     "{key} asked for {effect:?}"
                 );
             }

@@ -75,6 +75,7 @@ fn is_harmless(effect: &Effect) -> bool {
         Effect::Refresh
             | Effect::LoadRuns { .. }
             | Effect::LoadTiming { .. }
+            | Effect::LookBack(_)
             | Effect::Quit
             | Effect::Ring
             | Effect::Call(_)
