@@ -4,7 +4,7 @@ use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use homeroom::{
     app::{self, Action, State, attach::Attach, kiosk::Rules},
-    cli::{CliError, Exit, ask::Asker},
+    cli::{CliError, Exit, ask::Asker, detach},
     config::{Environment, Settings},
     domain::{Clean, LabName, SeatName, SiteName, Vmid, alert::Hysteresis},
     runtime::{self, Ends, Runtime},
@@ -46,8 +46,9 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
 
 /// Shows the dashboard until it is left.
 pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
-    let (state, look) = (state(settings, &home, None)?, look(settings)?);
-    let (mut runtime, ends) = Runtime::start(home.clone());
+    let outlives = at_the_end == AtTheEnd::FinishRuns;
+    let (state, look) = (state(settings, &home, None, outlives)?, look(settings)?);
+    let (mut runtime, ends) = Runtime::start(home.clone(), Box::new(detach::carry_on));
     let ended = show(state, look, ends).await?;
     if at_the_end == AtTheEnd::FinishRuns {
         finish_runs(&mut runtime, &home, ended).await?;
@@ -70,7 +71,7 @@ pub async fn kiosk(
         bell: kiosk.bell,
         calls: Hysteresis::new(kiosk.after, kiosk.clear),
     };
-    let (mut state, look) = (state(settings, &home, Some(rules))?, look(settings)?);
+    let (mut state, look) = (state(settings, &home, Some(rules), false)?, look(settings)?);
     for (site, why) in blind {
         app::update(&mut state, Action::SiteLost { site, why: Clean::new(why) });
     }
@@ -85,8 +86,8 @@ fn exit(ended: Ended) -> Exit {
     }
 }
 
-/// The screens before anything is known.
-fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>) -> Result<State, CliError> {
+/// The screens before anything is known; `hands_over`: another process can go on with this one's runs.
+fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>, hands_over: bool) -> Result<State, CliError> {
     let environment = |environment: Environment| Clean::new(environment.as_str());
     let mut state = State::new(app::Settings {
         // Those that are looked at: of no other could it be told how old what is shown is.
@@ -99,6 +100,7 @@ fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>) -> Result<S
         read_only: kiosk.is_some(),
         kiosk,
         zone: TimeZone::system(),
+        hands_over,
         speed: settings.clock.speed,
         proof_max_age: settings.engine.proof_max_age,
         now: Timestamp::now(),
@@ -151,6 +153,10 @@ async fn finish_runs(runtime: &mut Runtime, home: &Homeroom, ended: Ended) -> Re
     tokio::select! {
         () = runtime.settled() => {}
         _ = interrupt.recv() => {}
+    }
+    if ended != Ended::Left {
+        // Nobody looks on any more: another process, with no terminal to lose, goes on.
+        runtime.hand_over().await;
     }
     let runs = runtime.runs_in_hand();
     if runs.is_empty() {

@@ -71,6 +71,10 @@ pub enum Action {
 
     /// A plan that was asked for, or why there is none.
     PlanReady { lab: LabName, plan: Result<Arc<Plan>, Clean> },
+    /// The seats whose machines taking a deploy back would remove, or why that cannot be told.
+    RollbackSeen { lab: LabName, run: RunId, seats: Result<Vec<SeatName>, Clean> },
+    /// Every run of this program is another's now, or why some are not.
+    HandedOver(Result<(), Clean>),
     /// A run that was asked for began in this program.
     RunStarted { lab: LabName, run: RunId },
     /// A run that was asked for was not begun, and why.

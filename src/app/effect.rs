@@ -50,6 +50,15 @@ pub enum Effect {
     LookBack(Whose),
     /// Write these lines to a new file of this name in the folder the program was started in. Answer: `Notice`.
     SaveLog { name: String, lines: Vec<String> },
+    /// Remove the machines of these seats and make them anew; with `abandon`, give those up that lie on nodes which
+    /// do not answer. It was confirmed by typing. Answers as for `Deploy`.
+    Rebuild { lab: LabName, seats: Vec<SeatName>, abandon: bool },
+    /// Which machines taking a deploy back would remove. Answer: `RollbackSeen`.
+    LookBack { lab: LabName, run: RunId },
+    /// Remove the machines that a deploy made. It was confirmed by typing. Answers as for `Deploy`.
+    Rollback { lab: LabName, run: RunId },
+    /// Have another process go on with every run of this one. Answer: `HandedOver`.
+    HandOver,
     /// Give a text to the terminal's clipboard. Whoever owns the terminal does it.
     Copy(String),
     /// Ring the terminal's bell. Whoever owns the terminal does it.

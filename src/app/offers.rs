@@ -2,7 +2,10 @@
 //! still says why it does nothing when its key is pressed.
 
 use super::{Command, Context, State, labs::ClassRow, seats::SeatRow};
-use crate::domain::{MachineState, SeatName};
+use crate::domain::{
+    MachineState, SeatName,
+    event::{RunKind, RunState},
+};
 
 impl State {
     /// Whether the command would do something here and now.
@@ -19,6 +22,8 @@ impl State {
                 | Command::Stop
                 | Command::Restart
                 | Command::Cancel
+                | Command::Rebuild
+                | Command::Rollback
                 | Command::Shell
                 | Command::ShellTab
                 | Command::ShellsOfAll
@@ -46,6 +51,13 @@ impl State {
                 _ => true,
             };
         }
+        if let Some((_, run)) = self.chosen_run().filter(|_| matches!(command, Command::Cancel | Command::Rollback)) {
+            let under_way = run.state == RunState::Running && !self.orphaned.contains(&run.id);
+            return match command {
+                Command::Cancel => matches!(run.state, RunState::Running | RunState::Interrupted),
+                _ => run.kind == RunKind::Deploy && !under_way,
+            };
+        }
         if context == Context::Node {
             return !self.targets().is_empty();
         }
@@ -63,6 +75,9 @@ impl State {
         let seat = seat.and_then(|seat| row.seats.iter().find(|known| known.seat == *seat));
         match command {
             Command::Deploy => row.is_defined() && !row.is_worked_on(),
+            Command::Rebuild => {
+                row.workshop.is_none() && row.is_defined() && !row.is_worked_on() && seat.is_some_and(SeatRow::is_made)
+            }
             Command::Destroy => row.standing().count() > 0,
             Command::Retry => row.count(MachineState::Failed) > 0 && !row.is_worked_on(),
             Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, SeatRow::is_made),

@@ -12,7 +12,7 @@ use super::{
     palette::Palette,
     rows::Target,
 };
-use crate::domain::{Clean, LabName, Level, Plan, RunId, plan::Consent, planning::Deed};
+use crate::domain::{Clean, LabName, Level, NodeName, Plan, RunId, plan::Consent, planning::Deed};
 
 /// The popup in front.
 #[derive(Debug)]
@@ -57,11 +57,23 @@ pub enum Planned {
     Failed(Clean),
 }
 
+/// Why machines are removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// They are not wanted any more.
+    Destroy,
+    /// They are made anew. Those on nodes that do not answer are given up instead.
+    Rebuild { away: Vec<NodeName> },
+    /// The deploy that made them is taken back.
+    Rollback(RunId),
+}
+
 /// Remove machines: the lab's name has to be typed, or where they are of several labs, how many they are.
 #[derive(Debug)]
 pub struct DestroyPopup {
     /// Never empty.
     pub targets: Vec<Target>,
+    pub why: Removal,
     /// Machines that stood when it was asked.
     pub machines: usize,
     pub typed: Input,

@@ -68,6 +68,18 @@ impl State {
         self.timed_of(board).iter().map(|seat| seat.seat.to_string()).collect()
     }
 
+    /// The run a command given here is about: the one under the cursor of the list in front, or the one shown.
+    pub fn chosen_run(&self) -> Option<(LabName, RunProgress)> {
+        match self.screen() {
+            Screen::Runs(list) => {
+                let at = list.cursor.position(&self.run_keys(list))?;
+                self.runs_of(list).get(at).map(|run| (list.lab.clone(), (*run).clone()))
+            }
+            Screen::Run(board) => Some((board.lab.clone(), board.run.clone())),
+            _ => None,
+        }
+    }
+
     /// Opens the runs of a lab.
     pub(super) fn open_runs(&mut self, lab: LabName) -> Vec<Effect> {
         self.screens.push(Screen::Runs(RunList {
@@ -81,10 +93,8 @@ impl State {
 
     /// Opens the run under the cursor of the list in front.
     pub(super) fn open_run(&mut self) -> Vec<Effect> {
-        let Some(Screen::Runs(list)) = self.screens.last() else { return Vec::new() };
-        let at = list.cursor.position(&self.run_keys(list));
-        let Some(run) = at.and_then(|at| self.runs_of(list).get(at).copied().cloned()) else { return Vec::new() };
-        let (lab, id) = (list.lab.clone(), run.id);
+        let Some((lab, run)) = self.chosen_run() else { return Vec::new() };
+        let id = run.id;
         let cursor = Cursor::default();
         self.screens.push(Screen::Run(RunBoard {
             lab,

@@ -40,6 +40,8 @@ pub struct Settings {
     pub kiosk: Option<Rules>,
     /// For clock times on the screen.
     pub zone: TimeZone,
+    /// Another process can go on with this one's runs: on a site that outlives it.
+    pub hands_over: bool,
     /// How fast the modelled world runs; 1 for a real site.
     pub speed: f64,
     /// How long a proof counts.

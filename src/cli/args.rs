@@ -144,6 +144,9 @@ pub enum Command {
         /// The run's number
         #[arg(long, value_name = "N", value_parser = run_number, conflicts_with = "what")]
         run: Option<i64>,
+        /// As soon as whoever works on it hands it over
+        #[arg(long, hide = true)]
+        once_free: bool,
         /// Answer as soon as the run is under way; it goes on by itself
         #[arg(long)]
         detach: bool,

@@ -5,11 +5,18 @@
 //! nowhere but the journal and the log. Without that byte it has refused or had nothing to do, and its end is the
 //! answer.
 
-use std::{ffi::OsString, io::Write, process::Stdio};
+use std::{
+    ffi::OsString,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::{io::AsyncReadExt, process::Command};
 
 use super::exit::{CliError, Exit};
+use crate::domain::RunId;
 
 /// The flag by which the one that was started knows what it is. Not for people.
 pub const FLAG: &str = "--detached";
@@ -28,12 +35,14 @@ pub fn begin_session() -> Result<(), CliError> {
 /// Starts this command again, detached, and waits for its answer.
 pub async fn start_again() -> Result<Exit, CliError> {
     let io = |source| CliError::Io { doing: "cannot start homeroom once more".to_owned(), source };
-    // The running program itself, even if another has been installed in its place.
-    let own = std::path::Path::new("/proc/self/exe");
-    let program = if own.exists() { own.to_owned() } else { std::env::current_exe().map_err(io)? };
     let words: Vec<OsString> = std::env::args_os().skip(1).filter(|word| word != "--detach").collect();
-    let mut child =
-        Command::new(program).arg(FLAG).args(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;
+    let mut child = Command::new(own_program().map_err(io)?)
+        .arg(FLAG)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(io)?;
     let mut answer = Vec::new();
     if let Some(mut out) = child.stdout.take() {
         out.read_to_end(&mut answer).await.map_err(io)?;
@@ -48,6 +57,35 @@ pub async fn start_again() -> Result<Exit, CliError> {
     let status = child.wait().await.map_err(io)?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(Exit::Failed, Exit::Command))
+}
+
+/// Starts one that goes on with a run of the dashboard that this is, as soon as the dashboard lets it go. Nothing it
+/// says is heard; what it does stands in the journal.
+pub fn carry_on(run: RunId) -> std::io::Result<()> {
+    let mut command = std::process::Command::new(own_program()?);
+    // Whatever the dashboard was started with: which configuration, how loud.
+    command.arg(FLAG).args(std::env::args_os().skip(1));
+    command.args(["resume", "--once-free", "--run", &run.to_string()]);
+    // Its end is nobody's to wait for: either it outlives this process, or this process is stopped.
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // Until it has a session of its own, what stops this one's processes stops it too.
+    let pid = rustix::process::Pid::from_child(&child);
+    for _ in 0..LOOKS.0 {
+        if rustix::process::getsid(Some(pid)).is_ok_and(|session| session == pid) {
+            break;
+        }
+        std::thread::sleep(LOOKS.1);
+    }
+    Ok(())
+}
+
+/// Looks whether a process that was started has a session of its own, and the wait between two.
+const LOOKS: (u32, Duration) = (1000, Duration::from_millis(2));
+
+/// The running program itself, even if another has been installed in its place.
+fn own_program() -> std::io::Result<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Ok(own.to_owned()) } else { std::env::current_exe() }
 }
 
 /// In the one that was started: the answer is out, and nothing more will be said here.

@@ -112,7 +112,7 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Plan { lab, detailed_exitcode } => plan::plan(context, &lab, detailed_exitcode).await,
         Command::Deploy { lab, yes, allow, .. } => deploy::deploy(context, &lab, yes, allow).await,
         Command::Destroy { what, yes, confirm, .. } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
-        Command::Resume { what, run, .. } => resume::resume(context, what.as_deref(), run).await,
+        Command::Resume { what, run, once_free, .. } => resume::resume(context, what.as_deref(), run, once_free).await,
         Command::Cancel { run } => runs::cancel(context, run).await,
         Command::Rebuild { what, yes, abandon_old, confirm } => {
             commands::rebuild::rebuild(context, &what, yes, abandon_old, confirm.as_deref()).await

@@ -12,7 +12,7 @@ use std::{
 use super::{
     Recorder,
     recorder::{Entry, JournalLost},
-    schedule::Ended,
+    schedule::{Ended, Halt},
 };
 use crate::domain::{
     Change, Clean, Level, MachineState, Plan, SeatName,
@@ -32,6 +32,25 @@ pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLos
         }
     }
     Ok(())
+}
+
+/// What a run is called that was asked to stop.
+pub fn stopped(halt: &Halt) -> Option<RunState> {
+    match (halt.given_up.is_cancelled(), halt.stop.is_cancelled()) {
+        (true, _) => Some(RunState::Cancelled),
+        (false, true) => Some(RunState::Interrupted),
+        (false, false) => None,
+    }
+}
+
+/// Whether another process goes on with the run; then it is said, and no end is written.
+pub async fn is_handed_over(halt: &Halt, ends: &[Ended], recorder: &Recorder) -> Result<bool, JournalLost> {
+    let left = halt.leave.is_cancelled() && !halt.given_up.is_cancelled() && ends.contains(&Ended::Interrupted);
+    if left {
+        let words = "this process hands the run over; another goes on with it";
+        recorder.write(Entry::run(Level::Info, words, Change::Note)).await?;
+    }
+    Ok(left)
 }
 
 /// How the run as a whole ended; `stopped`: what it is called where it was kept from its end.

@@ -61,8 +61,26 @@ pub struct Shared {
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,
     pub limits: Arc<Limits>,
-    /// Wind down: begin nothing new.
+    pub halt: Halt,
+}
+
+/// How a run is brought to a halt from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Halt {
+    /// Wind down: begin nothing new. Effects in flight are seen to their end, and the next deploy goes on.
     pub stop: CancellationToken,
+    /// With `stop`: it is over for good.
+    pub given_up: CancellationToken,
+    /// With `stop`: another process goes on with it, so that not even the end of a task is waited for.
+    pub leave: CancellationToken,
+}
+
+impl Halt {
+    /// Winds the run down for another process to go on with.
+    pub fn hand_over(&self) {
+        self.leave.cancel();
+        self.stop.cancel();
+    }
 }
 
 /// Carries out the graph and tells how each step ended, in the graph's order.
@@ -131,7 +149,8 @@ async fn work(step: Step, needs: Vec<End>, after: Vec<End>, shared: &Shared, beg
         attempt: 0,
         recorder: shared.recorder.clone(),
         clock: shared.clock.clone(),
-        stop: shared.stop.clone(),
+        stop: shared.halt.stop.clone(),
+        leave: shared.halt.leave.clone(),
         limits: shared.limits.clone(),
         holds: step.limits.clone(),
         permits: Mutex::default(),
@@ -142,7 +161,7 @@ async fn work(step: Step, needs: Vec<End>, after: Vec<End>, shared: &Shared, beg
     }
     let permits = tokio::select! {
         biased;
-        () = shared.stop.cancelled() => return Ended::Interrupted,
+        () = shared.halt.stop.cancelled() => return Ended::Interrupted,
         permits = shared.limits.acquire(&step.limits) => permits,
     };
     context.permits = Mutex::new(permits);
@@ -150,7 +169,7 @@ async fn work(step: Step, needs: Vec<End>, after: Vec<End>, shared: &Shared, beg
         Ok(ended) => ended,
         Err(lost) => {
             tracing::error!(%lost, "stopping");
-            shared.stop.cancel();
+            shared.halt.stop.cancel();
             Ended::Interrupted
         }
     }

@@ -129,6 +129,8 @@ pub struct StepContext {
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,
     pub stop: CancellationToken,
+    /// Another process goes on with the run: tasks need not be waited for.
+    pub leave: CancellationToken,
     pub limits: Arc<Limits>,
     /// What the step holds permits of.
     pub holds: Vec<LimitKey>,

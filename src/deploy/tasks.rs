@@ -82,7 +82,12 @@ impl Tasks {
                 next_look(near - 1, self.tuning.task_poll)
             });
             // Not to be stopped: what the cluster was asked to do is seen to its end, and nothing new is asked.
-            self.clock.sleep(wait).await;
+            // Whoever takes the run over sees to it too.
+            tokio::select! {
+                biased;
+                () = context.leave.cancelled() => return Err(StepError::Interrupted),
+                () = self.clock.sleep(wait) => {}
+            }
             // What others read in the latter half of the wait is new enough.
             let listed = match self.running(&node, asked + wait / 2).await {
                 Ok(rows) => rows.iter().any(|row| row.upid == *upid),

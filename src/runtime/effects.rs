@@ -25,6 +25,7 @@ use crate::{
         destroy::{Confirmation, destroy},
         hindsight::hindsight,
         plan::plan_deploy,
+        rebuild,
         shell::{console, open},
     },
 };
@@ -46,7 +47,15 @@ pub async fn take_wishes(shared: Arc<Shared>, mut wishes: mpsc::Receiver<Effect>
 }
 
 fn begins_a_run(effect: &Effect) -> bool {
-    matches!(effect, Effect::Deploy { .. } | Effect::RetryFailed { .. } | Effect::Destroy { .. } | Effect::Carry { .. })
+    matches!(
+        effect,
+        Effect::Deploy { .. }
+            | Effect::RetryFailed { .. }
+            | Effect::Destroy { .. }
+            | Effect::Carry { .. }
+            | Effect::Rebuild { .. }
+            | Effect::Rollback { .. }
+    )
 }
 
 /// What may be carried out where nothing may be changed.
@@ -90,6 +99,36 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         Effect::Carry { lab, seats, deed } => {
             let outcome = carry_out(home, &lab, &seats, deed).await;
             begun(shared, lab, outcome).await;
+        }
+        Effect::Rebuild { lab, seats, abandon } => {
+            let confirmation = Confirmation { named: Some(lab.to_string()) };
+            let outcome = rebuild::rebuild(home, &lab, &seats, abandon, &confirmation).await;
+            begun(shared, lab, outcome).await;
+        }
+        Effect::LookBack { lab, run } => {
+            let back = rebuild::look_back(home, run).await.map_err(words);
+            let seats =
+                back.map(|back| back.into_iter().flat_map(|back| back.plan.seats).map(|seat| seat.seat).collect());
+            shared.say(Action::RollbackSeen { lab, run, seats }).await;
+        }
+        Effect::Rollback { lab, run } => {
+            // Each machine was named at the screen, and the lab's name was typed in.
+            let confirmation = Confirmation { named: Some(lab.to_string()) };
+            let outcome = rebuild::rollback(home, run, true, &confirmation).await;
+            match outcome.transpose() {
+                Some(outcome) => begun(shared, lab, outcome).await,
+                None => {
+                    let text = Clean::new(format!("{lab}: run {run} left nothing that stands"));
+                    shared.say(Action::Notice { level: Level::Info, text }).await;
+                }
+            }
+        }
+        Effect::HandOver => {
+            let kept = shared.hand_over().await;
+            let why = |(run, error): &(RunId, io::Error)| format!("run {run} is not handed over: {error}");
+            let kept: Vec<String> = kept.iter().map(why).collect();
+            let done = if kept.is_empty() { Ok(()) } else { Err(Clean::new(kept.join(", "))) };
+            shared.say(Action::HandedOver(done)).await;
         }
         Effect::CancelRun { lab, run } => {
             if let Err(error) = crate::service::runs::cancel(home, run).await {

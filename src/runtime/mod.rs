@@ -16,17 +16,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::{
+    app::{Action, Effect, asked::AskId, attach::Attach},
+    domain::{LabName, RunId, alert::Alert},
+    service::{Halt, Homeroom, Pager, RunHandle},
+};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    app::{Action, Effect, asked::AskId, attach::Attach},
-    domain::{LabName, RunId, alert::Alert},
-    service::{Homeroom, Pager, RunHandle},
-};
 
 /// Actions that may wait for the screens.
 const QUEUE: usize = 512;
@@ -50,6 +49,7 @@ pub(crate) struct Shared {
     runs: Mutex<BTreeMap<RunId, OwnRun>>,
     /// Calls off the command that seats are asked.
     asked: Mutex<Option<(AskId, CancellationToken)>>,
+    successor: Successor,
     /// Whether effects that change anything are carried out.
     may: May,
     /// Where news for pagers go.
@@ -67,8 +67,11 @@ pub(crate) enum May {
 /// A run this process carries out.
 pub(crate) struct OwnRun {
     lab: LabName,
-    stop: CancellationToken,
+    halt: Halt,
 }
+
+/// Starts a process that goes on with a run as soon as this one lets it go.
+pub type Successor = Box<dyn Fn(RunId) -> std::io::Result<()> + Send + Sync>;
 
 /// The runtime of a dashboard.
 pub struct Runtime {
@@ -78,17 +81,18 @@ pub struct Runtime {
 
 impl Runtime {
     /// Starts watching sites and store, and carrying effects out.
-    pub fn start(home: Arc<Homeroom>) -> (Self, Ends) {
-        Self::begin(home, May::Act, Vec::new())
+    pub fn start(home: Arc<Homeroom>, successor: Successor) -> (Self, Ends) {
+        Self::begin(home, May::Act, Vec::new(), successor)
     }
 
     /// The same for a screen nobody sits at: nothing that changes anything is carried out, and `pagers` are told
     /// what it calls for.
     pub fn start_kiosk(home: Arc<Homeroom>, pagers: Vec<Arc<dyn Pager>>) -> (Self, Ends) {
-        Self::begin(home, May::Look, pagers)
+        // It never has a run in hand.
+        Self::begin(home, May::Look, pagers, Box::new(|_| Ok(())))
     }
 
-    fn begin(home: Arc<Homeroom>, may: May, pagers: Vec<Arc<dyn Pager>>) -> (Self, Ends) {
+    fn begin(home: Arc<Homeroom>, may: May, pagers: Vec<Arc<dyn Pager>>, successor: Successor) -> (Self, Ends) {
         let (actions, screen) = mpsc::channel(QUEUE);
         let (effects, wishes) = mpsc::channel(QUEUE);
         let (shells, opened) = mpsc::channel(1);
@@ -96,7 +100,8 @@ impl Runtime {
         let look_now: Vec<_> = (0..home.sites.len() + home.engines.len()).map(|_| Arc::new(Notify::new())).collect();
         let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
         let (runs, asked) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, may, calls });
+        let shared =
+            Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, successor, may, calls });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
         ends::look_for_ends(&shared);
@@ -120,7 +125,7 @@ impl Runtime {
     /// Winds all of them down and waits until each has come to rest between two effects.
     pub async fn wind_down(&self) {
         for own in self.shared.runs.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            own.stop.cancel();
+            own.halt.stop.cancel();
         }
         while !self.runs_in_hand().is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -128,7 +133,41 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Has another process go on with every run, and lets each go once its request in flight is answered. What
+    /// could not be handed over stays in hand.
+    pub async fn hand_over(&self) {
+        self.shared.hand_over().await;
+    }
+}
+
 impl Shared {
+    /// Hands every run over; those that could not be, with the reason.
+    async fn hand_over(&self) -> Vec<(RunId, std::io::Error)> {
+        let mut kept = Vec::new();
+        let mut given = Vec::new();
+        {
+            let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            for (run, own) in runs.iter() {
+                match (self.successor)(*run) {
+                    Ok(()) => {
+                        own.halt.hand_over();
+                        given.push(*run);
+                    }
+                    Err(error) => {
+                        tracing::error!(%run, %error, "no other process goes on with it");
+                        kept.push((*run, error));
+                    }
+                }
+            }
+        }
+        let in_hand = |run: &RunId| self.runs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(run);
+        while given.iter().any(in_hand) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        kept
+    }
+
     /// Says something to the screens; false when there are none any more.
     async fn say(&self, action: Action) -> bool {
         self.actions.send(action).await.is_ok()
@@ -136,8 +175,8 @@ impl Shared {
 
     /// Keeps a run begun here until it has ended.
     fn keep(self: &Arc<Self>, handle: RunHandle) {
-        let RunHandle { run, lab, stop, ended, .. } = handle;
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run, OwnRun { lab, stop });
+        let RunHandle { run, lab, halt, ended, .. } = handle;
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run, OwnRun { lab, halt });
         let shared = self.clone();
         tokio::spawn(async move {
             if let Err(fault) = ended.await {

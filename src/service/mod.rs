@@ -35,6 +35,7 @@ pub mod workshop;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+pub use crate::deploy::schedule::Halt;
 pub use cloud::CloudSite;
 pub use error::ServiceError;
 pub use run::RunHandle;

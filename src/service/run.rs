@@ -20,6 +20,7 @@ use crate::{
         Recorder,
         class::{self, Logins, SiteParts},
         recorder::{Entry, JournalLost},
+        schedule::Halt,
         workshop::{self, EngineParts, HostParts},
     },
     domain::{
@@ -41,6 +42,8 @@ pub struct RunHandle {
     pub after: i64,
     /// Winds the run down between effects; it stays resumable.
     pub stop: CancellationToken,
+    /// The same, and more ways to end it.
+    pub halt: Halt,
     pub ended: JoinHandle<Result<RunState, JournalLost>>,
 }
 
@@ -96,11 +99,11 @@ pub async fn begin_as(
     if let Some(opening) = opening {
         recorder.write(opening).await.map_err(|lost| ServiceError::NotNow(lost.to_string()))?;
     }
-    let stop = CancellationToken::new();
-    let work = Work { store: home.store.clone(), lock, plan, recorder, stop: stop.clone(), writer };
+    let halt = Halt::default();
+    let work = Work { store: home.store.clone(), lock, plan, recorder, halt: halt.clone(), writer };
     let lab = work.plan.lab.clone();
     let ended = tokio::spawn(work.carry_out(home.clock.clone(), parts));
-    Ok(RunHandle { run, lab, after, stop, ended })
+    Ok(RunHandle { run, lab, after, stop: halt.stop.clone(), halt, ended })
 }
 
 /// The first line of a workshop's life, where it does not live yet: its code and its end.
@@ -241,20 +244,19 @@ struct Work {
     lock: Box<dyn LabLock>,
     plan: Plan,
     recorder: Recorder,
-    stop: CancellationToken,
+    halt: Halt,
     writer: JoinHandle<()>,
 }
 
 impl Work {
     async fn carry_out(self, clock: Arc<dyn Clock>, parts: Parts) -> Result<RunState, JournalLost> {
-        let Self { store, lock, plan, recorder, stop, writer } = self;
+        let Self { store, lock, plan, recorder, halt, writer } = self;
         let run = recorder.run();
-        let given_up = CancellationToken::new();
-        let watch = tokio::spawn(watch_for_cancel(store.clone(), run, stop.clone(), given_up.clone()));
+        let watch = tokio::spawn(watch_for_cancel(store.clone(), run, halt.clone()));
         let state = match parts {
             Parts::Class(parts) => {
                 let site = Arc::new(class::Site::new(parts));
-                let state = class::carry_out_plan(&plan, site.clone(), recorder, stop, given_up).await;
+                let state = class::carry_out_plan(&plan, site.clone(), recorder, halt).await;
                 // Worth keeping, and no harm where it cannot be kept.
                 if let Err(error) = store.learn(&plan.site, &site.learned(), clock.now()).await {
                     tracing::warn!(%error, "what was learned is not kept");
@@ -263,11 +265,11 @@ impl Work {
             }
             Parts::Cloud(parts) => {
                 let host = Arc::new(workshop::Host::new(*parts));
-                workshop::carry_out_in_cloud(&plan, host, recorder, stop, given_up).await
+                workshop::carry_out_in_cloud(&plan, host, recorder, halt).await
             }
             Parts::Workshop(parts) => {
                 let engine = Arc::new(workshop::Engine::new(parts));
-                workshop::carry_out_plan(&plan, engine, recorder, stop, given_up).await
+                workshop::carry_out_plan(&plan, engine, recorder, halt).await
             }
         };
         watch.abort();
@@ -280,7 +282,7 @@ impl Work {
 }
 
 /// Another process cancels a run through the store.
-async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, stop: CancellationToken, given_up: CancellationToken) {
+async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, halt: Halt) {
     let mut seen = None;
     loop {
         tokio::time::sleep(CANCEL_POLL).await;
@@ -290,8 +292,8 @@ async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, stop: CancellationT
         }
         seen = version;
         if store.cancel_requested(run).await.unwrap_or(false) {
-            given_up.cancel();
-            stop.cancel();
+            halt.given_up.cancel();
+            halt.stop.cancel();
             return;
         }
     }

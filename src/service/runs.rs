@@ -1,6 +1,9 @@
 //! Runs after they were begun: how one stands, giving one up, going on with one.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Homeroom, ServiceError,
@@ -105,15 +108,31 @@ pub async fn latest(home: &Homeroom, lab: &LabName) -> Result<RunId, ServiceErro
     row.map(|row| row.id).ok_or_else(|| ServiceError::Refused(format!("nothing was ever run on {lab}")))
 }
 
+/// How long one that hands a run over may take to finish what it has in flight: wall time.
+const HANDING_OVER: Duration = Duration::from_secs(120);
+/// Between two looks whether it has: wall time.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits until nobody works on the run's lab any more, because whoever does is about to hand it over.
+pub async fn until_free(home: &Homeroom, run: RunId) -> Result<(), ServiceError> {
+    let (row, _) = home.store.run(run).await?;
+    let began = Instant::now();
+    while home.store.lab_holder(&row.lab).await?.is_some() && began.elapsed() < HANDING_OVER {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
 /// Goes on with a run that was broken off or stopped, under its own number, from what the journal and the site show
 /// now. It does no more than it was begun to do.
 pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, ServiceError> {
-    let (row, plan) = home.store.run(run).await?;
+    let (row, _) = home.store.run(run).await?;
     let lab = row.lab.clone();
+    // Whoever has the lab is named by its lock; what is true is what is true under it.
+    let lock = lock(home, &lab, row.kind).await?;
+    let (row, plan) = home.store.run(run).await?;
     match standing(home, &row).await? {
-        Standing::Interrupted => {}
-        // Whoever has the lab is named by its lock.
-        Standing::UnderWay => {}
+        Standing::Interrupted | Standing::UnderWay => {}
         Standing::Superseded => {
             return Err(ServiceError::Refused(format!(
                 "run {run} was interrupted, and a later run has worked on {lab} since; `homeroom deploy {lab}` plans anew"
@@ -132,7 +151,6 @@ pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, Service
             plan.site
         )));
     }
-    let lock = lock(home, &lab, row.kind).await?;
     let (progress, _) = home.store.progress(&lab).await?;
     let left = left_to_do(&plan, &progress, run);
     let planned = match deed(row.kind) {

@@ -39,6 +39,8 @@ pub enum Command {
     Runs,
     Deploy,
     Destroy,
+    Rebuild,
+    Rollback,
     Retry,
     Check,
     Power,

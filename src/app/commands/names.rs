@@ -28,6 +28,8 @@ const NAMES: &[(Command, &str)] = &[
     (Command::Runs, "runs"),
     (Command::Deploy, "deploy"),
     (Command::Destroy, "destroy"),
+    (Command::Rebuild, "rebuild"),
+    (Command::Rollback, "rollback"),
     (Command::Retry, "retry"),
     (Command::Check, "check"),
     (Command::Power, "power"),

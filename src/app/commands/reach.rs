@@ -48,6 +48,8 @@ impl Command {
             // Plans, runs and machines.
             | Self::Deploy
             | Self::Destroy
+            | Self::Rebuild
+            | Self::Rollback
             | Self::Retry
             | Self::Check
             | Self::Cancel

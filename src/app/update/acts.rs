@@ -8,7 +8,7 @@ use crate::{
         log::LogLine,
         popup::{PlanPopup, Planned, Popup},
     },
-    domain::{LabName, Level, MachineState, SeatName, plan::Consent},
+    domain::{LabName, Level, MachineState, SeatName, event::RunState, plan::Consent},
 };
 
 /// Says why a command does nothing here.
@@ -117,6 +117,13 @@ pub(super) fn shell(state: &mut State) -> Vec<Effect> {
 
 /// `C`: asks whether the run under way shall stop.
 pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
+    if let Some((lab, run)) = state.chosen_run() {
+        if !matches!(run.state, RunState::Running | RunState::Interrupted) {
+            return no(state, format!("run {} is over ({})", run.id, run.state.as_str()));
+        }
+        state.popup = Some(Popup::Cancel { lab, run: run.id });
+        return Vec::new();
+    }
     let lab = match lab(state) {
         Ok(lab) => lab,
         Err(why) => return no(state, why),
@@ -135,9 +142,14 @@ pub(super) fn cancel(state: &mut State) -> Vec<Effect> {
     vec![Effect::CancelRun { lab, run }]
 }
 
-/// `^z`: a stopped program carries nothing on, so with a run in hand it does not stop.
+/// `^z`: a stopped program carries nothing on. What it has in hand goes to another process first; where the site
+/// would stand still with it, it does not stop.
 pub(super) fn suspend(state: &mut State) -> Vec<Effect> {
     match state.own_runs.first_key_value().map(|(run, lab)| (*run, lab.clone())) {
+        Some((run, lab)) if state.settings.hands_over => {
+            say(state, Level::Info, format!("run {run} of {lab} goes on by itself; then back to the shell"));
+            vec![Effect::HandOver]
+        }
         Some((run, lab)) => {
             no(state, format!("run {run} of {lab} is under way here and would stand still; q leaves it running"))
         }

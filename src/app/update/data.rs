@@ -1,6 +1,6 @@
 //! What comes in from outside: looks at sites, definitions, events, answers to effects.
 
-use super::{asking, bars, say, shells};
+use super::{asking, bars, deeds, say, shells};
 use crate::{
     app::{
         Action, Effect, State,
@@ -90,6 +90,13 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::SiteTried { site, tried } => welcome::tried(state, &site, tried),
         Action::SiteWritten(files) => welcome::written(state, files),
         Action::PastSeen { whose, seen } => state.past_seen(&whose, seen),
+        Action::RollbackSeen { lab, run, seats: Ok(seats) } => deeds::rollback_seen(state, lab, run, seats),
+        Action::RollbackSeen { lab, seats: Err(why), .. } => notice(state, Some(lab), Level::Error, why),
+        Action::HandedOver(Ok(())) => {
+            state.own_runs.clear();
+            return vec![Effect::Suspend];
+        }
+        Action::HandedOver(Err(why)) => notice(state, None, Level::Error, why),
         Action::PlanReady { lab, plan } => planned(state, &lab, plan),
         Action::RunStarted { lab, run } => {
             let ended = state.progress.get(&lab).and_then(|p| p.run.as_ref()).is_some_and(|r| over(r, run));

@@ -11,10 +11,14 @@ use crate::{
     app::{
         Context, Effect, State,
         marks::Marks,
-        popup::{DeedPopup, DestroyPopup, Popup},
+        popup::{DeedPopup, DestroyPopup, Popup, Removal},
         rows::Target,
     },
-    domain::{Level, SeatName, planning::Deed},
+    domain::{
+        LabName, Level, NodeName, RunId, SeatName,
+        event::{RunKind, RunState},
+        planning::Deed,
+    },
 };
 
 /// What of the targets stands, and how many machines that is. Labs of which nothing stands are left out.
@@ -146,9 +150,58 @@ pub(super) fn ask_destroy(state: &mut State) -> Vec<Effect> {
         chosen(state, "destroy")
     };
     if let Some((targets, machines)) = found {
-        state.popup = Some(Popup::Destroy(DestroyPopup { targets, machines, typed: Input::default() }));
+        ask_removal(state, targets, machines, Removal::Destroy);
     }
     Vec::new()
+}
+
+/// Opens the popup that wants something typed.
+fn ask_removal(state: &mut State, targets: Vec<Target>, machines: usize, why: Removal) {
+    state.popup = Some(Popup::Destroy(DestroyPopup { targets, why, machines, typed: Input::default() }));
+}
+
+/// `b`: the machine of the seat under the cursor, or of those marked, anew.
+pub(super) fn ask_rebuild(state: &mut State) -> Vec<Effect> {
+    let Some((targets, machines)) = chosen(state, "rebuild") else { return Vec::new() };
+    let is_workshop = |target: &Target| state.class(&target.lab).is_some_and(|row| row.workshop.is_some());
+    if targets.iter().any(is_workshop) {
+        return no(state, "a workshop's seat is made anew by destroying it and deploying again");
+    }
+    let away = |target: &Target| -> Vec<NodeName> {
+        let Some(row) = state.class(&target.lab) else { return Vec::new() };
+        let Some(view) = row.site().and_then(|site| state.sites.get(site)?.view.as_ref()) else { return Vec::new() };
+        let seats = row.standing().filter(|seat| target.seats.contains(&seat.seat));
+        let nodes = seats.filter_map(|seat| seat.progress?.node.clone());
+        nodes.filter(|node| view.node(node).is_some_and(|node| !node.online)).collect()
+    };
+    let mut away: Vec<NodeName> = targets.iter().flat_map(away).collect();
+    away.sort();
+    away.dedup();
+    ask_removal(state, targets, machines, Removal::Rebuild { away });
+    Vec::new()
+}
+
+/// `u`: what the run under the cursor made is looked up first.
+pub(super) fn ask_rollback(state: &mut State) -> Vec<Effect> {
+    let Some((lab, run)) = state.chosen_run() else { return no(state, "no run here") };
+    if run.kind != RunKind::Deploy {
+        return no(state, format!("run {} is a {}; only a deploy makes machines", run.id, run.kind.as_str()));
+    }
+    if run.state == RunState::Running && !state.orphaned.contains(&run.id) {
+        return no(state, format!("run {} is under way; C stops it", run.id));
+    }
+    say(state, Level::Info, format!("{lab}: looking what run {} made", run.id));
+    vec![Effect::LookBack { lab, run: run.id }]
+}
+
+/// What a deploy made is known: now it can be asked about.
+pub(super) fn rollback_seen(state: &mut State, lab: LabName, run: RunId, seats: Vec<SeatName>) {
+    let (targets, machines) = standing(state, vec![Target { lab: lab.clone(), seats: seats.clone() }]);
+    if seats.is_empty() || targets.is_empty() {
+        no(state, format!("{lab}: nothing that run {run} made stands any more"));
+    } else if state.popup.is_none() {
+        ask_removal(state, targets, machines, Removal::Rollback(run));
+    }
 }
 
 /// Enter once what is wanted stands there.
@@ -158,8 +211,13 @@ pub(super) fn destroy(state: &mut State) -> Vec<Effect> {
         let text = format!("type {} to destroy", popup.wanted());
         return no(state, text);
     }
-    let targets = popup.targets.clone();
+    let (targets, why) = (popup.targets.clone(), popup.why.clone());
     state.popup = None;
     state.marks_to_change().into_iter().for_each(Marks::clear);
-    targets.into_iter().map(|Target { lab, seats }| Effect::Destroy { lab, seats }).collect()
+    let effect = |Target { lab, seats }: Target| match &why {
+        Removal::Destroy => Effect::Destroy { lab, seats },
+        Removal::Rebuild { away } => Effect::Rebuild { lab, seats, abandon: !away.is_empty() },
+        Removal::Rollback(run) => Effect::Rollback { lab, run: *run },
+    };
+    targets.into_iter().map(effect).collect()
 }

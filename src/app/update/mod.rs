@@ -99,6 +99,8 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
     match command {
         Command::Deploy => acts::plan(state),
         Command::Destroy => deeds::ask_destroy(state),
+        Command::Rebuild => deeds::ask_rebuild(state),
+        Command::Rollback => deeds::ask_rollback(state),
         Command::Retry => acts::retry(state),
         Command::Check => deeds::check(state),
         Command::Power => deeds::ask(state, None),

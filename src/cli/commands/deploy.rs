@@ -100,7 +100,7 @@ pub fn nothing_to_do(context: &Context, plan: &Plan) -> Exit {
 
 /// Prints a run's lines until it has ended. The first interrupt winds it down, the second ends the program.
 pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Result<Exit, CliError> {
-    let RunHandle { run, lab, after, stop, mut ended } = handle;
+    let RunHandle { run, lab, after, stop, mut ended, .. } = handle;
     let began = context.home.clock.monotonic();
     let filter = EventFilter { run: Some(run), after: Some(after), ..EventFilter::default() };
     let mut events = follow(context.home.store.clone(), filter);

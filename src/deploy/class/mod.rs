@@ -26,16 +26,14 @@ mod verify;
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio_util::sync::CancellationToken;
-
 pub use site::{Logins, Site, SiteParts};
 
 use self::{graph::build, identities::Told, seat::Seat};
 use super::{
     Recorder,
-    account::{Tally, announce, closing_words, run_state},
+    account::{Tally, announce, closing_words, is_handed_over, run_state, stopped},
     recorder::{Entry, JournalLost},
-    schedule::{Shared, carry_out},
+    schedule::{Halt, Shared, carry_out},
 };
 use crate::domain::{
     Change, Level, MachineState, NodeName, Plan, SeatName, StepName, Vmid,
@@ -45,8 +43,7 @@ use crate::domain::{
 
 /// Carries out a plan for a class and says how the run ended. Everything on the way is in the journal.
 ///
-/// `stop` winds it down: effects in flight are finished, nothing new is begun, and the next deploy goes on. Where
-/// `given_up` says so too, the run is over for good.
+/// `halt` winds it down. Where it is handed over, no end is written: the run is under way all the same.
 ///
 /// # Errors
 /// When the journal cannot be written: nothing more is done then.
@@ -54,8 +51,7 @@ pub async fn carry_out_plan(
     plan: &Plan,
     site: Arc<Site>,
     recorder: Recorder,
-    stop: CancellationToken,
-    given_up: CancellationToken,
+    halt: Halt,
 ) -> Result<RunState, JournalLost> {
     let before = recorder.progress();
     announce(plan, &recorder).await?;
@@ -87,7 +83,7 @@ pub async fn carry_out_plan(
         recorder: recorder.clone(),
         clock: site.clock.clone(),
         limits: site.limits.clone(),
-        stop: stop.clone(),
+        halt: halt.clone(),
     };
     let tally = Arc::new(Tally::new(plan, &subjects, site.clock.monotonic()));
     let (writer, worked_on, kind) = (recorder.clone(), site.clone(), plan.kind);
@@ -112,10 +108,10 @@ pub async fn carry_out_plan(
         recorder.write(Entry::run(Level::Error, words, ended)).await?;
         return Err(lost);
     }
-    let stopped = stop.is_cancelled().then_some(match given_up.is_cancelled() {
-        true => RunState::Cancelled,
-        false => RunState::Interrupted,
-    });
+    if is_handed_over(&halt, &ends, &recorder).await? {
+        return Ok(RunState::Running);
+    }
+    let stopped = stopped(&halt);
     let state = run_state(plan, &ends, &recorder, stopped);
     let (level, words) = closing_words(plan, &recorder, state);
     recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;

@@ -14,17 +14,15 @@ mod seat;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 pub use engine::{Engine, EngineParts};
 pub use instance::{ENDS, Host, HostParts, USER};
 
 use super::{
     Recorder,
-    account::{Tally, announce, closing_words, run_state},
+    account::{Tally, announce, closing_words, is_handed_over, run_state, stopped},
     limits::LimitKey,
     recorder::{Entry, JournalLost},
-    schedule::{Graph, Shared, carry_out},
+    schedule::{Graph, Halt, Shared, carry_out},
     step::{Action, Policy, Step, StepIndex, Subject},
 };
 use crate::domain::{
@@ -35,8 +33,7 @@ use crate::domain::{
 
 /// Carries out a plan for a workshop and says how the run ended. Everything on the way is in the journal.
 ///
-/// `stop` winds it down: effects in flight are finished, nothing new is begun, and the next deploy goes on.
-/// Where `given_up` says so too, the run is over for good.
+/// `halt` winds it down. Where it is handed over, no end is written: the run is under way all the same.
 ///
 /// # Errors
 /// When the journal cannot be written: nothing more is done then.
@@ -44,12 +41,11 @@ pub async fn carry_out_plan(
     plan: &Plan,
     engine: Arc<Engine>,
     recorder: Recorder,
-    stop: CancellationToken,
-    given_up: CancellationToken,
+    halt: Halt,
 ) -> Result<RunState, JournalLost> {
     let (clock, limits) = (engine.clock.clone(), engine.limits.clone());
-    let shared = Shared { recorder, clock, limits, stop };
-    carry_out_graph(plan, build(plan, &engine), shared, given_up).await
+    let shared = Shared { recorder, clock, limits, halt };
+    carry_out_graph(plan, build(plan, &engine), shared).await
 }
 
 /// The same in a cloud, where an instance carries the seats.
@@ -60,21 +56,19 @@ pub async fn carry_out_in_cloud(
     plan: &Plan,
     host: Arc<Host>,
     recorder: Recorder,
-    stop: CancellationToken,
-    given_up: CancellationToken,
+    halt: Halt,
 ) -> Result<RunState, JournalLost> {
     let (clock, limits) = (host.clock.clone(), host.limits.clone());
-    let shared = Shared { recorder, clock, limits, stop };
-    carry_out_graph(plan, instance::build(plan, &host), shared, given_up).await
+    let shared = Shared { recorder, clock, limits, halt };
+    carry_out_graph(plan, instance::build(plan, &host), shared).await
 }
 
 async fn carry_out_graph(
     plan: &Plan,
     (graph, subjects): (Graph, Vec<Option<SeatName>>),
     shared: Shared,
-    given_up: CancellationToken,
 ) -> Result<RunState, JournalLost> {
-    let (recorder, stop) = (shared.recorder.clone(), shared.stop.clone());
+    let (recorder, halt) = (shared.recorder.clone(), shared.halt.clone());
     announce(plan, &recorder).await?;
     let tally = Arc::new(Tally::new(plan, &subjects, shared.clock.monotonic()));
     let (writer, clock) = (recorder.clone(), shared.clock.clone());
@@ -97,11 +91,10 @@ async fn carry_out_graph(
         recorder.write(Entry::run(Level::Error, words, ended)).await?;
         return Err(lost);
     }
-    let stopped = match (given_up.is_cancelled(), stop.is_cancelled()) {
-        (true, _) => Some(RunState::Cancelled),
-        (false, true) => Some(RunState::Interrupted),
-        (false, false) => None,
-    };
+    if is_handed_over(&halt, &ends, &recorder).await? {
+        return Ok(RunState::Running);
+    }
+    let stopped = stopped(&halt);
     let state = run_state(plan, &ends, &recorder, stopped);
     let (level, words) = closing_words(plan, &recorder, state);
     recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;

@@ -4,7 +4,11 @@ use ratatui::layout::Rect;
 
 use super::{field, frame, keys};
 use crate::{
-    app::{Command, State, popup::DestroyPopup, rows::Target},
+    app::{
+        Command, State,
+        popup::{DestroyPopup, Removal},
+        rows::Target,
+    },
     domain::{LabName, RunId, SeatName, progress::SeatProgress},
     tui::{pen::Page, theme::Tone},
 };
@@ -14,9 +18,14 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
     let machines = machines(state, &popup.targets);
     let listed = machines.len().min(usize::from(area.height).saturating_sub(9)).min(14);
     let more = machines.len() - listed;
-    let lines = listed + usize::from(more > 0) + 6;
+    let told = told(popup);
+    let lines = listed + usize::from(more > 0) + told.len() + 6;
     let width = usize::from(area.width).saturating_sub(6).min(72);
-    let title = format!("destroy {}?", named(&popup.targets));
+    let title = match &popup.why {
+        Removal::Destroy => format!("destroy {}?", named(&popup.targets)),
+        Removal::Rebuild { .. } => format!("rebuild {}?", named(&popup.targets)),
+        Removal::Rollback(run) => format!("take run {run} of {} back?", lab_of(&popup.targets)),
+    };
     let inner = frame(page, area, width, lines, &title, Tone::Bad);
     let count = match machines.len() {
         1 => "1 machine is removed, with everything on it:".to_owned(),
@@ -24,6 +33,9 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
     };
     page.line(inner, 0).put(&count, Tone::Bad);
     list(page, Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner }, &machines, listed);
+    for (n, line) in told.iter().enumerate() {
+        page.line(inner, 1 + listed + usize::from(more > 0) + n).put(line, Tone::Warn);
+    }
     let ask = lines - 4;
     let prod = |target: &Target| {
         let row = state.class(&target.lab);
@@ -42,8 +54,33 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
         _ => format!("type {}, the number of machines, to go on:", popup.wanted()),
     };
     field(page, inner, ask + 1, &label, &popup.typed, true);
-    let commands: &[_] = if popup.confirmed() { &[(Command::ConfirmDestroy, "destroy")] } else { &[] };
+    let verb = match popup.why {
+        Removal::Destroy => "destroy",
+        Removal::Rebuild { .. } => "rebuild",
+        Removal::Rollback(_) => "take back",
+    };
+    let commands: &[_] = if popup.confirmed() { &[(Command::ConfirmDestroy, verb)] } else { &[] };
     keys(page, inner, usize::from(inner.height).saturating_sub(1), state, commands);
+}
+
+/// What is to be known before machines go for this reason.
+fn told(popup: &DestroyPopup) -> Vec<String> {
+    match &popup.why {
+        Removal::Destroy => Vec::new(),
+        Removal::Rebuild { away } if away.is_empty() => vec!["then it is made anew from its definition".to_owned()],
+        Removal::Rebuild { away } => {
+            let nodes = away.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            vec![
+                format!("{nodes} does not answer: what lies there is given up, not removed,"),
+                "and must not run beside the new one once it is back".to_owned(),
+            ]
+        }
+        Removal::Rollback(_) => vec!["also those that became ready and may be in use".to_owned()],
+    }
+}
+
+fn lab_of(targets: &[Target]) -> String {
+    targets.first().map(|target| target.lab.to_string()).unwrap_or_default()
 }
 
 /// The machines of some targets, as the screens know them.

@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use homeroom::{
     app::{Action, Effect, Screen, State, commands::TABLE, palette::Palette, popup::Popup, update},
-    domain::{Change, Clean, Level, RunId, event::RunState, plan::Verb, planning::Deed, timing::Timing},
+    domain::{
+        Change, Clean, Level, RunId,
+        event::{RunKind, RunState},
+        plan::Verb,
+        planning::Deed,
+        progress::RunProgress,
+        timing::Timing,
+    },
 };
 
-use super::world::{self, Script, lab, now, plan, press, seat, world};
+use super::world::{self, Script, before, lab, now, plan, press, seat, world};
 
 fn answer(state: &mut State, verbs: &[(&str, Verb)]) {
     let plan = Ok(Arc::new(plan(verbs)));
@@ -115,15 +122,6 @@ fn leaving_asks_only_while_a_run_of_this_program_is_under_way() {
     script.say(None, None, Level::Info, "ends", Change::RunEnded { state: RunState::Done });
     update(&mut state, Action::EventsArrived(script.events()));
     assert_eq!(press(&mut state, "q"), [Effect::Quit]);
-}
-
-#[test]
-fn a_program_with_a_run_in_hand_does_not_stop_for_the_shell() {
-    let mut state = world(120, 40);
-    assert!(press(&mut state, "<c-z>").is_empty());
-    assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().starts_with("run 12 of cs101")));
-    assert_eq!(press(&mut world::read_only(120, 40), "<c-z>").len(), 0, "it has the same run");
-    assert_eq!(press(&mut world::empty(), "<c-z>"), [Effect::Suspend]);
 }
 
 #[test]
@@ -268,6 +266,64 @@ fn the_palette_does_what_its_row_says_wherever_it_is_opened() {
     assert_eq!(state.focus, homeroom::app::Pane::Workshops);
     assert!(press(&mut state, ":destroy 100<enter>").is_empty());
     assert!(matches!(state.popup, Some(Popup::Destroy(_))), "with the same question before it");
+}
+
+#[test]
+fn a_seat_is_rebuilt_only_once_its_labs_name_was_typed() {
+    let mut state = world(120, 40);
+    press(&mut state, ":show 100<enter>");
+    assert!(press(&mut state, "b").is_empty());
+    let Some(Popup::Destroy(popup)) = &state.popup else { panic!("{:?}", state.popup) };
+    let target = popup.targets[0].clone();
+    assert_eq!((popup.machines, target.seats.len()), (1, 1));
+    assert!(press(&mut state, "cs1<enter>").is_empty(), "not its whole name");
+    let effects = press(&mut state, "00<enter>");
+    assert_eq!(effects, [Effect::Rebuild { lab: lab("cs100"), seats: target.seats, abandon: false }]);
+}
+
+#[test]
+fn a_deploy_is_taken_back_with_its_machines_named_and_a_run_given_up_from_the_list_of_runs() {
+    let mut state = world(120, 40);
+    press(&mut state, ":runs 100<enter>");
+    let of_kind = |id: i64, kind, run_state| RunProgress {
+        id: RunId(id),
+        kind,
+        state: run_state,
+        owner: "mara@desk".into(),
+        started_at: before(90),
+        ended_at: None,
+        seq: 1,
+    };
+    let runs = vec![
+        of_kind(11, RunKind::Deploy, RunState::Interrupted),
+        of_kind(10, RunKind::Check, RunState::Done),
+        of_kind(9, RunKind::Deploy, RunState::Done),
+    ];
+    update(&mut state, Action::RunsLoaded { lab: lab("cs100"), runs: Ok(runs) });
+    assert!(press(&mut state, "C").is_empty());
+    assert_eq!(press(&mut state, "<enter>"), [Effect::CancelRun { lab: lab("cs100"), run: RunId(11) }]);
+    assert!(press(&mut state, "ju").is_empty(), "a check makes no machines");
+    assert_eq!(press(&mut state, "ju"), [Effect::LookBack { lab: lab("cs100"), run: RunId(9) }]);
+    let seat = state.class(&lab("cs100")).unwrap().standing().next().unwrap().seat.clone();
+    update(&mut state, Action::RollbackSeen { lab: lab("cs100"), run: RunId(9), seats: Ok(vec![seat]) });
+    assert!(matches!(&state.popup, Some(Popup::Destroy(popup)) if popup.machines == 1));
+    let effects = press(&mut state, "cs100<enter>");
+    assert_eq!(effects, [Effect::Rollback { lab: lab("cs100"), run: RunId(9) }]);
+}
+
+#[test]
+fn before_it_stops_the_dashboard_hands_its_runs_over() {
+    assert_eq!(press(&mut world::empty(), "<c-z>"), [Effect::Suspend]);
+    // It has run 12 of cs101 in hand.
+    let mut state = world(120, 40);
+    assert_eq!(press(&mut state, "<c-z>"), [Effect::HandOver]);
+    assert_eq!(update(&mut state, Action::HandedOver(Ok(()))), [Effect::Suspend]);
+    assert!(state.own_runs.is_empty());
+    // Where the site would stand still with it, it stays.
+    state = world(120, 40);
+    state.settings.hands_over = false;
+    assert!(press(&mut state, "<c-z>").is_empty());
+    assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().starts_with("run 12 of cs101")));
 }
 
 #[test]

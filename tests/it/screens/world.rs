@@ -47,6 +47,7 @@ pub fn settings(read_only: bool) -> Settings {
         sites: vec![(site(), "prod".into())],
         read_only,
         kiosk: None,
+        hands_over: true,
         zone: TimeZone::UTC,
         speed: 1.0,
         proof_max_age: Duration::from_secs(12 * 3_600),
