@@ -16,12 +16,18 @@ use super::{
 };
 use crate::domain::{
     Change, Clean, Level, MachineState, Plan, SeatName,
-    event::RunState,
+    event::{RunKind, RunState},
     plan::{SeatPlan, Verb},
 };
 
 /// Writes down which seats take part and what is before them.
 pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
+    // What a deploy or a destroy has to say was said before somebody said yes.
+    if !matches!(plan.kind, RunKind::Deploy | RunKind::Destroy) {
+        for note in &plan.notes {
+            recorder.write(Entry::run(Level::Warning, note, Change::Note)).await?;
+        }
+    }
     for seat in plan.seats.iter().filter(|seat| seat.verb.acts()) {
         let change = Change::SeatPlanned { role: seat.role, site: plan.site.clone(), steps: seat.steps.clone() };
         let words = format!("{}: {}", seat.verb.as_str(), seat.why);

@@ -31,6 +31,9 @@ pub struct Plan {
     pub order: Order,
     pub stagger: Duration,
     pub pool: Option<String>,
+    /// What somebody else changed is put right too.
+    #[serde(default)]
+    pub fixes_drift: bool,
     /// What the containers of a workshop are made of; absent in a class's plan. It says which catalogue of
     /// steps carries the plan out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -318,6 +318,10 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
             step.state = StepState::Ok;
             step.took = Some(*took);
             row.reason = None;
+            if matches!(name, StepName::Clone | StepName::Configure) {
+                // Another machine, or one whose cloud-init makes keys anew: what it shows next is its own doing.
+                row.host_keys.clear();
+            }
         }
         Change::StepSkipped => step.state = StepState::Skipped,
         Change::StepFailed { took } => {

@@ -61,6 +61,8 @@ pub struct ExecOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
+    /// It ran out of time and may still be running.
+    pub timed_out: bool,
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 
 use super::Shared;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     domain::{Change, Clean, Definition, LabName, RunId, SeatName, event::RunState},
     service::{
         EventFilter, ServiceError,
-        watch::{Seen, watch_sites as watch},
+        watch::{self, Seen},
     },
 };
 
@@ -26,8 +26,8 @@ const ALIVE_POLL: Duration = Duration::from_secs(2);
 const LOG_AT_START: u32 = 2_000;
 
 /// Watches every site and hands what is seen to the screens.
-pub fn watch_sites(shared: &Arc<Shared>, busy: &watch::Receiver<bool>) {
-    let mut hear = watch(&shared.home, busy, &shared.look_now);
+pub fn watch_sites(shared: &Arc<Shared>, busy: &channel::Receiver<bool>) {
+    let mut hear = watch::watch_sites(&shared.home, busy, &shared.look_now);
     let shared = shared.clone();
     tokio::spawn(async move {
         let store = shared.home.store.id().clone();
@@ -41,7 +41,10 @@ pub fn watch_sites(shared: &Arc<Shared>, busy: &watch::Receiver<bool>) {
         }
         while let Some(seen) = hear.recv().await {
             let action = match seen {
-                Seen::View { site, view } => Action::SiteSeen { site, view },
+                Seen::View { site, view } => {
+                    watch::remember(&shared.home, &site, &view).await;
+                    Action::SiteSeen { site, view }
+                }
                 Seen::Lost { site, why } => Action::SiteLost { site, why: Clean::new(why) },
                 Seen::Engine { site, view } => Action::EngineSeen { site, view },
                 Seen::EngineLost { site, why } => Action::EngineLost { site, why: Clean::new(why) },

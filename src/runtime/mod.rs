@@ -100,8 +100,7 @@ impl Runtime {
         let look_now: Vec<_> = (0..home.sites.len() + home.engines.len()).map(|_| Arc::new(Notify::new())).collect();
         let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
         let (runs, asked) = (Mutex::default(), Mutex::default());
-        let shared =
-            Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, successor, may, calls });
+        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, successor, may, calls });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
         ends::look_for_ends(&shared);

@@ -351,7 +351,7 @@ async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmi
         Ok(output) => {
             answer.end = match output.code {
                 Some(code) => End::Exit(code),
-                None if output.stderr.starts_with("still running after") => End::TimedOut(within),
+                None if output.timed_out => End::TimedOut(within),
                 None => End::Failed("ended by a signal".into()),
             };
             let mut kept = |text: String, stderr: bool| {

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 mod allowed;
+mod bridges;
 pub mod call;
 pub mod check;
 pub mod cloud;

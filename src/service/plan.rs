@@ -70,7 +70,8 @@ pub async fn plan_deploy_with(
     let mut plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
     ground.allowed.apply(&mut plan);
     ground.allowed.covers(&ground.site, &plan).await?;
-    super::offline::tell(home, &ground.site, &mut plan).await;
+    super::bridges::are_there(&ground.site, &plan).await?;
+    super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
     Ok(ground.planned(plan))
 }
 
@@ -89,6 +90,8 @@ pub async fn plan_rebuild(
     plan.seats.retain(|seat| seats.contains(&seat.seat));
     ground.allowed.apply(&mut plan);
     ground.allowed.covers(&ground.site, &plan).await?;
+    super::bridges::are_there(&ground.site, &plan).await?;
+    super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
     Ok(ground.planned(plan))
 }
 
@@ -143,7 +146,8 @@ pub async fn plan_deed(
     let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
     ground.see_power().await?;
-    let plan = ground.ask(home, false, |input| planning::plan_deed(input, seats, deed))?;
+    let mut plan = ground.ask(home, false, |input| planning::plan_deed(input, seats, deed))?;
+    super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
     Ok(ground.planned(plan))
 }
 

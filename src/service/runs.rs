@@ -17,7 +17,7 @@ use crate::{
         Change, LabName, Level, MachineState, Plan, Progress, RunId, SeatName,
         event::{RunKind, RunState},
         plan::{SeatPlan, Verb},
-        planning::{DRIFT, Deed},
+        planning::Deed,
     },
     port::store::RunRow,
 };
@@ -210,8 +210,7 @@ async fn deploy_again(
     left: &[SeatName],
 ) -> Result<Planned, ServiceError> {
     let of = |seat: &SeatName| begun.seats.iter().find(|planned| planned.seat == *seat);
-    let fixes = begun.seats.iter().any(|seat| seat.verb.acts() && seat.why.starts_with(DRIFT));
-    let mut planned = plan_deploy_with(home, lab, fixes, Some(begun)).await?;
+    let mut planned = plan_deploy_with(home, lab, begun.fixes_drift, Some(begun)).await?;
     if planned.plan.workshop != begun.workshop {
         return Err(ServiceError::Refused(format!(
             "the definition of {lab} has changed since; `homeroom deploy {lab}` plans anew"

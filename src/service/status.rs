@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Homeroom, ServiceError};
+use super::{Homeroom, ServiceError, offline};
 use crate::domain::{
     Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
     cloud::CloudView,
@@ -132,7 +132,9 @@ async fn look(home: &Homeroom, definition: &Definition) -> Result<Sight, String>
     match definition {
         Definition::Class(class) => {
             let site = home.site(&class.site).map_err(|e| e.to_string())?;
-            site.cluster.view().await.map(Sight::Cluster).map_err(|e| e.to_string())
+            let view = site.cluster.view().await.map_err(|e| e.to_string())?;
+            offline::remember(home, site, &view).await;
+            Ok(Sight::Cluster(view))
         }
         Definition::Workshop(workshop) if home.clouds.contains_key(&workshop.site) => {
             let site = home.cloud(&workshop.site).map_err(|e| e.to_string())?;
@@ -182,12 +184,19 @@ async fn compose(
         LabState::Ready if view.is_err() => LabState::Partial,
         state => state,
     };
+    let away = match (cluster, home.site(definition.site())) {
+        (Some(view), Ok(site)) => offline::since(home, site, view).await,
+        _ => Default::default(),
+    };
     let stand = |row: &SeatProgress| {
         let (state, reason) = match (&seating, &hosting) {
             (_, Some(hosting)) => hosting.state(row),
             (Some(seating), _) => seating.state(row),
             (None, None) => {
-                let seen = cluster.and_then(|view| Look::of(view, row));
+                let seen = cluster.and_then(|view| Look::of(view, row)).map(|look| {
+                    let node = look.guest.map(|guest| &guest.node).or(row.node.as_ref());
+                    Look { offline_since: node.and_then(|node| away.get(node)).copied(), ..look }
+                });
                 current_state(row, seen, alive, now, home.proof_max_age)
             }
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::Homeroom;
+use crate::domain::{SiteName, cluster::ClusterView};
 pub use crate::monitor::Seen;
 use crate::monitor::{EngineWatch, Watch, watch_engine, watch_site};
 
@@ -37,4 +38,11 @@ pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Not
         });
     }
     hear
+}
+
+/// Writes down which nodes answered, so that it can be told since when one does not.
+pub async fn remember(home: &Homeroom, site: &SiteName, view: &ClusterView) {
+    if let Some(site) = home.sites.get(site) {
+        super::offline::remember(home, site, view).await;
+    }
 }

@@ -410,6 +410,7 @@ mod tests {
             order: class::Order::Parallel,
             stagger: std::time::Duration::ZERO,
             pool: None,
+            fixes_drift: false,
             workshop: None,
             notes: Vec::new(),
         };

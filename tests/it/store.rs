@@ -87,6 +87,7 @@ fn plan(lab_name: &str) -> Plan {
         order: Order::Parallel,
         stagger: Duration::ZERO,
         pool: None,
+        fixes_drift: false,
         workshop: None,
         notes: vec!["eleven machines".into()],
     }

@@ -108,6 +108,7 @@ pub(super) fn exec_state(data: &Value) -> Result<ExecState, String> {
         code: code.and_then(|code| i32::try_from(code).ok()),
         stdout: output(fields, "out-data"),
         stderr,
+        timed_out: false,
     }))
 }
 
@@ -188,6 +189,7 @@ impl GuestAgent for Proxmox {
                         code: None,
                         stdout: String::new(),
                         stderr: format!("still running after {} s, as process {pid}\n", within.as_secs()),
+                        timed_out: true,
                     }),
                 };
             }

@@ -179,6 +179,7 @@ fn output(printed: Printed) -> ExecOutput {
         code: printed.code,
         stdout: String::from_utf8_lossy(&printed.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&printed.stderr).into_owned(),
+        timed_out: false,
     }
 }
 

@@ -197,10 +197,10 @@ fn executed(printed: &str, within: Duration) -> Result<ExecOutput, String> {
         // On its own time-out qm prints the process's number and leaves it running.
         let pid = number("pid").ok_or("it tells neither an end nor a process")?;
         let stderr = format!("still running after {} s, as process {pid}\n", within.as_secs());
-        return Ok(ExecOutput { code: None, stdout: String::new(), stderr });
+        return Ok(ExecOutput { code: None, stdout: String::new(), stderr, timed_out: true });
     }
     let code = number("exitcode").and_then(|code| i32::try_from(code).ok());
-    Ok(ExecOutput { code, stdout: text("out-data"), stderr: text("err-data") })
+    Ok(ExecOutput { code, stdout: text("out-data"), stderr: text("err-data"), timed_out: false })
 }
 
 /// Proxmox hands a guest's bytes on as if each were a character; this reads them as UTF-8 again.
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     fn said(code: i32, stderr: &str) -> ExecOutput {
-        ExecOutput { code: Some(code), stdout: String::new(), stderr: stderr.to_owned() }
+        ExecOutput { code: Some(code), stdout: String::new(), stderr: stderr.to_owned(), timed_out: false }
     }
 
     fn sorted(code: i32, stderr: &str) -> AgentError {

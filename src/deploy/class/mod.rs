@@ -26,7 +26,7 @@ mod verify;
 
 use std::{collections::HashMap, sync::Arc};
 
-pub use site::{Logins, Site, SiteParts};
+pub use site::{Logins, Site, SiteParts, rekeyed};
 
 use self::{graph::build, identities::Told, seat::Seat};
 use super::{

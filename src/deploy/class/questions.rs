@@ -92,7 +92,12 @@ mod tests {
         let commands: Vec<_> = commands.iter().map(Vec::as_slice).collect();
         let done = std::process::Command::new("sh").args(["-c", &script(&commands)]).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        read(&ExecOutput { code: done.status.code(), stdout: text(&done.stdout), stderr: text(&done.stderr) })
+        read(&ExecOutput {
+            code: done.status.code(),
+            stdout: text(&done.stdout),
+            stderr: text(&done.stderr),
+            timed_out: false,
+        })
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
@@ -63,6 +64,8 @@ pub struct Site {
     pub identities: Identities,
     /// Every answer of an agent counts towards its proof.
     pub(super) signs: Arc<Signs>,
+    /// When the lab was last given a new key.
+    rekeyed_at: Option<Timestamp>,
 }
 
 /// CPUs that one boot keeps busy.
@@ -89,8 +92,14 @@ pub struct SiteParts {
     pub learned: HashMap<String, f64>,
 }
 
+/// Under which name it is kept when a lab was last given a new key, in seconds since 1970.
+pub fn rekeyed(lab: &LabName) -> String {
+    format!("rekeyed/{lab}")
+}
+
 impl Site {
     pub fn new(parts: SiteParts) -> Self {
+        let rekeyed_at = parts.learned.get(&rekeyed(&parts.lab)).and_then(|at| Timestamp::from_second(*at as i64).ok());
         let boots = Boots::new(parts.tuning.first_ask, parts.tuning.agent_poll, &parts.learned);
         let limits = Arc::new(Limits::new(parts.tuning.clone(), parts.learned));
         let signs = Arc::new(Signs::default());
@@ -113,6 +122,7 @@ impl Site {
             boots,
             identities: Identities::default(),
             signs,
+            rekeyed_at,
         }
     }
 
@@ -148,6 +158,11 @@ impl Site {
         let view = self.look().await?;
         let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::iter::from_fn(|| spares.pop()).find(|id| view.guest(*id).is_none()))
+    }
+
+    /// Whether the lab was given a new key since then: what its machines show is trusted anew.
+    pub fn was_rekeyed_since(&self, proven: Option<Timestamp>) -> bool {
+        self.rekeyed_at.is_some_and(|at| proven.is_none_or(|proven| at > proven))
     }
 
     /// What the run has found out, worth keeping for the next.

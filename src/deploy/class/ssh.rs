@@ -77,6 +77,19 @@ impl Ssh {
             ));
         }
         tell(&self.site, &self.seat, context, Told::HostKeys(keys.clone())).await?;
+        let progress = context.recorder.progress();
+        if let Some(row) = progress.seat(self.seat.name())
+            && !row.host_keys.is_empty()
+            && !keys.iter().any(|key| row.host_keys.contains(key))
+            && !self.site.was_rekeyed_since(row.proven_at)
+        {
+            let (lab, seat) = (&self.site.lab, self.seat.name());
+            return Err(StepError::fatal(format!(
+                "its SSH host key is another than at its last roll call, and homeroom did nothing that changes it: it was \
+                 made anew from inside, or is not the same machine; if you know why, `homeroom adopt SITE --rekey {lab}` \
+                 gives the lab a new key and trusts its machines anew; else `homeroom rebuild {lab}/{seat}`"
+            )));
+        }
         if keys != facts.host_keys {
             self.seat.learn(|facts| facts.host_keys.clone_from(&keys));
             context

@@ -160,6 +160,7 @@ impl<'a> CloudInput<'a> {
             order: Order::Parallel,
             stagger: std::time::Duration::ZERO,
             pool: None,
+            fixes_drift: false,
             workshop: Some(self.workshop.clone()),
             notes,
         }

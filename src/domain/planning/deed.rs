@@ -5,7 +5,7 @@ use super::{
     PlanInput, Problem, addresses,
     destroy::{seat_plan, unknown_seats},
     estimate::estimate,
-    standing::{is_ours, stranger},
+    standing::{difference, fields, is_ours, stranger},
     steps::roll_call,
 };
 use crate::domain::{
@@ -14,6 +14,7 @@ use crate::domain::{
     cluster::Power,
     event::RunKind,
     plan::{SeatPlan, Verb},
+    verify::needs_stop,
 };
 
 /// What is done to standing machines.
@@ -81,6 +82,7 @@ pub fn plan_deed(input: &PlanInput<'_>, seats: &[SeatName], deed: Deed) -> Resul
         order: class.rollout.order,
         stagger: class.rollout.delay,
         pool: class.pool.clone(),
+        fixes_drift: false,
         workshop: None,
         notes,
         seats: plans,
@@ -111,6 +113,25 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
     let mut plan =
         seat_plan(row, &node, vmid, verb, &steps(verb, runs, &roll_call(&input.class.rollcall)), why.to_owned());
     plan.spec = spec;
+    // Proven is what was deployed; what was written into the definition since is a deploy's to bring about.
+    if verb.acts()
+        && deed != Deed::Stop
+        && let (Some(applied), Some(facts)) = (input.applied.get(&plan.seat), facts)
+        && applied.spec != plan.spec
+    {
+        let changes = difference(input, &plan.spec, row, facts).changes;
+        let disturbs = changes.iter().any(|change| needs_stop(&change.field));
+        if !changes.is_empty() {
+            notes.push(format!(
+                "{} is proven as it was deployed; {} changed in the definition since: `homeroom deploy {}{}` brings it about",
+                plan.seat,
+                fields(&changes),
+                input.class.name,
+                if disturbs { " --yes --allow-restart" } else { " --yes" }
+            ));
+            plan.spec = applied.spec.clone();
+        }
+    }
     Some(plan)
 }
 

@@ -78,6 +78,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         order: input.class.rollout.order,
         stagger: input.class.rollout.delay,
         pool: input.class.pool.clone(),
+        fixes_drift: input.fix_drift,
         workshop: None,
         notes,
         seats,

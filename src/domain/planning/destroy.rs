@@ -38,6 +38,7 @@ pub fn plan_destroy(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<Plan, V
         order: crate::domain::class::Order::Parallel,
         stagger: std::time::Duration::ZERO,
         pool: input.class.pool.clone(),
+        fixes_drift: false,
         workshop: None,
         notes,
         seats,

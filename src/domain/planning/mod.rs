@@ -37,7 +37,6 @@ pub use deed::{Deed, plan_deed};
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
-pub use standing::DRIFT;
 pub use steps::{Target, roll_call};
 pub use workshop::{MadeOf, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy};
 

@@ -35,9 +35,6 @@ pub(super) struct Home {
     pub vmid: Vmid,
 }
 
-/// How the reason begins where a machine is put right that somebody else changed.
-pub const DRIFT: &str = "changed by someone else: ";
-
 /// Whether the machine read under a seat's number carries the seat's mark.
 pub(super) fn is_ours(input: &PlanInput<'_>, row: &SeatProgress, facts: &GuestFacts) -> bool {
     matches!(&facts.ownership, Ownership::Ours(mark) if mark.lab == input.progress.lab && mark.seat == row.seat)
@@ -221,7 +218,7 @@ fn of_ours(
     if act {
         let configure = changes.iter().any(is_setting);
         let stop = running && changes.iter().any(|change| change.field != POOL && needs_stop(&change.field));
-        let why = format!("{}{}", if drift { DRIFT } else { "" }, fields(&changes));
+        let why = format!("{}{}", if drift { "changed by someone else: " } else { "" }, fields(&changes));
         let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
         if !stop {
             return settled(Verb::Update, changes, target, why);
@@ -258,8 +255,8 @@ fn joins(input: &PlanInput<'_>, guest: &GuestView) -> Option<FieldChange> {
 }
 
 /// How a machine differs from its definition.
-struct Difference {
-    changes: Vec<FieldChange>,
+pub(super) struct Difference {
+    pub(super) changes: Vec<FieldChange>,
     /// Its disk is to grow.
     grow: bool,
     /// Something in it cannot be changed in place.
@@ -268,7 +265,7 @@ struct Difference {
     template: bool,
 }
 
-fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgress, facts: &GuestFacts) -> Difference {
+pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgress, facts: &GuestFacts) -> Difference {
     let name = machine_name(&input.class.name, &spec.seat);
     let agent = !roll_call(&input.class.rollcall).is_empty();
     let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent };
@@ -321,7 +318,7 @@ fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgress, facts:
     Difference { changes, grow, replace, template }
 }
 
-fn fields(changes: &[FieldChange]) -> String {
+pub(super) fn fields(changes: &[FieldChange]) -> String {
     let names: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
     names.join(", ")
 }

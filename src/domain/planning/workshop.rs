@@ -323,6 +323,7 @@ fn plan(input: &WorkshopInput<'_>, kind: RunKind, seats: Vec<SeatPlan>, notes: V
         order: Order::Parallel,
         stagger: std::time::Duration::ZERO,
         pool: None,
+        fixes_drift: false,
         workshop: Some(input.workshop.clone()),
         notes,
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use crate::{
+    deploy::class::rekeyed,
     domain::{
         LabName, NodeName, SeatName, Vmid,
         class::SeatSpec,
@@ -40,6 +41,9 @@ pub async fn rekey(home: &Homeroom, lab: &LabName) -> Result<Vec<Rekeyed>, Servi
     let _held = lock(home, lab, RunKind::Adopt).await?;
     let old = home.keys.lab_key(lab).await?.public;
     let new = home.keys.renew(lab).await?.public;
+    // A new instance of cloud-init, which this makes of each machine, makes host keys anew at its next boot.
+    let now = home.clock.now();
+    home.store.learn(&site.name, &[(rekeyed(lab), now.as_second() as f64)], now).await?;
     let (progress, _) = home.store.progress(lab).await?;
     let view = site.cluster.view().await?;
     if class.rollcall.via == crate::domain::class::Via::Ssh {

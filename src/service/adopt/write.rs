@@ -153,6 +153,7 @@ fn empty_plan(class: &ClassDefinition) -> Plan {
         order: Order::Parallel,
         stagger: Duration::ZERO,
         pool: None,
+        fixes_drift: false,
         workshop: None,
         notes: Vec::new(),
     }

@@ -71,7 +71,12 @@ impl GuestAgent for Api {
                 return Ok(output);
             }
             if self.stage.monotonic().saturating_sub(began) > within {
-                return Ok(ExecOutput { code: None, stdout: String::new(), stderr: "still running\n".to_owned() });
+                return Ok(ExecOutput {
+                    code: None,
+                    stdout: String::new(),
+                    stderr: "still running\n".to_owned(),
+                    timed_out: true,
+                });
             }
             self.stage.sleep(wait).await;
             wait = (wait * 3 / 2).min(Duration::from_secs(3));
@@ -147,7 +152,12 @@ impl GuestAgent for Qm {
             // `qm` itself looks once a second.
             self.stage.wait(1000).await;
         }
-        Ok(ExecOutput { code: None, stdout: String::new(), stderr: "timeout reached, returning pid\n".to_owned() })
+        Ok(ExecOutput {
+            code: None,
+            stdout: String::new(),
+            stderr: "timeout reached, returning pid\n".to_owned(),
+            timed_out: true,
+        })
     }
 }
 

@@ -337,5 +337,6 @@ pub fn exec_status(data: &Value) -> Option<ExecOutput> {
         code: data.get("exitcode").and_then(Value::as_i64).map(|code| code as i32),
         stdout: text(data, "out-data").unwrap_or_default(),
         stderr: text(data, "err-data").unwrap_or_default(),
+        timed_out: false,
     })
 }

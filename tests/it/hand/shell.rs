@@ -125,7 +125,7 @@ impl RemoteShell for Doors {
             Exit::Code(code) => Some(code),
             Exit::Signal(_) => None,
         };
-        Ok(ExecOutput { code, stdout: text(output.out), stderr: text(output.err) })
+        Ok(ExecOutput { code, stdout: text(output.out), stderr: text(output.err), timed_out: false })
     }
 
     fn trust(&self, _: &str, _: &str) -> Result<(), Clean> {

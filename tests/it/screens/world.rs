@@ -492,6 +492,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
         order: Order::Parallel,
         stagger: Duration::ZERO,
         pool: None,
+        fixes_drift: false,
         workshop: None,
         notes: Vec::new(),
     }
