@@ -79,6 +79,7 @@ pub async fn run(settings: &Settings, secrets: &Secrets) -> Result<Outcome, CliE
         read_only: false,
         kiosk: None,
         zone: TimeZone::system(),
+        hands_over: false,
         speed: 1.0,
         proof_max_age: settings.engine.proof_max_age,
         now: Timestamp::now(),
