@@ -9,7 +9,7 @@ use crate::domain::{
     event::{RunKind, RunState},
     life::Life,
     progress::{RunProgress, SeatProgress},
-    readiness::{LabState, lab_state},
+    readiness::{LabState, lab_state_by},
     workshop::WorkshopDefinition,
 };
 
@@ -117,12 +117,18 @@ impl State {
         self.class_names().into_iter().map(|lab| self.class_row(lab)).collect()
     }
 
+    /// A lab's definition. They are kept by name.
+    pub fn definition(&self, lab: &LabName) -> Option<&Definition> {
+        let at = self.definitions.binary_search_by(|definition| definition.name().cmp(lab)).ok()?;
+        self.definitions.get(at)
+    }
+
     fn class_names(&self) -> Vec<&LabName> {
         let defined = self.definitions.iter().filter_map(|definition| match definition {
             Definition::Class(class) => Some(&class.name),
             Definition::Workshop(_) => None,
         });
-        let workshop = |lab: &LabName| self.definitions.iter().any(|d| d.name() == lab && d.kind() == "workshop");
+        let workshop = |lab: &LabName| self.definition(lab).is_some_and(|definition| definition.kind() == "workshop");
         let progress = self.progress.values().map(|progress| (&progress.lab, progress.seats.is_empty()));
         let standing = progress.filter(|(lab, empty)| !empty && !workshop(lab)).map(|(lab, _)| lab);
         let mut names: Vec<&LabName> = defined.chain(standing).collect();
@@ -142,11 +148,13 @@ impl State {
     /// One class or workshop by name, if it is known.
     pub fn class(&self, lab: &LabName) -> Option<ClassRow<'_>> {
         let workshop = self.workshop(lab);
-        workshop.or_else(|| self.class_names().into_iter().find(|name| *name == lab).map(|lab| self.class_row(lab)))
+        let standing = || self.progress.get(lab).filter(|progress| !progress.seats.is_empty());
+        let known = || self.definition(lab).map(Definition::name).or_else(|| standing().map(|progress| &progress.lab));
+        workshop.or_else(|| known().map(|lab| self.class_row(lab)))
     }
 
     fn class_row<'a>(&'a self, lab: &'a LabName) -> ClassRow<'a> {
-        let whole = self.definitions.iter().find(|definition| definition.name() == lab);
+        let whole = self.definition(lab);
         let definition = match whole {
             Some(Definition::Class(class)) => Some(class),
             _ => None,
@@ -170,8 +178,9 @@ impl State {
             return phase;
         }
         if let Some(definition) = definition {
-            let site = self.sites.get(definition.site()).and_then(|site| site.view.as_deref());
-            return match lab_state(definition, progress, site, alive, self.now, self.settings.proof_max_age) {
+            let site = self.sites.get(definition.site());
+            let look = |row| site.and_then(|site| site.look(row));
+            return match lab_state_by(definition, progress, look, alive, self.now, self.settings.proof_max_age) {
                 LabState::Ready if seats.iter().any(|seat| seat.state == MachineState::Unknown) => Phase::Unseen,
                 state => Phase::Is(state),
             };

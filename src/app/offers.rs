@@ -7,10 +7,21 @@ use crate::domain::{
     event::{RunKind, RunState},
 };
 
-impl State {
+/// What every answer about one moment rests on, found once: a frame asks after each command.
+pub struct Offering<'a> {
+    state: &'a State,
+    context: Context,
+    /// The lab a command would be about.
+    row: Option<ClassRow<'a>>,
+    seat: Option<SeatName>,
+    /// Whether the list in front has a row at all.
+    rows: bool,
+}
+
+impl Offering<'_> {
     /// Whether the command would do something here and now.
-    pub fn offers(&self, command: Command) -> bool {
-        let context = self.base_context();
+    pub fn has(&self, command: Command) -> bool {
+        let state = self.state;
         let acts = matches!(
             command,
             Command::Deploy
@@ -32,38 +43,54 @@ impl State {
                 | Command::Runs
         );
         match command {
-            Command::Answers => return self.asking.newest.is_some(),
-            Command::GiveUp => return self.asking.is_under_way(),
-            Command::Exec if context == Context::Answers => return !self.asking.is_under_way(),
+            Command::Answers => return state.asking.newest.is_some(),
+            Command::GiveUp => return state.asking.is_under_way(),
+            Command::Exec if self.context == Context::Answers => return !state.asking.is_under_way(),
             _ => {}
         }
         if command == Command::Shells {
-            return !self.shells.tabs.is_empty();
+            return !state.shells.tabs.is_empty();
         }
         if !acts {
-            return match (command, context) {
-                (Command::Mark | Command::MarkRange | Command::MarkAll, _) => !self.row_keys().is_empty(),
-                (Command::Open, Context::Classes) => !self.shown_classes().is_empty(),
-                (Command::Open, Context::Workshops) => !self.shown_workshops().is_empty(),
-                (Command::Open, Context::Nodes) => self.chosen_node().is_some(),
-                (Command::Open, Context::Node) => self.chosen_guest().is_some(),
-                (Command::Open, Context::Board) => self.target_seat().is_some(),
+            return match (command, self.context) {
+                (Command::Mark | Command::MarkRange | Command::MarkAll, _) => self.rows,
+                (Command::Open, Context::Classes | Context::Workshops) => self.rows,
+                (Command::Edit, _) => self.row.as_ref().is_some_and(ClassRow::is_defined),
+                (Command::Open, Context::Nodes) => state.chosen_node().is_some(),
+                (Command::Open, Context::Node) => state.chosen_guest().is_some(),
+                (Command::Open, Context::Board) => self.seat.is_some(),
                 _ => true,
             };
         }
-        if let Some((_, run)) = self.chosen_run().filter(|_| matches!(command, Command::Cancel | Command::Rollback)) {
-            let under_way = run.state == RunState::Running && !self.orphaned.contains(&run.id);
+        if let Some((_, run)) = state.chosen_run().filter(|_| matches!(command, Command::Cancel | Command::Rollback)) {
+            let under_way = run.state == RunState::Running && !state.orphaned.contains(&run.id);
             return match command {
                 Command::Cancel => matches!(run.state, RunState::Running | RunState::Interrupted),
                 _ => run.kind == RunKind::Deploy && !under_way,
             };
         }
-        if context == Context::Node {
-            return !self.targets().is_empty();
+        if self.context == Context::Node {
+            return !state.targets().is_empty();
         }
-        let Some(row) = self.target_lab().and_then(|lab| self.class(&lab)) else { return false };
+        self.row.as_ref().is_some_and(|row| state.offers_of(command, row, self.seat.as_ref()))
+    }
+}
+
+impl State {
+    /// Whether the command would do something here and now.
+    pub fn offers(&self, command: Command) -> bool {
+        self.offering().has(command)
+    }
+
+    /// The answers to that for this moment.
+    pub fn offering(&self) -> Offering<'_> {
+        let row = self.target_lab().and_then(|lab| self.class(&lab));
         let seat = self.target_seat().map(|(_, seat)| seat);
-        self.offers_of(command, &row, seat.as_ref())
+        let context = self.base_context();
+        // In a list of labs the one under the cursor is a row of it.
+        let of_labs = matches!(context, Context::Classes | Context::Workshops);
+        let rows = if of_labs { row.is_some() } else { !self.row_keys().is_empty() };
+        Offering { state: self, context, row, seat, rows }
     }
 
     /// The same, for a class as a whole.

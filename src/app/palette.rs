@@ -87,10 +87,10 @@ impl State {
             }
             return rows;
         }
-        let context = self.base_context();
+        let (context, offering) = (self.base_context(), self.offering());
         for entry in self.commands.iter().filter(|entry| entry.on.contains(&context) && entry.group != Group::Popup) {
             let command = entry.command;
-            if command != Command::Palette && !MOVES.contains(&command) && self.offers(command) {
+            if command != Command::Palette && !MOVES.contains(&command) && offering.has(command) {
                 add(Choice::Do(command), command.name().to_owned(), entry.help, entry.keys.first().copied());
             }
         }

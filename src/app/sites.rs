@@ -27,6 +27,10 @@ pub struct Site {
     pub lost: Option<Lost>,
     offline: BTreeMap<NodeName, Timestamp>,
     history: BTreeMap<NodeName, VecDeque<f64>>,
+    /// Which nodes answered in the latest look.
+    online: HashMap<NodeName, bool>,
+    /// How many machines each node had in the latest look, templates not counted.
+    machines: HashMap<NodeName, usize>,
     /// Where each guest stands in the latest look.
     guests: HashMap<Vmid, usize>,
 }
@@ -91,7 +95,19 @@ impl Site {
         self.offline.retain(|name, _| view.node(name).is_some());
         self.lost = None;
         self.guests = view.guests.iter().enumerate().map(|(n, guest)| (guest.vmid, n)).collect();
+        self.online = view.nodes.iter().map(|node| (node.node.clone(), node.online)).collect();
+        self.machines.clear();
+        for guest in view.guests.iter().filter(|guest| !guest.template) {
+            match self.machines.get_mut(&guest.node) {
+                Some(count) => *count += 1,
+                None => _ = self.machines.insert(guest.node.clone(), 1),
+            }
+        }
         self.view = Some(view);
+    }
+
+    fn is_online(&self, node: &NodeName) -> bool {
+        self.online.get(node).copied().unwrap_or(false)
     }
 
     /// A guest in the latest look.
@@ -119,13 +135,15 @@ impl Site {
     pub fn look<'a>(&'a self, seat: &SeatProgress) -> Option<Look<'a>> {
         let view = self.view.as_deref()?;
         let look = match seat.vmid.and_then(|vmid| self.guest(vmid)) {
-            Some(guest) => Look {
-                guest: Some(guest),
-                node_online: view.node(&guest.node).is_some_and(|node| node.online),
-                offline_since: None,
-                at: view.at,
-            },
-            None => Look::of(view, seat)?,
+            Some(guest) => {
+                Look { guest: Some(guest), node_online: self.is_online(&guest.node), offline_since: None, at: view.at }
+            }
+            None => {
+                // As `Look::of` has it, without going through all guests for one that is not among them.
+                let node = seat.vmid.and(seat.node.as_ref())?;
+                let look = Look { guest: None, node_online: self.is_online(node), offline_since: None, at: view.at };
+                (view.quorate != Some(false)).then_some(look)?
+            }
         };
         let node = look.guest.map(|guest| &guest.node).or(seat.node.as_ref());
         let offline_since = node.and_then(|node| self.offline.get(node)).copied();
@@ -135,10 +153,6 @@ impl Site {
     /// Nodes, then the storages that can hold disks: a shared one once, others per node.
     pub fn rows<'a>(&'a self, site: &'a SiteName) -> Vec<NodeRow<'a>> {
         let Some(view) = self.view.as_deref() else { return Vec::new() };
-        let mut machines: BTreeMap<&NodeName, usize> = BTreeMap::new();
-        for guest in view.guests.iter().filter(|guest| !guest.template) {
-            *machines.entry(&guest.node).or_default() += 1;
-        }
         let mut nodes: Vec<_> = view.nodes.iter().collect();
         nodes.sort_by(|a, b| a.node.cmp(&b.node));
         let mut rows: Vec<_> = nodes
@@ -146,7 +160,7 @@ impl Site {
             .map(|node| NodeRow::Node {
                 site,
                 node,
-                machines: machines.get(&node.node).copied().unwrap_or(0),
+                machines: self.machines.get(&node.node).copied().unwrap_or(0),
                 offline_since: self.offline.get(&node.node).copied(),
                 cpu: self.history.get(&node.node).map(|h| h.iter().copied().collect()).unwrap_or_default(),
             })

@@ -230,10 +230,21 @@ pub fn lab_state(
     now: Timestamp,
     max_age: Duration,
 ) -> LabState {
+    lab_state_by(definition, progress, |row| view.and_then(|view| Look::of(view, row)), alive, now, max_age)
+}
+
+/// The same for whoever finds a seat's machine faster than by going through all there are.
+pub fn lab_state_by<'v>(
+    definition: &Definition,
+    progress: &'v Progress,
+    look: impl Fn(&'v SeatProgress) -> Option<Look<'v>>,
+    alive: bool,
+    now: Timestamp,
+    max_age: Duration,
+) -> LabState {
     if let Some(state) = worked_on(progress, alive) {
         return state;
     }
-    let look = |row| view.and_then(|view| Look::of(view, row));
     let made = progress.seats.iter().filter(|row| row.vmid.is_some() || matches!(row.role, Role::Host | Role::Seat));
     let states = made.map(|row| (&row.seat, current_state(row, look(row), alive, now, max_age).0)).collect();
     let defined = match definition {

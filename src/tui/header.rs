@@ -22,12 +22,13 @@ type Piece = (String, Tone);
 
 /// The first line.
 pub fn top(page: &mut Page<'_>, area: Rect, state: &State) {
-    let right = right(page, state);
+    let labs: Vec<_> = state.classes().into_iter().chain(state.workshops()).collect();
+    let right = right(page, state, &labs);
     let taken: usize = right.iter().map(|(text, _)| text.width()).sum();
     let mut pen = page.line(area, 0);
     pen.skip(1).put("homeroom", Tone::Accent);
     let room = pen.room().saturating_sub(taken + 3);
-    let mut told = left(state, area.width >= 100);
+    let mut told = left(state, &labs, area.width >= 100);
     // What matters least goes first where room is short.
     while told.iter().map(Told::width).sum::<usize>() > room {
         let Some(least) = (0..told.len()).min_by_key(|n| told[*n].rank) else { break };
@@ -58,7 +59,7 @@ impl Told {
     }
 }
 
-fn left(state: &State, wide: bool) -> Vec<Told> {
+fn left(state: &State, rows: &[ClassRow<'_>], wide: bool) -> Vec<Told> {
     let mut told = Vec::new();
     if state.settings.read_only {
         told.push(Told::new(5, "read-only", Tone::Warn));
@@ -77,7 +78,6 @@ fn left(state: &State, wide: bool) -> Vec<Told> {
             told.push(Told::new(4, format!("{} sites{lost}", sites.len() + engines.len()), tone));
         }
     }
-    let rows: Vec<_> = state.classes().into_iter().chain(state.workshops()).collect();
     let counts = rows.iter().filter(|row| row.phase != Phase::ABSENT).map(ClassRow::ready);
     let (ready, all) = counts.fold((0, 0), |(ready, all), (r, a)| (ready + r, all + a));
     if all > 0 {
@@ -117,11 +117,10 @@ fn one_site(told: &mut Vec<Told>, name: &SiteName, site: &Site) {
 }
 
 /// What is told at the right end: failures, runs, the time, the data's age.
-fn right(page: &Page<'_>, state: &State) -> Vec<Piece> {
+fn right(page: &Page<'_>, state: &State, labs: &[ClassRow<'_>]) -> Vec<Piece> {
     let glyphs = &page.look.glyphs;
     let mut pieces = Vec::new();
-    let labs = state.classes().into_iter().chain(state.workshops());
-    let failed: usize = labs.map(|row| row.count(MachineState::Failed)).sum();
+    let failed: usize = labs.iter().map(|row| row.count(MachineState::Failed)).sum();
     if failed > 0 {
         pieces.push((format!("{} {failed} failed   ", glyphs.failed), Tone::Bad));
     }
@@ -206,7 +205,8 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         return;
     }
     let context = state.base_context();
-    let told = |e: &&Entry| !e.hint.is_empty() && e.on.contains(&context) && state.offers(e.command);
+    let offering = state.offering();
+    let told = |e: &&Entry| !e.hint.is_empty() && e.on.contains(&context) && offering.has(e.command);
     let hints = || state.commands.iter().filter(told);
     // Help is always told, at the right.
     let help: Vec<_> = hints()

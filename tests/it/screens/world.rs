@@ -303,7 +303,7 @@ use StepName::{Address, Agent, Clone as Cloned, Configure, Exec, Resize, Ssh, St
 const MADE: [(StepName, u64); 4] = [(Cloned, 412), (Configure, 210), (Resize, 90), (Start, 1_240)];
 const PROVEN: [(StepName, u64); 4] = [(Agent, 9_800), (Exec, 640), (Verify, 310), (Ssh, 520)];
 
-fn ready(script: &mut Script, who: &str, node: &str, vmid: u64, ip: &str) {
+pub fn ready(script: &mut Script, who: &str, node: &str, vmid: u64, ip: &str) {
     script.reserve(who, node, vmid);
     script.steps(who, &MADE);
     script.start(who, Address);

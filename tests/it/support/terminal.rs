@@ -55,9 +55,14 @@ impl Terminal {
         Self { master: pair.master, keys, child, output, shown, raw: Vec::new(), modes }
     }
 
+    /// The program's process.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Sends the program a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.process_id().unwrap().cast_signed();
+        let pid = self.pid().cast_signed();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
