@@ -13,6 +13,7 @@ pub mod domain;
 pub mod monitor;
 pub mod port;
 pub mod runtime;
+pub mod serve;
 pub mod service;
 pub mod sim;
 pub mod store;

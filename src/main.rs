@@ -3,7 +3,7 @@
 mod dashboard;
 mod welcome;
 
-use std::{io::ErrorKind, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use homeroom::{
@@ -13,6 +13,8 @@ use homeroom::{
     wire::{self, Access},
 };
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -62,6 +64,7 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
             demonstrate(stage, folder, secrets).await
         }
         Some(Command::Sim(args)) => simulate(args, throw_away.insert(temporary()?).path()).await,
+        Some(Command::Serve { listen }) => serve_joins(&args.global, listen, secrets).await,
         Some(Command::Ssh { what, command, .. }) if command.is_empty() => {
             let settings = cli::settings(&args.global)?;
             let _log = log_into(settings.store.folder(), secrets)?;
@@ -135,6 +138,36 @@ async fn demonstrate(stage: Stage, folder: &Path, secrets: &Secrets) -> Result<E
     project.shutdown().await;
     staged.cluster.shutdown().await;
     exit
+}
+
+/// `serve`: people join workshops from a browser, until somebody ends it.
+async fn serve_joins(global: &Global, listen: SocketAddr, secrets: &Secrets) -> Result<Exit, CliError> {
+    let settings = cli::settings(global)?;
+    settings.has_sites()?;
+    let _log = log_into(settings.store.folder(), secrets)?;
+    let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
+    let failed = |source| CliError::Io { doing: format!("cannot listen on {listen}"), source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let at = listener.local_addr().map_err(failed)?;
+    // Heard before anybody knows that there is something to stop.
+    let mut stopper = cli::Stopper::new()?;
+    let out = cli::output::Output::new(global.json);
+    if global.json {
+        out.object(serde_json::json!({"listening": at.to_string(), "process": std::process::id()}));
+    } else {
+        out.line(format!("people join at http://{at}/ by a workshop's code; Ctrl-C ends it"));
+    }
+    let stop = CancellationToken::new();
+    let serving = homeroom::serve::serve(Arc::new(home), listener, stop.clone());
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(Exit::Done),
+        () = stopper.pressed() => stop.cancel(),
+    }
+    tokio::select! {
+        () = serving => Ok(Exit::Done),
+        () = stopper.pressed() => Ok(Exit::Interrupted),
+    }
 }
 
 /// `sim`: a simulated cluster until somebody ends it.

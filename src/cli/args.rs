@@ -276,6 +276,20 @@ pub enum Command {
         #[arg(long)]
         csv: bool,
     },
+    /// Give somebody a seat of a workshop, the same one on return
+    Join {
+        /// The workshop's code; `homeroom status LAB` has it
+        code: String,
+        /// Who sits there
+        #[arg(required = true)]
+        name: Vec<String>,
+    },
+    /// A page where people join workshops by code, for phones and laptops; metrics; ends workshops in time
+    Serve {
+        /// Where to listen, as in 0.0.0.0:8081
+        #[arg(long, value_name = "ADDR")]
+        listen: std::net::SocketAddr,
+    },
     /// Put a workshop's end off, up to its max_life
     Extend {
         /// The workshop

@@ -54,6 +54,9 @@ impl From<RunState> for Exit {
 pub enum CliError {
     #[error("{0}")]
     Usage(String),
+    /// Understood, and not to be had.
+    #[error("{0}")]
+    Refused(String),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -90,6 +93,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::Refused(_) => Exit::Refused,
             Self::Kept { exit, .. } => *exit,
             Self::Io { .. } | Self::Unplanned(_) => Exit::Failed,
             Self::Service(error) => match &**error {

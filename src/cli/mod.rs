@@ -17,7 +17,7 @@ pub use signals::Stopper;
 use self::{
     args::RunsCommand,
     commands::{
-        Context, check, cp, definitions, deploy, destroy, doctor, ends, exec, inventory, key, logs, plan, resume,
+        Context, check, cp, definitions, deploy, destroy, doctor, ends, exec, inventory, join, key, logs, plan, resume,
         roster, runs, ssh, status,
     },
     output::Output,
@@ -141,6 +141,7 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         }
         Command::Roster { lab, csv } => roster::roster(context, &lab, csv).await,
         Command::Extend { lab, by } => ends::extend(context, &lab, by).await,
+        Command::Join { code, name } => join::join(context, &code, &name.join(" ")).await,
         Command::Expire { yes } => ends::expire(context, yes).await,
         Command::Exec { what, timeout, stdin, via, at_once, command } => {
             let asked = exec::Asked { what, timeout, stdin, way: via.into(), at_once: at_once.into(), command };
@@ -153,6 +154,7 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Key { lab, private } => key::run(context, &lab, private).await,
         Command::Console { .. }
         | Command::Sim(_)
+        | Command::Serve { .. }
         | Command::Demo { .. }
         | Command::Doctor { .. }
         | Command::Report { .. } => Err(CliError::Usage("this command is not one of the headless ones".to_owned())),

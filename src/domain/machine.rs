@@ -57,6 +57,17 @@ pub enum MachineState {
 }
 
 impl MachineState {
+    pub const ALL: [Self; 8] = [
+        Self::Planned,
+        Self::Working,
+        Self::Ready,
+        Self::Stale,
+        Self::Failed,
+        Self::Stopped,
+        Self::Unknown,
+        Self::Gone,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Planned => "planned",

@@ -13,6 +13,7 @@ pub mod code;
 pub mod definition;
 pub mod engine;
 pub mod event;
+pub mod guesses;
 pub mod hindsight;
 pub mod hosting;
 pub mod label;

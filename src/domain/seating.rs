@@ -11,7 +11,7 @@ use super::{
     machine::machine_name,
     progress::SeatProgress,
     readiness::{LabState, current_state, sum_up, worked_on},
-    workshop::{WorkshopDefinition, browser_name},
+    workshop::{SeatsOn, WorkshopDefinition, browser_name},
 };
 
 /// What a row is judged by.
@@ -51,7 +51,11 @@ impl Judge<'_> {
         }
         let states: BTreeMap<&SeatName, MachineState> =
             progress.seats.iter().map(|row| (&row.seat, self.state(row).0)).collect();
-        sum_up(&self.workshop.rows(), &states)
+        // Where seats are made as people come, those nobody joined are not missing.
+        let on_joining = self.workshop.seats_on == SeatsOn::Join;
+        let mut expected = self.workshop.rows();
+        expected.retain(|(seat, role)| *role == Role::Host || !on_joining || progress.seat(seat).is_some());
+        sum_up(&expected, &states)
     }
 
     fn contradiction(&self, row: &SeatProgress, view: &EngineView) -> Option<(MachineState, String)> {

@@ -1,6 +1,6 @@
 //! Workshops: one machine that carries a container per seat.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,22 @@ impl WorkshopDefinition {
         images
     }
 
+    /// Where the proxy is reached; `host` is how the engine's host calls itself.
+    pub fn address(&self, host: &str) -> String {
+        let port = self.proxy.port;
+        match (&self.proxy.name, port) {
+            (Some(name), 443) => format!("https://{name}"),
+            (Some(name), _) => format!("https://{name}:{port}"),
+            (None, 80) => format!("http://{host}"),
+            (None, _) => format!("http://{host}:{port}"),
+        }
+    }
+
+    /// The port of the host's loopback where the proxy says by plain HTTP that it is there, where its own speaks TLS.
+    pub fn health_port(&self) -> Option<u16> {
+        self.proxy.name.as_ref().map(|_| PROXY_HEALTH)
+    }
+
     /// Ports inside a seat's containers, each with the port of the host's loopback that leads there.
     pub fn published(&self, number: u32) -> Vec<(Service, u16, u16)> {
         let browser = self.browser.as_ref().map(|browser| (Service::Browser, browser.port));
@@ -122,6 +138,9 @@ impl Service {
         u16::try_from(3000 + 10 * number + last).unwrap_or(u16::MAX)
     }
 }
+
+/// Below every seat's ports: none is called seat 0.
+const PROXY_HEALTH: u16 = 3009;
 
 /// The name of a seat's second container.
 pub fn browser_name(lab: &LabName, seat: &SeatName) -> String {
@@ -168,11 +187,25 @@ pub struct Proxy {
     pub image: String,
     /// Where it listens, on every address of the host.
     pub port: u16,
+    /// The name people reach it by. With one it speaks TLS, without one plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What proves the name; without, a certificate of the proxy's own making, which browsers warn of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
+}
+
+/// Files in PEM, where homeroom runs; read when the proxy is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The certificate, then those that vouch for it.
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
 }
 
 impl Default for Proxy {
     fn default() -> Self {
-        Self { image: "caddy:2".to_owned(), port: 8080 }
+        Self { image: "caddy:2".to_owned(), port: 8080, name: None, certificate: None }
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::domain::{LabName, SeatName, class::Password};
+use crate::domain::{LabName, SeatName, class::Password, code::JoinCode};
 
 /// A key file could not be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -39,6 +39,9 @@ pub trait KeyRing: Send + Sync {
     /// A seat's password: fetched from where the definition says, or made for the seat, and then the
     /// same at every call as long as the lab's secret is kept. A command that fetches it may take its time.
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
+    /// What opens a seat of a workshop for as long as it has this code; the same at every call, and of no use once the
+    /// workshop has another code.
+    async fn token(&self, lab: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, KeyError>;
     /// Forgets a lab's key and secret; no error if there is none.
     async fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
 }

@@ -14,8 +14,8 @@ use crate::{
     deploy::workshop::{ENDS, HostParts, USER},
     domain::{
         Clean, LabName, NodeName, Plan, Progress, Role, SeatName, SiteName,
-        class::Password,
         cloud::CloudView,
+        code::JoinCode,
         machine::machine_name,
         planning::{self, CloudInput, InstanceShape, Problem},
         price::Prices,
@@ -152,14 +152,20 @@ impl Ground {
 }
 
 /// What the steps of a run are given.
-pub async fn host_parts(home: &Homeroom, site: &CloudSite, plan: &Plan) -> Result<HostParts, ServiceError> {
+pub async fn host_parts(
+    home: &Homeroom,
+    site: &CloudSite,
+    plan: &Plan,
+    code: Option<&JoinCode>,
+) -> Result<HostParts, ServiceError> {
     let Some(workshop) = plan.workshop.clone() else {
         return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
     };
     let mut tokens = BTreeMap::new();
     for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
-        let token = home.keys.password(&workshop.name, &seat, &Password::Generate).await?;
-        tokens.insert(seat, token);
+        if let Some(code) = code {
+            tokens.insert(seat.clone(), home.keys.token(&workshop.name, &seat, code).await?);
+        }
     }
     Ok(HostParts {
         cloud: site.cloud.clone(),

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::{Homeroom, ServiceError};
-use crate::domain::{
-    LabName, MachineState, Role, SeatName, class::Password, machine::machine_name, workshop::WorkshopDefinition,
+use super::{
+    Homeroom, ServiceError,
+    join::{links, place},
 };
+use crate::domain::{Definition, LabName, MachineState, Role, SeatName, person::Person, workshop::WorkshopDefinition};
 
 /// One line of the roster.
 pub struct RosterRow {
@@ -21,19 +22,14 @@ pub struct RosterRow {
     /// What opens a workshop's seat in a browser; whoever has it has the seat.
     pub link: Option<SecretString>,
     pub state: MachineState,
+    /// Who sits on a workshop's seat.
+    pub person: Option<Person>,
 }
 
 /// Everybody's machine, address and login.
 pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, ServiceError> {
-    if let Some((workshop, _)) = home.in_cloud(lab).await? {
-        let (progress, _) = home.store.progress(lab).await?;
-        let address = progress.seat(&SeatName::host()).and_then(|row| row.ip);
-        let host = super::cloud::name(&workshop, &progress).or_else(|| address.map(|ip| ip.to_string()));
-        return seats(home, &workshop, host.as_deref().unwrap_or("unknown")).await;
-    }
-    if let Some((workshop, engine)) = home.workshop(lab).await? {
-        let host = engine.containers.view().await?.host;
-        return seats(home, &workshop, host.as_str()).await;
+    if let Definition::Workshop(workshop) = home.definition(lab).await?.definition {
+        return seats(home, &workshop).await;
     }
     let (class, site) = home.class(lab).await?;
     let status = super::status::lab_status(home, lab).await?;
@@ -50,6 +46,7 @@ pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, Se
             user: spec.cloud_init.user.clone().unwrap_or_else(|| site.rules.user.clone()),
             password,
             link: None,
+            person: None,
             state: machine.map_or(MachineState::Planned, |machine| machine.state),
             seat: spec.seat,
             role: spec.role,
@@ -58,25 +55,28 @@ pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, Se
     Ok(rows)
 }
 
-/// Every seat of a workshop, with the link that opens it.
-async fn seats(home: &Homeroom, workshop: &WorkshopDefinition, host: &str) -> Result<Vec<RosterRow>, ServiceError> {
+/// Every seat of a workshop, with who sits there and the link that opens it.
+async fn seats(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<Vec<RosterRow>, ServiceError> {
     let lab = &workshop.name;
+    let host = place(home, workshop).await?;
     let status = super::status::lab_status(home, lab).await?;
     let mut rows = Vec::new();
-    for (seat, role) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
-        let state = status.machines.iter().find(|row| row.seat == seat).map_or(MachineState::Planned, |row| row.state);
-        let token = home.keys.password(lab, &seat, &Password::Generate).await?;
-        let (port, number) = (workshop.proxy.port, seat.number().unwrap_or_default());
-        let link = format!("http://{host}:{port}/vm/{number}/terminal/?token={}", token.expose_secret());
+    for row in status.machines.into_iter().filter(|row| row.role == Role::Seat) {
+        // Before the first deploy there is nothing to open.
+        let link = match &status.life {
+            Some(life) => links(home, workshop, &host, &row.seat, &life.code).await?.first().cloned(),
+            None => None,
+        };
         rows.push(RosterRow {
-            machine: machine_name(lab, &seat),
+            machine: row.name,
             ip: None,
             user: String::new(),
             password: None,
-            link: Some(SecretString::from(link)),
-            state,
-            seat,
-            role,
+            link,
+            state: row.state,
+            seat: row.seat,
+            role: row.role,
+            person: row.person,
         });
     }
     Ok(rows)

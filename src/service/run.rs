@@ -71,14 +71,14 @@ pub async fn begin_as(
     which: As,
 ) -> Result<RunHandle, ServiceError> {
     let Planned { plan, on } = planned;
-    let opening = match &plan.workshop {
-        Some(workshop) if plan.kind == RunKind::Deploy => opening(home, workshop).await?,
-        _ => None,
+    let (code, opening) = match &plan.workshop {
+        Some(workshop) => opening(home, workshop, plan.kind).await?,
+        None => (None, None),
     };
     let parts = match on {
         On::Cluster { site, spares } => Parts::Class(site_parts(home, &site, &plan, spares).await?),
-        On::Cloud(cloud) => Parts::Cloud(Box::new(host_parts(home, &cloud, &plan).await?)),
-        On::Engine(engine) => Parts::Workshop(engine_parts(home, &engine, &plan).await?),
+        On::Cloud(cloud) => Parts::Cloud(Box::new(host_parts(home, &cloud, &plan, code.as_ref()).await?)),
+        On::Engine(engine) => Parts::Workshop(Box::new(engine_parts(home, &engine, &plan, code.as_ref()).await?)),
     };
     let run = match which {
         As::New => home.store.begin_run(&plan.lab, plan.kind, &home.owner, &plan, home.clock.now()).await?,
@@ -106,15 +106,22 @@ pub async fn begin_as(
     Ok(RunHandle { run, lab, after, stop: halt.stop.clone(), halt, ended })
 }
 
-/// The first line of a workshop's life, where it does not live yet: its code and its end.
-async fn opening(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<Option<Entry>, ServiceError> {
-    if home.store.progress(&workshop.name).await?.0.life.is_some() {
-        return Ok(None);
+/// The code of a workshop, and the first line of its life where this run begins it.
+async fn opening(
+    home: &Homeroom,
+    workshop: &WorkshopDefinition,
+    kind: RunKind,
+) -> Result<(Option<JoinCode>, Option<Entry>), ServiceError> {
+    if let Some(life) = home.store.progress(&workshop.name).await?.0.life {
+        return Ok((Some(life.code), None));
+    }
+    if kind != RunKind::Deploy {
+        return Ok((None, None));
     }
     let code = free_code(home).await?;
     let ends_at = later(home.clock.now(), workshop.ends_after);
     let words = format!("ends at {}, after {}", ends::shown(ends_at), ends::plain(workshop.ends_after));
-    Ok(Some(Entry::run(Level::Info, words, Change::Opened { code, ends_at })))
+    Ok((Some(code.clone()), Some(Entry::run(Level::Info, words, Change::Opened { code, ends_at }))))
 }
 
 /// A code that no workshop has or had.
@@ -234,7 +241,7 @@ impl Mend for MendAt {
 /// What the steps of a run are given, by catalogue.
 enum Parts {
     Class(SiteParts),
-    Workshop(EngineParts),
+    Workshop(Box<EngineParts>),
     Cloud(Box<HostParts>),
 }
 
@@ -268,7 +275,7 @@ impl Work {
                 workshop::carry_out_in_cloud(&plan, host, recorder, halt).await
             }
             Parts::Workshop(parts) => {
-                let engine = Arc::new(workshop::Engine::new(parts));
+                let engine = Arc::new(workshop::Engine::new(*parts));
                 workshop::carry_out_plan(&plan, engine, recorder, halt).await
             }
         };

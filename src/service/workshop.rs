@@ -2,8 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
+
+use secrecy::SecretString;
 
 use super::{
     Homeroom, ServiceError,
@@ -12,13 +15,13 @@ use super::{
     plan::{On, Planned},
 };
 use crate::{
-    deploy::workshop::EngineParts,
+    deploy::workshop::{EngineParts, ProxyCertificate},
     domain::{
-        Plan, Progress, Role, SeatName, SiteName, StoreId,
-        class::Password,
+        Plan, Progress, Role, SeatName, SiteName, StepName, StoreId,
+        code::JoinCode,
         engine::EngineView,
         planning::{self, Problem, WorkshopInput},
-        workshop::WorkshopDefinition,
+        workshop::{Certificate, WorkshopDefinition},
     },
     port::{Containers, RemoteShell, shell::ShellTarget},
 };
@@ -95,6 +98,7 @@ struct Ground {
     missing: BTreeSet<String>,
     unfit: BTreeMap<String, String>,
     taken: BTreeSet<u16>,
+    sitting: BTreeSet<SeatName>,
 }
 
 impl Ground {
@@ -105,7 +109,7 @@ impl Ground {
     ) -> Result<Self, ServiceError> {
         let (progress, _) = home.store.progress(&workshop.name).await?;
         let ports = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
-        let ports: Vec<u16> = ports.chain([workshop.proxy.port]).collect();
+        let ports: Vec<u16> = ports.chain([workshop.proxy.port]).chain(workshop.health_port()).collect();
         // Before the listing, so that it shows whoever of ours had them.
         let taken = engine.containers.taken(&ports).await.into_iter().collect();
         let view = engine.containers.view().await?;
@@ -120,7 +124,8 @@ impl Ground {
                 }
             }
         }
-        Ok(Self { workshop, engine, view, progress, missing, unfit, taken })
+        let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
+        Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting })
     }
 
     fn planned(
@@ -138,6 +143,7 @@ impl Ground {
             unfit: &self.unfit,
             taken: &self.taken,
             max_seats: self.engine.max_seats,
+            sitting: &self.sitting,
         };
         let plan = rule(&input).map_err(|problems| ServiceError::Problems {
             lab: self.workshop.name.clone(),
@@ -178,14 +184,20 @@ impl Ground {
 }
 
 /// What the steps of a workshop's run are given.
-pub async fn engine_parts(home: &Homeroom, engine: &EngineSite, plan: &Plan) -> Result<EngineParts, ServiceError> {
+pub async fn engine_parts(
+    home: &Homeroom,
+    engine: &EngineSite,
+    plan: &Plan,
+    code: Option<&JoinCode>,
+) -> Result<EngineParts, ServiceError> {
     let Some(workshop) = plan.workshop.clone() else {
         return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
     };
     let mut tokens = BTreeMap::new();
     for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
-        let token = home.keys.password(&workshop.name, &seat, &Password::Generate).await?;
-        tokens.insert(seat, token);
+        if let Some(code) = code {
+            tokens.insert(seat.clone(), home.keys.token(&workshop.name, &seat, code).await?);
+        }
     }
     Ok(EngineParts {
         containers: engine.containers.clone(),
@@ -193,6 +205,19 @@ pub async fn engine_parts(home: &Homeroom, engine: &EngineSite, plan: &Plan) -> 
         store: home.store.id().clone(),
         workshop,
         tokens,
+        certificate: certificate(plan).await?,
         tuning: home.tuning.clone(),
     })
+}
+
+/// What proves the proxy's name, where this plan makes it and files are given for it.
+async fn certificate(plan: &Plan) -> Result<Option<ProxyCertificate>, ServiceError> {
+    let makes = plan.seats.iter().any(|row| row.steps.contains(&StepName::Proxy));
+    let files = plan.workshop.as_ref().and_then(|workshop| workshop.proxy.certificate.as_ref()).filter(|_| makes);
+    let Some(Certificate { cert_file, key_file }) = files else { return Ok(None) };
+    let read = async |path: &Path| {
+        let read = tokio::fs::read_to_string(path).await;
+        read.map_err(|e| ServiceError::NotNow(format!("the proxy's certificate: cannot read {}: {e}", path.display())))
+    };
+    Ok(Some(ProxyCertificate { cert: read(cert_file).await?, key: SecretString::from(read(key_file).await?) }))
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Each room, and what it may import. `wire` also takes the engine's and the monitor's settings, by name.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("port", &["domain"]),
@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("tui", &["domain", "config", "app"]),
     ("cli", &["domain", "config", "service", "wire"]),
     ("runtime", &["app", "domain", "service"]),
+    ("serve", &["domain", "service"]),
     ("wire", &["config", "port", "backend", "store", "service", "domain", "deploy::Tuning", "monitor::Pace"]),
     ("telemetry", &["config"]),
     ("sim", &[]),
@@ -30,7 +31,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
 
 /// The binary's own files, and what of the library each may import.
 const BINARY: [(&str, &[&str]); 3] = [
-    ("main", &["config", "cli", "tui", "runtime", "wire", "sim", "telemetry", "demo"]),
+    ("main", &["config", "cli", "tui", "runtime", "serve", "wire", "sim", "telemetry", "demo"]),
     ("dashboard", &["app", "cli", "config", "domain", "runtime", "service", "tui"]),
     ("welcome", &["app", "cli", "config", "domain", "service", "telemetry", "tui", "wire"]),
 ];

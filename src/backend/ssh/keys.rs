@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::{
     config::{ConfigError, Secret},
-    domain::{Clean, LabName, SeatName, class::Password},
+    domain::{Clean, LabName, SeatName, class::Password, code::JoinCode},
     port::{
         KeyRing,
         keys::{self as port, LabKey},
@@ -113,6 +113,8 @@ pub struct KeyFiles {
     passphrase: Option<SecretString>,
 }
 
+/// Letters of a token: 130 bits.
+const TOKEN: usize = 26;
 /// Letters and digits nobody mistakes for one another when reading a password aloud.
 const READABLE: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789X";
 
@@ -171,6 +173,11 @@ impl KeyFiles {
             };
             return secret.resolve().map_err(why);
         }
+        self.derived(lab, &[seat.as_str()], 12)
+    }
+
+    /// Letters that follow from the lab's secret and some words, the same at every call.
+    fn derived(&self, lab: &LabName, words: &[&str], letters: usize) -> Result<SecretString, port::KeyError> {
         let path = self.secret(lab);
         let failed = |why: String| port::KeyError { doing: "cannot make or read the secret", path: path.clone(), why };
         let mut fresh = [0; 32];
@@ -183,8 +190,8 @@ impl KeyFiles {
             return Err(failed(format!("it holds {} bytes instead of {}", secret.len(), fresh.len())));
         }
         // The secret comes first and has a fixed length: nobody can guess one seat's from another's.
-        let digest = sha2::Sha256::new().chain_update(&secret).chain_update(seat.as_str()).finalize();
-        let letters = digest.iter().take(12).map(|byte| char::from(READABLE[usize::from(byte % 32)]));
+        let digest = sha2::Sha256::new().chain_update(&secret).chain_update(words.join("/")).finalize();
+        let letters = digest.iter().take(letters).map(|byte| char::from(READABLE[usize::from(byte % 32)]));
         Ok(SecretString::from(letters.collect::<String>()))
     }
 
@@ -217,6 +224,12 @@ impl KeyRing for KeyFiles {
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
         let (files, lab, seat, from) = (self.clone(), lab.clone(), seat.clone(), from.clone());
         apart(move || files.password_now(&lab, &seat, &from)).await
+    }
+
+    async fn token(&self, lab: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, port::KeyError> {
+        let (files, lab, seat, code) = (self.clone(), lab.clone(), seat.clone(), code.clone());
+        // No seat is called so: no password is ever a token.
+        apart(move || files.derived(&lab, &["token", code.as_str(), seat.as_str()], TOKEN)).await
     }
 
     async fn forget(&self, lab: &LabName) -> Result<(), port::KeyError> {

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod ends;
 pub mod exec;
 pub mod inventory;
+pub mod join;
 pub mod key;
 pub mod logs;
 pub mod plan;

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Context;
 use crate::{
     cli::exit::{CliError, Exit},
+    domain::Role,
     service::roster::{RosterRow, roster as rows_of},
 };
 
@@ -19,8 +20,9 @@ pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, Cl
                 let mut seat = json!({"seat": row.seat, "role": row.role, "machine": row.machine, "ip": row.ip,
                                       "user": row.user, "password": password(row), "state": row.state});
                 // Of a workshop's seats alone.
-                if let (Some(seat), Some(link)) = (seat.as_object_mut(), link(row)) {
-                    seat.insert("link".to_owned(), link.into());
+                if row.role == Role::Seat {
+                    seat["name"] = json!(row.person);
+                    seat["link"] = json!(link(row));
                 }
                 seat
             })
@@ -28,7 +30,7 @@ pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, Cl
         context.out.object(json!({"lab": lab, "seats": seats}));
         return Ok(Exit::Done);
     }
-    if rows.iter().any(|row| row.link.is_some()) {
+    if rows.iter().any(|row| row.role == Role::Seat) {
         seats(context, &rows, csv);
         return Ok(Exit::Done);
     }
@@ -57,15 +59,18 @@ pub async fn roster(context: &Context, name: &str, csv: bool) -> Result<Exit, Cl
 
 /// Who sits where in a workshop: a seat and what opens it.
 fn seats(context: &Context, rows: &[RosterRow], csv: bool) {
-    let cells: Vec<_> =
-        rows.iter().map(|row| [row.seat.to_string(), row.state.to_string(), link(row).unwrap_or_default()]).collect();
+    let name = |row: &RosterRow| row.person.as_ref().map(ToString::to_string).unwrap_or_default();
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| [row.seat.to_string(), name(row), row.state.to_string(), link(row).unwrap_or_default()])
+        .collect();
     if csv {
-        context.out.line("seat,state,link");
+        context.out.line("seat,name,state,link");
         for row in &cells {
             context.out.line(row.each_ref().map(|cell| quoted(cell)).join(","));
         }
     } else {
-        context.out.table(["SEAT", "STATE", "LINK"], &cells);
+        context.out.table(["SEAT", "NAME", "STATE", "LINK"], &cells);
     }
 }
 

@@ -14,7 +14,8 @@ use crate::{
             PlacementPolicy, Profile, RollCall, Rollout, Students, TemplateRef, Via,
         },
         workshop::{
-            GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after, default_max_life,
+            Certificate, GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after,
+            default_max_life,
         },
     },
 };
@@ -161,7 +162,13 @@ impl Printer {
             }
             if workshop.proxy != Proxy::default() {
                 let image = Value::from(workshop.proxy.image.as_str());
-                l.put("proxy", table(vec![("image", image), ("port", port(workshop.proxy.port))]));
+                let mut fields = vec![("image", image), ("port", port(workshop.proxy.port))];
+                fields.extend(workshop.proxy.name.as_deref().map(|name| ("name", Value::from(name))));
+                if let Some(Certificate { cert_file, key_file }) = &workshop.proxy.certificate {
+                    let path = |path: &std::path::Path| Value::from(path.to_string_lossy().into_owned());
+                    fields.extend([("cert_file", path(cert_file)), ("key_file", path(key_file))]);
+                }
+                l.put("proxy", table(fields));
             }
             if workshop.seat != SeatLimits::default() {
                 let SeatLimits { memory, cpus, pids } = workshop.seat;

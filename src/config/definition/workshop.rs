@@ -12,8 +12,8 @@ use crate::{
         LabName, SiteName,
         size::Size,
         workshop::{
-            Browser, GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition, default_ends_after,
-            default_max_life,
+            Browser, Certificate, GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition,
+            default_ends_after, default_max_life,
         },
     },
 };
@@ -39,7 +39,7 @@ pub(super) const SCHEMA: Schema = &[
     ),
     ("ports", &["terminal", "files"]),
     ("browser", &["image", "port"]),
-    ("proxy", &["image", "port"]),
+    ("proxy", &["image", "port", "name", "cert_file", "key_file"]),
     ("seat", &["memory", "cpus", "pids"]),
     ("gce", &["machine_type", "spot", "disk", "keep_disk", "dns", "source_ranges"]),
 ];
@@ -75,7 +75,7 @@ pub(super) fn read(
         seats: check_seats(&seats, count, "seats", context)?,
         image: image(&root.need("image", "\"workspace:latest\"")?)?,
         browser: root.optional("browser", |n| read_browser(&n, ports))?,
-        proxy: root.or("proxy", Proxy::default(), |n| read_proxy(&n))?,
+        proxy: root.or("proxy", Proxy::default(), |n| read_proxy(&n, context))?,
         seat: root.or("seat", SeatLimits::default(), |n| read_limits(&n))?,
         seats_on: root
             .or("seats_on", SeatsOn::Start, |n| n.choice(&[("start", SeatsOn::Start), ("join", SeatsOn::Join)]))?,
@@ -114,7 +114,7 @@ fn read_browser(node: &Node<'_>, ports: SeatPorts) -> Result<Browser, ConfigErro
 }
 
 /// Below the ports of the seats, or above: theirs are 3011 to 3503.
-fn read_proxy(node: &Node<'_>) -> Result<Proxy, ConfigError> {
+fn read_proxy(node: &Node<'_>, context: &Context<'_>) -> Result<Proxy, ConfigError> {
     let table = node.table()?;
     let default = Proxy::default();
     let port = table.or("port", default.port, |n| n.integer(1..=65535))?;
@@ -122,7 +122,26 @@ fn read_proxy(node: &Node<'_>) -> Result<Proxy, ConfigError> {
         return Err(node.complain(format!("proxy.port is {port}; 3011 to 3503 are the seats' own")));
     }
     let image = table.optional("image", |n| image(&n))?.unwrap_or(default.image);
-    Ok(Proxy { image, port })
+    let name = table.optional("name", |n| host_name(&n))?;
+    let file = |key| table.optional(key, |n: Node<'_>| Ok(context.folders.locate(n.text()?, context.folder)));
+    let certificate = match (file("cert_file")?, file("key_file")?) {
+        (Some(cert_file), Some(key_file)) => Some(Certificate { cert_file, key_file }),
+        (None, None) => None,
+        _ => return Err(node.complain("proxy.cert_file and proxy.key_file go together".to_owned())),
+    };
+    if certificate.is_some() && name.is_none() {
+        return Err(node.complain("proxy.cert_file proves a name: set proxy.name too".to_owned()));
+    }
+    Ok(Proxy { image, port, name, certificate })
+}
+
+/// Small letters only, as certificates and browsers compare them.
+fn host_name(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    if is_host_name(text) && !text.contains(char::is_uppercase) {
+        return Ok(text.to_owned());
+    }
+    Err(node.refuse("a host name in small letters, such as \"workshop.example.com\""))
 }
 
 fn read_limits(node: &Node<'_>) -> Result<SeatLimits, ConfigError> {
@@ -155,7 +174,14 @@ fn read_gce(node: &Node<'_>, context: &Context<'_>) -> Result<GceSpec, ConfigErr
 /// A host name in which `{code}` may stand for the join code.
 fn dns(node: &Node<'_>) -> Result<String, ConfigError> {
     let text = node.text()?;
-    let plain = text.replace("{code}", "abc234");
+    if is_host_name(&text.replace("{code}", "abc234")) {
+        Ok(text.to_owned())
+    } else {
+        Err(node.refuse("a host name, such as \"ws-{code}.lab.example.com\""))
+    }
+}
+
+fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -163,9 +189,5 @@ fn dns(node: &Node<'_>) -> Result<String, ConfigError> {
             && !label.ends_with('-')
             && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
-    if plain.contains('.') && plain.len() <= 253 && plain.split('.').all(label) {
-        Ok(text.to_owned())
-    } else {
-        Err(node.refuse("a host name, such as \"ws-{code}.lab.example.com\""))
-    }
+    text.contains('.') && text.len() <= 253 && text.split('.').all(label)
 }

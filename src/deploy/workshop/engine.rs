@@ -29,8 +29,16 @@ pub struct Engine {
     pub workshop: WorkshopDefinition,
     /// What opens each seat's links.
     pub tokens: BTreeMap<SeatName, SecretString>,
+    /// What proves the proxy's name, where it is not to make that itself.
+    pub certificate: Option<ProxyCertificate>,
     pub tuning: Tuning,
     pub limits: Arc<Limits>,
+}
+
+/// A certificate with those that vouch for it, and its key, in PEM.
+pub struct ProxyCertificate {
+    pub cert: String,
+    pub key: SecretString,
 }
 
 /// What an engine is built from.
@@ -40,6 +48,8 @@ pub struct EngineParts {
     pub store: StoreId,
     pub workshop: WorkshopDefinition,
     pub tokens: BTreeMap<SeatName, SecretString>,
+    /// What proves the proxy's name, where it is not to make that itself.
+    pub certificate: Option<ProxyCertificate>,
     pub tuning: Tuning,
 }
 
@@ -53,9 +63,9 @@ pub struct Part {
 
 impl Engine {
     pub fn new(parts: EngineParts) -> Self {
-        let EngineParts { containers, clock, store, workshop, tokens, tuning } = parts;
+        let EngineParts { containers, clock, store, workshop, tokens, certificate, tuning } = parts;
         let limits = Arc::new(Limits::new(tuning.clone(), Default::default()));
-        Self { containers, clock, store, workshop, tokens, tuning, limits }
+        Self { containers, clock, store, workshop, tokens, certificate, tuning, limits }
     }
 
     pub fn lab(&self) -> &LabName {

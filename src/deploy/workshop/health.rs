@@ -113,7 +113,8 @@ impl Action for ProxyHealth {
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
-        let port = self.engine.workshop.proxy.port;
+        let workshop = &self.engine.workshop;
+        let port = workshop.health_port().unwrap_or(workshop.proxy.port);
         let alive = || async {
             let name = self.engine.host_name();
             let view = self.engine.containers.view().await?;
@@ -129,7 +130,7 @@ impl Action for ProxyHealth {
         match ask(&self.engine, context, port, "/health", alive).await {
             Ok(200) => {
                 alive().await?;
-                Ok(format!("the proxy answers on port {port}"))
+                Ok(format!("the proxy answers on port {}", workshop.proxy.port))
             }
             Ok(status) => Err(StepError::fatal(format!(
                 "port {port} answers /health with status {status}, which is not our proxy; free the port or set proxy.port"

@@ -14,7 +14,7 @@ mod seat;
 
 use std::sync::Arc;
 
-pub use engine::{Engine, EngineParts};
+pub use engine::{Engine, EngineParts, ProxyCertificate};
 pub use instance::{ENDS, Host, HostParts, USER};
 
 use super::{

@@ -19,6 +19,8 @@ use crate::{
 
 /// Where its configuration lies inside.
 const CONFIG: &str = "/Caddyfile";
+const CERT: &str = "/cert.pem";
+const KEY: &str = "/key.pem";
 
 /// The proxy runs with the routes of the definition.
 pub struct StartProxy {
@@ -63,7 +65,17 @@ impl Action for StartProxy {
         };
         context.go_on()?;
         containers.create(&spec).await?;
-        containers.put_file(&name, CONFIG, caddyfile(&engine.workshop, &engine.tokens).as_bytes()).await?;
+        containers
+            .put_file(
+                &name,
+                CONFIG,
+                caddyfile(&engine.workshop, &engine.tokens, engine.certificate.is_some()).as_bytes(),
+            )
+            .await?;
+        if let Some(certificate) = &engine.certificate {
+            containers.put_file(&name, CERT, certificate.cert.as_bytes()).await?;
+            containers.put_file(&name, KEY, certificate.key.expose_secret().as_bytes()).await?;
+        }
         containers.start(&name).await?;
         Ok(format!("the proxy listens on port {}", engine.workshop.proxy.port))
     }
@@ -71,13 +83,36 @@ impl Action for StartProxy {
 
 /// The routes: `/health`, and `/vm/N/terminal`, `/files`, `/browser` for whoever has seat N's token, once in
 /// the link and from then on as a cookie of that path.
-pub(super) fn caddyfile(workshop: &WorkshopDefinition, tokens: &BTreeMap<SeatName, SecretString>) -> String {
-    let mut out = String::from("{\n\tadmin off\n\tauto_https off\n}\n");
+/// With a name it speaks TLS: by the files beside its configuration, or a certificate of its own making.
+pub(super) fn caddyfile(
+    workshop: &WorkshopDefinition,
+    tokens: &BTreeMap<SeatName, SecretString>,
+    by_files: bool,
+) -> String {
+    // Names are proven by what is said here or not at all: nothing is asked of the world outside.
+    let https = if workshop.proxy.name.is_some() { "disable_redirects" } else { "off" };
+    let mut out = format!("{{\n\tadmin off\n\tskip_install_trust\n\tauto_https {https}\n}}\n");
     // Writing to a String cannot fail.
     let mut line = |depth: usize, text: String| {
         let _ = writeln!(out, "{}{text}", "\t".repeat(depth));
     };
-    line(0, format!(":{} {{", workshop.proxy.port));
+    if let Some(port) = workshop.health_port() {
+        line(0, format!("http://127.0.0.1:{port} {{"));
+        line(1, "bind 127.0.0.1".to_owned());
+        line(1, "respond /health \"ok\" 200".to_owned());
+        line(1, "respond \"not found\" 404".to_owned());
+        line(0, "}".to_owned());
+    }
+    let port = workshop.proxy.port;
+    match &workshop.proxy.name {
+        Some(name) => {
+            line(0, format!("https://{name}:{port} {{"));
+            let proof = if by_files { format!("{CERT} {KEY}") } else { "internal".to_owned() };
+            line(1, format!("tls {proof}"));
+        }
+        None => line(0, format!(":{port} {{")),
+    }
+    let secure = if workshop.proxy.name.is_some() { "; Secure" } else { "" };
     line(1, "respond /health \"ok\" 200".to_owned());
     for (seat, _) in workshop.rows().iter().filter(|(_, role)| *role == Role::Seat) {
         let (Some(number), Some(token)) = (seat.number(), tokens.get(seat)) else { continue };
@@ -88,7 +123,7 @@ pub(super) fn caddyfile(workshop: &WorkshopDefinition, tokens: &BTreeMap<SeatNam
         line(2, format!("query token={token}"));
         line(1, "}".to_owned());
         line(1, format!("handle @open{number} {{"));
-        let cookie = format!("homeroom={token}; Path=/vm/{number}/; HttpOnly; SameSite=Lax");
+        let cookie = format!("homeroom={token}; Path=/vm/{number}/; HttpOnly; SameSite=Lax{secure}");
         line(2, format!("header Set-Cookie \"{cookie}\""));
         line(2, "redir {path} 303".to_owned());
         line(1, "}".to_owned());

@@ -34,6 +34,8 @@ pub struct WorkshopInput<'a> {
     /// Ports of the host somebody listens on, whoever it is.
     pub taken: &'a BTreeSet<u16>,
     pub max_seats: u32,
+    /// Seats somebody has joined.
+    pub sitting: &'a BTreeSet<SeatName>,
 }
 
 /// What a container is made of, in words that are kept in its label and compared later: `key=value` each.
@@ -62,12 +64,17 @@ impl MadeOf {
     /// The proxy, which knows every seat's routes.
     pub fn proxy(workshop: &WorkshopDefinition) -> Self {
         let routes = if workshop.browser.is_some() { "terminal,files,browser" } else { "terminal,files" };
-        Self(vec![
+        let mut fields = vec![
             ("proxy", workshop.proxy.image.clone()),
             ("proxy.port", workshop.proxy.port.to_string()),
             ("seats", workshop.seats.to_string()),
             ("routes", routes.to_owned()),
-        ])
+        ];
+        // Nothing of it where it speaks plain HTTP, as the labels of proxies made before say nothing.
+        fields.extend(workshop.proxy.name.as_ref().map(|name| ("proxy.name", name.clone())));
+        let file = workshop.proxy.certificate.as_ref().map(|certificate| &certificate.cert_file);
+        fields.extend(file.map(|file| ("proxy.cert", file.to_string_lossy().replace(' ', "%20"))));
+        Self(fields)
     }
 
     /// As the label has it.
@@ -104,6 +111,7 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
     let defined = workshop.rows();
     let mut rows: Vec<SeatPlan> = defined
         .iter()
+        .filter(|(seat, role)| *role == Role::Host || is_wanted(input, seat))
         .map(|(seat, role)| match role {
             Role::Host => host(input),
             _ => seat_row(input, seat),
@@ -136,6 +144,11 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         ));
     }
     Ok(plan(input, RunKind::Deploy, rows, notes))
+}
+
+/// Whether a defined seat is to be there: from the start, or because somebody joined. One that stands stays.
+fn is_wanted(input: &WorkshopInput<'_>, seat: &SeatName) -> bool {
+    input.workshop.seats_on == SeatsOn::Start || input.sitting.contains(seat) || standing(input).contains(seat)
 }
 
 /// What destroy would do: all of the lab, or the named seats.
@@ -337,10 +350,6 @@ fn problems(input: &WorkshopInput<'_>) -> Vec<Problem> {
         let what = format!("{} seats, and {} takes {}", workshop.seats, workshop.site, input.max_seats);
         out.push(Problem::new(what, "lower seats, or raise max_seats of the site"));
     }
-    if workshop.seats_on == SeatsOn::Join {
-        let what = "seats_on = \"join\" needs a way to join, which this version does not have";
-        out.push(Problem::new(what, "set seats_on = \"start\""));
-    }
     if workshop.seat.cpus > f64::from(input.view.cpus) {
         let what =
             format!("a seat may use {} CPUs, and {} has {}", workshop.seat.cpus, input.view.host, input.view.cpus);
@@ -428,7 +437,8 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
         let made = exists(&SeatName::numbered(number));
         workshop.published(number).into_iter().map(move |(.., port)| (port, made))
     });
-    let needed = seats.chain([proxy]).filter(|(port, _)| !mine.contains(port));
+    let inner = workshop.health_port().filter(|port| *port != workshop.proxy.port).map(|port| (port, exists(&host)));
+    let needed = seats.chain([proxy]).chain(inner).filter(|(port, _)| !mine.contains(port));
     let mut by_whom: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (port, made) in needed {
         let container = input.view.containers.iter().find(|container| container.published.contains(&port));

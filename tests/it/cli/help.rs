@@ -6,7 +6,7 @@ use super::desk::{answer, bare};
 async fn every_command_says_what_it_takes_at_eighty_columns() {
     let home = tempfile::tempdir().unwrap();
     let mut all = String::new();
-    let commands = "apply get edit delete plan deploy destroy resume rebuild rollback report adopt cancel status check start stop restart nodes machines runs logs roster extend expire exec cp ssh console key doctor sim demo";
+    let commands = "apply get edit delete plan deploy destroy resume rebuild rollback report adopt cancel status check start stop restart nodes machines runs logs roster join serve extend expire exec cp ssh console key doctor sim demo";
     for command in ["", "runs show"].into_iter().chain(commands.split(' ')) {
         let mut homeroom = bare(home.path());
         homeroom.args(command.split_whitespace()).arg("--help");

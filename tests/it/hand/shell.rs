@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use homeroom::{
-    domain::{Clean, LabName, SeatName, class::Password},
+    domain::{Clean, LabName, SeatName, class::Password, code::JoinCode},
     port::{
         KeyRing, RemoteShell,
         agent::ExecOutput,
@@ -62,6 +62,10 @@ impl KeyRing for Keys {
 
     async fn password(&self, _: &LabName, seat: &SeatName, _: &Password) -> Result<SecretString, KeyError> {
         Ok(SecretString::from(format!("secret-of-{seat}")))
+    }
+
+    async fn token(&self, _: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, KeyError> {
+        Ok(SecretString::from(format!("secret-of-{seat}-{code}")))
     }
 
     async fn forget(&self, _: &LabName) -> Result<(), KeyError> {

@@ -118,13 +118,13 @@ pub struct Routes {
 impl Action for Routes {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let there = self.host.run(context, &format!("sudo cat {ROUTES}")).await?;
-        let wanted = caddyfile(&self.host.workshop, &self.host.tokens);
+        let wanted = caddyfile(&self.host.workshop, &self.host.tokens, false);
         Ok(if there.stdout == wanted { Check::Done("has its routes".to_owned()) } else { Check::Needed })
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let host = &self.host;
-        let routes = caddyfile(&host.workshop, &host.tokens).into_bytes();
+        let routes = caddyfile(&host.workshop, &host.tokens, false).into_bytes();
         context.go_on()?;
         // They are sent as input, not as words of a command: those are for everybody on the machine to read.
         let code = host.pour(context, &format!("sudo tee {ROUTES} >/dev/null"), routes).await?;
