@@ -54,7 +54,7 @@ pub enum Effect {
     /// do not answer. It was confirmed by typing. Answers as for `Deploy`.
     Rebuild { lab: LabName, seats: Vec<SeatName>, abandon: bool },
     /// Which machines taking a deploy back would remove. Answer: `RollbackSeen`.
-    LookBack { lab: LabName, run: RunId },
+    SurveyRollback { lab: LabName, run: RunId },
     /// Remove the machines that a deploy made. It was confirmed by typing. Answers as for `Deploy`.
     Rollback { lab: LabName, run: RunId },
     /// Have another process go on with every run of this one. Answer: `HandedOver`.

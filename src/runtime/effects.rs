@@ -105,7 +105,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             let outcome = rebuild::rebuild(home, &lab, &seats, abandon, &confirmation).await;
             begun(shared, lab, outcome).await;
         }
-        Effect::LookBack { lab, run } => {
+        Effect::SurveyRollback { lab, run } => {
             let back = rebuild::look_back(home, run).await.map_err(words);
             let seats =
                 back.map(|back| back.into_iter().flat_map(|back| back.plan.seats).map(|seat| seat.seat).collect());

@@ -191,7 +191,7 @@ pub(super) fn ask_rollback(state: &mut State) -> Vec<Effect> {
         return no(state, format!("run {} is under way; C stops it", run.id));
     }
     say(state, Level::Info, format!("{lab}: looking what run {} made", run.id));
-    vec![Effect::LookBack { lab, run: run.id }]
+    vec![Effect::SurveyRollback { lab, run: run.id }]
 }
 
 /// What a deploy made is known: now it can be asked about.

@@ -303,7 +303,7 @@ fn a_deploy_is_taken_back_with_its_machines_named_and_a_run_given_up_from_the_li
     assert!(press(&mut state, "C").is_empty());
     assert_eq!(press(&mut state, "<enter>"), [Effect::CancelRun { lab: lab("cs100"), run: RunId(11) }]);
     assert!(press(&mut state, "ju").is_empty(), "a check makes no machines");
-    assert_eq!(press(&mut state, "ju"), [Effect::LookBack { lab: lab("cs100"), run: RunId(9) }]);
+    assert_eq!(press(&mut state, "ju"), [Effect::SurveyRollback { lab: lab("cs100"), run: RunId(9) }]);
     let seat = state.class(&lab("cs100")).unwrap().standing().next().unwrap().seat.clone();
     update(&mut state, Action::RollbackSeen { lab: lab("cs100"), run: RunId(9), seats: Ok(vec![seat]) });
     assert!(matches!(&state.popup, Some(Popup::Destroy(popup)) if popup.machines == 1));
