@@ -5,9 +5,9 @@ use std::{io::IsTerminal, sync::Arc, time::Duration};
 use homeroom::{
     app::{self, Action, State, attach::Attach, kiosk::Rules},
     cli::{CliError, Exit, ask::Asker, detach},
-    config::{Environment, Settings},
+    config::{Environment, Settings, definition},
     domain::{Clean, LabName, SeatName, SiteName, Vmid, alert::Hysteresis},
-    runtime::{self, Ends, Runtime},
+    runtime::{self, Desk, Ends, Runtime},
     service::{
         Homeroom, Pager, ServiceError, Site,
         container::{Container, named},
@@ -48,7 +48,7 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
 pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
     let outlives = at_the_end == AtTheEnd::FinishRuns;
     let (state, look) = (state(settings, &home, None, outlives)?, look(settings)?);
-    let (mut runtime, ends) = Runtime::start(home.clone(), Box::new(detach::carry_on));
+    let (mut runtime, ends) = Runtime::start(home.clone(), Box::new(detach::carry_on), Some(desk(settings)));
     let ended = show(state, look, ends).await?;
     if at_the_end == AtTheEnd::FinishRuns {
         finish_runs(&mut runtime, &home, ended).await?;
@@ -84,6 +84,16 @@ fn exit(ended: Ended) -> Exit {
         Ended::Left => Exit::Done,
         Ended::Stopped | Ended::HungUp => Exit::Interrupted,
     }
+}
+
+/// Definitions as the command line reads and writes them.
+fn desk(settings: &Settings) -> Desk {
+    let settings = settings.clone();
+    let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let read = move |text: &str| {
+        definition::parse(text, "the definition", &here, Some(&settings)).map_err(|error| error.to_string())
+    };
+    Desk { read: Arc::new(read), write: definition::to_toml }
 }
 
 /// The screens before anything is known; `hands_over`: another process can go on with this one's runs.

@@ -97,6 +97,12 @@ pub enum Action {
     TabEnded { id: TabId, end: ShellEnd },
     /// A terminal on a seat ended, or could not be opened.
     ShellEnded { lab: LabName, seat: SeatName, end: ShellEnd },
+    /// A lab's definition as text, or why it cannot be had.
+    DefinitionPrinted { lab: LabName, text: Result<String, Clean> },
+    /// An editor was left with this text.
+    TextEdited { lab: Option<LabName>, before: String, text: String },
+    /// Whether an edited definition was taken: what came of it, or why not.
+    Defined { lab: Option<LabName>, text: String, taken: Result<Clean, Clean> },
     /// What trying a new site out came to.
     SiteTried { site: NewSite, tried: Tried },
     /// The first configuration is written, to these files.

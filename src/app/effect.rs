@@ -69,6 +69,12 @@ pub enum Effect {
     Answer { id: TabId, bytes: Vec<u8> },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
+    /// A lab's definition as text. Answer: `DefinitionPrinted`.
+    PrintDefinition { lab: LabName },
+    /// Lend the terminal to the person's editor with this text. Whoever owns the terminal does it. Answer: `TextEdited`.
+    EditText { lab: Option<LabName>, text: String },
+    /// Take a definition in as `apply` does; one of another name than `lab` is refused. Answer: `Defined`.
+    Define { lab: Option<LabName>, text: String },
     /// Try a site out as it was typed in; nothing is changed or kept. Answer: `SiteTried`.
     TrySite(NewSite),
     /// Write the first configuration, with this site. Answer: `SiteWritten`, or a `Notice`.

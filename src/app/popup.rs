@@ -8,6 +8,7 @@ use super::{
     asked::LinePopup,
     bars::Question,
     copying::CopyPopup,
+    edit::Draft,
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
     rows::Target,
@@ -37,6 +38,8 @@ pub enum Popup {
     },
     LogFilter(LogFilterPopup),
     Palette(Palette),
+    /// A definition that was not taken, with the reason.
+    Draft(Draft),
 }
 
 /// A plan, before anything happens.

@@ -270,6 +270,7 @@ impl State {
             (Some(Popup::Help { .. }), _) => Context::HelpPopup,
             (Some(Popup::LogFilter(_)), _) => Context::LogFilterPopup,
             (Some(Popup::Palette(_)), _) => Context::PalettePopup,
+            (Some(Popup::Draft(_)), _) => Context::DraftPopup,
             (None, _) if self.typing.is_some() => Context::Filter,
             (None, screen) => self.context_of(screen),
         }

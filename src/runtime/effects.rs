@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{May, Shared, asking};
+use super::{May, Shared, asking, define};
 use crate::{
     app::{
         Action, Effect,
@@ -143,6 +143,14 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             let failed = lift(home, &lab, &bar, passphrase).await.err();
             shared.say(Action::Lifted { then, failed }).await;
         }
+        Effect::PrintDefinition { lab } => {
+            let printed = define::print(shared, lab).await;
+            shared.say(printed).await;
+        }
+        Effect::Define { lab, text } => {
+            let defined = define::define(shared, lab, text).await;
+            shared.say(defined).await;
+        }
         Effect::LoadRuns { lab } => {
             let rows = home.store.runs(Some(&lab), RUNS_LISTED).await;
             let runs = rows.map(|rows| rows.into_iter().map(progress_of).collect());
@@ -168,7 +176,11 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         // The screen's own.
         Effect::Suspend | Effect::Quit | Effect::Copy(_) | Effect::Ring | Effect::Answer { .. } => {}
         // The first run's, which comes before there is anything to run.
-        Effect::TrySite(_) | Effect::WriteSite(_) | Effect::TryDemo | Effect::OpenDashboard => {}
+        Effect::EditText { .. }
+        | Effect::TrySite(_)
+        | Effect::WriteSite(_)
+        | Effect::TryDemo
+        | Effect::OpenDashboard => {}
     }
 }
 

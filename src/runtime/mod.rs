@@ -5,6 +5,7 @@
 
 mod asking;
 mod calls;
+mod define;
 mod effects;
 mod ends;
 mod feed;
@@ -16,16 +17,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{
-    app::{Action, Effect, asked::AskId, attach::Attach},
-    domain::{LabName, RunId, alert::Alert},
-    service::{Halt, Homeroom, Pager, RunHandle},
-};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{Action, Effect, asked::AskId, attach::Attach},
+    domain::{Definition, LabName, RunId, alert::Alert},
+    service::{Halt, Homeroom, Pager, RunHandle},
+};
 
 /// Actions that may wait for the screens.
 const QUEUE: usize = 512;
@@ -52,8 +54,19 @@ pub(crate) struct Shared {
     successor: Successor,
     /// Whether effects that change anything are carried out.
     may: May,
+    /// How definitions are read and written.
+    desk: Option<Desk>,
     /// Where news for pagers go.
     calls: Option<mpsc::Sender<Alert>>,
+}
+
+/// How definitions are read and written, which is a matter of the configuration.
+#[derive(Clone)]
+pub struct Desk {
+    /// Reads and checks a text, as `apply` does.
+    pub read: Arc<dyn Fn(&str) -> Result<Definition, String> + Send + Sync>,
+    /// Writes a definition so that it can be read again.
+    pub write: fn(&Definition) -> String,
 }
 
 /// What a runtime carries out.
@@ -81,18 +94,24 @@ pub struct Runtime {
 
 impl Runtime {
     /// Starts watching sites and store, and carrying effects out.
-    pub fn start(home: Arc<Homeroom>, successor: Successor) -> (Self, Ends) {
-        Self::begin(home, May::Act, Vec::new(), successor)
+    pub fn start(home: Arc<Homeroom>, successor: Successor, desk: Option<Desk>) -> (Self, Ends) {
+        Self::begin(home, May::Act, Vec::new(), successor, desk)
     }
 
     /// The same for a screen nobody sits at: nothing that changes anything is carried out, and `pagers` are told
     /// what it calls for.
     pub fn start_kiosk(home: Arc<Homeroom>, pagers: Vec<Arc<dyn Pager>>) -> (Self, Ends) {
         // It never has a run in hand.
-        Self::begin(home, May::Look, pagers, Box::new(|_| Ok(())))
+        Self::begin(home, May::Look, pagers, Box::new(|_| Ok(())), None)
     }
 
-    fn begin(home: Arc<Homeroom>, may: May, pagers: Vec<Arc<dyn Pager>>, successor: Successor) -> (Self, Ends) {
+    fn begin(
+        home: Arc<Homeroom>,
+        may: May,
+        pagers: Vec<Arc<dyn Pager>>,
+        successor: Successor,
+        desk: Option<Desk>,
+    ) -> (Self, Ends) {
         let (actions, screen) = mpsc::channel(QUEUE);
         let (effects, wishes) = mpsc::channel(QUEUE);
         let (shells, opened) = mpsc::channel(1);
@@ -100,7 +119,8 @@ impl Runtime {
         let look_now: Vec<_> = (0..home.sites.len() + home.engines.len()).map(|_| Arc::new(Notify::new())).collect();
         let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
         let (runs, asked) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, successor, may, calls });
+        let shared =
+            Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, successor, may, desk, calls });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
         ends::look_for_ends(&shared);

@@ -6,6 +6,7 @@ mod answers;
 mod board;
 mod chart;
 mod draw;
+mod editor;
 mod form;
 mod format;
 mod gantt;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     app::{Action, Command, Context, Effect, State, attach::Attach, shells::mouse::Report, update},
-    domain::Level,
+    domain::{LabName, Level},
 };
 
 /// The channels to whoever carries effects out. All bounded.
@@ -133,6 +133,25 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
         match send(&mut state, &wires.effects, &tabs, effects) {
             None => {}
             Some(Own::Leave) => return Ok(Ended::Left),
+            Some(Own::Edit { lab, text }) => {
+                drop(input);
+                super::terminal::restore();
+                let left = edit(&mut state, &text, &mut wires).await;
+                screen.again()?;
+                resize(&mut state);
+                match left {
+                    None => return Ok(Ended::Stopped),
+                    Some(Ok(edited)) => {
+                        let asked = update(&mut state, Action::TextEdited { lab, before: text, text: edited });
+                        send(&mut state, &wires.effects, &tabs, asked);
+                    }
+                    Some(Err(error)) => {
+                        update(&mut state, Action::Notice { level: Level::Error, text: error.to_string().into() });
+                    }
+                }
+                Input::forget();
+                input = listen()?;
+            }
             Some(Own::Suspend) => {
                 drop(input);
                 suspend(&mut screen, &mut continued).await?;
@@ -198,6 +217,7 @@ async fn suspend(screen: &mut Screen, continued: &mut Signal) -> Result<(), TuiE
 /// An effect that the loop carries out itself.
 enum Own {
     Leave,
+    Edit { lab: Option<LabName>, text: String },
     Suspend,
 }
 
@@ -210,6 +230,7 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, tabs: &Tabs, effects: Vec<
                 return Some(Own::Leave);
             }
             Effect::Suspend => return Some(Own::Suspend),
+            Effect::EditText { lab, text } => return Some(Own::Edit { lab, text }),
             Effect::Copy(text) => copy(&text),
             Effect::Ring => ring(),
             Effect::Answer { id, bytes } => tabs.answer(id, bytes),
@@ -245,6 +266,21 @@ async fn shell(state: &mut State, attach: Attach, wires: &mut Wires) -> bool {
             () = wires.stop.cancelled() => return true,
             Some(action) = wires.actions.recv() => {
                 // Effects come from keys, and no key of ours is pressed while the shell has them.
+                let _ = update(state, action);
+            }
+        }
+    }
+}
+
+/// Runs the editor while data goes on coming in; none when `stop` came first.
+async fn edit(state: &mut State, text: &str, wires: &mut Wires) -> Option<std::io::Result<String>> {
+    let editor = super::editor::edit(text);
+    tokio::pin!(editor);
+    loop {
+        tokio::select! {
+            left = &mut editor => return Some(left),
+            () = wires.stop.cancelled() => return None,
+            Some(action) = wires.actions.recv() => {
                 let _ = update(state, action);
             }
         }

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod demo;
+mod edit;
 mod ends;
 mod kiosk;
 mod site;

@@ -85,6 +85,9 @@ pub enum Command {
     AllowRemove,
     Apply,
     Submit,
+    Edit,
+    New,
+    EditAgain,
     NextField,
     PrevField,
     NextValue,
@@ -137,6 +140,8 @@ pub enum Context {
     HelpPopup,
     LogFilterPopup,
     PalettePopup,
+    /// A definition was not taken.
+    DraftPopup,
 }
 
 impl Context {

@@ -66,6 +66,10 @@ impl Command {
             | Self::ConfirmDeed
             // The first run writes a configuration.
             | Self::Submit
+            // An editor can do anything.
+            | Self::Edit
+            | Self::New
+            | Self::EditAgain
             // Marks are for acting on.
             | Self::Mark
             | Self::MarkRange

@@ -5,6 +5,7 @@ use crate::{
     app::{
         Action, Effect, State,
         attach::ShellEnd,
+        edit::{self, Draft},
         engines::Engine,
         popup::{PlanPopup, Planned, Popup},
         sites::{Lost, Site},
@@ -86,6 +87,14 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
                 notice(state, Some(lab), Level::Warning, text);
             }
             state.own_runs.remove(&run);
+        }
+        Action::DefinitionPrinted { lab, text: Ok(text) } => return vec![Effect::EditText { lab: Some(lab), text }],
+        Action::DefinitionPrinted { lab, text: Err(why) } => notice(state, Some(lab), Level::Error, why),
+        Action::TextEdited { lab, before, text } => return edit::edited(lab, &before, text),
+        Action::Defined { taken: Ok(what), .. } => notice(state, None, Level::Success, what),
+        Action::Defined { lab, text, taken: Err(why) } => {
+            notice(state, None, Level::Error, why.clone());
+            state.popup = Some(Popup::Draft(Draft { lab, text, why }));
         }
         Action::SiteTried { site, tried } => welcome::tried(state, &site, tried),
         Action::SiteWritten(files) => welcome::written(state, files),

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tui_input::InputRequest;
 
 use super::{
-    Action, Command, Effect, Screen, State, kiosk, palette::Choice, pointer::Pointed, popup::Popup, state::Toast,
+    Action, Command, Effect, Screen, State, edit, kiosk, palette::Choice, pointer::Pointed, popup::Popup, state::Toast,
     welcome,
 };
 use crate::domain::{Clean, Level, planning::Deed};
@@ -149,6 +149,9 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::ConfirmCopy => acts::copy(state),
         Command::Choose => choose(state),
         Command::Submit => welcome::submit(state),
+        Command::Edit => edit::edit(state),
+        Command::New => edit::begin(state),
+        Command::EditAgain => edit::again(state),
         Command::SaveLog => acts::save_log(state),
         Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{field, frame, keys};
+use crate::app::edit::Draft;
 use crate::{
     app::{
         Command, State,
@@ -10,7 +11,10 @@ use crate::{
         rows::Target,
     },
     domain::{LabName, RunId, SeatName, progress::SeatProgress},
-    tui::{pen::Page, theme::Tone},
+    tui::{
+        pen::{Page, wrap},
+        theme::Tone,
+    },
 };
 
 /// Every machine that goes, and what to type.
@@ -81,6 +85,20 @@ fn told(popup: &DestroyPopup) -> Vec<String> {
 
 fn lab_of(targets: &[Target]) -> String {
     targets.first().map(|target| target.lab.to_string()).unwrap_or_default()
+}
+
+/// A definition that was not taken: why, and that nothing typed is lost.
+pub fn draft(page: &mut Page<'_>, area: Rect, state: &State, draft: &Draft) {
+    let width = usize::from(area.width).saturating_sub(6).min(84);
+    let why = wrap(draft.why.as_str(), width);
+    let title = draft.lab.as_ref().map_or("not taken".to_owned(), |lab| format!("{lab}: not taken"));
+    let inner = frame(page, area, width, why.len() + 3, &title, Tone::Bad);
+    for (row, line) in why.iter().enumerate() {
+        page.line(inner, row).put(line, Tone::Text);
+    }
+    page.line(inner, why.len()).put("What was typed is kept; going back drops it.", Tone::Dim);
+    let last = usize::from(inner.height).saturating_sub(1);
+    keys(page, inner, last, state, &[(Command::EditAgain, "edit again")]);
 }
 
 /// The machines of some targets, as the screens know them.

@@ -26,6 +26,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
         Popup::Copy(copy) => copy::draw(page, area, state, copy),
         Popup::Deed(deed) => deed::draw(page, area, state, deed),
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
+        Popup::Draft(draft) => ask::draft(page, area, state, draft),
         Popup::Quit => ask::quit(page, area, state),
         Popup::Line(popup) => line::draw(page, area, state, popup),
         Popup::Bar(question) => bar::draw(page, area, state, question),

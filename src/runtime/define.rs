@@ -1,0 +1,47 @@
+//! Definitions for an editor, and back from it: printed, read, checked and stored as `get` and `apply` do.
+
+use super::{Desk, Shared};
+use crate::{
+    app::Action,
+    domain::{Clean, LabName},
+    service::definitions::{Applied, apply},
+};
+
+const NO_DESK: &str = "definitions are not edited here";
+
+/// A lab's definition as text.
+pub async fn print(shared: &Shared, lab: LabName) -> Action {
+    let text = match &shared.desk {
+        Some(desk) => shared.home.definition(&lab).await.map(|stored| (desk.write)(&stored.definition)),
+        None => return Action::DefinitionPrinted { lab, text: Err(Clean::new(NO_DESK)) },
+    };
+    Action::DefinitionPrinted { lab, text: text.map_err(|error| Clean::new(error.to_string())) }
+}
+
+/// Takes a text in. What was typed goes back with the answer, so that none of it is lost.
+pub async fn define(shared: &Shared, lab: Option<LabName>, text: String) -> Action {
+    let taken = match &shared.desk {
+        Some(desk) => take(shared, desk, lab.as_ref(), &text).await,
+        None => Err(NO_DESK.to_owned()),
+    };
+    Action::Defined { lab, text, taken: taken.map(Clean::new).map_err(Clean::new) }
+}
+
+async fn take(shared: &Shared, desk: &Desk, lab: Option<&LabName>, text: &str) -> Result<String, String> {
+    let definition = (desk.read)(text)?;
+    let (kind, name) = (definition.kind(), definition.name());
+    match lab {
+        Some(lab) if lab != name => {
+            return Err(format!("it is called {name} now; a lab keeps its name, so nothing was changed"));
+        }
+        None if shared.home.definition(name).await.is_ok() => {
+            return Err(format!("there is a lab called {name} already; choose another name"));
+        }
+        _ => {}
+    }
+    let applied = apply(&shared.home, &definition).await.map_err(|error| error.to_string())?;
+    Ok(match applied {
+        Applied::Unchanged => format!("{kind} {name} unchanged"),
+        applied => format!("{kind} {name} {}; d shows what that means", applied.as_str()),
+    })
+}
