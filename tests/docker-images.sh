@@ -25,6 +25,37 @@ EOF
 chmod +x "$root/seat/start"
 tar -C "$root/seat" -c . | "$docker" import -c 'CMD ["/start"]' - homeroom-test/workspace:1 >/dev/null
 
+# A second container of a seat: it speaks HTTP, and WebSocket for one frame, on 3003.
+mkdir -p "$root/browser/bin" "$root/browser/tmp"
+cp /bin/busybox "$root/browser/bin/"
+for applet in sh nc cut dd sha1sum xxd base64; do ln -s busybox "$root/browser/bin/$applet"; done
+cat >"$root/browser/answer" <<'EOF'
+#!/bin/sh
+end=$(printf '\r')
+while read -r line; do
+    line=${line%"$end"}
+    case $line in
+    '') break ;;
+    [Ss]ec-[Ww]eb[Ss]ocket-[Kk]ey:*) key=${line#*: } ;;
+    esac
+done
+if [ -z "$key" ]; then
+    printf 'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\nthe browser\n'
+    exit
+fi
+# RFC 6455, 4.2.2.
+proof=$(printf %s258EAFA5-E914-47DA-95CA-C5AB0DC85B11 "$key" | sha1sum | cut -d' ' -f1 | xxd -r -p | base64)
+printf 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+printf 'Sec-WebSocket-Accept: %s\r\n\r\n\201\005hello' "$proof"
+# One frame of eleven bytes, given back whole in a frame of its own.
+printf '\202\013'
+dd bs=1 count=11 2>/dev/null
+EOF
+chmod +x "$root/browser/answer"
+tar -C "$root/browser" -c . |
+    "$docker" import -c 'ENV PATH=/bin' -c 'CMD ["/bin/nc", "-ll", "-p", "3003", "-e", "/answer"]' \
+        - homeroom-test/browser:1 >/dev/null
+
 caddy=$(PATH="$PATH:/usr/sbin" command -v caddy)
 mkdir -p "$root/caddy/bin" "$root/caddy/tmp"
 # As in the official image, which has busybox too.

@@ -123,7 +123,9 @@ impl Runtime {
             Arc::new(Shared { home, actions, shells, look_now, busy, runs, asked, successor, may, desk, calls });
         feed::watch_sites(&shared, &is_busy);
         tokio::spawn(feed::follow_store(shared.clone()));
-        ends::look_for_ends(&shared);
+        if may == May::Act {
+            ends::look_for_ends(&shared);
+        }
         let wishes = tokio::spawn(effects::take_wishes(shared.clone(), wishes));
         (Self { shared, wishes }, Ends { actions: screen, effects, shells: opened })
     }

@@ -10,7 +10,7 @@ use std::{
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     header::{self, HeaderValue},
 };
 use serde::Deserialize;
@@ -254,6 +254,10 @@ async fn read(request: Request<Incoming>, kind: &str) -> Result<Bytes, (StatusCo
     // What no form of another site can send without being asked first.
     if !said.eq_ignore_ascii_case(kind) {
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is of another content type"));
+    }
+    // What says beforehand that it is too large is not read.
+    if request.body().size_hint().lower() > BODY as u64 {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
     }
     match timeout(BODY_WITHIN, Limited::new(request.into_body(), BODY).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -76,7 +76,7 @@ pub async fn begin_as(
         None => (None, None),
     };
     let parts = match on {
-        On::Cluster { site, spares } => Parts::Class(site_parts(home, &site, &plan, spares).await?),
+        On::Cluster { site, spares } => Parts::Class(Box::new(site_parts(home, &site, &plan, spares).await?)),
         On::Cloud(cloud) => Parts::Cloud(Box::new(host_parts(home, &cloud, &plan, code.as_ref()).await?)),
         On::Engine(engine) => Parts::Workshop(Box::new(engine_parts(home, &engine, &plan, code.as_ref()).await?)),
     };
@@ -240,7 +240,7 @@ impl Mend for MendAt {
 
 /// What the steps of a run are given, by catalogue.
 enum Parts {
-    Class(SiteParts),
+    Class(Box<SiteParts>),
     Workshop(Box<EngineParts>),
     Cloud(Box<HostParts>),
 }
@@ -262,7 +262,7 @@ impl Work {
         let watch = tokio::spawn(watch_for_cancel(store.clone(), run, halt.clone()));
         let state = match parts {
             Parts::Class(parts) => {
-                let site = Arc::new(class::Site::new(parts));
+                let site = Arc::new(class::Site::new(*parts));
                 let state = class::carry_out_plan(&plan, site.clone(), recorder, halt).await;
                 // Worth keeping, and no harm where it cannot be kept.
                 if let Err(error) = store.learn(&plan.site, &site.learned(), clock.now()).await {

@@ -27,6 +27,7 @@ mod recordings;
 mod requests;
 mod screens;
 mod secrets;
+mod serve;
 mod sim;
 mod sim_ssh;
 mod sim_world;
