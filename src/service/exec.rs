@@ -12,6 +12,7 @@ use super::{
     EngineSite, Homeroom, ServiceError, Site,
     container::Container,
     inside::{self, Inside},
+    kept::Kept,
     shell::Ways,
 };
 pub use crate::domain::answers::{Answer, Bar, Block, End, fold, shown};
@@ -27,8 +28,6 @@ use crate::{
     },
 };
 
-/// Kept of each stream of each seat, in bytes; what is printed beyond is counted out, not held.
-const KEPT: usize = 256 << 10;
 /// Pieces of output on their way to whoever reads.
 const PIECES: usize = 64;
 /// Standard input goes to the seats in pieces of this size.
@@ -381,30 +380,6 @@ pub(super) fn failure(target: &ShellTarget, error: &ShellError) -> End {
     }
 }
 
-/// One stream, up to a bound.
-#[derive(Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    cut: bool,
-}
-
-impl Kept {
-    /// Keeps what there is room for, and returns it; none when there is none.
-    fn keep(&mut self, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
-        let room = KEPT - self.bytes.len();
-        if bytes.len() > room {
-            self.cut = true;
-            bytes.truncate(room);
-        }
-        self.bytes.extend_from_slice(&bytes);
-        (!bytes.is_empty()).then_some(bytes)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,15 +389,5 @@ mod tests {
         let words = |words: &[&str]| line(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(words(&["echo $HOME; exit 3"]), "echo $HOME; exit 3");
         assert_eq!(words(&["echo", "a  b", "", "it's"]), r"echo 'a  b' '' 'it'\''s'");
-    }
-
-    #[test]
-    fn no_more_is_kept_than_there_is_room_for() {
-        let mut kept = Kept::default();
-        assert_eq!(kept.keep(vec![1; KEPT - 1]).map(|bytes| bytes.len()), Some(KEPT - 1));
-        assert!(!kept.cut);
-        assert_eq!(kept.keep(vec![1; 5]).map(|bytes| bytes.len()), Some(1));
-        assert!(kept.cut);
-        assert_eq!(kept.keep(vec![1; 5]), None);
     }
 }

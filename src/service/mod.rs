@@ -20,6 +20,7 @@ pub mod hindsight;
 pub mod inside;
 pub mod join;
 mod journal;
+mod kept;
 mod logins;
 mod offline;
 pub mod plan;

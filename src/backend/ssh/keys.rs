@@ -351,7 +351,7 @@ mod tests {
         let file = PrivateKey::from_openssh(fs::read_to_string(&key.private).unwrap()).unwrap();
         assert!(file.is_encrypted() && file.decrypt("open barley").is_err());
         let opened = file.decrypt("open sesame").unwrap();
-        assert!(key.public.starts_with(&opened.public_key().to_openssh().unwrap().split(" homeroom").next().unwrap()));
+        assert!(key.public.starts_with(opened.public_key().to_openssh().unwrap().split(" homeroom").next().unwrap()));
         assert!(matches!(identity(&key.private, None), Err(KeyError::Encrypted { .. })));
         assert!(!format!("{sealed:?}").contains("sesame"));
     }

@@ -161,7 +161,7 @@ pub fn quit(page: &mut Page<'_>, area: Rect, state: &State) {
     match state.shells.open() {
         0 => {}
         1 => lines.push("A shell is open in here (T shows it), and ends with the screen.".to_owned()),
-        n => lines.push(format!("{n} shells are open in here (T shows them), and end with the screen.")),
+        n => lines.push(format!("{n} shells are open in here (T), and end with the screen.")),
     }
     let inner = frame(page, area, 64, lines.len() + 2, "leave?", Tone::Warn);
     for (n, line) in lines.iter().enumerate() {
