@@ -17,7 +17,8 @@ use super::{
 };
 use crate::domain::{
     Clean, Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId, answers::Bar,
-    cluster::ClusterView, engine::EngineView, hindsight::Hindsight, progress::RunProgress, timing::Timing, told::Told,
+    cloud::CloudView, cluster::ClusterView, engine::EngineView, hindsight::Hindsight, price::Prices,
+    progress::RunProgress, timing::Timing, told::Told,
 };
 
 /// Something that happened: time, a key, or data that came in.
@@ -50,7 +51,12 @@ pub enum Action {
     PeopleSeated { lab: LabName, people: BTreeMap<SeatName, Clean> },
     /// A container engine was looked at.
     EngineSeen { site: SiteName, view: Arc<EngineView> },
-    /// A container engine did not answer; what was last seen of it counts no longer.
+    /// A cloud of the configuration, told once, with its price table and whether its machines are spot ones unless a
+    /// workshop says otherwise.
+    CloudKnown { site: SiteName, environment: Clean, store: StoreId, prices: Option<(Prices, bool)> },
+    /// A cloud was looked at.
+    CloudSeen { site: SiteName, view: Arc<CloudView> },
+    /// A container engine, or a cloud, did not answer; what was last seen of it counts no longer.
     EngineLost { site: SiteName, why: Clean },
     /// Every definition there is.
     DefinitionsLoaded(Vec<Definition>),

@@ -9,8 +9,8 @@ use super::{
     state::{Pane, State},
 };
 use crate::domain::{
-    Clean, Definition, LabName, MachineState, Progress, Role, SeatName, engine::ContainerState, progress::SeatProgress,
-    readiness::LabState, seating::Judge, workshop::WorkshopDefinition,
+    Clean, Definition, LabName, MachineState, Progress, Role, SeatName, engine::ContainerState, hosting::Hosting,
+    progress::SeatProgress, readiness::LabState, seating::Judge, workshop::WorkshopDefinition,
 };
 
 impl State {
@@ -35,10 +35,9 @@ impl State {
     /// What a workshop has cost so far, where its site has a price: `1.20 EUR`.
     pub fn cost(&self, row: &ClassRow<'_>) -> Option<String> {
         let (life, engine) = (row.life()?, self.engines.get(&row.workshop?.site)?);
-        (engine.per_hour > 0.0).then(|| {
-            let cost = life.cost(engine.per_hour, self.now);
-            format!("{cost:.2} {}", engine.currency).trim_end().to_owned()
-        })
+        let (per_hour, currency) = engine.price(row.workshop?)?;
+        let cost = life.cost(per_hour, self.now);
+        Some(format!("{cost:.2} {currency}").trim_end().to_owned())
     }
 
     pub(super) fn workshop(&self, lab: &LabName) -> Option<ClassRow<'_>> {
@@ -76,6 +75,19 @@ impl State {
         }
     }
 
+    /// The same in a cloud.
+    fn hosting<'a>(&'a self, workshop: &'a WorkshopDefinition, engine: &'a Engine, progress: &Progress) -> Hosting<'a> {
+        Hosting {
+            workshop,
+            store: &engine.store,
+            view: engine.cloud.as_deref().filter(|_| engine.lost.is_none()),
+            address: progress.seat(&SeatName::host()).and_then(|row| row.ip),
+            alive: self.alive(progress),
+            now: self.now,
+            max_age: self.settings.proof_max_age,
+        }
+    }
+
     /// The host, then the seats by number, then what stands without being defined.
     fn workshop_seats<'a>(
         &'a self,
@@ -90,6 +102,7 @@ impl State {
         let engine = self.engines.get(&workshop.site);
         let row = |row: &'a SeatProgress| {
             let (state, reason) = match engine {
+                Some(engine) if engine.is_cloud => seen(self.hosting(workshop, engine, progress).state(row), engine),
                 Some(engine) => seen(self.judge(workshop, engine, progress).state(row), engine),
                 None => (MachineState::Unknown, Some(Clean::from("its site is not in the configuration"))),
             };
@@ -117,7 +130,11 @@ impl State {
             return phase;
         }
         let Some(engine) = self.engines.get(&workshop.site) else { return Phase::Unseen };
-        match self.judge(workshop, engine, progress).lab(progress) {
+        let whole = match engine.is_cloud {
+            true => self.hosting(workshop, engine, progress).whole(progress),
+            false => self.judge(workshop, engine, progress).lab(progress),
+        };
+        match whole {
             LabState::Ready if seats.iter().any(|seat| seat.state == MachineState::Unknown) => Phase::Unseen,
             state => Phase::Is(state),
         }
@@ -129,9 +146,13 @@ fn seen((state, reason): (MachineState, Option<Clean>), engine: &Engine) -> (Mac
     if state != MachineState::Ready {
         return (state, reason);
     }
-    match (&engine.lost, &engine.view) {
+    match (&engine.lost, engine.was_seen()) {
+        (Some(_), _) if engine.is_cloud => (MachineState::Unknown, Some(Clean::from("its cloud does not answer"))),
         (Some(_), _) => (MachineState::Unknown, Some(Clean::from("its engine does not answer"))),
-        (None, None) => (MachineState::Unknown, Some(Clean::from("its engine has not been seen yet"))),
+        (None, false) if engine.is_cloud => {
+            (MachineState::Unknown, Some(Clean::from("its cloud has not been seen yet")))
+        }
+        (None, false) => (MachineState::Unknown, Some(Clean::from("its engine has not been seen yet"))),
         _ => (state, reason),
     }
 }

@@ -1,5 +1,6 @@
 //! Watching sites: one poll per site, never one per machine; container engines tell by themselves what happens. Reads only.
 
+mod cloud;
 mod engine;
 
 use std::{sync::Arc, time::Duration};
@@ -9,10 +10,11 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use cloud::{CloudWatch, watch_cloud};
 pub use engine::{EngineWatch, watch_engine};
 
 use crate::{
-    domain::{SiteName, cluster::ClusterView, engine::EngineView},
+    domain::{SiteName, cloud::CloudView, cluster::ClusterView, engine::EngineView},
     port::{Clock, Cluster},
 };
 
@@ -33,10 +35,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What a look came to.
 #[derive(Debug, Clone)]
 pub enum Seen {
-    View { site: SiteName, view: Arc<ClusterView> },
-    Lost { site: SiteName, why: String },
-    Engine { site: SiteName, view: Arc<EngineView> },
-    EngineLost { site: SiteName, why: String },
+    View {
+        site: SiteName,
+        view: Arc<ClusterView>,
+    },
+    Lost {
+        site: SiteName,
+        why: String,
+    },
+    Engine {
+        site: SiteName,
+        view: Arc<EngineView>,
+    },
+    /// Or a cloud.
+    EngineLost {
+        site: SiteName,
+        why: String,
+    },
+    Cloud {
+        site: SiteName,
+        view: Arc<CloudView>,
+    },
 }
 
 /// One watched site.

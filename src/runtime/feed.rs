@@ -39,6 +39,14 @@ pub fn watch_sites(shared: &Arc<Shared>, busy: &channel::Receiver<bool>) {
                 return;
             }
         }
+        for (site, cloud) in &shared.home.clouds {
+            let environment = Clean::new(&cloud.environment);
+            let prices = cloud.prices.clone().map(|prices| (prices, cloud.spot));
+            let known = Action::CloudKnown { site: site.clone(), environment, store: store.clone(), prices };
+            if !shared.say(known).await {
+                return;
+            }
+        }
         while let Some(seen) = hear.recv().await {
             let action = match seen {
                 Seen::View { site, view } => {
@@ -47,6 +55,7 @@ pub fn watch_sites(shared: &Arc<Shared>, busy: &channel::Receiver<bool>) {
                 }
                 Seen::Lost { site, why } => Action::SiteLost { site, why: Clean::new(why) },
                 Seen::Engine { site, view } => Action::EngineSeen { site, view },
+                Seen::Cloud { site, view } => Action::CloudSeen { site, view },
                 Seen::EngineLost { site, why } => Action::EngineLost { site, why: Clean::new(why) },
             };
             if !shared.say(action).await {

@@ -116,7 +116,8 @@ impl Runtime {
         let (effects, wishes) = mpsc::channel(QUEUE);
         let (shells, opened) = mpsc::channel(1);
         let (busy, is_busy) = watch::channel(false);
-        let look_now: Vec<_> = (0..home.sites.len() + home.engines.len()).map(|_| Arc::new(Notify::new())).collect();
+        let look_now: Vec<_> =
+            (0..home.sites.len() + home.engines.len() + home.clouds.len()).map(|_| Arc::new(Notify::new())).collect();
         let calls = (!pagers.is_empty()).then(|| calls::answer(pagers, actions.clone()));
         let (runs, asked) = (Mutex::default(), Mutex::default());
         let shared =

@@ -7,13 +7,13 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::Homeroom;
 use crate::domain::{SiteName, cluster::ClusterView};
 pub use crate::monitor::Seen;
-use crate::monitor::{EngineWatch, Watch, watch_engine, watch_site};
+use crate::monitor::{CloudWatch, EngineWatch, Watch, watch_cloud, watch_engine, watch_site};
 
 /// Looks that may wait for their reader.
 const QUEUE: usize = 16;
 
 /// Looks at every site for ever, faster while `busy`, at once when `now` is rung (a bell for each site, then one for each
-/// engine); ends when nobody listens.
+/// engine and each cloud); ends when nobody listens.
 pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Notify>]) -> mpsc::Receiver<Seen> {
     let (tell, hear) = mpsc::channel(QUEUE);
     for (site, now) in home.sites.values().zip(now) {
@@ -33,6 +33,17 @@ pub fn watch_sites(home: &Homeroom, busy: &watch::Receiver<bool>, now: &[Arc<Not
             containers: engine.containers.clone(),
             clock: home.clock.clone(),
             pace: home.pace,
+            now: now.clone(),
+            tell: tell.clone(),
+        });
+    }
+    for (site, now) in home.clouds.values().zip(now.iter().skip(home.sites.len() + home.engines.len())) {
+        watch_cloud(CloudWatch {
+            site: site.name.clone(),
+            cloud: site.cloud.clone(),
+            clock: home.clock.clone(),
+            pace: home.pace,
+            busy: busy.clone(),
             now: now.clone(),
             tell: tell.clone(),
         });

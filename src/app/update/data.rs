@@ -61,6 +61,19 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
                 notice(state, None, Level::Success, format!("{site}: the engine answers again"));
             }
         }
+        Action::CloudKnown { site, environment, store, prices } => {
+            state.engines.entry(site).or_insert_with(|| Engine::in_cloud(environment, store, prices));
+        }
+        Action::CloudSeen { site, view } => {
+            let back = state.engines.get_mut(&site).is_some_and(|engine| {
+                let back = engine.lost.is_some();
+                engine.seen_cloud(view);
+                back
+            });
+            if back {
+                notice(state, None, Level::Success, format!("{site}: the cloud answers again"));
+            }
+        }
         Action::EngineLost { site, why } => {
             let now = state.now;
             if state.engines.get_mut(&site).is_some_and(|engine| engine.lost(why.clone(), now)) {

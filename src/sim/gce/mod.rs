@@ -5,8 +5,9 @@
 //! takes time, operations with a long `wait`, request ids, fingerprints, pages and filters, quota by region,
 //! exhausted zones, preemption with its notice, the end of `maxRunDuration`, guest attributes, the serial port,
 //! firewall rules that keep out whom they do not let in, disks that stay. What is not: everything nobody here asks
-//! for, IAM beyond a permission that is withheld, and what runs inside a container. `assets/` says nothing of it;
-//! it shares no code with the backend.
+//! for, IAM beyond a permission that is withheld, and what runs inside a container: `docker`, `curl`, `cat`, `tail`
+//! and `tee` on an instance print what homeroom asks them for, and the proxy's port answers `/health`. It shares no
+//! code with the backend.
 
 mod answer;
 mod catalogue;

@@ -56,7 +56,9 @@ async fn next(seen: &mut mpsc::Receiver<Seen>) -> Result<usize, String> {
     match tokio::time::timeout(Duration::from_secs(30), seen.recv()).await.expect("a look ends") {
         Some(Seen::View { view, .. }) => Ok(view.nodes.len()),
         Some(Seen::Lost { why, .. }) => Err(why),
-        Some(Seen::Engine { .. } | Seen::EngineLost { .. }) | None => panic!("the monitor has ended"),
+        Some(Seen::Engine { .. } | Seen::EngineLost { .. } | Seen::Cloud { .. }) | None => {
+            panic!("the monitor has ended")
+        }
     }
 }
 

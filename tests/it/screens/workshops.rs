@@ -6,11 +6,13 @@ use homeroom::{
     app::{Action, Effect, Screen, State, update},
     domain::{
         Change, Clean, Level, NodeName, Role, RunId, SiteName, StepName, StoreId,
+        cloud::{CloudView, InstanceState, InstanceView, labels},
         code::JoinCode,
         engine::{ContainerState, ContainerView, Ending, EngineView},
         event::RunState,
         label::Label,
         planning::Deed,
+        price::Prices,
     },
 };
 
@@ -167,4 +169,52 @@ fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
     press(&mut state, "<esc>");
     assert!(press(&mut state, "x").is_empty());
     assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("nothing stands")));
+}
+
+/// The same workshop in a cloud, where the look shows its instance alone.
+fn in_cloud(state: &mut State, instance: Option<InstanceState>) {
+    let site = SiteName::new("campus").unwrap();
+    let instance = instance.map(|power| InstanceView {
+        id: "1".to_owned(),
+        name: "rust-intro-host".to_owned(),
+        zone: NodeName::new("europe-west3-a"),
+        state: power,
+        status: if power == InstanceState::Running { "RUNNING".into() } else { "TERMINATED".into() },
+        machine_type: "e2-standard-4".to_owned(),
+        labels: labels(&store(), &lab("rust-intro"), RunId(20), "rust-intro-host"),
+        metadata: Default::default(),
+        address: None,
+        created: None,
+        started: None,
+        ends: None,
+        spot: true,
+        disk_gb: 50,
+    });
+    let view = CloudView { at: now(), instances: instance.into_iter().collect(), disks: Vec::new(), rules: Vec::new() };
+    update(state, Action::CloudSeen { site, view: Arc::new(view) });
+}
+
+#[test]
+fn a_workshop_in_a_cloud_is_as_its_last_roll_call_left_it_while_its_instance_runs() {
+    let mut state = standing(120, 40);
+    let site = SiteName::new("campus").unwrap();
+    let prices = Prices {
+        date: "2026-11-01".to_owned(),
+        currency: "EUR".to_owned(),
+        machines: [("e2-standard-4".to_owned(), 0.5)].into(),
+        ..Prices::default()
+    };
+    state.engines.clear();
+    let known = Action::CloudKnown { site, environment: "dev".into(), store: store(), prices: Some((prices, false)) };
+    update(&mut state, known);
+    press(&mut state, "3j<enter>");
+    assert!(screen(&state).contains("its cloud has not been seen yet"), "{}", screen(&state));
+    in_cloud(&mut state, Some(InstanceState::Running));
+    let text = screen(&state);
+    assert!(text.contains("10 of 10 ready") && text.contains("EUR"), "{text}");
+    in_cloud(&mut state, Some(InstanceState::Stopped));
+    let text = screen(&state);
+    assert!(text.contains("its instance is TERMINATED: a spot machine, which may be taken away"), "{text}");
+    in_cloud(&mut state, None);
+    assert!(screen(&state).contains("its instance is no longer in the project"), "{}", screen(&state));
 }

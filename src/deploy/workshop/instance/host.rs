@@ -193,6 +193,11 @@ impl Host {
         self.workshop.published_name(code.as_deref())
     }
 
+    /// How long something on an instance may keep us waiting that comes by itself: modelled time.
+    pub fn patience(&self) -> Duration {
+        self.tuning.ssh_within
+    }
+
     /// What stands on what has no labels.
     pub fn mark(&self) -> String {
         mark(&self.store, self.lab())

@@ -1,6 +1,6 @@
 //! `ssh`, `engine` and `proxy`: what is done on the instance itself.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -13,8 +13,8 @@ use crate::{
     domain::{Clean, Level},
 };
 
-/// The startup script says nothing new for so long: it is stuck. Modelled time.
-const STUCK_AFTER: Duration = Duration::from_secs(900);
+/// The startup script says nothing new for so many times our patience: it is stuck. Images are large.
+const STUCK_AFTER: u32 = 8;
 /// Where the startup script keeps what it has come to, what it did, and the proxy's routes.
 const STATE: &str = "/run/homeroom/state";
 const LOG: &str = "/var/lib/homeroom/startup.log";
@@ -39,7 +39,7 @@ impl Action for Login {
                 Ok(_) => return Ok(format!("{} is let in", target.user)),
                 Err(error) => error,
             };
-            if host.clock.monotonic().saturating_sub(began) > host.tuning.ssh_within {
+            if host.clock.monotonic().saturating_sub(began) > host.patience() {
                 let denied = matches!(why, crate::port::shell::ShellError::Denied { .. });
                 let hint = match denied {
                     true => {
@@ -95,12 +95,12 @@ impl Action for Docker {
                     context.note(Level::Info, format!("the startup script: {state}")).await?;
                 }
                 (last, since) = (state, now);
-            } else if now.saturating_sub(since) > STUCK_AFTER {
+            } else if now.saturating_sub(since) > host.patience() * STUCK_AFTER {
                 let words = if last.is_empty() { "has not begun" } else { last.as_str() };
                 return Err(StepError::fatal(format!(
                     "the startup script {words}, and nothing more for {} min; `homeroom ssh {}/host -- tail {LOG}` shows \
                      what it did",
-                    STUCK_AFTER.as_secs() / 60,
+                    (host.patience() * STUCK_AFTER).as_secs() / 60,
                     host.lab()
                 )));
             }

@@ -14,8 +14,6 @@ use crate::{
     port::CloudError,
 };
 
-/// From routes to the proxy's answer: modelled time.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// Wall time one answer may take.
 const ONE_ANSWER: Duration = Duration::from_secs(5);
 
@@ -84,18 +82,18 @@ impl Action for Answers {
         let Some(address) = host.known(context).address else {
             return Err(StepError::fatal("its address is not known"));
         };
-        let began = host.clock.monotonic();
+        let (began, within) = (host.clock.monotonic(), host.patience());
         loop {
             let why = match host.cloud.ask(address, port, "/health", ONE_ANSWER).await {
                 Ok(200) => return Ok(format!("the proxy answers at {address}:{port}")),
                 Ok(status) => Clean::new(format!("it answers with status {status}")),
                 Err(why) => why,
             };
-            if host.clock.monotonic().saturating_sub(began) > ANSWER_WITHIN {
+            if host.clock.monotonic().saturating_sub(began) > within {
                 return Err(StepError::fatal(format!(
                     "http://{address}:{port}/health does not answer within {} s: {why}; does the firewall rule let this \
                      host in, see gce.source_ranges?",
-                    ANSWER_WITHIN.as_secs()
+                    within.as_secs()
                 )));
             }
             context.sleep(LOOK_EVERY).await?;

@@ -1,6 +1,6 @@
 //! `start` and `health` of a seat: its containers run on the instance, and their programs answer there.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -9,9 +9,6 @@ use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Clean, SeatName, machine::machine_name, workshop::browser_name},
 };
-
-/// From a start until programs must answer: modelled time.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// The names of a seat's containers.
 fn containers(host: &Host, seat: &SeatName) -> Vec<String> {
@@ -94,7 +91,7 @@ impl Action for Answers {
                     "its {} did not answer on port {inside} (127.0.0.1:{port} on the instance) within {} s; see what the \
                      image starts, and ports in the definition",
                     what.as_str(),
-                    ANSWER_WITHIN.as_secs()
+                    host.patience().as_secs()
                 )));
             };
             words.push(format!("{} {status}", what.as_str()));
@@ -112,7 +109,7 @@ async fn ask(host: &Host, context: &StepContext, seat: &SeatName, port: u16) -> 
         let said = host.run(context, &command).await?;
         match said.stdout.trim().parse::<u16>() {
             Ok(status @ 1..=499) => return Ok(Some(status)),
-            _ if host.clock.monotonic().saturating_sub(began) > ANSWER_WITHIN => return Ok(None),
+            _ if host.clock.monotonic().saturating_sub(began) > host.patience() => return Ok(None),
             _ => {}
         }
         if let Some((name, status)) = down(host, context, seat).await?.into_iter().next() {

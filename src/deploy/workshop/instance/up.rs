@@ -1,6 +1,6 @@
 //! `start` and `address`: the instance runs; where it is, and by which host key it is known, is told by the cloud.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -12,9 +12,6 @@ use crate::{
         cloud::{InstanceState, InstanceView},
     },
 };
-
-/// From a start until the guest has told its host key: modelled time.
-const KEYS_WITHIN: Duration = Duration::from_secs(300);
 
 /// The instance runs.
 pub struct Start {
@@ -79,17 +76,18 @@ impl Action for Address {
             };
             context.record(Level::Info, words, Change::AddressSeen { ip: address }).await?;
         }
-        let began = host.clock.monotonic();
+        // A first boot takes its time.
+        let (began, within) = (host.clock.monotonic(), host.patience() * 2);
         let keys = loop {
             let keys = self.told(&instance).await?;
             if !keys.is_empty() {
                 break keys;
             }
-            if host.clock.monotonic().saturating_sub(began) > KEYS_WITHIN {
+            if host.clock.monotonic().saturating_sub(began) > within {
                 return Err(StepError::fatal(format!(
                     "the guest has not told its host keys within {} s, so it cannot be known for certain; its serial \
                      port may say why: `homeroom console {}/host`",
-                    KEYS_WITHIN.as_secs(),
+                    within.as_secs(),
                     host.lab()
                 )));
             }
