@@ -21,6 +21,8 @@ fn started(desk: &Desk, does: &str) -> (Terminal, PathBuf) {
     command.cwd("/");
     let mut terminal = Terminal::start(command, (100, 30));
     terminal.until("cs102");
+    // What there is to choose from is known once the site was seen.
+    terminal.until("live");
     (terminal, editor)
 }
 
