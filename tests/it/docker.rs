@@ -3,6 +3,7 @@
 //! `.ci/run` starts an engine, makes the images and names its socket in `HOMEROOM_TEST_DOCKER`. The seats'
 //! ports are fixed, so one test has the engine at a time.
 
+mod browser;
 mod inside;
 mod joins;
 mod remote;
