@@ -60,11 +60,14 @@ pub(crate) struct Shared {
     calls: Option<mpsc::Sender<Alert>>,
 }
 
+/// Reads and checks the text of a definition, or says what is wrong with it.
+type Read = dyn Fn(&str) -> Result<Definition, String> + Send + Sync;
+
 /// How definitions are read and written, which is a matter of the configuration.
 #[derive(Clone)]
 pub struct Desk {
     /// Reads and checks a text, as `apply` does.
-    pub read: Arc<dyn Fn(&str) -> Result<Definition, String> + Send + Sync>,
+    pub read: Arc<Read>,
     /// Writes a definition so that it can be read again.
     pub write: fn(&Definition) -> String,
 }

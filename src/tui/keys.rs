@@ -277,7 +277,7 @@ mod tests {
     fn it_does_not_matter_in_which_pieces_bytes_come() {
         let sent = "j\x1b[A\x1b[1;2B日\x1bOPé\x1b[200~x\x1b[A\ny\x1b[201~k\x1b[<1;2;3Mq".as_bytes();
         let whole = Keys::default().hear(sent);
-        assert_eq!(whole.len(), 9);
+        assert_eq!(whole.len(), 10);
         for size in 1..sent.len() {
             let mut parser = Keys::default();
             let heard: Vec<_> = sent.chunks(size).flat_map(|piece| parser.hear(piece)).collect();

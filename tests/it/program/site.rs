@@ -82,6 +82,8 @@ async fn a_deploy_goes_on_after_the_dashboard_hung_up() {
     let mut terminal = deploying(&desk).await;
     terminal.signal(Signal::HUP);
     assert_eq!(terminal.assert_given_back(), 130);
+    // Another process has it now; whoever follows it is there until its end.
+    desk.done(&["logs", "bio", "--follow", "--run", "2"]).await;
     assert_deployed(&desk).await;
 }
 

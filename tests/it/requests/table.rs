@@ -61,6 +61,11 @@ const BUILDERS: &[(&str, usize, &[&str])] = &[
     ("create_pool", 1, &["POST /pools"]),
     ("pools", 1, &["GET /pools"]),
     ("volumes", 1, &["GET /nodes/{node}/storage/{storage}/content"]),
+    (
+        "hindsight",
+        2,
+        &["GET /nodes/{node}/rrddata", "GET /nodes/{node}/qemu/{vmid}/rrddata", "GET /nodes/{node}/tasks"],
+    ),
     ("node_addresses", 1, &["GET /cluster/status"]),
     ("start_exec", 1, &["POST /nodes/{node}/qemu/{vmid}/agent/exec"]),
     ("exec_status", 1, &["GET /nodes/{node}/qemu/{vmid}/agent/exec-status"]),
@@ -168,6 +173,8 @@ async fn send_everything(client: &Proxmox, server: &Server) {
         let _ = client.create_pool("lab").await;
         let _ = client.pools().await;
         let _ = client.volumes(&node, "local-lvm", vmid).await;
+        let _ = client.hindsight(&node, None).await;
+        let _ = client.hindsight(&node, Some(vmid)).await;
         let _ = client.node_addresses().await;
         let _ = client.ping(&node, vmid).await;
         let _ = client.interfaces(&node, vmid).await;

@@ -1,0 +1,41 @@
+//! A Compute Engine project of the settings.
+
+use std::sync::Arc;
+
+use super::WireError;
+use crate::{
+    backend::gce::{Gce, Tokens},
+    config::{self, GceSite},
+    domain::{NodeName, SiteName},
+    port::RemoteShell,
+    service::CloudSite,
+};
+
+/// A Compute Engine project. Its tokens are fetched when the first call is made.
+pub(super) fn cloud(
+    name: &SiteName,
+    site: &config::Site,
+    gce: &GceSite,
+    shell: Arc<dyn RemoteShell>,
+) -> Result<CloudSite, WireError> {
+    let wrong = |why: String| WireError::Site { site: name.clone(), why };
+    let endpoint = gce.endpoint.as_deref();
+    let metadata = std::env::var("GCE_METADATA_HOST").map(|host| format!("http://{host}"));
+    let metadata = metadata.unwrap_or_else(|_| "http://metadata.google.internal".to_owned());
+    let tokens = Tokens::of_metadata_server(endpoint.unwrap_or(&metadata)).map_err(wrong)?;
+    let project = Arc::new(Gce::new(&gce.project, tokens, endpoint).map_err(wrong)?);
+    Ok(CloudSite {
+        name: name.clone(),
+        environment: site.environment.as_str().to_owned(),
+        max_seats: site.max_seats,
+        cloud: project.clone(),
+        dns: project,
+        shell,
+        zones: gce.zones.iter().map(NodeName::new).collect(),
+        spot: gce.spot,
+        registry: gce.registry.clone(),
+        service_account: gce.service_account.clone(),
+        ssh_port: gce.ssh_port,
+        prices: gce.prices.clone(),
+    })
+}

@@ -1,0 +1,77 @@
+//! A container engine of the settings.
+
+use std::sync::Arc;
+
+use super::{GUEST_SSH_PORT, WireError, user_name};
+use crate::{
+    backend::{
+        docker::{self, Engine},
+        ssh::{self, Ssh},
+    },
+    config::{self, DockerSite},
+    domain::SiteName,
+    port::{
+        RemoteShell,
+        shell::{HostKey, ShellTarget},
+    },
+    service::{EngineSite, Price},
+};
+
+/// Where an engine is when nothing else is said.
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+
+/// A container engine, and how its host is logged in to where that is the way.
+pub(super) fn engine(
+    name: &SiteName,
+    site: &config::Site,
+    docker: &DockerSite,
+    ssh: &Arc<Ssh>,
+) -> Result<EngineSite, WireError> {
+    let (scheme, rest) = docker.host.split_once("://").unwrap_or(("unix", docker.host.as_str()));
+    let (address, login) = match (scheme, &docker.tls) {
+        ("tcp", Some(tls)) => {
+            let (ca, cert, key) = (tls.ca_file.clone(), tls.cert_file.clone(), tls.key_file.clone());
+            (docker::Address::Tls { at: rest.to_owned(), ca, cert, key }, None)
+        }
+        ("ssh", _) => {
+            let wrong = || WireError::Site {
+                site: name.clone(),
+                why: format!("{} is not ssh://[user@]host[:port][/path/of/its/socket]", docker.host),
+            };
+            let (at, socket) = rest.split_once('/').map_or((rest, None), |(at, path)| (at, Some(format!("/{path}"))));
+            let (user, at) = at.rsplit_once('@').map_or((None, at), |(user, at)| (Some(user.to_owned()), at));
+            // `[::1]:22`, `host:22`, `host`
+            let (host, port) = match at.rsplit_once(':') {
+                Some((host, port)) if !host.ends_with(':') && (!host.contains(':') || host.ends_with(']')) => {
+                    (host, port.parse().map_err(|_| wrong())?)
+                }
+                _ => (at, GUEST_SSH_PORT),
+            };
+            let target = ShellTarget {
+                host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+                port,
+                user: user.unwrap_or_else(user_name),
+                keys: vec![docker.ssh_key.clone()],
+                ask_agent: true,
+                host_key: HostKey::Known,
+                via: None,
+            };
+            if target.host.is_empty() {
+                return Err(wrong());
+            }
+            let reach = Arc::new(ssh::From::new((**ssh).clone(), target.clone()));
+            let socket = socket.unwrap_or_else(|| DOCKER_SOCKET.to_owned());
+            let shell: Arc<dyn RemoteShell> = ssh.clone();
+            (docker::Address::Through { shown: docker.host.clone(), reach, socket }, Some((shell, target)))
+        }
+        _ => (docker::Address::Unix(rest.to_owned()), None),
+    };
+    Ok(EngineSite {
+        login,
+        name: name.clone(),
+        environment: site.environment.as_str().to_owned(),
+        max_seats: site.max_seats,
+        price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
+        containers: Arc::new(Engine::new(address)),
+    })
+}
