@@ -73,7 +73,14 @@ pub async fn run(
     let home = Arc::new(wire::homeroom(settings, Access::Full, &met).await?);
     let context = Context { home, out, verbose: global.verbose, detached: global.detached, site: global.site.clone() };
     if let Command::Report { what, output } = &command {
-        return commands::report::report(&context, what, output.as_deref(), &known).await;
+        return commands::report::report(
+            &context,
+            &settings.store.folder().join("log"),
+            what,
+            output.as_deref(),
+            &known,
+        )
+        .await;
     }
     dispatch(&context, settings, command).await
 }

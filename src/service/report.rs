@@ -34,8 +34,8 @@ pub enum About {
 pub struct Report {
     pub summary: String,
     pub bundle: Value,
-    /// The lab it is about.
-    pub lab: LabName,
+    /// The run it is about, or the one that touched the seat last.
+    pub run: RunRow,
 }
 
 /// Questions at once.
@@ -88,7 +88,7 @@ pub async fn report(home: &Homeroom, about: &About) -> Result<Report, ServiceErr
                 "started_at": row.started_at, "ended_at": row.ended_at},
         "plan": plan, "seats": seats, "events": events, "task_logs": logs, "machines": guests,
     });
-    Ok(Report { summary, bundle, lab: row.lab })
+    Ok(Report { summary, bundle, run: row })
 }
 
 fn head(out: &mut String, row: &RunRow, state: &str, versions: &Value, held_up: Option<&str>) {

@@ -12,6 +12,7 @@ pub mod exec;
 pub mod inventory;
 pub mod join;
 pub mod key;
+mod log_excerpt;
 pub mod logs;
 pub mod plan;
 pub mod rebuild;

@@ -11,7 +11,10 @@ use std::{
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::Context;
+use super::{
+    Context,
+    log_excerpt::{Wanted, excerpt},
+};
 use crate::{
     cli::exit::{CliError, Exit},
     domain::{Definition, LabName, RunId, class::Password},
@@ -21,6 +24,9 @@ use crate::{
 /// Secrets met while the program was put together; what is written is searched for them.
 #[derive(Debug, Default)]
 pub struct Known(Mutex<Vec<String>>);
+
+/// What a report consists of.
+const FILES: [&str; 3] = ["summary.txt", "bundle.json", "log.txt"];
 
 /// Shorter ones would cut up every other word.
 const SHORTEST: usize = 4;
@@ -40,7 +46,14 @@ impl Known {
 }
 
 /// `report RUN` or `report LAB/SEAT`.
-pub async fn report(context: &Context, what: &str, output: Option<&Path>, known: &Known) -> Result<Exit, CliError> {
+/// `log`: the folder of the log files.
+pub async fn report(
+    context: &Context,
+    log: &Path,
+    what: &str,
+    output: Option<&Path>,
+    known: &Known,
+) -> Result<Exit, CliError> {
     let (about, name) = match (what.parse::<i64>(), what.split_once('/')) {
         (Ok(run), _) => (About::Run(RunId(run)), format!("run-{run}")),
         (_, Some((lab, seat))) => {
@@ -52,24 +65,33 @@ pub async fn report(context: &Context, what: &str, output: Option<&Path>, known:
         _ => return Err(CliError::Usage(format!("{what:?} is neither a run's number nor LAB/SEAT"))),
     };
     let found = gather(&context.home, &about).await?;
-    passwords(context, &found.lab, known).await;
+    passwords(context, &found.run.lab, known).await;
     let folder = output.map_or_else(|| PathBuf::from(format!("homeroom-report-{name}")), Path::to_owned);
     let doing = || format!("cannot write the report into {}", folder.display());
     let io = |source| CliError::Io { doing: doing(), source };
     fs::DirBuilder::new().mode(0o700).create(&folder).map_err(io)?;
     let bundle = serde_json::to_string_pretty(&found.bundle).map_err(|e| io(e.into()))?;
-    for (file, text) in [("summary.txt", &found.summary), ("bundle.json", &bundle)] {
+    let seat = match &about {
+        About::Seat(_, seat) => Some(seat),
+        About::Run(_) => None,
+    };
+    let wanted = Wanted { run: &found.run, seat, now: context.home.clock.now() };
+    // The rest is worth having where the log is not to be had.
+    let lines = excerpt(log, &wanted)
+        .unwrap_or_else(|error| format!("the log files in {} cannot be read: {error}\n", log.display()));
+    for (file, text) in FILES.into_iter().zip([&found.summary, &bundle, &lines]) {
         let mut file =
             fs::File::options().write(true).create_new(true).mode(0o600).open(folder.join(file)).map_err(io)?;
         file.write_all(known.cut(text).as_bytes()).map_err(io)?;
     }
     if context.out.json {
-        context.out.object(json!({"report": folder, "files": ["summary.txt", "bundle.json"]}));
+        context.out.object(json!({"report": folder, "files": FILES}));
     } else {
         context.out.line(known.cut(found.summary.trim_end()));
         context.out.line(format!(
-            "\nwritten to {}: summary.txt, bundle.json; read them before you hand them on",
-            folder.display()
+            "\nwritten to {}: {}; read them before you hand them on",
+            folder.display(),
+            FILES.join(", ")
         ));
     }
     Ok(Exit::Done)

@@ -28,7 +28,7 @@ async fn a_report_tells_what_happened_and_no_secret() {
     let folder = desk.folder.path().join("homeroom-report-run-2");
     assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-    let (summary, bundle) = (read("summary.txt"), read("bundle.json"));
+    let (summary, bundle, log) = (read("summary.txt"), read("bundle.json"), read("log.txt"));
     assert!(summary.starts_with("run 2 of bio: deploy, failed"), "{summary}");
     assert!(summary.contains("bio-ada") && summary.contains("the copy failed near ‹secret›"), "{summary}");
     let value: Value = serde_json::from_str(&bundle).unwrap();
@@ -37,6 +37,8 @@ async fn a_report_tells_what_happened_and_no_secret() {
     let logs = value["task_logs"].as_object().unwrap();
     assert!(logs.keys().any(|upid| upid.contains(":qmclone:")) && logs.values().any(|log| log.is_array()), "{logs:#?}");
     assert_eq!(value["machines"]["grace"]["power"]["running"], true);
+    assert!(log.contains("the copy failed near ‹secret›") && log.contains("run=2"), "{log}");
+    assert!(!log.contains("run=1 "), "another run's lines: {log}");
 
     let roster = desk.json(&["roster", "bio", "--json"]).await;
     let mut secrets: Vec<String> = (roster["seats"].as_array().unwrap().iter())
@@ -50,7 +52,7 @@ async fn a_report_tells_what_happened_and_no_secret() {
     }
     assert!(secrets.len() > 5);
     for secret in secrets {
-        assert!(!summary.contains(&secret) && !bundle.contains(&secret), "{secret}");
+        assert!([&summary, &bundle, &log].iter().all(|text| !text.contains(&secret)), "{secret}");
     }
     assert!(value["machines"]["grace"]["config"].get("cipassword").is_none(), "not even its mask");
 
@@ -58,6 +60,8 @@ async fn a_report_tells_what_happened_and_no_secret() {
     assert!(again.code == 1 && again.err.contains("homeroom-report-run-2"), "nothing is overwritten: {again:?}");
     let seat = desk.done(&["report", "bio/grace", "--output", "grace"]).await;
     assert!(seat.contains("bio-grace") && !seat.contains("bio-ada"), "{seat}");
+    let log = fs::read_to_string(desk.folder.path().join("grace/log.txt")).unwrap();
+    assert!(log.contains("seat=\"grace\"") && !log.contains("seat=\"ada\""), "{log}");
     let agent = fs::read_to_string(desk.folder.path().join("grace/bundle.json")).unwrap();
     let agent: Value = serde_json::from_str(&agent).unwrap();
     assert!(agent["machines"]["grace"]["agent"]["interfaces"].is_array(), "{agent:#}");
