@@ -71,7 +71,14 @@ pub async fn run(
         known.add(secret);
     };
     let home = Arc::new(wire::homeroom(settings, Access::Full, &met).await?);
-    let context = Context { home, out, verbose: global.verbose, detached: global.detached, site: global.site.clone() };
+    let context = Context {
+        home,
+        out,
+        speed: settings.clock.speed,
+        verbose: global.verbose,
+        detached: global.detached,
+        site: global.site.clone(),
+    };
     if let Command::Report { what, output } = &command {
         return commands::report::report(
             &context,

@@ -1,5 +1,7 @@
 //! What must survive: definitions, machines, runs and their events, and who works on which lab.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
@@ -49,6 +51,15 @@ pub struct RunRow {
     pub owner: String,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+}
+
+impl RunRow {
+    /// How long it took, once it has ended, where modelled time passes `speed` times as fast as the wall's: in the
+    /// time in which its steps are measured.
+    pub fn took(&self, speed: f64) -> Option<Duration> {
+        let wall = Duration::try_from(self.ended_at?.duration_since(self.started_at)).ok()?;
+        Duration::try_from_secs_f64(wall.as_secs_f64() * speed).ok()
+    }
 }
 
 /// Which events to read; all conditions hold together.

@@ -47,8 +47,9 @@ const TASKS: usize = 200;
 /// Settings that are never handed on.
 const LEFT_OUT: [&str; 3] = ["cipassword", "sshkeys", "args"];
 
-/// Gathers everything about a run, or about a seat and the run that touched it last.
-pub async fn report(home: &Homeroom, about: &About) -> Result<Report, ServiceError> {
+/// Gathers everything about a run, or about a seat and the run that touched it last. `speed` is that of the modelled
+/// world: what is told of how long things took is in its seconds.
+pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report, ServiceError> {
     let (run, only) = match about {
         About::Run(run) => (*run, None),
         About::Seat(lab, seat) => {
@@ -70,14 +71,14 @@ pub async fn report(home: &Homeroom, about: &About) -> Result<Report, ServiceErr
     let wanted = |seat: Option<&SeatName>| only.is_none_or(|only| seat.is_none_or(|seat| seat == only));
     let events: Vec<&Event> = all.iter().filter(|event| wanted(event.seat.as_ref())).collect();
     let seats: Vec<&SeatProgress> = folded.seats.iter().filter(|seat| wanted(Some(&seat.seat))).collect();
-    let held_up = Timing::of(&all, Some(&plan)).and_then(|timing| timing.held_up_by(1.0));
+    let held_up = Timing::of(&all, Some(&plan)).and_then(|timing| timing.held_up_by(speed));
     let site = home.site(&plan.site)?;
     let (logs, guests, versions) =
         futures_util::join!(task_logs(site, &events), guests(site, &seats, only.is_some()), versions(site));
     let state = standing(home, &row).await?.as_str();
     let mut summary = String::new();
     let held_up = held_up.map(|words| words.to_string());
-    head(&mut summary, &row, state, &versions, held_up.as_deref());
+    head(&mut summary, &row, speed, state, &versions, held_up.as_deref());
     for seat in &seats {
         tell_seat(&mut summary, seat);
     }
@@ -85,21 +86,23 @@ pub async fn report(home: &Homeroom, about: &About) -> Result<Report, ServiceErr
     let bundle = json!({
         "versions": versions, "state": state, "held_up_by": held_up,
         "run": {"id": row.id, "lab": row.lab, "kind": row.kind, "owner": row.owner,
-                "started_at": row.started_at, "ended_at": row.ended_at},
+                "started_at": row.started_at, "ended_at": row.ended_at, "seconds": row.took(speed).map(|t| t.as_secs_f64())},
         "plan": plan, "seats": seats, "events": events, "task_logs": logs, "machines": guests,
     });
     Ok(Report { summary, bundle, run: row })
 }
 
-fn head(out: &mut String, row: &RunRow, state: &str, versions: &Value, held_up: Option<&str>) {
-    let took =
-        row.ended_at.map(|end| format!(", {} s", end.duration_since(row.started_at).as_secs())).unwrap_or_default();
+fn head(out: &mut String, row: &RunRow, speed: f64, state: &str, versions: &Value, held_up: Option<&str>) {
+    let took = row.took(speed).map(|took| format!(", {} s", took.as_secs())).unwrap_or_default();
     // Writing to a string does not fail.
     let _ = writeln!(out, "run {} of {}: {}, {state}{took}", row.id, row.lab, row.kind.as_str());
     let _ = writeln!(out, "begun {} by {}", row.started_at, row.owner);
     let _ = writeln!(out, "homeroom {}; site {}", env!("CARGO_PKG_VERSION"), versions["site"]);
     if let Some(words) = held_up {
         let _ = writeln!(out, "held up by: {words}");
+    }
+    if speed != 1.0 {
+        let _ = writeln!(out, "seconds are the simulated cluster's: {speed} in one of the wall's");
     }
 }
 

@@ -35,6 +35,8 @@ use crate::{
 pub struct Context {
     pub home: Arc<Homeroom>,
     pub out: Output,
+    /// Modelled seconds in one of the wall's; 1 but for a simulated cluster.
+    pub speed: f64,
     pub verbose: bool,
     /// Nobody waits for the end of a run: this process carries it out apart from every terminal.
     pub detached: bool,

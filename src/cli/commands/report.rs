@@ -64,7 +64,7 @@ pub async fn report(
         }
         _ => return Err(CliError::Usage(format!("{what:?} is neither a run's number nor LAB/SEAT"))),
     };
-    let found = gather(&context.home, &about).await?;
+    let found = gather(&context.home, &about, context.speed).await?;
     passwords(context, &found.run.lab, known).await;
     let folder = output.map_or_else(|| PathBuf::from(format!("homeroom-report-{name}")), Path::to_owned);
     let doing = || format!("cannot write the report into {}", folder.display());

@@ -29,14 +29,14 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
     let mut values = Vec::new();
     for run in &runs {
         let state = state_of(context, run).await?;
-        values.push(run_json(run, state));
+        values.push(run_json(context, run, state));
         rows.push([
             run.id.to_string(),
             run.lab.to_string(),
             run.kind.as_str().to_owned(),
             state.to_owned(),
             local_time(run.started_at),
-            took(run).map(|t| format!("{} s", t.as_secs())).unwrap_or_default(),
+            took(context, run).map(|t| format!("{} s", t.as_secs())).unwrap_or_default(),
             run.owner.clone(),
         ]);
     }
@@ -46,6 +46,7 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
         context.out.nothing("nothing was run yet");
     } else {
         context.out.table(["RUN", "LAB", "WHAT", "STATE", "STARTED", "TOOK", "BY"], &rows);
+        say_whose_seconds(context);
     }
     Ok(Exit::Done)
 }
@@ -55,15 +56,23 @@ async fn state_of(context: &Context, run: &RunRow) -> Result<&'static str, CliEr
     Ok(standing(&context.home, run).await?.as_str())
 }
 
-fn took(run: &RunRow) -> Option<Duration> {
-    Duration::try_from(run.ended_at?.duration_since(run.started_at)).ok()
+/// In the seconds in which steps are measured: a sped-up cluster's, where there is one.
+fn took(context: &Context, run: &RunRow) -> Option<Duration> {
+    run.took(context.speed)
 }
 
-fn run_json(run: &RunRow, state: &str) -> serde_json::Value {
+/// Times of day are the wall's whatever the cluster's speed; how long things took is the cluster's.
+fn say_whose_seconds(context: &Context) {
+    if context.speed != 1.0 {
+        context.out.line(format!("seconds are the simulated cluster's: {} in one of the wall's", context.speed));
+    }
+}
+
+fn run_json(context: &Context, run: &RunRow, state: &str) -> serde_json::Value {
     json!({
         "run": run.id, "lab": run.lab, "kind": run.kind.as_str(), "state": state, "owner": run.owner,
         "started_at": time(run.started_at), "ended_at": run.ended_at.map(time),
-        "seconds": took(run).map(|t| t.as_secs_f64()),
+        "seconds": took(context, run).map(|t| t.as_secs_f64()),
     })
 }
 
@@ -75,11 +84,10 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
     let events: Vec<_> = context.home.store.events(&filter).await?.into_iter().map(|stored| stored.event).collect();
     events.iter().for_each(|event| fold(&mut progress, event));
-    // In the wall's seconds, as the run's own.
-    let held_up_by = Timing::of(&events, Some(&planned)).and_then(|timing| timing.held_up_by(1.0));
+    let held_up_by = Timing::of(&events, Some(&planned)).and_then(|timing| timing.held_up_by(context.speed));
     let state = state_of(context, &row).await?;
     if context.out.json {
-        let mut value = run_json(&row, state);
+        let mut value = run_json(context, &row, state);
         value["held_up_by"] = json!(held_up_by);
         value["plan"] = plan::to_json(&planned);
         value["machines"] = progress
@@ -93,7 +101,8 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
         context.out.object(value);
         return Ok(Exit::Done);
     }
-    context.out.line(format!("run {run}  {} of {}  {state}  by {}", row.kind.as_str(), row.lab, row.owner));
+    let lasted = took(context, &row).map(|took| format!("  in {} s", took.as_secs())).unwrap_or_default();
+    context.out.line(format!("run {run}  {} of {}  {state}{lasted}  by {}", row.kind.as_str(), row.lab, row.owner));
     let rows: Vec<_> = progress
         .seats
         .iter()
@@ -115,6 +124,7 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     if let Some(held_up_by) = held_up_by {
         context.out.line(format!("held up by: {held_up_by}"));
     }
+    say_whose_seconds(context);
     Ok(Exit::Done)
 }
 

@@ -30,6 +30,7 @@ async fn a_report_tells_what_happened_and_no_secret() {
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     let (summary, bundle, log) = (read("summary.txt"), read("bundle.json"), read("log.txt"));
     assert!(summary.starts_with("run 2 of bio: deploy, failed"), "{summary}");
+    assert!(summary.contains("\nseconds are the simulated cluster's: 40 in one"), "{summary}");
     assert!(summary.contains("bio-ada") && summary.contains("the copy failed near ‹secret›"), "{summary}");
     let value: Value = serde_json::from_str(&bundle).unwrap();
     assert_eq!((&value["run"]["id"], &value["state"]), (&2.into(), &"failed".into()));

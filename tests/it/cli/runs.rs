@@ -29,7 +29,15 @@ async fn runs_and_their_lines_are_listed_in_both_forms() {
     assert_eq!(shown["plan"]["kind"], "check");
     let machine = &shown["machines"][0];
     assert_eq!(fields(machine), ["seat", "role", "state", "reason", "steps"]);
-    assert!(desk.done(&["runs", "show", "2"]).await.starts_with("run 2  check of cs100  done  by "));
+    // A run and its steps are measured in the same seconds, and it is said whose they are.
+    let steps = shown["machines"].as_array().unwrap().iter().flat_map(|seat| seat["steps"].as_array().unwrap());
+    let longest = steps.filter_map(|step| step["seconds"].as_f64()).fold(0.0, f64::max);
+    assert!(longest > 0.0 && shown["seconds"].as_f64().unwrap() + 1.0 > longest, "{shown:#}");
+    assert_eq!(shown["seconds"], newest["seconds"]);
+    let whose = "seconds are the simulated cluster's: 40 in one of the wall's\n";
+    let text = desk.done(&["runs", "show", "2"]).await;
+    let head = format!("run 2  check of cs100  done  in {} s  by ", shown["seconds"].as_f64().unwrap() as u64);
+    assert!(text.starts_with(&head) && text.ends_with(whose) && table.ends_with(whose), "{text}{table}");
     let unknown = desk.run(&["runs", "show", "99"]).await;
     assert_eq!(unknown.refusal(), (2, "homeroom: there is no run 99; `homeroom runs` lists them"));
 
