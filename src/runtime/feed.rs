@@ -20,6 +20,8 @@ use crate::{
 
 /// Between looks at the store's version: wall time.
 const POLL: Duration = Duration::from_millis(150);
+/// What another process writes is to be seen within half a second, the reading and drawing of it included.
+const _: () = assert!(POLL.as_millis() <= 250);
 /// Between looks whether the process behind a run is still there: wall time.
 const ALIVE_POLL: Duration = Duration::from_secs(2);
 /// Lines of the log loaded at start.

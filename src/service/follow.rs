@@ -12,6 +12,8 @@ use crate::port::{
 
 /// Between looks at the store's version: wall time.
 const POLL: Duration = Duration::from_millis(100);
+/// What another process writes is to be seen within half a second, the reading and drawing of it included.
+const _: () = assert!(POLL.as_millis() <= 250);
 
 /// Events that may wait for their reader; the follower then waits too.
 const QUEUE: usize = 1_024;

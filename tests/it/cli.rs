@@ -8,6 +8,7 @@ mod cp;
 mod definitions;
 mod detach;
 mod exec;
+mod followers;
 mod help;
 mod pipes;
 mod rebuild;
