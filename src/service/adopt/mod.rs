@@ -14,7 +14,7 @@ pub use found::Wish;
 pub use rekey::{Rekeyed, rekey};
 
 use self::found::{Candidate, look, mark_of, wish_for};
-use super::{Homeroom, ServiceError, run::lock};
+use super::{Homeroom, ServiceError, Site, run::lock};
 use crate::domain::{
     Definition, LabName, MachineState, Progress, SeatName, SiteName,
     class::ClassDefinition,
@@ -56,42 +56,65 @@ pub struct Adopted {
 }
 
 /// Takes in the machines of a site.
+///
+/// Which labs have news is only known from a look, and what is true of them is what is seen under their locks: it
+/// looks again once it has those.
 pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Result<Report, ServiceError> {
     let place = home.site(site)?.clone();
+    let mut held = BTreeMap::new();
+    let (view, labs, mut report) = loop {
+        let (view, labs, report) = news(home, &place, request).await?;
+        let open: Vec<LabName> = labs.keys().filter(|lab| !held.contains_key(*lab)).cloned().collect();
+        if open.is_empty() {
+            break (view, labs, report);
+        }
+        for lab in open {
+            let lock = lock(home, &lab, RunKind::Adopt).await?;
+            held.insert(lab, lock);
+        }
+    };
+    for (lab, machines) in labs {
+        if let Some((class, defined)) = class(home, site, &lab, &machines, &view, &mut report).await? {
+            if defined {
+                home.store.put_definition(&Definition::Class(class.clone()), home.clock.now()).await?;
+            }
+            write::take_in(home, &place, &class, &machines).await?;
+            report.adopted.push(Adopted { lab, defined, seats: machines.into_iter().map(|(seat, _)| seat).collect() });
+        }
+    }
+    Ok(report)
+}
+
+type Machines = BTreeMap<LabName, Vec<(SeatName, Candidate)>>;
+
+/// One look at the site: the machines to be taken in, by lab, and why others are not.
+async fn news(
+    home: &Homeroom,
+    place: &Site,
+    request: &Request,
+) -> Result<(ClusterView, Machines, Report), ServiceError> {
     let view = place.cluster.view().await?;
     let mut report = Report::default();
     for node in view.nodes.iter().filter(|node| !node.online) {
         report.notes.push(format!("{} is offline: machines on it are not seen", node.node));
     }
-    let candidates = look(home, &place, &view, &request.wishes).await?;
+    let candidates = look(home, place, &view, &request.wishes).await?;
     let (known, _) = home.store.all_progress().await?;
-    let mut labs: BTreeMap<LabName, Vec<(SeatName, Candidate)>> = BTreeMap::new();
+    let mut labs = Machines::new();
     for candidate in candidates {
         if let Some((lab, seat)) = seat_of(&candidate, request, &known, &mut report) {
             labs.entry(lab).or_default().push((seat, candidate));
         }
     }
+    let mut fresh = Machines::new();
     for (lab, machines) in labs {
-        let machines = without_twins(&lab, machines, &mut report);
-        let fresh: Vec<_> = machines
-            .iter()
-            .filter(|(seat, candidate)| is_news(&known, &lab, seat, candidate, &mut report))
-            .cloned()
-            .collect();
-        if fresh.is_empty() {
-            continue;
-        }
-        if let Some((class, defined)) = class(home, site, &lab, &machines, &view, &mut report).await? {
-            let held = lock(home, &lab, RunKind::Adopt).await?;
-            if defined {
-                home.store.put_definition(&Definition::Class(class.clone()), home.clock.now()).await?;
-            }
-            write::take_in(home, &place, &class, &fresh).await?;
-            drop(held);
-            report.adopted.push(Adopted { lab, defined, seats: fresh.into_iter().map(|(seat, _)| seat).collect() });
+        let mut machines = without_twins(&lab, machines, &mut report);
+        machines.retain(|(seat, candidate)| is_news(&known, &lab, seat, candidate, &mut report));
+        if !machines.is_empty() {
+            fresh.insert(lab, machines);
         }
     }
-    Ok(report)
+    Ok((view, fresh, report))
 }
 
 /// Which seat a machine is, as far as it may be taken in; otherwise the report says why not.
