@@ -277,7 +277,29 @@ async fn seats_of_a_node_that_is_offline_are_unknown_and_left_alone() {
         let first = format!("{} cs100 on sim: nothing can be done, 1 left alone\n", words[0]);
         assert!(answer.out.starts_with(&first) && answer.out.contains(why), "{}", answer.out);
     }
+    let status = desk.run(&["status", "cs100"]).await;
+    assert!(status.out.contains("pve2 offline since "), "{}", status.out);
     let elsewhere = desk.done(&["plan", "cs101"]).await;
     assert!(elsewhere.contains("\n  pve2 skipped: offline since "), "{elsewhere}");
     assert_eq!(desk.standing().await, before);
+}
+
+#[tokio::test]
+async fn a_start_of_what_was_changed_and_not_deployed_names_the_deploy_that_brings_it_about() {
+    let desk = Desk::new().await;
+    let bio = |more: &str| {
+        format!(
+            "kind = \"class\"\nname = \"bio\"\nsite = \"sim\"\ntemplate = \"ubuntu-22.04\"\nstudents = [\"ada\"]\n\
+             [machine]\n{more}"
+        )
+    };
+    desk.apply(&bio("cores = 2\n")).await;
+    desk.done(&["deploy", "bio", "--yes"]).await;
+    desk.done(&["stop", "bio"]).await;
+    desk.apply(&bio("cores = 3\n")).await;
+    let started = desk.done(&["start", "bio"]).await;
+    let said = "ada is proven as it was deployed; cores changed in the definition since: \
+                `homeroom deploy bio --yes --allow-restart` brings it about";
+    assert!(started.contains(said), "{started}");
+    assert!(started.contains("1 ready, 0 failed"), "{started}");
 }
