@@ -21,7 +21,10 @@ pub(super) fn ask(state: &mut State) -> Vec<Effect> {
         _ => match state.targets().as_slice() {
             [target] => target.clone(),
             [] => return no(state, "no seat here to run a command on"),
-            _ => return no(state, "a command is for the seats of one lab; only one may be marked"),
+            several => {
+                let labs = several.iter().map(|target| target.lab.as_str()).collect::<Vec<_>>().join(", ");
+                return no(state, format!("marked are {labs}: one command is for the seats of one lab at a time"));
+            }
         },
     };
     state.popup = Some(Popup::Line(LinePopup::new(target)));

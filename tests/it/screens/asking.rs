@@ -65,6 +65,8 @@ fn a_class_is_asked_as_a_whole_and_only_one_at_a_time() {
     assert_eq!((of, seats.len()), (&lab("cs100"), 0));
     let mut state = world(120, 40);
     assert!(press(&mut state, "a!").is_empty() && state.popup.is_none());
+    let told = state.toast.as_ref().unwrap().text.to_string();
+    assert_eq!(told, "marked are cs100, cs101, cs102: one command is for the seats of one lab at a time");
     let mut state = read_only(120, 40);
     assert!(press(&mut state, "!").is_empty() && state.popup.is_none());
 }

@@ -5,7 +5,7 @@ use ratatui::layout::Position;
 
 use super::{
     BAD, buffer, colours, screen, style_of, text,
-    world::{lab, press, world},
+    world::{lab, press, seat, world},
 };
 
 /// A board with a shell on the seat under its cursor, which has said this.
@@ -74,6 +74,27 @@ fn a_flood_is_held_in_the_same_memory_and_the_way_back_is_one_page_at_a_time() {
     press(&mut state, "G");
     assert!(screen(&state).contains("newest"));
     assert_eq!(press(&mut state, "y").len(), 1);
+}
+
+#[test]
+fn shells_of_all_are_those_of_the_marked_seats_where_any_are_marked() {
+    let mut state = world(120, 40);
+    let effects = press(&mut state, "<enter><space>j<space>B");
+    let seats: Vec<&str> = effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::OpenShell { lab: of, seat } if *of == lab("cs100") => seat.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(seats, ["teacher", "student-02"]);
+    // A filter that hides them takes no mark away; without any, what it lets through is meant.
+    let mut state = world(120, 40);
+    let effects = press(&mut state, "<enter><space>j<space>/student-01<enter>B");
+    assert_eq!(effects.len(), 2, "{effects:?}");
+    let mut state = world(120, 40);
+    let effects = press(&mut state, "<enter>/student-01<enter>B");
+    assert_eq!(effects, [Effect::OpenShell { lab: lab("cs100"), seat: seat("student-01") }]);
 }
 
 #[test]
