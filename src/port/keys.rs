@@ -28,6 +28,8 @@ pub struct LabKey {
     pub private: PathBuf,
     /// The public half in OpenSSH's one-line form.
     pub public: String,
+    /// It is encrypted, and the configuration does not say with which passphrase.
+    pub locked: bool,
 }
 
 #[async_trait]

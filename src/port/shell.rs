@@ -120,6 +120,11 @@ pub trait RemoteShell: Send + Sync {
     /// Takes the passphrase of a key file, for as long as the program runs. A wrong one shows at the next login.
     fn unlock(&self, key: &Path, passphrase: SecretString);
 
+    /// Whether the passphrase of a key file was given here. Another process does not know it.
+    fn is_unlocked(&self, _key: &Path) -> bool {
+        false
+    }
+
     /// Writes down that a person trusts a host key, given as [`ShellError::UnknownHost`] tells it.
     fn trust(&self, host: &str, key: &str) -> Result<(), Clean>;
 

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{Action, Effect, asked::AskId, attach::Attach},
     domain::{Definition, LabName, RunId, alert::Alert},
-    service::{Halt, Homeroom, Pager, RunHandle},
+    service::{Halt, Homeroom, Pager, RunHandle, own_key::can_leave},
 };
 
 /// Actions that may wait for the screens.
@@ -167,14 +167,24 @@ impl Runtime {
 }
 
 impl Shared {
+    fn in_hand(&self) -> Vec<RunId> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Hands every run over; those that could not be, with the reason.
     async fn hand_over(&self) -> Vec<(RunId, std::io::Error)> {
         let mut kept = Vec::new();
         let mut given = Vec::new();
+        let mut bound = BTreeMap::new();
+        for run in self.in_hand() {
+            if let Err(error) = can_leave(&self.home, run).await {
+                bound.insert(run, std::io::Error::other(error.to_string()));
+            }
+        }
         {
             let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
             for (run, own) in runs.iter() {
-                match (self.successor)(*run) {
+                match bound.remove(run).map_or_else(|| (self.successor)(*run), Err) {
                     Ok(()) => {
                         own.halt.hand_over();
                         given.push(*run);

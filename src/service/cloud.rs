@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     Homeroom, ServiceError,
     check::Deed,
+    own_key::can_open,
     plan::{On, Planned},
     workshop::Price,
 };
@@ -161,6 +162,8 @@ pub async fn host_parts(
     let Some(workshop) = plan.workshop.clone() else {
         return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
     };
+    let key = home.keys.lab_key(&workshop.name).await?;
+    can_open(plan, &key, &*site.shell)?;
     let mut tokens = BTreeMap::new();
     for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
         if let Some(code) = code {
@@ -174,7 +177,7 @@ pub async fn host_parts(
         clock: home.clock.clone(),
         store: home.store.id().clone(),
         tokens,
-        key: home.keys.lab_key(&workshop.name).await?,
+        key,
         zones: site.zones.clone(),
         spot: site.spot,
         registry: site.registry.clone(),

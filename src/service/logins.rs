@@ -18,7 +18,7 @@ use crate::{
     },
     port::{
         KeyRing,
-        keys::KeyError,
+        keys::{KeyError, LabKey},
         shell::{HostKey, ShellTarget},
     },
 };
@@ -26,7 +26,7 @@ use crate::{
 /// Logins of one lab.
 pub struct LabLogins {
     site: Arc<Site>,
-    key: crate::port::keys::LabKey,
+    key: LabKey,
     /// Made beforehand, so that a missing secret is told before anything is begun.
     passwords: BTreeMap<SeatName, SecretString>,
     /// The teacher's machine, once a login there has worked, where it is the way in.
@@ -44,6 +44,11 @@ impl LabLogins {
         let key = home.keys.lab_key(lab).await?;
         let passwords = passwords(&*home.keys, lab, &seats).await?;
         Ok(Self { site: site.clone(), key, passwords, teacher: Mutex::default() })
+    }
+
+    /// The lab's own key.
+    pub fn key(&self) -> &LabKey {
+        &self.key
     }
 }
 

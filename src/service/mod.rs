@@ -23,6 +23,7 @@ mod journal;
 mod kept;
 mod logins;
 mod offline;
+pub mod own_key;
 pub mod plan;
 pub mod rebuild;
 pub mod report;

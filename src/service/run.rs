@@ -12,6 +12,7 @@ use super::{
     cloud::host_parts,
     ends,
     logins::LabLogins,
+    own_key::can_open,
     plan::{On, Planned},
     workshop::engine_parts,
 };
@@ -150,6 +151,7 @@ async fn site_parts(
     let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
     let logins = Arc::new(LabLogins::new(home, site, &plan.lab, specs).await?);
     let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
+    can_open(plan, logins.key(), &*site.shell)?;
     let by_node = plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node;
     if proves && by_node {
         site.know_nodes().await?;

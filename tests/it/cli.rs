@@ -10,6 +10,7 @@ mod detach;
 mod exec;
 mod followers;
 mod help;
+mod keys;
 mod pipes;
 mod rebuild;
 mod report;

@@ -50,6 +50,16 @@ impl Dialler {
         self.passphrases.lock().unwrap_or_else(PoisonError::into_inner).insert(keys::expand(key), passphrase);
     }
 
+    /// Whether it has one for a key file.
+    pub(super) fn is_unlocked(&self, key: &Path) -> bool {
+        self.passphrases.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&keys::expand(key))
+    }
+
+    /// Whether a key is a lab's own: those lie beside the record of host keys.
+    fn is_of_a_lab(&self, key: &Path) -> bool {
+        key.parent().is_some_and(|folder| folder == self.settings.known_hosts.with_file_name("keys"))
+    }
+
     /// Writes down that a host key is trusted.
     pub(super) fn trust(&self, host: &str, key: &str) -> Result<(), Clean> {
         let SshSettings { known_hosts, known_hosts_mode, .. } = &self.settings;
@@ -130,7 +140,10 @@ impl Dialler {
             match keys::identity(path, passphrase) {
                 Ok(key) => usable.push(key),
                 Err(e) => {
-                    unusable.push(Clean::new(e.to_string()));
+                    unusable.push(Clean::new(match &e {
+                        keys::KeyError::Encrypted { path } if self.is_of_a_lab(path) => keys::locked_lab_key(path),
+                        other => other.to_string(),
+                    }));
                     if let keys::KeyError::Encrypted { path } = e {
                         locked.get_or_insert(path);
                     }

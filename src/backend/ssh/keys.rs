@@ -48,6 +48,15 @@ impl KeyError {
     }
 }
 
+/// What is said of a lab's own key where nobody can be asked for its passphrase.
+pub(super) fn locked_lab_key(private: &Path) -> String {
+    format!(
+        "{} is the lab's own key and encrypted with a passphrase; give it as `key_passphrase` under `[store]` in the \
+         configuration, or load the key into ssh-agent",
+        private.display()
+    )
+}
+
 /// The lab's key pair at `private`, made if it is not there, and never overwritten. The private
 /// half is created with `mode` (0600; 0640 in a shared store). Returns the public half as one line
 /// `ssh-ed25519 BASE64 COMMENT`.
@@ -145,7 +154,7 @@ impl KeyFiles {
     fn lab_key_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
         let private = self.private(lab);
         match self.key_at(&private, lab) {
-            Ok(public) => Ok(LabKey { private, public }),
+            Ok(public) => Ok(self.with_lock(private, public)),
             Err(e) => Err(port::KeyError { doing: "cannot make or read the key", path: private, why: e.reason() }),
         }
     }
@@ -161,7 +170,12 @@ impl KeyFiles {
         }
         let public = self.key_at(&aside, lab).map_err(|e| failed(e.reason()))?;
         fs::rename(&aside, &private).map_err(|e| failed(e.to_string()))?;
-        Ok(LabKey { private, public })
+        Ok(self.with_lock(private, public))
+    }
+
+    fn with_lock(&self, private: PathBuf, public: String) -> LabKey {
+        let locked = self.passphrase.is_none() && matches!(identity(&private, None), Err(KeyError::Encrypted { .. }));
+        LabKey { private, public, locked }
     }
 
     fn password_now(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
@@ -347,7 +361,9 @@ mod tests {
         assert_eq!(sealed.lab_key(&lab).await.unwrap(), before, "one that is there stays as it is");
         let key = sealed.renew(&lab).await.unwrap();
         assert!(key.public != before.public && key.public.ends_with(" homeroom cs101"), "{}", key.public);
-        assert_eq!(plain.lab_key(&lab).await.unwrap(), key, "whoever has no passphrase knows the public half");
+        let known = plain.lab_key(&lab).await.unwrap();
+        assert_eq!(known.public, key.public, "whoever has no passphrase knows the public half");
+        assert!(known.locked && !key.locked && !before.locked);
         let file = PrivateKey::from_openssh(fs::read_to_string(&key.private).unwrap()).unwrap();
         assert!(file.is_encrypted() && file.decrypt("open barley").is_err());
         let opened = file.decrypt("open sesame").unwrap();

@@ -131,6 +131,10 @@ impl RemoteShell for Ssh {
         self.dialler.unlock(key, passphrase);
     }
 
+    fn is_unlocked(&self, key: &Path) -> bool {
+        self.dialler.is_unlocked(key)
+    }
+
     fn trust(&self, host: &str, key: &str) -> Result<(), Clean> {
         self.dialler.trust(host, key)
     }

@@ -46,7 +46,7 @@ impl Keys {
             lab.as_str().bytes().zip(&mut seed).for_each(|(byte, place)| *place = byte);
             pair(&seed, lab.as_str()).public
         });
-        LabKey { private, public: public.clone() }
+        LabKey { private, public: public.clone(), locked: false }
     }
 }
 

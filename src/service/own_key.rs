@@ -1,0 +1,41 @@
+//! Whether a run could log in with its lab's own key: a run asks nobody for a passphrase, and neither does a process
+//! that goes on with one. Opens no key by itself.
+
+use super::{Homeroom, ServiceError};
+use crate::{
+    domain::{Plan, RunId, StepName},
+    port::{RemoteShell, keys::LabKey},
+};
+
+fn locked(before: &str, key: &LabKey) -> ServiceError {
+    ServiceError::NotNow(format!(
+        "{before}, {}, which is encrypted with a passphrase; give it as `key_passphrase` under `[store]` in the \
+         configuration",
+        key.private.display()
+    ))
+}
+
+fn logs_in(plan: &Plan) -> bool {
+    plan.seats.iter().any(|seat| seat.steps.contains(&StepName::Ssh))
+}
+
+/// Makes sure, before anything is begun, that a plan that logs in with the lab's own key can open it here.
+pub(super) fn can_open(plan: &Plan, key: &LabKey, shell: &dyn RemoteShell) -> Result<(), ServiceError> {
+    if logs_in(plan) && key.locked && !shell.is_unlocked(&key.private) {
+        let lab = &plan.lab;
+        return Err(locked(&format!("nothing was begun on {lab}: its roll call logs in with {lab}'s own key"), key));
+    }
+    Ok(())
+}
+
+/// Makes sure that another process could go on with a run: what was typed in here is kept nowhere.
+pub async fn can_leave(home: &Homeroom, run: RunId) -> Result<(), ServiceError> {
+    let (row, plan) = home.store.run(run).await?;
+    if logs_in(&plan) {
+        let key = home.keys.lab_key(&row.lab).await?;
+        if key.locked {
+            return Err(locked(&format!("no other process can log in with {}'s own key", row.lab), &key));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Keys that are not what they should be: a guest that shows another host key, and a lab's own key nobody can open.
+
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use serde_json::json;
+
+use super::desk::{Answer, Desk, object};
+
+/// Another machine answers at the address of a seat's, as far as its host key tells.
+fn replaced_behind_our_back(desk: &Desk, name: &str) {
+    desk.staged.cluster.world(|world| {
+        let vm = world.guests.values_mut().find(|vm| vm.config.get("name").is_some_and(|n| n == name)).unwrap();
+        vm.inside.as_mut().unwrap().host_key = [42; 32];
+    });
+}
+
+#[tokio::test]
+async fn a_foreign_guest_is_refused_with_what_to_do_and_a_rebuilt_seat_asks_nothing() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    desk.write("notes", "mine\n");
+    replaced_behind_our_back(&desk, "cs100-ada");
+
+    let shows = |text: &str| {
+        for part in ["another host key than the one on record: SHA256:", "find out why", "`homeroom check LAB`"] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+    };
+    let ssh = desk.run(&["ssh", "cs100/ada", "--", "true"]).await;
+    assert_eq!(ssh.refusal().0, 1);
+    shows(&ssh.err);
+    let exec = desk.run(&["exec", "cs100", "--", "hostname"]).await;
+    assert_eq!(exec.code, 3, "{exec:?}");
+    assert!(exec.out.contains("exit 0: grace") || exec.out.contains("cs100-grace"), "the others answer: {exec:?}");
+    assert!(!exec.out.contains("cs100-ada\n"), "nothing ran there: {exec:?}");
+    shows(&exec.out);
+    let cp = desk.run(&["cp", "notes", "cs100/ada:"]).await;
+    assert_eq!(cp.code, 3, "{cp:?}");
+    shows(&cp.out);
+
+    // Made anew by us: its key is read before the first login, and nobody is asked anything.
+    desk.done(&["rebuild", "cs100/ada", "--yes"]).await;
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "hostname"]).await, "cs100-ada\n");
+    desk.done(&["exec", "cs100", "--", "true"]).await;
+    desk.done(&["cp", "notes", "cs100/ada:"]).await;
+}
+
+/// `cs100` with a key that is encrypted, and the configuration that opens it.
+async fn locked_desk() -> (Desk, PathBuf) {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let secret = desk.folder.path().join("passphrase");
+    std::fs::write(&secret, "open sesame\n").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let opens = desk.altered("[store]\n", &format!("[store]\nkey_passphrase = {{ file = {:?} }}\n", secret));
+    well(&desk.run_under(&opens, &["adopt", "sim", "--rekey", "cs100"]).await);
+    (desk, opens)
+}
+
+#[track_caller]
+fn well(answer: &Answer) {
+    assert_eq!((answer.code, answer.err.as_str()), (0, ""), "{}", answer.out);
+}
+
+#[tokio::test]
+async fn headless_a_locked_lab_key_says_where_its_passphrase_goes() {
+    let (desk, opens) = locked_desk().await;
+    let told = "keys/cs100 is the lab's own key and encrypted with a passphrase; give it as `key_passphrase` under \
+                `[store]` in the configuration, or load the key into ssh-agent";
+    desk.write("notes", "mine\n");
+    for (words, code) in [
+        (&["ssh", "cs100/ada", "--", "true"][..], 1),
+        (&["exec", "cs100", "--", "true"], 3),
+        (&["cp", "notes", "cs100/ada:"], 3),
+    ] {
+        let answer = desk.run(words).await;
+        let said = format!("{}{}", answer.out, answer.err);
+        assert!(answer.code == code && said.contains(told), "{words:?}: {answer:?}");
+        well(&desk.run_under(&opens, words).await);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_could_not_open_the_labs_key_is_not_begun_and_not_detached() {
+    let (desk, opens) = locked_desk().await;
+    let toml = desk.done(&["get", "cs100", "-o", "toml"]).await;
+    assert!(toml.contains("\"margaret\""), "{toml}");
+    desk.apply(&toml.replace("\"margaret\"", "\"margaret\", \"rosa\"")).await;
+    let before = desk.standing().await;
+    for words in [
+        &["deploy", "cs100", "--yes", "--detach"][..],
+        &["deploy", "cs100", "--yes"],
+        &["check", "cs100"],
+        &["restart", "cs100/ada"],
+    ] {
+        let answer = desk.run(words).await;
+        let (code, complaint) = answer.refusal();
+        assert_eq!(code, 1, "{words:?}: {complaint}");
+        for part in ["nothing was begun on cs100", "keys/cs100", "`key_passphrase` under `[store]`"] {
+            assert!(complaint.contains(part), "{words:?}: {complaint}");
+        }
+    }
+    assert_eq!(desk.standing().await, before);
+    let begun = desk.run_under(&opens, &["deploy", "cs100", "--yes", "--detach", "--json"]).await;
+    well(&begun);
+    let run = object(begun.out.trim_end())["run"].to_string();
+    let lines = desk.run(&["logs", "--run", &run, "--follow", "--json"]).await.out;
+    assert_eq!(object(lines.lines().last().unwrap())["message"], json!("5 ready"), "{lines}");
+    // Nothing logs in for a removal.
+    desk.done(&["destroy", "cs100", "--yes"]).await;
+}
