@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
 
+use homeroom::{domain::RunId, service::own_key::can_leave};
 use serde_json::json;
 
 use super::desk::{Answer, Desk, object};
@@ -106,6 +107,11 @@ async fn a_run_that_could_not_open_the_labs_key_is_not_begun_and_not_detached() 
     let run = object(begun.out.trim_end())["run"].to_string();
     let lines = desk.run(&["logs", "--run", &run, "--follow", "--json"]).await.out;
     assert_eq!(object(lines.lines().last().unwrap())["message"], json!("5 ready"), "{lines}");
+    // A dashboard that has it open by what was typed in gives such a run to nobody who could not.
+    let run: i64 = run.parse().unwrap();
+    let bound = can_leave(&desk.staged.home, RunId(run)).await.unwrap_err().to_string();
+    assert!(bound.contains("no other process can log in with cs100's own key"), "{bound}");
     // Nothing logs in for a removal.
     desk.done(&["destroy", "cs100", "--yes"]).await;
+    can_leave(&desk.staged.home, RunId(run + 1)).await.unwrap();
 }
