@@ -4,6 +4,7 @@ mod certificate;
 mod demo;
 mod edit;
 mod ends;
+mod full_screen;
 mod kiosk;
 mod site;
 mod tour;

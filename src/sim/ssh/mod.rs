@@ -6,6 +6,7 @@
 mod channel;
 mod console;
 mod guest;
+mod htop;
 mod keys;
 mod land;
 mod line;

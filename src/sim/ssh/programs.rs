@@ -1,5 +1,5 @@
 //! Programs that need a terminal, and so live here and not in the guest: `stty size`, `tty`,
-//! `help`, `history`, `clear`, `showkey -a` and `watch`.
+//! `help`, `history`, `clear`, `showkey -a`, `watch` and `htop`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
 
 const HELP: &str = "This is the shell of a simulated machine. It knows echo, uname, hostname, id, uptime, whoami,
 pwd, cat, ls, date, ip, nproc, free, df, ps, systemctl and more of what a first look needs;
-stty size, tty, clear, history, showkey -a and watch know this terminal; exit leaves.
+stty size, tty, clear, history, showkey -a, watch and htop know this terminal; exit leaves.
 ";
 
 /// What a line means, when it is for the terminal.
@@ -26,6 +26,8 @@ pub(super) enum Program {
     },
     /// Shows each byte typed, until Ctrl-D.
     ShowKey,
+    /// What runs here, full screen, in colours and with the mouse.
+    Htop,
     /// Runs a command again and again, full screen.
     Watch {
         every: Duration,
@@ -49,6 +51,7 @@ pub(super) fn find(line: &str, (columns, rows): (u32, u32), history: &[String]) 
         ["qm" | "/usr/sbin/qm", "terminal", vmid] => Program::Serial { vmid: (*vmid).to_owned() },
         ["pct" | "/usr/sbin/pct", "enter", vmid] => Program::Enter { vmid: (*vmid).to_owned() },
         ["showkey", "-a"] => Program::ShowKey,
+        ["htop"] => Program::Htop,
         ["watch"] => Program::Said(Said::err(1, "Usage: watch [-n SECONDS] COMMAND\n")),
         ["watch", "-n", seconds, command @ ..] if !command.is_empty() => {
             let Some(every) =

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{
     Exit, Place, Said,
     channel::{Came, Client},
-    console,
+    console, htop,
     line::{Editor, Typed},
     programs::{self, Program},
 };
@@ -147,6 +147,7 @@ impl<'a> Terminal<'a> {
                 Some(Err(said)) => said,
                 None => Said::err(127, "bash: line 1: pct: command not found\n"),
             },
+            Some(Program::Htop) => htop::run(self).await,
             Some(Program::ShowKey) => programs::show_key(self).await,
             Some(Program::Watch { every, command }) => programs::watch(self, every, &command).await,
             None => match self.run_in_place(line).await {
