@@ -169,7 +169,8 @@ fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Opt
     let lag =
         if row.step(StepName::Agent).is_some_and(|s| s.state == StepState::Ok) { AFTER_ROLL_CALL } else { BROADCAST };
     match guest.power {
-        Power::Stopped if !fresh(lag) => {
+        // What was shut down as asked says so itself.
+        Power::Stopped if !fresh(lag) && state != MachineState::Stopped => {
             return Some((MachineState::Stopped, format!("stopped since its roll call at {}", clock(proven))));
         }
         Power::Unknown if !fresh(BROADCAST + BROADCAST) => {

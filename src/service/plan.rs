@@ -99,7 +99,15 @@ pub async fn plan_rebuild(
 /// for machines that never came to be. None where it left nothing.
 pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Option<Planned>, ServiceError> {
     let ground = Ground::read(home, lab, false).await?;
+    // A mark alone is not enough: a store that was lost and regained counts its runs from one again.
+    let (_, begun) = home.store.run(run).await?;
+    let cloned = |row: &SeatProgress| {
+        begun.seats.iter().any(|seat| seat.seat == row.seat && seat.steps.contains(&StepName::Clone))
+    };
     let made = |row: &&SeatProgress| {
+        if !cloned(row) {
+            return false;
+        }
         let facts = row.vmid.and_then(|vmid| ground.observed.get(&vmid));
         let clone = row.step(StepName::Clone);
         match facts.map(|facts| &facts.ownership) {

@@ -35,6 +35,11 @@ pub fn draw(page: &mut Page<'_>, whole: Rect, state: &State) {
             }
         }
     }
+    if let Some(waits) = std::num::NonZeroUsize::new(shells.outstanding()) {
+        let line = Rect { y: whole.bottom().saturating_sub(2), height: 1, ..whole };
+        let text = format!(" {waits} more to open; nothing typed goes anywhere until then");
+        page.line(line, 0).put(&text, Tone::Warn);
+    }
     let log = shells.log(state.size.1);
     if log > 0 {
         let area = rect(shells.area(state.size));
@@ -54,10 +59,14 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     let shells = &state.shells;
     let loud = shells.broadcast && shells.typing && tab.end.is_none();
     let mut pen = page.line(area, 0);
-    if shells.broadcast && shells.tabs.len() > 1 {
+    if shells.broadcast {
         let mark = if at == shells.front && !shells.typing { ">" } else { " " };
         let tone = if loud { Tone::Bad } else { Tone::Title };
-        pen.put(mark, Tone::Accent).put(tab.seat.as_str(), tone);
+        pen.put(mark, Tone::Accent);
+        if shells.of_several_labs() {
+            pen.put(&format!("{}/", tab.lab), tone);
+        }
+        pen.put(tab.seat.as_str(), tone);
         match (&tab.end, loud) {
             (Some(end), _) => pen.put(&format!("  {}", ended(end)), Tone::Warn),
             (None, true) => pen.put("  KEYS GO TO ALL", Tone::Bad),

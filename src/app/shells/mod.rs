@@ -43,8 +43,12 @@ pub struct Shells {
     pub typing: bool,
     /// The shell has everything but its title.
     pub zoomed: bool,
-    /// Every shell is on the screen, and keys go to all of them.
+    /// Every shell that was called is on the screen, and keys go to all of them.
     pub broadcast: bool,
+    /// Whose shells those are: keys go to no other.
+    called: BTreeSet<(LabName, SeatName)>,
+    /// A shell that was called could not be opened: whoever types is to have seen that.
+    missed: bool,
     /// Lines of the one in front are being picked out.
     pub copying: Option<Copying>,
     /// Asked for, and not open yet.
@@ -69,7 +73,46 @@ impl Shells {
     }
 
     pub(super) fn not_opened(&mut self, lab: &LabName, seat: &SeatName) -> bool {
+        self.missed |= self.broadcast;
         self.awaited.remove(&(lab.clone(), seat.clone()))
+    }
+
+    /// From now on keys go to the shells of these seats, once all of them are open, and to no other.
+    pub(super) fn call(&mut self, seats: BTreeSet<(LabName, SeatName)>) {
+        (self.called, self.broadcast, self.missed) = (seats, true, false);
+        if let Some(at) = self.tabs.iter().position(|tab| self.is_called(tab)) {
+            self.front = at;
+        }
+        self.typing = self.outstanding() == 0;
+    }
+
+    /// From now on keys go to every shell that is open.
+    pub(super) fn call_all(&mut self) {
+        let all = self.tabs.iter().map(|tab| (tab.lab.clone(), tab.seat.clone())).collect();
+        let typing = self.typing;
+        self.call(all);
+        self.typing &= typing;
+    }
+
+    /// Keys go to the one in front again.
+    pub(super) fn call_off(&mut self) {
+        self.broadcast = false;
+        self.called.clear();
+    }
+
+    fn is_called(&self, tab: &Tab) -> bool {
+        self.called.contains(&(tab.lab.clone(), tab.seat.clone()))
+    }
+
+    /// How many that were called are not open yet: until then nobody is typed to, so that none gets half a line.
+    pub fn outstanding(&self) -> usize {
+        self.called.intersection(&self.awaited).count()
+    }
+
+    /// Whether shells of more than one lab are typed into.
+    pub fn of_several_labs(&self) -> bool {
+        let first = self.called.first().map(|(lab, _)| lab);
+        self.called.iter().any(|(lab, _)| Some(lab) != first)
     }
 
     /// What the next tab is called by.
@@ -85,7 +128,7 @@ impl Shells {
         if !self.broadcast {
             self.front = self.tabs.len() - 1;
         }
-        self.typing = true;
+        self.typing = !self.broadcast || (self.outstanding() == 0 && !self.missed);
     }
 
     /// Takes in what a guest printed; what it is to be answered.
@@ -109,8 +152,11 @@ impl Shells {
     pub(super) fn turn(&mut self, by: isize) {
         let count = self.tabs.len() as isize;
         self.copying = None;
-        if count > 0 {
+        for _ in 0..count {
             self.front = (self.front as isize + by).rem_euclid(count) as usize;
+            if !self.broadcast || self.front().is_some_and(|tab| self.is_called(tab)) {
+                break;
+            }
         }
     }
 
@@ -122,7 +168,9 @@ impl Shells {
         self.front = self.front.min(self.tabs.len().saturating_sub(1));
         self.typing = false;
         self.copying = None;
-        self.broadcast &= self.tabs.len() > 1;
+        if self.tabs.len() < 2 {
+            self.call_off();
+        }
     }
 
     /// Towards older lines with less than nothing, towards newer ones else.
@@ -173,12 +221,16 @@ impl Shells {
 
     /// Those that take what is typed.
     pub fn typed_into(&self) -> impl Iterator<Item = &Tab> {
-        let all = self.broadcast;
+        let complete = self.outstanding() == 0;
         self.tabs
             .iter()
             .enumerate()
-            .filter(move |(at, tab)| (all || *at == self.front) && tab.end.is_none())
+            .filter(move |(at, tab)| match self.broadcast {
+                true => complete && self.is_called(tab),
+                false => *at == self.front,
+            })
             .map(|(_, tab)| tab)
+            .filter(|tab| tab.end.is_none())
     }
 
     /// Where the shells may be drawn, on a screen of this size: without the first and the last line.
@@ -199,10 +251,14 @@ impl Shells {
     /// Where each tab in sight stands within the area: its title is the first line.
     pub fn places(&self, size: (u16, u16)) -> Vec<(usize, Place)> {
         let area = self.area(size);
-        if !self.broadcast || self.tabs.len() < 2 {
+        if !self.broadcast {
             return self.front().map(|_| (self.front, area)).into_iter().collect();
         }
-        let count = u16::try_from(self.tabs.len()).unwrap_or(u16::MAX);
+        let called: Vec<usize> = (0..self.tabs.len()).filter(|at| self.is_called(&self.tabs[*at])).collect();
+        if called.is_empty() {
+            return Vec::new();
+        }
+        let count = u16::try_from(called.len()).unwrap_or(u16::MAX);
         let across = (1..=count).find(|n| n * n >= count).unwrap_or(1);
         let down = count.div_ceil(across);
         let (width, height) = (area.width / across, area.height / down);
@@ -213,7 +269,7 @@ impl Shells {
             width: width.saturating_sub(u16::from(n % across + 1 < across)),
             height,
         };
-        (0..count).map(|n| (usize::from(n), place(n))).collect()
+        (0..count).zip(called).map(|(n, at)| (at, place(n))).collect()
     }
 
     /// Gives every tab the size it is drawn in.
@@ -273,7 +329,7 @@ mod tests {
     fn all_are_in_sight_while_one_types_into_all() {
         let mut shells = open(5);
         assert_eq!(shells.typed_into().count(), 1);
-        shells.broadcast = true;
+        shells.call_all();
         shells.ended(2, Ok(0));
         assert_eq!(shells.typed_into().count(), 4);
         let places = shells.places((120, 40));
@@ -286,5 +342,27 @@ mod tests {
             assert!(places[n + 1..].iter().all(|(_, b)| apart(b)));
         }
         assert!(shells.typing);
+    }
+
+    #[test]
+    fn only_those_that_were_called_are_typed_into_and_only_once_all_are_open() {
+        let mut shells = open(2);
+        let names = |shells: &Shells| shells.typed_into().map(|tab| tab.seat.to_string()).collect::<Vec<_>>();
+        let lab = LabName::new("bio").unwrap();
+        let called: Vec<_> = ["s1", "late"].map(|seat| SeatName::new(seat).unwrap()).to_vec();
+        assert!(shells.await_one(&lab, &called[1]));
+        shells.call(called.iter().map(|seat| (lab.clone(), seat.clone())).collect());
+        assert_eq!((names(&shells).len(), shells.typing, shells.outstanding()), (0, false, 1));
+        shells.opened(lab.clone(), called[1].clone());
+        assert_eq!((names(&shells), shells.typing), (vec!["s1".to_owned(), "late".to_owned()], true));
+        assert_eq!(shells.places((80, 24)).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2]);
+        shells.call_off();
+        assert_eq!(names(&shells).len(), 1);
+        // One that cannot be opened is seen before anybody types.
+        assert!(shells.await_one(&lab, &SeatName::new("never").unwrap()));
+        shells.call([("s0"), ("never")].map(|seat| (lab.clone(), SeatName::new(seat).unwrap())).into());
+        shells.not_opened(&lab, &SeatName::new("never").unwrap());
+        assert!(!shells.typing);
+        assert_eq!(names(&shells), ["s0"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Shells in the dashboard: opening, turning, typing, leaving them.
 
+use std::collections::BTreeSet;
+
 use super::say;
 use crate::{
     app::{Command, Effect, Screen, State, attach::ShellEnd, shells::TabId},
@@ -33,7 +35,8 @@ pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Broadcast if state.shells.tabs.len() < 2 => {
             say(state, Level::Info, "there is only one shell to type into");
         }
-        Command::Broadcast => state.shells.broadcast = !state.shells.broadcast,
+        Command::Broadcast if state.shells.broadcast => state.shells.call_off(),
+        Command::Broadcast => state.shells.call_all(),
         Command::CloseTab => {
             state.shells.close();
             if state.shells.tabs.is_empty() {
@@ -79,6 +82,7 @@ pub(super) fn leave(state: &mut State) {
     state.shells.typing = false;
     state.shells.copying = None;
     state.shells.zoomed = false;
+    state.shells.call_off();
     state.screens.retain(|screen| !matches!(screen, Screen::Shells));
 }
 
@@ -91,6 +95,8 @@ fn show(state: &mut State) {
 
 fn open(state: &mut State) -> Vec<Effect> {
     let Some((lab, seat)) = state.target_seat() else { return Vec::new() };
+    // It is this one that is meant, whoever was typed into before.
+    state.shells.call_off();
     // One that is open already is looked at again.
     if let Some(at) = state.shells.tabs.iter().position(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat) {
         (state.shells.front, state.shells.typing) = (at, true);
@@ -113,6 +119,7 @@ fn open(state: &mut State) -> Vec<Effect> {
 fn open_all(state: &mut State) -> Vec<Effect> {
     let Some(lab) = state.target_lab() else { return Vec::new() };
     let mut effects = Vec::new();
+    let mut called = BTreeSet::new();
     let marked = state.marks().is_some_and(|marks| !marks.is_empty());
     let seats: Vec<SeatName> = if marked {
         state.target_seats().into_iter().map(|(_, seat)| seat).collect()
@@ -123,19 +130,25 @@ fn open_all(state: &mut State) -> Vec<Effect> {
         let open = state.shells.tabs.iter().any(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat);
         // The proxy of a workshop is nobody's seat.
         let enterable = seat != SeatName::host() && state.why_not_entered(&lab, &seat).is_none();
-        if enterable && !open && state.shells.await_one(&lab, &seat) {
-            effects.push(Effect::OpenShell { lab: lab.clone(), seat });
+        if !enterable {
+            continue;
         }
+        let coming = open || state.shells.is_awaited(&lab, &seat);
+        if !coming && state.shells.await_one(&lab, &seat) {
+            effects.push(Effect::OpenShell { lab: lab.clone(), seat: seat.clone() });
+        } else if !coming {
+            continue;
+        }
+        called.insert((lab.clone(), seat));
     }
-    if effects.is_empty() && state.shells.tabs.is_empty() {
+    if called.is_empty() {
         say(state, Level::Warning, format!("{lab}: no seat has an address yet"));
         return effects;
     }
     say(state, Level::Info, format!("{lab}: opening {} shells", effects.len()));
-    state.shells.broadcast = true;
-    if !state.shells.tabs.is_empty() {
-        show(state);
-    }
+    state.shells.call(called);
+    // What is typed from here on is for them, and no command to the list that was in front.
+    show(state);
     effects
 }
 

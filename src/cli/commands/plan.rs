@@ -50,6 +50,7 @@ pub fn show(out: Output, plan: &Plan) {
         .map(|verb| format!("{} {}", plan.count(verb), verb.as_str()))
         .collect::<Vec<_>>();
     let left = plan.count(Verb::Leave);
+    let drifted = plan.seats.iter().filter(|seat| seat.verb == Verb::Keep && !seat.changes.is_empty()).count();
     if plan.is_empty() && left > 0 {
         out.line(format!(
             "{} {} on {}: nothing can be done, {left} left alone",
@@ -57,6 +58,9 @@ pub fn show(out: Output, plan: &Plan) {
             plan.lab,
             plan.site
         ));
+    } else if plan.is_empty() && plan.kind == RunKind::Deploy && drifted > 0 {
+        let of = plan.seats.len();
+        out.line(format!("{}: nothing to do, {drifted} of {of} machines were changed by someone else", plan.lab));
     } else if plan.is_empty() && plan.kind == RunKind::Deploy {
         out.line(format!("{}: nothing to do, {} machines stand as defined", plan.lab, plan.seats.len()));
     } else if plan.is_empty() && plan.kind == RunKind::Destroy {
@@ -66,7 +70,8 @@ pub fn show(out: Output, plan: &Plan) {
     } else {
         out.line(format!("{} {} on {}: {}", plan.kind.as_str(), plan.lab, plan.site, counts.join(", ")));
     }
-    let shown: Vec<_> = plan.seats.iter().filter(|seat| seat.verb.acts() || seat.verb == Verb::Leave).collect();
+    let tells = |seat: &&SeatPlan| seat.verb.acts() || seat.verb == Verb::Leave || !seat.changes.is_empty();
+    let shown: Vec<_> = plan.seats.iter().filter(tells).collect();
     if !shown.is_empty() {
         let rows: Vec<_> = shown.iter().map(|seat| row(seat)).collect();
         out.table(["  SEAT", "DO", "NODE", "VMID", "FROM", "WHY"], &rows);

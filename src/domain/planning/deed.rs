@@ -9,11 +9,12 @@ use super::{
     steps::roll_call,
 };
 use crate::domain::{
-    Plan, SeatName, StepName,
+    MachineState, Plan, SeatName, StepName,
     class::{Profile, SeatSpec},
     cluster::Power,
     event::RunKind,
     plan::{SeatPlan, Verb},
+    readiness::{Look, current_state},
     verify::needs_stop,
 };
 
@@ -40,12 +41,14 @@ impl Deed {
         }
     }
 
-    /// What becomes of a machine that runs, or of one that is off; and why.
-    fn of(self, runs: bool) -> (Verb, &'static str) {
+    /// What becomes of a machine that runs (and is `ready`, or is not), or of one that is off; and why.
+    fn of(self, runs: bool, ready: bool) -> (Verb, &'static str) {
         match (self, runs) {
             (Self::Check, true) => (Verb::Prove, "the roll call again"),
             (Self::Check, false) => (Verb::Leave, "it is off; start it first"),
-            (Self::Start, true) => (Verb::Keep, "already running"),
+            (Self::Start, true) if ready => (Verb::Keep, "already running"),
+            // Also what a start that was broken off left without its proofs.
+            (Self::Start, true) => (Verb::Prove, "already running; the roll call"),
             (Self::Start | Self::Restart, false) => (Verb::Prove, "started, then the roll call"),
             (Self::Stop, true) => (Verb::Halt, "shut down"),
             (Self::Stop, false) => (Verb::Keep, "already off"),
@@ -109,7 +112,8 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
         });
     }
     let runs = guest.power != Power::Stopped;
-    let (verb, why) = deed.of(runs);
+    let (state, _) = current_state(row, Look::of(input.view, row), false, input.now, input.site.proof_max_age);
+    let (verb, why) = deed.of(runs, state == MachineState::Ready);
     let mut plan =
         seat_plan(row, &node, vmid, verb, &steps(verb, runs, &roll_call(&input.class.rollcall)), why.to_owned());
     plan.spec = spec;

@@ -152,15 +152,16 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         let why = format!("a removal of {vmid} on {node} was begun; made anew once it is gone");
         return Fate::Again { home, verb: Verb::Resume, reserve, why };
     }
-    if rebuild {
-        if is_on(facts.config.get("protection").map(String::as_str)) {
-            notes.push(format!("{} ({vmid}) is protected: `qm set {vmid} --protection 0` on {node} first", row.name));
-            return leave("left alone: protected".to_owned());
-        }
+    let fate = if rebuild {
         let stop = guest.power != Power::Stopped;
-        return Fate::Replace { home, stop, changes: Vec::new(), why: "made anew, as asked".to_owned() };
+        Fate::Replace { home: home.clone(), stop, changes: Vec::new(), why: "made anew, as asked".to_owned() }
+    } else {
+        of_ours(input, spec, row, guest, facts, home.clone())
+    };
+    if matches!(fate, Fate::Replace { .. }) && is_on(facts.config.get("protection").map(String::as_str)) {
+        notes.push(format!("{} ({vmid}) is protected: `qm set {vmid} --protection 0` on {node} first", row.name));
+        return leave("left alone: protected".to_owned());
     }
-    let fate = of_ours(input, spec, row, guest, facts, home);
     if let Some(lock) = &guest.lock
         && !matches!(&fate, Fate::Settled { verb: Verb::Keep, .. })
     {
@@ -209,7 +210,7 @@ fn of_ours(
     }
     // What was deployed is what is defined: then somebody else changed the machine.
     let same = |applied: &super::Applied| applied.spec == *spec && applied.pool == input.class.pool;
-    let drift = !template && written && input.applied.get(&spec.seat).is_some_and(same);
+    let drift = !template && written && !owed(StepName::Resize) && input.applied.get(&spec.seat).is_some_and(same);
     let act = !changes.is_empty() && (!drift || input.fix_drift);
     if act && replace {
         let why = format!("{} cannot be changed in place", fields(&changes));
