@@ -8,8 +8,9 @@ use std::{io::ErrorKind, net::SocketAddr, path::Path, process::ExitCode, sync::A
 use clap::Parser;
 use homeroom::{
     cli::{self, Args, CliError, Command, Exit, Global, SimArgs},
+    config::Settings,
     demo::{self, Stage},
-    telemetry::{self, Secrets},
+    telemetry::{self, Readers, Secrets},
     wire::{self, Access},
 };
 use tempfile::TempDir;
@@ -67,19 +68,19 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
         Some(Command::Serve { listen }) => serve_joins(&args.global, listen, secrets).await,
         Some(Command::Ssh { what, command, .. }) if command.is_empty() => {
             let settings = cli::settings(&args.global)?;
-            let _log = log_into(settings.store.folder(), secrets)?;
+            let _log = log_of_store(&settings, secrets)?;
             let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
             dashboard::shell(&home, &what, dashboard::Where::Shell).await
         }
         Some(Command::Console { what }) => {
             let settings = cli::settings(&args.global)?;
-            let _log = log_into(settings.store.folder(), secrets)?;
+            let _log = log_of_store(&settings, secrets)?;
             let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
             dashboard::shell(&home, &what, dashboard::Where::Console).await
         }
         Some(command) => {
             let settings = cli::settings(&args.global)?;
-            let _log = log_into(settings.store.folder(), secrets)?;
+            let _log = log_of_store(&settings, secrets)?;
             cli::run(&args.global, &settings, command, &|secret| secrets.add(secret)).await
         }
     }
@@ -100,7 +101,7 @@ async fn site(global: &Global, secrets: &Secrets, throw_away: &mut Option<TempDi
         }
     }
     settings.has_sites()?;
-    let _log = log_into(settings.store.folder(), secrets)?;
+    let _log = log_of_store(&settings, secrets)?;
     let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
     dashboard::run(&settings, Arc::new(home), dashboard::AtTheEnd::FinishRuns).await
 }
@@ -127,7 +128,7 @@ async fn kiosk(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
 /// `demo`: the dashboard on a simulated cluster, in a folder that goes with it.
 async fn demonstrate(stage: Stage, folder: &Path, secrets: &Secrets) -> Result<Exit, CliError> {
     dashboard::needs_a_terminal()?;
-    let _log = log_into(folder, secrets)?;
+    let _log = log_into(folder, Readers::Owner, secrets)?;
     let hide = |secret: &str| secrets.add(secret);
     let speed = stage.speed;
     let (staged, project) = stage.with_config(folder, &hide).await?.with_cloud(speed, &hide).await?;
@@ -144,7 +145,7 @@ async fn demonstrate(stage: Stage, folder: &Path, secrets: &Secrets) -> Result<E
 async fn serve_joins(global: &Global, listen: SocketAddr, secrets: &Secrets) -> Result<Exit, CliError> {
     let settings = cli::settings(global)?;
     settings.has_sites()?;
-    let _log = log_into(settings.store.folder(), secrets)?;
+    let _log = log_of_store(&settings, secrets)?;
     let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
     let failed = |source| CliError::Io { doing: format!("cannot listen on {listen}"), source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -212,12 +213,18 @@ fn remove(folder: TempDir) {
     eprintln!("homeroom: {} could not be removed; nothing needs it any more", path.display());
 }
 
+/// Starts the log file beside the store, for whoever may use that.
+fn log_of_store(settings: &Settings, secrets: &Secrets) -> Result<Option<telemetry::Guard>, CliError> {
+    let readers = if settings.store.shared { Readers::Group } else { Readers::Owner };
+    log_into(settings.store.folder(), readers, secrets)
+}
+
 /// Starts the log file in `folder/log`. A log that cannot be written is told and is no reason to stop.
-fn log_into(folder: &Path, secrets: &Secrets) -> Result<Option<telemetry::Guard>, CliError> {
+fn log_into(folder: &Path, readers: Readers, secrets: &Secrets) -> Result<Option<telemetry::Guard>, CliError> {
     let variable = |name| std::env::var(name).ok();
     let (own, proxmox) = (variable(telemetry::FILTER_VARIABLE), variable(telemetry::LEVEL_VARIABLE));
     let filter = telemetry::filter(own.as_deref(), proxmox.as_deref()).map_err(|e| CliError::Usage(e.to_string()))?;
-    match telemetry::start(&folder.join("log"), filter, secrets.clone()) {
+    match telemetry::start(&folder.join("log"), filter, secrets.clone(), readers) {
         Ok(guard) => Ok(Some(guard)),
         Err(error) => {
             eprintln!("homeroom: no log is written: {error}");

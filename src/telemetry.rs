@@ -14,7 +14,7 @@ use thiserror::Error;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-pub use file::DailyFile;
+pub use file::{DailyFile, Readers};
 pub use secrets::Secrets;
 
 /// The variable that sets what is logged, in the syntax of `tracing`'s `EnvFilter`.
@@ -67,12 +67,12 @@ pub fn filter(homeroom_log: Option<&str>, proxmox_log_level: Option<&str>) -> Re
     Ok(EnvFilter::new(format!("{below},homeroom={level}")))
 }
 
-/// Starts the log of the whole process in `folder`, made (0700) if missing.
+/// Starts the log of the whole process in `folder`, made for these readers if missing.
 ///
 /// # Errors
 /// A folder that cannot be written; a log started before.
-pub fn start(folder: &Path, filter: EnvFilter, secrets: Secrets) -> Result<Guard, TelemetryError> {
-    let (subscriber, guard) = build(folder, filter, secrets)?;
+pub fn start(folder: &Path, filter: EnvFilter, secrets: Secrets, readers: Readers) -> Result<Guard, TelemetryError> {
+    let (subscriber, guard) = build(folder, filter, secrets, readers)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Started)?;
     Ok(guard)
 }
@@ -81,8 +81,9 @@ fn build(
     folder: &Path,
     filter: EnvFilter,
     secrets: Secrets,
+    readers: Readers,
 ) -> Result<(impl tracing::Subscriber + Send + Sync, Guard), TelemetryError> {
-    let file = DailyFile::open(folder, "homeroom", DAYS, secrets)
+    let file = DailyFile::open(folder, "homeroom", DAYS, secrets, readers)
         .map_err(|why| TelemetryError::Folder { folder: folder.to_owned(), why })?;
     // Lossy: a disk that hangs must not stop the program. Each event arrives at the file in one piece.
     let (writer, worker) = NonBlockingBuilder::default().thread_name("log").finish(file);
@@ -126,7 +127,7 @@ mod tests {
 
     fn log_of(filter: EnvFilter, secrets: Secrets, act: impl FnOnce()) -> String {
         let folder = tempfile::tempdir().unwrap();
-        let (subscriber, guard) = build(folder.path(), filter, secrets).unwrap();
+        let (subscriber, guard) = build(folder.path(), filter, secrets, Readers::Owner).unwrap();
         tracing::subscriber::with_default(subscriber, act);
         drop(guard);
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -169,7 +170,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = build(&file.join("log"), EnvFilter::new("info"), Secrets::default()).err().unwrap().to_string();
+        let error = build(&file.join("log"), EnvFilter::new("info"), Secrets::default(), Readers::Owner)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("log folder"), "{error}");
     }
 

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, DirBuilder, File, Permissions},
     io::ErrorKind,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -59,7 +59,18 @@ impl Places {
     /// Makes the folders that are missing, with their modes.
     pub fn prepare_folders(&self) -> Result<(), StoreError> {
         self.folder_ready(self.folder())?;
-        self.folder_ready(&self.locks)
+        if self.shared && self.locks.exists() {
+            // A store that was one person's until now; its own folder was opened to the group by hand.
+            share(&self.locks, 0o2770, self.folder())?;
+        }
+        self.folder_ready(&self.locks)?;
+        if self.shared {
+            let locks = fs::read_dir(&self.locks).map_err(|e| error::io(&self.locks, "reading it", &e))?;
+            for lock in locks.flatten() {
+                share(&lock.path(), 0o660, self.folder())?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the database file if it is missing; to be called under the store's own lock.
@@ -70,10 +81,10 @@ impl Places {
         drop(self.make_file(&self.file)?);
         if self.shared {
             // A store that was one person's until now: what SQLite made beside it follows.
-            for suffix in ["", "-wal", "-shm"] {
+            for suffix in ["", "-wal", "-shm", ".id"] {
                 let mut path = self.file.clone().into_os_string();
                 path.push(suffix);
-                share(Path::new(&path))?;
+                share(Path::new(&path), 0o660, self.folder())?;
             }
         }
         Ok(())
@@ -155,12 +166,17 @@ impl Places {
     }
 }
 
-/// Opens a file of our own to the group; one of somebody else's is left as it is.
-fn share(path: &Path) -> Result<(), StoreError> {
-    let Ok(meta) = fs::metadata(path) else { return Ok(()) };
-    if meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o777 != 0o660 {
-        fs::set_permissions(path, Permissions::from_mode(0o660))
-            .map_err(|e| error::io(path, "setting its mode", &e))?;
+/// Opens a file or folder of our own to the group of the store's folder; one of somebody else's is left as it is.
+fn share(path: &Path, mode: u32, like: &Path) -> Result<(), StoreError> {
+    let (Ok(meta), Ok(folder)) = (fs::metadata(path), fs::metadata(like)) else { return Ok(()) };
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    if meta.gid() != folder.gid() {
+        chown(path, None, Some(folder.gid())).map_err(|e| error::io(path, "giving it to the folder's group", &e))?;
+    }
+    if meta.mode() & 0o7777 != mode {
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| error::io(path, "setting its mode", &e))?;
     }
     Ok(())
 }

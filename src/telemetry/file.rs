@@ -1,15 +1,34 @@
-//! A log file a day (UTC), readable by its owner only; the oldest are removed.
+//! A log file a day (UTC), readable by its owner only, or by the group of a store that is a team's; the oldest are
+//! removed.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::Secrets;
+
+/// Who may read and write the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Folders 0700, files 0600.
+    Owner,
+    /// The group of the folder above: folders setgid 2770, files 0660, as those of a shared store.
+    Group,
+}
+
+impl Readers {
+    fn modes(self) -> (u32, u32) {
+        match self {
+            Self::Owner => (0o700, 0o600),
+            Self::Group => (0o2770, 0o660),
+        }
+    }
+}
 
 /// Writes to the file of the day. Expects whole lines: a secret cut in two by two writes is not seen.
 pub struct DailyFile {
@@ -18,31 +37,42 @@ pub struct DailyFile {
     /// Files kept, today's among them.
     keep: usize,
     secrets: Secrets,
+    readers: Readers,
     day: Date,
     file: File,
 }
 
 impl DailyFile {
-    /// Opens today's `NAME.YYYY-MM-DD.log` in `folder`, made (0700) if missing. Several processes may
-    /// write to one file: each line is appended in one piece.
-    pub fn open(folder: &Path, name: &'static str, keep: usize, secrets: Secrets) -> io::Result<Self> {
-        if let Some(above) = folder.parent() {
-            fs::create_dir_all(above)?;
+    /// Opens today's `NAME.YYYY-MM-DD.log` in `folder`. That folder and the one above, which is the store's, are made
+    /// for these readers if missing. Several processes may write to one file: each line is appended in one piece.
+    pub fn open(
+        folder: &Path,
+        name: &'static str,
+        keep: usize,
+        secrets: Secrets,
+        readers: Readers,
+    ) -> io::Result<Self> {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        if let Some(above) = above {
+            if let Some(beyond) = above.parent().filter(|beyond| !beyond.as_os_str().is_empty()) {
+                fs::create_dir_all(beyond)?;
+            }
+            make(above, readers)?;
         }
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
+        if !make(folder, readers)? && readers == Readers::Group {
+            // One person's until now: the group of the folder above it is let in.
+            share(folder, readers.modes().0, above)?;
         }
         let day = today();
-        let file = open_day(folder, name, day)?;
+        let file = open_day(folder, name, day, readers)?;
         prune(folder, name, keep);
-        Ok(Self { folder: folder.to_owned(), name, keep, secrets, day, file })
+        Ok(Self { folder: folder.to_owned(), name, keep, secrets, readers, day, file })
     }
 
     /// Goes on in the file of `day`.
     fn turn_to(&mut self, day: Date) -> io::Result<()> {
         if day != self.day {
-            self.file = open_day(&self.folder, self.name, day)?;
+            self.file = open_day(&self.folder, self.name, day, self.readers)?;
             self.day = day;
             prune(&self.folder, self.name, self.keep);
         }
@@ -68,8 +98,44 @@ fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
-fn open_day(folder: &Path, name: &str, day: Date) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join(format!("{name}.{day}.log")))
+fn open_day(folder: &Path, name: &str, day: Date, readers: Readers) -> io::Result<File> {
+    let (path, mode) = (folder.join(format!("{name}.{day}.log")), readers.modes().1);
+    let file = OpenOptions::new().create(true).append(true).mode(mode).open(&path)?;
+    if readers == Readers::Group {
+        share(&path, mode, Some(folder))?;
+    }
+    Ok(file)
+}
+
+/// Makes a folder for these readers; false where there is one.
+fn make(folder: &Path, readers: Readers) -> io::Result<bool> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        // The mode given above would be cut by the umask; a team needs all of it.
+        Ok(()) if readers == Readers::Group => {
+            fs::set_permissions(folder, Permissions::from_mode(readers.modes().0)).map(|()| true)
+        }
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Gives what is ours the mode, and the group of the folder `like`; what is another's stays as it is.
+fn share(path: &Path, mode: u32, like: Option<&Path>) -> io::Result<()> {
+    let meta = fs::metadata(path)?;
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    if let Some(like) = like {
+        let group = fs::metadata(like)?.gid();
+        if group != meta.gid() {
+            chown(path, None, Some(group))?;
+        }
+    }
+    if meta.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 /// The day in a file's name, if it is one of ours.
@@ -96,8 +162,6 @@ fn prune(folder: &Path, name: &str, keep: usize) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -111,7 +175,7 @@ mod tests {
     fn a_new_day_begins_a_new_file_and_the_oldest_go() {
         let state = tempfile::tempdir().unwrap();
         let folder = state.path().join("log");
-        let mut file = DailyFile::open(&folder, "homeroom", 3, Secrets::default()).unwrap();
+        let mut file = DailyFile::open(&folder, "homeroom", 3, Secrets::default(), Readers::Owner).unwrap();
         fs::write(folder.join("homeroom.notes.log"), "mine").unwrap();
         fs::write(folder.join("other.2020-01-01.log"), "mine").unwrap();
         let first = today();
@@ -126,20 +190,28 @@ mod tests {
     }
 
     #[test]
-    fn only_its_owner_may_read_the_log() {
-        let state = tempfile::tempdir().unwrap();
-        let folder = state.path().join("log");
-        drop(DailyFile::open(&folder, "homeroom", 3, Secrets::default()).unwrap());
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&folder), 0o700);
-        assert_eq!(mode(&folder.join(&names(&folder)[0])), 0o600);
+    fn only_its_owner_may_read_the_log_or_the_group_of_a_shared_store() {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("share").join("homeroom");
+        let folder = state.join("log");
+        let open = |readers| drop(DailyFile::open(&folder, "homeroom", 3, Secrets::default(), readers).unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let modes = || [mode(&state), mode(&folder), mode(&folder.join(&names(&folder)[0]))];
+        open(Readers::Owner);
+        assert_eq!(modes(), [0o700, 0o700, 0o600]);
+        // The store's own folder is opened by whoever owns it; what lies in it follows.
+        open(Readers::Group);
+        assert_eq!(modes(), [0o700, 0o2770, 0o660]);
+        fs::remove_dir_all(&state).unwrap();
+        open(Readers::Group);
+        assert_eq!(modes(), [0o2770, 0o2770, 0o660]);
     }
 
     #[test]
     fn a_second_process_adds_to_the_same_file() {
         let state = tempfile::tempdir().unwrap();
-        let mut one = DailyFile::open(state.path(), "homeroom", 3, Secrets::default()).unwrap();
-        let mut two = DailyFile::open(state.path(), "homeroom", 3, Secrets::default()).unwrap();
+        let mut one = DailyFile::open(state.path(), "homeroom", 3, Secrets::default(), Readers::Owner).unwrap();
+        let mut two = DailyFile::open(state.path(), "homeroom", 3, Secrets::default(), Readers::Owner).unwrap();
         one.write_all(b"one\n").unwrap();
         two.write_all(b"two\n").unwrap();
         one.write_all(b"three\n").unwrap();

@@ -545,6 +545,22 @@ async fn a_folder_that_was_there_is_not_opened_to_the_group_behind_its_owners_ba
 }
 
 #[tokio::test]
+async fn a_private_store_whose_folder_is_opened_to_a_group_is_open_to_it_with_all_its_locks() {
+    let folder = folder();
+    let store = SqliteStore::open(file(&folder), ALONE).await.unwrap();
+    drop(store.lock_lab(&lab("cs101"), "ada").await.unwrap());
+    drop(store);
+    let state = folder.path().join("state");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o2770)).unwrap();
+    let store = SqliteStore::open(file(&folder), SHARED).await.unwrap();
+    assert_eq!(mode(&state.join("locks")), 0o2770);
+    for name in ["homeroom.db", "homeroom.db.id", "locks/.store", "locks/cs101.lock"] {
+        assert_eq!(mode(&state.join(name)), 0o660, "{name}");
+    }
+    store.lock_lab(&lab("cs101"), "grace").await.unwrap();
+}
+
+#[tokio::test]
 async fn opening_a_store_again_in_one_process_leaves_sqlites_locks_alone() {
     // SQLite's locks belong to the process and are lost when it closes any handle on the file; the next
     // process to leave would then take the write-ahead log from under us.
