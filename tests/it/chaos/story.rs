@@ -5,14 +5,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use homeroom::{
     config::definition::parse,
-    domain::{Definition, LabName, Level, SeatName, class::ClassDefinition, event::RunState},
+    domain::{
+        Definition, LabName, Level, SeatName,
+        class::{ClassDefinition, Via},
+        event::RunState,
+    },
     service::{
         Homeroom, ServiceError,
         check::check,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
     },
-    sim::Scenario,
+    sim::{Fault, FaultKind, Scenario},
 };
 
 use super::{
@@ -29,6 +33,8 @@ pub struct End {
     pub requests: Vec<String>,
     /// What was done to it, for people.
     pub acts: Vec<String>,
+    /// Commands homeroom printed, and somebody ran.
+    pub advice: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +53,9 @@ struct Story {
     before: BTreeMap<u32, Portrait>,
     acts: Vec<String>,
     broken: Vec<String>,
+    /// Nodes let nobody in by SSH, in calm weather too.
+    shut: bool,
+    advice: Vec<String>,
 }
 
 /// Tells the story of a seed with an engine of this habit.
@@ -79,7 +88,7 @@ pub fn tell(seed: u64, habit: Habit, forgets_intents: bool) -> End {
         let told: Vec<String> = story.house.disk.told().iter().map(|event| event.message.to_string()).collect();
         story.house.stage.world(|world| promises::destroyed(world, &story.before, &told))
     });
-    End { broken: story.broken, requests: story.house.stage.journal(), acts: story.acts }
+    End { broken: story.broken, requests: story.house.stage.journal(), acts: story.acts, advice: story.advice }
 }
 
 impl Story {
@@ -93,8 +102,10 @@ impl Story {
         let class = class(&mut dice);
         house.put(&Definition::Class(class.clone()));
         let before = house.stage.world(|world| promises::portraits(world));
+        // A roll call by SSH could prove nothing then.
+        let shut = class.rollcall.via == Via::Api && seed % 2 == 1;
         let acts = vec![format!("{} seats, {:?}", class.seats().len(), class.template)];
-        Self { house, dice, lab: house_lab(), class, before, acts, broken: Vec::new() }
+        Self { house, dice, lab: house_lab(), class, before, acts, broken: Vec::new(), shut, advice: Vec::new() }
     }
 
     fn next_act(&mut self, n: u64) -> Act {
@@ -153,11 +164,16 @@ impl Story {
                 world.set_node_online(node, true);
             }
         });
+        if self.shut {
+            let shut = || Fault::every("SSH /nodes/*/ssh", FaultKind::Cut);
+            self.house.stage.world(|world| world.inject(shut()));
+        }
         self.house.stage.rest(Duration::from_secs(300));
     }
 
     /// Asks in calm weather until there is nothing left to do, as a patient admin would.
     fn settle(&mut self, what: &str, act: &Act) {
+        let mut given = Vec::new();
         for _ in 0..4 {
             let told = self.house.disk.told().len();
             let end = self.play(act, None, None);
@@ -171,27 +187,47 @@ impl Story {
                 .map(|event| format!("  {}: {}", event.seat.as_ref().map_or("", SeatName::as_str), event.message))
                 .collect();
             self.acts.extend(errors);
-            self.follow_advice(told);
+            self.follow_advice(told, &mut given);
             self.house.stage.rest(Duration::from_secs(30));
         }
     }
 
-    /// Runs the commands that homeroom printed: `qm unlock N && qm destroy N`.
-    fn follow_advice(&mut self, from: usize) {
+    /// Runs the commands that homeroom printed, exactly: `qm unlock N && qm destroy N` on the node it names. Where node
+    /// SSH is open none is needed; `given` are the machines it was done to before, which must have sufficed.
+    fn follow_advice(&mut self, from: usize, given: &mut Vec<u32>) {
+        let mut now: Vec<u32> = Vec::new();
         for event in self.house.disk.told().iter().skip(from) {
             let Some(advice) = event.message.as_str().split("run `").nth(1) else { continue };
-            for command in advice.split('`').next().unwrap().split(" && ") {
-                let words: Vec<&str> = command.split_whitespace().collect();
-                let ["qm", verb, id] = words[..] else { continue };
-                let id: u32 = id.parse().unwrap();
-                self.acts.push(format!("an admin runs {command}"));
-                self.house.stage.world(|world| match verb {
-                    "unlock" => world.set_lock(id, None),
-                    "destroy" => world.vanish(id),
-                    other => panic!("{other}?"),
-                });
+            let Some((commands, rest)) = advice.split_once('`') else { continue };
+            let Some(id) = commands.strip_prefix("qm unlock ").and_then(|rest| rest.split(' ').next()) else {
+                continue;
+            };
+            let id: u32 = id.parse().unwrap();
+            // The step says it, and its seat.
+            if now.contains(&id) {
+                continue;
             }
+            now.push(id);
+            assert_eq!(commands, format!("qm unlock {id} && qm destroy {id}"));
+            let node = rest.strip_prefix(" on ").and_then(|rest| rest.split([',', ' ']).next()).unwrap();
+            self.acts.push(format!("an admin runs {commands} on {node}"));
+            if !self.shut {
+                self.broken.push(format!("a command was advised where node SSH is open: {}", event.message));
+            }
+            if given.contains(&id) {
+                self.broken.push(format!("doing as advised did not suffice: {}", event.message));
+            }
+            self.house.stage.world(|world| {
+                let there = world.guests.get(&id).map(|vm| vm.node.clone());
+                if there.as_deref() != Some(node) {
+                    self.broken.push(format!("{commands} is advised on {node}, and the machine is on {there:?}"));
+                }
+                world.set_lock(id, None);
+                world.vanish(id);
+            });
+            self.advice.push(commands.to_owned());
         }
+        given.extend(now);
     }
 
     fn look(&mut self, when: &str, check: impl FnOnce(&Self) -> Vec<String>) {
