@@ -20,9 +20,13 @@ pub(super) fn cloud(
 ) -> Result<CloudSite, WireError> {
     let wrong = |why: String| WireError::Site { site: name.clone(), why };
     let endpoint = gce.endpoint.as_deref();
-    let metadata = std::env::var("GCE_METADATA_HOST").map(|host| format!("http://{host}"));
-    let metadata = metadata.unwrap_or_else(|_| "http://metadata.google.internal".to_owned());
-    let tokens = Tokens::of_metadata_server(endpoint.unwrap_or(&metadata)).map_err(wrong)?;
+    // A simulated project has a metadata server of its own; a file that is named goes before it.
+    let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").is_some();
+    let tokens = match endpoint {
+        Some(endpoint) if !named => Tokens::of_metadata_server(endpoint),
+        _ => Tokens::default_credentials(),
+    };
+    let tokens = tokens.map_err(wrong)?;
     let project = Arc::new(Gce::new(&gce.project, tokens, endpoint).map_err(wrong)?);
     Ok(CloudSite {
         name: name.clone(),

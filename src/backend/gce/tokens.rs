@@ -1,4 +1,4 @@
-//! Where the tokens come from that open the APIs. None is ever a file somebody had to be given.
+//! Where the tokens come from that open the APIs. No key file is asked for: whoever has one may use it.
 
 use std::{
     sync::Mutex,
@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use google_cloud_auth::credentials::{AccessTokenCredentials, Builder};
 use reqwest::Client;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -17,8 +18,14 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// A token is fetched anew so long before it ends.
 const EARLY: Duration = Duration::from_secs(240);
 
+/// What the calls made here take.
+const SCOPES: [&str; 2] =
+    ["https://www.googleapis.com/auth/compute", "https://www.googleapis.com/auth/ndev.clouddns.readwrite"];
+
 /// Where tokens come from.
 pub enum Tokens {
+    /// Application default credentials, of whatever kind.
+    Default(Box<AccessTokenCredentials>),
     /// The service account of the machine this runs on.
     Machine(MetadataServer),
     /// One that does not change.
@@ -26,6 +33,15 @@ pub enum Tokens {
 }
 
 impl Tokens {
+    /// Application default credentials: the file `GOOGLE_APPLICATION_CREDENTIALS` names (a login, a service account,
+    /// workload identity federation), else gcloud's own, else the metadata server.
+    pub fn default_credentials() -> Result<Self, String> {
+        // What signs for a service account is what TLS uses. Whoever was first has set the same.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let built = Builder::default().with_scopes(SCOPES).build_access_token_credentials();
+        built.map(|made| Self::Default(Box::new(made))).map_err(|e| chain(&e))
+    }
+
     /// Those of the metadata server at this address: `http://metadata.google.internal` on a machine of Google's.
     pub fn of_metadata_server(endpoint: &str) -> Result<Self, String> {
         // It is not reached through a proxy.
@@ -36,6 +52,10 @@ impl Tokens {
 
     pub(super) async fn token(&self) -> Result<SecretString, String> {
         match self {
+            Self::Default(credentials) => {
+                let token = credentials.access_token().await.map_err(|e| chain(&e))?;
+                Ok(SecretString::from(token.token))
+            }
             Self::Machine(server) => server.token().await,
             Self::Fixed(token) => Ok(token.clone()),
         }

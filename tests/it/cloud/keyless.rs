@@ -1,0 +1,59 @@
+//! Application default credentials of every kind, by the program itself, against the simulated project's token
+//! endpoints.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::Stage;
+
+/// What the program says with these credentials, and whether it planned.
+fn plans(stage: &Stage, credentials: &Value) -> (bool, String) {
+    let file = stage.folder.path().join("credentials.json");
+    std::fs::write(&file, credentials.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    command.args(["plan", "intro"]).env("HOMEROOM_CONFIG", stage.config());
+    let ran = command.env("GOOGLE_APPLICATION_CREDENTIALS", &file).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    (ran.status.success(), text)
+}
+
+#[test]
+fn a_login_a_service_account_and_a_federated_identity_all_open_the_project() {
+    let stage = Stage::new();
+    let endpoint = stage.project.endpoint().to_owned();
+    let login = json!({
+        "type": "authorized_user", "client_id": "1.apps.googleusercontent.com", "client_secret": "s",
+        "refresh_token": "sim-refresh-token", "token_uri": format!("{endpoint}/token"),
+    });
+    let (well, said) = plans(&stage, &login);
+    assert!(well && said.contains("e2-standard-4"), "{said}");
+
+    let subject = stage.folder.path().join("subject");
+    std::fs::write(&subject, "a-token-of-somebody-else-s").unwrap();
+    let federated = json!({
+        "type": "external_account", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+        "token_url": format!("{endpoint}/v1/token"), "credential_source": {"file": subject},
+    });
+    let (well, said) = plans(&stage, &federated);
+    assert!(well && said.contains("e2-standard-4"), "{said}");
+
+    let key =
+        Command::new("openssl").args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]).output();
+    if let Ok(key) = key.map(|made| String::from_utf8_lossy(&made.stdout).into_owned()) {
+        let account = json!({
+            "type": "service_account", "client_email": "lab@lab-1.iam.gserviceaccount.com", "private_key_id": "k",
+            "private_key": key, "project_id": "lab-1", "token_uri": format!("{endpoint}/token"), "universe_domain": "googleapis.com",
+        });
+        let (well, said) = plans(&stage, &account);
+        assert!(well && said.contains("e2-standard-4"), "{said}");
+    }
+
+    let mut stale = login;
+    stale["refresh_token"] = json!("another-one");
+    let (well, said) = plans(&stage, &stale);
+    assert!(!well && said.contains("no valid credentials"), "{said}");
+    assert!(!said.contains("another-one"), "{said}");
+    stage.end();
+}
