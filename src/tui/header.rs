@@ -161,7 +161,10 @@ fn freshness(state: &State) -> Piece {
         .sites
         .values()
         .map(|site| site.view.as_ref().map(|view| view.at))
-        .chain(state.engines.values().map(|engine| engine.view.as_ref().map(|view| view.at)))
+        // A cloud is looked at seldom, on purpose: what it says of its age stands on its workshops' boards.
+        .chain(
+            state.engines.values().filter(|engine| engine.cloud.is_none()).map(|engine| Some(engine.view.as_ref()?.at)),
+        )
         .collect();
     let Some(oldest) = seen.and_then(|seen| seen.into_iter().min()) else {
         return ("connecting ".into(), Tone::Busy);

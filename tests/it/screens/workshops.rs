@@ -208,10 +208,11 @@ fn a_workshop_in_a_cloud_is_as_its_last_roll_call_left_it_while_its_instance_run
     let known = Action::CloudKnown { site, environment: "dev".into(), store: store(), prices: Some((prices, false)) };
     update(&mut state, known);
     press(&mut state, "3j<enter>");
-    assert!(screen(&state).contains("its cloud has not been seen yet"), "{}", screen(&state));
+    let text = screen(&state);
+    assert!(text.contains("its cloud has not been seen yet") && text.contains("connecting"), "{text}");
     in_cloud(&mut state, Some(InstanceState::Running));
     let text = screen(&state);
-    assert!(text.contains("10 of 10 ready") && text.contains("EUR"), "{text}");
+    assert!(text.contains("10 of 10 ready") && text.contains("EUR") && !text.contains("connecting"), "{text}");
     in_cloud(&mut state, Some(InstanceState::Stopped));
     let text = screen(&state);
     assert!(text.contains("its instance is TERMINATED: a spot machine, which may be taken away"), "{text}");
