@@ -72,10 +72,14 @@ fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
     for (n, (name, engine)) in state.engines.iter().take(room).enumerate() {
         let mut pen = page.line(area, from + n);
         pen.skip(1).cell(name.as_str(), width, 2, Tone::Text);
-        match (&engine.lost, &engine.view) {
-            (Some(lost), _) => pen.put(lost.why.as_str(), Tone::Bad),
-            (None, None) => pen.put("waiting for the first answer", Tone::Dim),
-            (None, Some(view)) => {
+        match (&engine.lost, &engine.view, &engine.cloud) {
+            (Some(lost), _, _) => pen.put(lost.why.as_str(), Tone::Bad),
+            (None, None, Some(cloud)) => {
+                let instances = format::count(cloud.instances.len(), "instance");
+                pen.put(&format!("compute engine, {instances}"), Tone::Dim)
+            }
+            (None, None, None) => pen.put("waiting for the first answer", Tone::Dim),
+            (None, Some(view), _) => {
                 let of_ours = view.containers.iter().filter(|container| container.labels.contains_key(OURS)).count();
                 let (memory, cpus) = (Size(view.memory).human(), format::count(view.cpus as usize, "cpu"));
                 let containers = format::count(of_ours, "container");
