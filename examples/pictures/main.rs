@@ -69,7 +69,6 @@ fn pictures(folder: &Path, size: (u16, u16)) -> Result<()> {
     terminal.press("1\r")?;
     terminal.until(|shown| shown.contains("peak"))?;
     save(&terminal, "node.png")?;
-    terminal.press("\x1b")?;
     terminal.leave()
 }
 
