@@ -59,13 +59,16 @@ fn begin(world: &mut World, vmid: u32, node: &str, wishes: Wishes) -> Result<Vec
             return Err(format!("base volume '{id}' is still in use by linked cloned").into());
         }
     }
-    if let Some(vm) = world.guests.get_mut(&vmid) {
-        vm.lock = Some("destroyed".into());
-    }
     let mut ops = Vec::new();
     for id in volumes {
         free(world, vmid, node, &id, &mut ops);
     }
+    // Only the lock stays of the configuration once the disks are freed: what access says of the guest goes next,
+    // and the file last.
+    ops.push(Op::run(move |world, _| {
+        hollow(world, vmid);
+        Ok(Vec::new())
+    }));
     if wishes.purge {
         ops.push(Op::Log(format!("purging VM {vmid} from related configurations..")));
     }
@@ -82,6 +85,16 @@ fn begin(world: &mut World, vmid: u32, node: &str, wishes: Wishes) -> Result<Vec
         Ok(Vec::new())
     }));
     Ok(ops)
+}
+
+/// Replaces a guest's configuration by the lock that says it is being removed: no name, no description, no tags.
+pub fn hollow(world: &mut World, vmid: u32) {
+    if let Some(vm) = world.guests.get_mut(&vmid) {
+        vm.config.clear();
+        vm.pending.clear();
+        vm.snapshots.clear();
+        vm.lock = Some("destroyed".into());
+    }
 }
 
 /// Frees one volume under the storage's lock; a lock that cannot be had leaves it behind with a warning.

@@ -192,6 +192,7 @@ impl World {
                 FaultKind::StorageLock { storage, seconds } => {
                     self.hold_storage(&storage, &request.entry, (seconds * 1000.0) as u64);
                 }
+                FaultKind::AccessLock { seconds } => self.hold_lock(LockKey::UserCfg, (seconds * 1000.0) as u64),
                 FaultKind::ConfigLock { seconds } => {
                     if let Some(vmid) = subjects.first().and_then(|text| text.parse().ok()) {
                         self.hold_lock(LockKey::Config(vmid), (seconds * 1000.0) as u64);

@@ -1,8 +1,10 @@
 //! Starting and stopping. Nearly everything is refused only in the task.
 
 use super::config::unlocked;
-use super::qemu::{guest, missing};
+use super::qemu::{disks, guest, missing};
 use super::{Call, Fail, Reply};
+use crate::sim::world::storage::split_volid;
+use crate::sim::world::vm::volid;
 use crate::sim::world::{Op, Vm, World};
 
 fn task(world: &mut World, call: &Call, kind: &str, ops: Vec<Op>) -> Result<Reply, Fail> {
@@ -53,6 +55,9 @@ fn starting(world: &mut World, vmid: u32, node: &str, skip: bool) -> Result<Vec<
     {
         return Err(format!("MAX {cores} vcpus allowed per VM on this node").into());
     }
+    if let Some(gone) = missing_volume(world, &vm) {
+        return Err(format!("volume '{gone}' does not exist").into());
+    }
     let unbridged = unbridged(world, &vm, node);
     let need = Vm::memory(&vm.config);
     ops.push(Op::Pause(world.physics.start));
@@ -81,6 +86,16 @@ fn starting(world: &mut World, vmid: u32, node: &str, skip: bool) -> Result<Vec<
         Ok(Vec::new())
     }));
     Ok(ops)
+}
+
+/// The first of a machine's disks that is not there any more; its cloud-init drive is made anew at every start.
+fn missing_volume(world: &World, vm: &Vm) -> Option<String> {
+    disks(vm).into_iter().find_map(|(_, value)| {
+        let id = volid(&value);
+        let (store, name) = split_volid(id).filter(|(_, name)| !name.contains("cloudinit"))?;
+        let there = world.storages.get(store)?.volumes.get(name).is_some();
+        (!there).then(|| id.to_owned())
+    })
 }
 
 /// The first bridge of a machine's cards that its node does not have.

@@ -28,6 +28,8 @@ pub enum FaultKind {
     Kill { seconds: f64 },
     /// Somebody else holds a storage's lock for so many modelled seconds from the call on.
     StorageLock { storage: String, seconds: f64 },
+    /// Somebody else holds the lock on the file of users and permissions for so many modelled seconds from the call on.
+    AccessLock { seconds: f64 },
     /// Somebody else holds the subject's config flock for so many modelled seconds.
     ConfigLock { seconds: f64 },
     /// The guest agent does not come up in the run this start begins.
