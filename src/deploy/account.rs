@@ -28,6 +28,11 @@ pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLos
             recorder.write(Entry::run(Level::Warning, note, Change::Note)).await?;
         }
     }
+    if matches!(plan.kind, RunKind::Deploy | RunKind::Destroy) {
+        for line in left_alone(plan) {
+            recorder.write(Entry::run(Level::Warning, line, Change::Note)).await?;
+        }
+    }
     for seat in plan.seats.iter().filter(|seat| seat.verb.acts()) {
         let change = Change::SeatPlanned { role: seat.role, site: plan.site.clone(), steps: seat.steps.clone() };
         let words = format!("{}: {}", seat.verb.as_str(), seat.why);
@@ -38,6 +43,24 @@ pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLos
         }
     }
     Ok(())
+}
+
+/// Why machines are left alone that the run was asked for: it will not be called done, and whoever reads its lines may
+/// not have seen the plan. What the plan's notes say of one says more than its reason.
+fn left_alone(plan: &Plan) -> Vec<String> {
+    let left = plan.seats.iter().filter(|seat| seat.verb == Verb::Leave);
+    left.map(|seat| {
+        let number = seat.vmid.map(|vmid| vmid.to_string());
+        let of_it = |note: &&String| {
+            let mut words = note.split(|c: char| !c.is_ascii_alphanumeric());
+            number.as_ref().is_some_and(|number| words.any(|word| word == number))
+        };
+        match plan.notes.iter().find(of_it) {
+            Some(note) => format!("{} is left alone: {note}", seat.seat),
+            None => format!("{} is {}", seat.seat, seat.why),
+        }
+    })
+    .collect()
 }
 
 /// What a run is called that was asked to stop.

@@ -178,6 +178,8 @@ pub enum Change {
         node: NodeName,
         vmid: Vmid,
     },
+    /// What is left of the seat's machine is about to be removed as root on its node.
+    RemovalOnNode,
     /// An instance is about to be asked for there, under this request id: until that is settled, whatever comes of
     /// the request is ours to look for.
     Requested {

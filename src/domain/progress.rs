@@ -57,11 +57,30 @@ pub struct SeatProgress {
     /// The request under which an instance was asked for at `node`, while nobody knows what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Clean>,
+    /// A removal of the machine that was begun and not seen to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
     pub reason: Option<Clean>,
     pub proven_at: Option<Timestamp>,
     /// The run that touched it last.
     pub run: RunId,
     pub steps: Vec<StepProgress>,
+}
+
+/// That a machine was to be removed, written down before it was asked for. Proxmox takes the mark off a machine before
+/// it is wholly gone: from then on this says that its rest is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The number it was asked for.
+    pub vmid: Vmid,
+    /// When it was first meant.
+    pub since: Timestamp,
+    /// The site's latest task for it, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upid: Option<Clean>,
+    /// It was asked for as root on its node, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_node: bool,
 }
 
 /// How one step of a seat stands.
@@ -207,6 +226,7 @@ fn plan_seat(
             ip: None,
             host_keys: Vec::new(),
             request: None,
+            removal: None,
             reason: None,
             proven_at: None,
             run: event.run,
@@ -254,7 +274,9 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         Change::Reserved { node, vmid } => {
             row.node = Some(node.clone());
             row.vmid = Some(*vmid);
+            row.removal = row.removal.take().filter(|removal| removal.vmid == *vmid);
         }
+        Change::RemovalOnNode => begin_removal(row, event, true),
         Change::Requested { node, request } => {
             row.node = Some(node.clone());
             row.request = Some(request.clone());
@@ -285,7 +307,15 @@ fn settle(row: &mut SeatProgress, state: MachineState, reason: Option<Clean>, ev
     row.reason = reason;
     if state == MachineState::Ready {
         row.proven_at = Some(event.at);
+        row.removal = None;
     }
+}
+
+/// The seat's machine is about to be removed.
+fn begin_removal(row: &mut SeatProgress, event: &Event, on_node: bool) {
+    let Some(vmid) = row.vmid else { return };
+    let removal = row.removal.get_or_insert_with(|| Removal { vmid, since: event.at, upid: None, on_node });
+    removal.on_node |= on_node;
 }
 
 /// What an event says about one step of a seat.
@@ -308,8 +338,16 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
             step.began_at = Some(event.at);
             row.state = MachineState::Working;
             row.reason = None;
+            if name == StepName::Destroy {
+                begin_removal(row, event, false);
+            }
         }
-        Change::TaskStarted { upid } => step.upid = Some(upid.clone()),
+        Change::TaskStarted { upid } => {
+            step.upid = Some(upid.clone());
+            if let Some(removal) = row.removal.as_mut().filter(|_| name == StepName::Destroy) {
+                removal.upid = Some(upid.clone());
+            }
+        }
         Change::StepRetry { wait, of } => {
             step.again = Some(Again { wait: *wait, of: *of });
             row.reason = Some(event.message.clone());
@@ -321,6 +359,10 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
             if matches!(name, StepName::Clone | StepName::Configure) {
                 // Another machine, or one whose cloud-init makes keys anew: what it shows next is its own doing.
                 row.host_keys.clear();
+            }
+            if matches!(name, StepName::Clone | StepName::Destroy) {
+                // What was to be removed is gone.
+                row.removal = None;
             }
         }
         Change::StepSkipped => step.state = StepState::Skipped,

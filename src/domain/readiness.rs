@@ -160,6 +160,13 @@ fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Opt
     let Some(guest) = look.guest else {
         return Some((MachineState::Gone, format!("no longer on the site (VMID {vmid} on {node})")));
     };
+    if guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "destroyed") {
+        let words = match row.removal.as_ref().filter(|removal| removal.vmid == vmid) {
+            Some(_) => format!("its removal was begun and is not through (VMID {vmid} on {node})"),
+            None => format!("half removed by somebody else, its disks are gone (VMID {vmid} on {node})"),
+        };
+        return Some((MachineState::Failed, words));
+    }
     if let Some(name) = guest.name.as_ref().filter(|name| name.as_str() != row.name && !guest.is_tagged()) {
         return Some((MachineState::Gone, format!("VMID {vmid} is another machine now ({name})")));
     }

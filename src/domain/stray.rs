@@ -120,6 +120,7 @@ mod tests {
             ip: None,
             host_keys: Vec::new(),
             request: None,
+            removal: None,
             reason: None,
             proven_at: None,
             run: RunId(1),

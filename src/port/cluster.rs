@@ -93,6 +93,11 @@ impl Upid {
     pub fn kind(&self) -> Option<&str> {
         self.0.as_str().split(':').nth(5)
     }
+
+    /// Who began it, `name@realm` or `name@realm!token`: the eighth field.
+    pub fn user(&self) -> Option<&str> {
+        self.0.as_str().split(':').nth(7)
+    }
 }
 
 /// A clone to be asked for.
@@ -215,6 +220,8 @@ pub enum TaskState {
 /// nothing was sent); none waits for a task.
 #[async_trait]
 pub trait Cluster: Send + Sync {
+    /// As whom the site knows us, `name@realm` or `name@realm!token`: the tasks we begin carry it. Asks nothing.
+    fn user(&self) -> &str;
     /// Nodes, storages and guests: two calls whatever the size of the cluster.
     async fn view(&self) -> Result<ClusterView, SiteError>;
     async fn template(&self, node: &NodeName, vmid: Vmid) -> Result<TemplateView, SiteError>;

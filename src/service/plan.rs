@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, workshop};
 use crate::{
+    deploy::class::{Rest, rest},
     domain::{
         LabName, MachineState, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
         class::ClassDefinition,
@@ -98,7 +99,8 @@ pub async fn plan_rebuild(
 /// What taking a run back would do: the machines that carry its number in their mark go, and numbers it set aside
 /// for machines that never came to be. None where it left nothing.
 pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Option<Planned>, ServiceError> {
-    let ground = Ground::read(home, lab, false).await?;
+    let mut ground = Ground::read(home, lab, false).await?;
+    ground.see_power(|power| power != Power::Running).await?;
     // A mark alone is not enough: a store that was lost and regained counts its runs from one again.
     let (_, begun) = home.store.run(run).await?;
     let cloned = |row: &SeatProgress| {
@@ -110,8 +112,10 @@ pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result
         }
         let facts = row.vmid.and_then(|vmid| ground.observed.get(&vmid));
         let clone = row.step(StepName::Clone);
-        match facts.map(|facts| &facts.ownership) {
-            Some(Ownership::Ours(mark)) => mark.run == run,
+        match facts.map(|facts| (&facts.ownership, &facts.removal)) {
+            Some((Ownership::Ours(mark), _)) => mark.run == run,
+            // Its mark went with its settings; which run cloned it stands in the journal.
+            Some((_, planning::Removal::Ours)) => clone.is_some_and(|step| step.run == run),
             // Not made, or only half.
             _ => row.run == run && row.proven_at.is_none() && clone.is_some_and(|step| step.state != StepState::Ok),
         }
@@ -132,8 +136,9 @@ pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) ->
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_destroy(home, workshop, engine, seats).await;
     }
-    let ground = Ground::read(home, lab, false).await?;
+    let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
+    ground.see_power(|power| power != Power::Running).await?;
     let plan = ground.ask(home, false, |input| planning::plan_destroy(input, seats))?;
     Ok(ground.planned(plan))
 }
@@ -153,7 +158,7 @@ pub async fn plan_deed(
     }
     let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
-    ground.see_power().await?;
+    ground.see_power(|_| true).await?;
     let mut plan = ground.ask(home, false, |input| planning::plan_deed(input, seats, deed))?;
     super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
     Ok(ground.planned(plan))
@@ -214,9 +219,13 @@ impl Ground {
         })
     }
 
-    /// Looks at the lab's machines themselves: the cluster's list still shows for seconds what was before.
-    async fn see_power(&mut self) -> Result<(), ServiceError> {
-        let machines: Vec<_> = self.observed.iter().map(|(vmid, facts)| (*vmid, facts.node.clone())).collect();
+    /// Looks at those of the lab's machines themselves that are listed so: the cluster's list still shows for seconds
+    /// what was before.
+    async fn see_power(&mut self, listed: impl Fn(Power) -> bool) -> Result<(), ServiceError> {
+        let in_doubt = |vmid: Vmid| self.view.guest(vmid).is_some_and(|guest| listed(guest.power));
+        let machines: Vec<_> = (self.observed.iter().filter(|(vmid, _)| in_doubt(**vmid)))
+            .map(|(vmid, facts)| (*vmid, facts.node.clone()))
+            .collect();
         let cluster = &self.site.cluster;
         let seen: Vec<_> = stream::iter(machines)
             .map(|(vmid, node)| async move { (vmid, cluster.status(&node, vmid).await) })
@@ -224,7 +233,12 @@ impl Ground {
             .collect()
             .await;
         for (vmid, status) in seen {
-            let running = status?.running;
+            let running = match status {
+                Ok(status) => status.running,
+                // It went between the two reads.
+                Err(SiteError::Missing { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
             if let Some(guest) = self.view.guests.iter_mut().find(|guest| guest.vmid == vmid) {
                 guest.power = if running { Power::Running } else { Power::Stopped };
             }
@@ -340,7 +354,16 @@ async fn observe(
             Ok(config) => {
                 let template = view.guest(vmid).is_some_and(|guest| guest.template);
                 let ownership = ownership(home.store.id(), vmid, template, &config.description);
-                observed.insert(vmid, GuestFacts { node, config: config.plain(), ownership });
+                let row = progress.seats.iter().find(|row| row.vmid == Some(vmid));
+                let marked = |row: &SeatProgress| matches!(&ownership, Ownership::Ours(mark) if mark.lab == progress.lab && mark.seat == row.seat);
+                let (removal, marked) = (row.and_then(|row| row.removal.as_ref()), row.is_some_and(marked));
+                let removal = match rest(&*site.cluster, removal, &node, vmid, &config, marked).await? {
+                    Rest::Whole => planning::Removal::None,
+                    Rest::Ours(_) => planning::Removal::Ours,
+                    Rest::Unproven(why) => planning::Removal::Unproven(why.to_string()),
+                    Rest::Gone => continue,
+                };
+                observed.insert(vmid, GuestFacts { node, config: config.plain(), ownership, removal });
             }
             Err(SiteError::Lost { .. } | SiteError::Unreachable { .. } | SiteError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),

@@ -6,6 +6,8 @@ mod cloning;
 mod dead;
 mod everyday;
 mod faults;
+mod guards;
+mod half;
 mod identity;
 mod journal;
 mod order;

@@ -80,6 +80,10 @@ const TASKS_SHOWN: u32 = 20;
 
 #[async_trait]
 impl Cluster for Proxmox {
+    fn user(&self) -> &str {
+        self.transport.id()
+    }
+
     async fn view(&self) -> Result<ClusterView, SiteError> {
         let version = self.version().await?;
         let what = format!("look at {}", self.transport.site());

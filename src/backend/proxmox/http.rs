@@ -106,6 +106,11 @@ impl Transport {
         &self.site
     }
 
+    /// As whom it asks, `name@realm` or `name@realm!token`.
+    pub fn id(&self) -> &str {
+        self.badge.id()
+    }
+
     /// The addresses as configured.
     pub fn endpoints(&self) -> Vec<String> {
         self.endpoints.iter().map(|endpoint| endpoint.base.clone()).collect()

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 
 use super::{
     dead::{Half, clear, half_cloned},
+    destroy::removal_goes_on,
+    rest::{Rest, rest},
     seat::Seat,
     site::Site,
 };
@@ -196,12 +198,22 @@ impl CloneMachine {
                 Half::Dead(known) => Found::Dead(guest.node.clone(), known),
             });
         }
+        let is_hollow = owner == Ownership::Foreign && config.get("name").is_none();
+        if config.get("lock") == Some("destroyed") && (ours || is_hollow) {
+            let progress = context.recorder.progress();
+            let removal = progress.seat(self.seat.name()).and_then(|row| row.removal.as_ref());
+            return match rest(&*self.site.cluster, removal, &guest.node, guest.vmid, &config, ours).await? {
+                Rest::Ours(known) => {
+                    self.seat.learn(|facts| facts.node = guest.node.clone());
+                    removal_goes_on(&self.site, &self.seat, context, known).await?;
+                    Ok(Found::Going)
+                }
+                Rest::Gone => Ok(Found::Nothing),
+                Rest::Whole | Rest::Unproven(_) => Ok(Found::Foreign),
+            };
+        }
         if ours {
             self.seat.learn(|facts| facts.node = guest.node.clone());
-            if config.get("lock") == Some("destroyed") {
-                super::destroy::removal_goes_on(&self.site, &self.seat, context).await?;
-                return Ok(Found::Going);
-            }
             return Ok(Found::Ours);
         }
         Ok(Found::Foreign)

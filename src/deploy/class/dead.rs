@@ -10,7 +10,7 @@ use super::{seat::Seat, site::Site};
 use crate::{
     deploy::step::{StepContext, StepError},
     domain::{
-        Clean, Level, NodeName, StepName, Vmid,
+        Change, Clean, Level, NodeName, StepName, Vmid,
         cluster::GuestView,
         mark::{Ownership, ownership},
     },
@@ -137,7 +137,7 @@ pub async fn clear(
     still_ours(site, seat, node).await.map_err(|why| by_hand(&why))?;
     let words =
         format!("VM {id} on {node} is what a dead {what} left: {evidence}; removing it (`qm destroy --skiplock`)");
-    context.note(Level::Warning, words).await?;
+    context.record(Level::Warning, words, Change::RemovalOnNode).await?;
     context.go_on()?;
     match site.mend.remove_locked(node, id).await {
         Ok(()) => {}

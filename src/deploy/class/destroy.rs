@@ -7,16 +7,20 @@ use async_trait::async_trait;
 use super::{
     clone::is_lock_timeout,
     dead::{Half, STILL_COPYING, clear, half_cloned},
+    rest::{Rest, rest},
     seat::Seat,
     site::Site,
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        Change, Clean, Level, NodeName,
+        Change, Clean, Level, NodeName, Vmid,
         mark::{Ownership, ownership},
     },
-    port::{SiteError, cluster::TaskState},
+    port::{
+        SiteError,
+        cluster::{GuestConfig, TaskState},
+    },
 };
 
 pub struct Destroy {
@@ -35,14 +39,14 @@ const LONGEST_COPY: Duration = Duration::from_secs(3600);
 pub enum Standing {
     Nothing,
     Ours,
-    /// Ours, and a removal has begun: its worker is at it, or died.
-    HalfGone,
+    /// Ours, and a removal has locked it: its worker is at it, or died. How it is known to be ours.
+    HalfGone(Clean),
     /// In the middle of a clone of ours: no mark yet, and not to be touched until it ends.
     Cloning,
 }
 
 /// Reads the mark of the seat's machine; an error unless the machine is ours or not there.
-pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
+pub async fn standing(site: &Site, seat: &Seat, context: &StepContext) -> Result<Standing, StepError> {
     let facts = seat.facts();
     let view = site.look().await?;
     let Some(guest) = view.guest(facts.vmid) else {
@@ -59,10 +63,18 @@ pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
         Err(SiteError::Missing { .. }) => return Ok(Standing::Nothing),
         Err(error) => return Err(error.into()),
     };
-    match ownership(&site.store, guest.vmid, guest.template, &config.description) {
-        Ownership::Ours(mark) if seat.is_marked_by(&mark, &site.lab) => {
+    let owner = ownership(&site.store, guest.vmid, guest.template, &config.description);
+    let ours = matches!(&owner, Ownership::Ours(mark) if seat.is_marked_by(mark, &site.lab));
+    let is_hollow = owner == Ownership::Foreign && config.get("name").is_none();
+    if config.get("lock") == Some("destroyed") && (ours || is_hollow) {
+        let standing = half_gone(site, seat, context, (&guest.node, guest.vmid), &config, ours).await?;
+        seat.learn(|facts| facts.node = guest.node.clone());
+        return Ok(standing);
+    }
+    match owner {
+        _ if ours => {
             seat.learn(|facts| facts.node = guest.node.clone());
-            Ok(if config.get("lock") == Some("destroyed") { Standing::HalfGone } else { Standing::Ours })
+            Ok(Standing::Ours)
         }
         _ if config.get("lock") == Some("clone") => Ok(Standing::Cloning),
         _ => Err(StepError::fatal(format!(
@@ -71,6 +83,29 @@ pub async fn standing(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
             guest.node,
             site.lab,
             seat.name()
+        ))),
+    }
+}
+
+/// What stands under the lock of a removal; an error unless it is proven to be the rest of the seat's machine.
+async fn half_gone(
+    site: &Site,
+    seat: &Seat,
+    context: &StepContext,
+    (node, vmid): (&NodeName, Vmid),
+    config: &GuestConfig,
+    ours: bool,
+) -> Result<Standing, StepError> {
+    let progress = context.recorder.progress();
+    let removal = progress.seat(seat.name()).and_then(|row| row.removal.as_ref());
+    match rest(&*site.cluster, removal, node, vmid, config, ours).await? {
+        Rest::Ours(known) => Ok(Standing::HalfGone(known)),
+        Rest::Gone => Ok(Standing::Nothing),
+        Rest::Whole => Ok(Standing::Ours),
+        Rest::Unproven(why) => Err(StepError::fatal(format!(
+            "VM {vmid} on {node} is half removed (lock: destroyed), shows no mark any more and is left alone, because \
+             {why}; if nobody is removing it and nobody needs it, run `qm unlock {vmid} && qm destroy {vmid}` on {node}, \
+             then try again"
         ))),
     }
 }
@@ -86,17 +121,17 @@ async fn not_listed(site: &Site, seat: &Seat) -> Result<Standing, StepError> {
 }
 
 /// An error unless the machine carries this seat's mark now.
-pub async fn prove_ours(site: &Site, seat: &Seat) -> Result<(), StepError> {
-    match standing(site, seat).await? {
-        Standing::Ours | Standing::HalfGone => Ok(()),
+pub async fn prove_ours(site: &Site, seat: &Seat, context: &StepContext) -> Result<(), StepError> {
+    match standing(site, seat, context).await? {
+        Standing::Ours | Standing::HalfGone(_) => Ok(()),
         Standing::Nothing => Err(StepError::fatal("the machine is no longer there")),
         Standing::Cloning => Err(StepError::Locked(Clean::new("the machine is still being cloned"))),
     }
 }
 
 /// Whether the removal of the seat's half removed machine is at work, or has just ended. Otherwise its worker
-/// died, and what it left is removed here.
-pub async fn removal_goes_on(site: &Site, seat: &Seat, context: &StepContext) -> Result<(), StepError> {
+/// died, and what it left is removed here; `known`: how it is known to be ours.
+pub async fn removal_goes_on(site: &Site, seat: &Seat, context: &StepContext, known: Clean) -> Result<(), StepError> {
     let facts = seat.facts();
     let running = site.tasks.running(&facts.node, site.clock.monotonic()).await?;
     let id = facts.vmid.to_string();
@@ -108,7 +143,7 @@ pub async fn removal_goes_on(site: &Site, seat: &Seat, context: &StepContext) ->
     if lock.is_none_or(|lock| lock.as_str() != "destroyed") {
         return Ok(());
     }
-    let known = Ok(Clean::new("it carries our mark and no removal of it is at work"));
+    let known = Ok(Clean::new(format!("{known}, and no removal of it is at work")));
     clear(site, seat, context, &facts.node, ("removal", known)).await.map(drop)
 }
 
@@ -120,7 +155,7 @@ impl Action for Destroy {
         let mut told = false;
         loop {
             let waited = self.site.clock.monotonic().saturating_sub(waiting_since);
-            match standing(&self.site, &self.seat).await? {
+            match standing(&self.site, &self.seat, context).await? {
                 Standing::Nothing if late.is_some_and(|late| waited < late) => {
                     if !told {
                         let line = "a clone of it was asked for and not seen to end; looking whether it still comes";
@@ -134,8 +169,8 @@ impl Action for Destroy {
                     return Ok(Check::Done("already gone".to_owned()));
                 }
                 Standing::Ours => return Ok(Check::Needed),
-                Standing::HalfGone => {
-                    removal_goes_on(&self.site, &self.seat, context).await?;
+                Standing::HalfGone(known) => {
+                    removal_goes_on(&self.site, &self.seat, context, known).await?;
                     context.sleep(self.site.tuning.task_poll).await?;
                 }
                 Standing::Cloning => {

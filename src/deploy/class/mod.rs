@@ -18,6 +18,7 @@ mod questions;
 mod report;
 mod reserve;
 mod resize;
+mod rest;
 mod seat;
 mod signs;
 mod site;
@@ -26,6 +27,7 @@ mod verify;
 
 use std::{collections::HashMap, sync::Arc};
 
+pub use rest::{Rest, rest};
 pub use site::{Logins, Site, SiteParts, rekeyed};
 
 use self::{graph::build, identities::Told, seat::Seat};

@@ -25,7 +25,7 @@ impl Action for Start {
         if context.attempt == 1 && self.seat.facts().cloned_at.is_some() {
             return Ok(Check::Needed);
         }
-        super::destroy::prove_ours(&self.site, &self.seat).await?;
+        super::destroy::prove_ours(&self.site, &self.seat, context).await?;
         let facts = self.seat.facts();
         let status = self.site.cluster.status(&facts.node, facts.vmid).await?;
         Ok(if status.running { Check::Done("already running".to_owned()) } else { Check::Needed })
@@ -83,7 +83,7 @@ impl Action for Stop {
             }
             Gentleness::Pull => PowerAction::Stop,
         };
-        super::destroy::prove_ours(&self.site, &self.seat).await?;
+        super::destroy::prove_ours(&self.site, &self.seat, context).await?;
         power(&self.site, &self.seat, context, action).await?;
         Ok("off".to_owned())
     }

@@ -73,7 +73,8 @@ impl Seat {
             full: false,
             unwritten: match plan.verb {
                 Verb::Create | Verb::Replace => true,
-                Verb::Resume => !written,
+                // What was written to a machine that goes first is gone with it.
+                Verb::Resume => !written || plan.steps.contains(&StepName::Destroy),
                 _ => false,
             },
             fresh: matches!(plan.verb, Verb::Create),

@@ -2,10 +2,10 @@
 //! Nothing is made, configured or removed here.
 
 use super::{
-    PlanInput, Problem, addresses,
+    PlanInput, Problem, Removal, addresses,
     destroy::{seat_plan, unknown_seats},
     estimate::estimate,
-    standing::{difference, fields, is_ours, stranger},
+    standing::{difference, fields, is_ours, stranger, unproven},
     steps::roll_call,
 };
 use crate::domain::{
@@ -105,6 +105,17 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
     }
     let Some(guest) = guest else { return leave(format!("{vmid} is not on the site")) };
     let facts = input.observed.get(&vmid);
+    match facts.map(|facts| &facts.removal) {
+        Some(Removal::Ours) => {
+            let (lab, seat) = (&input.class.name, &spec.seat);
+            return leave(format!(
+                "a removal of {vmid} was begun: `homeroom destroy {lab}/{seat}` ends it, `homeroom deploy {lab}` makes it \
+                 anew"
+            ));
+        }
+        Some(Removal::Unproven(why)) => return leave(unproven(guest, &row.name, why)),
+        _ => {}
+    }
     if !facts.is_some_and(|facts| is_ours(input, row, facts)) {
         return leave(match facts {
             Some(_) => stranger(guest, facts),

@@ -133,10 +133,11 @@ impl<'a> Work<'a> {
                     Target { resize: self.grows(&spec, &source), ..Target::NEW }.steps(&self.input.class.rollcall);
                 Some(SeatPlan { steps, ..self.plan(spec, Home { node, vmid }, Verb::Create, Some(source), why) })
             }
-            Fate::Again { home, verb, reserve, why } => {
+            Fate::Again { home, verb, reserve, rest, why } => {
                 let source = self.source_at(&spec, &home)?;
                 let resize = self.grows(&spec, &source);
-                let steps = Target { reserve, resize, ..Target::NEW }.steps(&self.input.class.rollcall);
+                let mut steps = if rest { vec![StepName::Destroy] } else { Vec::new() };
+                steps.extend(Target { reserve, resize, ..Target::NEW }.steps(&self.input.class.rollcall));
                 Some(SeatPlan { steps, ..self.plan(spec, home, verb, Some(source), why) })
             }
             Fate::Replace { home, stop, changes, why } => {

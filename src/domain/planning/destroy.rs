@@ -2,9 +2,9 @@
 //! half-made under a journalled number; what is protected or not ours is named and left alone.
 
 use super::{
-    PlanInput, Problem,
+    PlanInput, Problem, Removal,
     estimate::estimate,
-    standing::{is_half_cloned, is_ours, lost_its_mark, mark_gone, stranger},
+    standing::{is_half_cloned, is_ours, lost_its_mark, mark_gone, stranger, unproven},
 };
 use crate::domain::{
     NodeName, Plan, SeatName, StepName, StepState, Vmid,
@@ -105,6 +105,14 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         notes.push(format!("{} ({vmid}) stays: its settings on {node} could not be read", row.name));
         return plan(Verb::Leave, &[], "left alone: whether it is ours could not be read".to_owned());
     };
+    match &facts.removal {
+        Removal::Ours => return plan(Verb::Remove, &[StepName::Destroy], "a removal of it was begun".to_owned()),
+        Removal::Unproven(why) => {
+            notes.push(unproven(guest, &row.name, why));
+            return plan(Verb::Leave, &[], format!("left alone: {vmid} is half removed, and nothing proves it ours"));
+        }
+        Removal::None => {}
+    }
     if !is_ours(input, row, facts) {
         if lost_its_mark(row, guest, facts) {
             notes.push(mark_gone(input, row, guest));

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Applied, GuestFacts, PlanInput, SiteRules};
+use super::{Applied, GuestFacts, PlanInput, Removal, SiteRules};
 use crate::domain::{
     Clean, MachineState, NodeName, Plan, Progress, Role, RunId, SeatName, StepName, StepState, StoreId, Vmid,
     class::{ClassDefinition, CloneMode, CloudInit, MachineSpec, Placement, RollCall, Rollout, Students, TemplateRef},
@@ -237,7 +237,8 @@ impl World {
                 crate::domain::verify::Wanted { spec: &spec, name: &name, lab_key: key, mark: None, agent: true };
             config.extend(crate::domain::verify::config_wanted(&wanted, &config.clone()));
         }
-        let facts = GuestFacts { node: NodeName::new(node), config, ownership: Ownership::Ours(mark) };
+        let facts =
+            GuestFacts { node: NodeName::new(node), config, ownership: Ownership::Ours(mark), removal: Removal::None };
         self.observed.insert(id, facts);
         self.progress.seats.retain(|row| row.seat != seat);
         self.progress.seats.push(ready_row(&self.class, seat, id, node));
@@ -305,6 +306,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         ip: "10.1.0.20".parse().ok(),
         host_keys: Vec::new(),
         request: None,
+        removal: None,
         reason: None,
         proven_at: Some(proven),
         run: RunId(1),

@@ -107,6 +107,20 @@ pub struct GuestFacts {
     pub config: BTreeMap<String, String>,
     /// What its mark proves.
     pub ownership: Ownership,
+    /// A removal of it that did not come to its end.
+    pub removal: Removal,
+}
+
+/// How far the removal of a machine has come that was begun, judged by the journal and the node's tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Removal {
+    /// It is whole: none was begun, or none came far.
+    #[default]
+    None,
+    /// We began it, and disks or settings are gone: nothing but to end it is left.
+    Ours,
+    /// Its settings are gone and with them its mark; why it is not known to be ours.
+    Unproven(String),
 }
 
 /// What was last deployed to a seat.

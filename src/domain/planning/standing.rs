@@ -1,6 +1,6 @@
 //! What becomes of a seat that already has a number: kept, gone on with, proven, changed, or left alone.
 
-use super::{GuestFacts, PlanInput, destroy::unseen, steps::Target, steps::roll_call};
+use super::{GuestFacts, PlanInput, Removal, destroy::unseen, steps::Target, steps::roll_call};
 use crate::domain::{
     MachineState, NodeName, StepName, StepState, Vmid,
     class::{Password, Profile, SeatSpec, TemplateRef},
@@ -20,8 +20,8 @@ pub(super) enum Fate {
     /// A new number and a new place; the reason where the seat had one before.
     New { because: Option<String> },
     /// Cloned under the number and on the node it already has; `reserve`: the journal does not say yet that
-    /// these are set aside.
-    Again { home: Home, verb: Verb, reserve: bool, why: String },
+    /// these are set aside; `rest`: what a removal left there goes first.
+    Again { home: Home, verb: Verb, reserve: bool, rest: bool, why: String },
     /// Removed and cloned anew under its number.
     Replace { home: Home, stop: bool, changes: Vec<FieldChange>, why: String },
     /// Nothing is cloned.
@@ -38,6 +38,15 @@ pub(super) struct Home {
 /// Whether the machine read under a seat's number carries the seat's mark.
 pub(super) fn is_ours(input: &PlanInput<'_>, row: &SeatProgress, facts: &GuestFacts) -> bool {
     matches!(&facts.ownership, Ownership::Ours(mark) if mark.lab == input.progress.lab && mark.seat == row.seat)
+}
+
+/// That nothing proves whose a half removed machine is, and what to do.
+pub(super) fn unproven(guest: &GuestView, name: &str, why: &str) -> String {
+    let (vmid, node) = (guest.vmid, &guest.node);
+    format!(
+        "{name} ({vmid} on {node}) is half removed (lock: destroyed) and shows no mark any more, and {why}; if nobody is \
+         removing it and nobody needs it, `qm unlock {vmid} && qm destroy {vmid}` on {node} ends it"
+    )
 }
 
 /// Whether a machine is by all appearances the seat's own and carries no mark any more: nobody may touch it then.
@@ -118,6 +127,7 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
                 home,
                 verb: Verb::Create,
                 reserve,
+                rest: false,
                 why: format!("{vmid} is no longer on the site; made anew on {node}"),
             }
         } else {
@@ -125,6 +135,7 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
                 home,
                 verb: Verb::Resume,
                 reserve,
+                rest: false,
                 why: format!("run {} set aside {vmid} on {node}", row.run),
             }
         };
@@ -134,11 +145,23 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         let why = format!("run {} began to clone {vmid} on {node}", row.run);
         // Until its clone is done a machine lies where its template does.
         let home = Home { node: row.node.clone().unwrap_or(node), vmid };
-        return Fate::Again { home, verb: Verb::Resume, reserve, why };
+        return Fate::Again { home, verb: Verb::Resume, reserve, rest: false, why };
     }
     let Some(facts) = facts else {
         return leave(format!("left alone: the settings of {vmid} on {node} could not be read"));
     };
+    match &facts.removal {
+        Removal::Ours => {
+            let why = format!("a removal of {vmid} on {node} was begun and is ended; then it is made anew");
+            return Fate::Again { home, verb: Verb::Resume, reserve, rest: true, why };
+        }
+        Removal::Unproven(why) => {
+            notes.push(unproven(guest, &row.name, why));
+            let because = format!("{vmid} on {node} is half removed, and nothing proves it ours");
+            return Fate::New { because: Some(because) };
+        }
+        Removal::None => {}
+    }
     if !is_ours(input, row, facts) {
         if lost_its_mark(row, guest, facts) {
             notes.push(mark_gone(input, row, guest));
@@ -147,10 +170,6 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         let whose = stranger(guest, Some(facts));
         notes.push(format!("{whose}; {} gets a new number and that machine is left alone", spec.seat));
         return Fate::New { because: Some(whose) };
-    }
-    if guest.lock.as_ref().is_some_and(|lock| lock.as_str() == "destroyed") {
-        let why = format!("a removal of {vmid} on {node} was begun; made anew once it is gone");
-        return Fate::Again { home, verb: Verb::Resume, reserve, why };
     }
     let fate = if rebuild {
         let stop = guest.power != Power::Stopped;
@@ -198,7 +217,7 @@ fn of_ours(
     };
     if row.proven_at.is_none() && !done(StepName::Clone) {
         let why = format!("run {} cloned it and could not write that down", row.run);
-        return Fate::Again { home, verb: Verb::Resume, reserve: !done(StepName::Reserve), why };
+        return Fate::Again { home, verb: Verb::Resume, reserve: !done(StepName::Reserve), rest: false, why };
     }
     let written = done(StepName::Configure);
     if row.proven_at.is_none() && !(written && done(StepName::Start)) {

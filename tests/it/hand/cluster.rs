@@ -87,6 +87,10 @@ fn task_path(upid: &Upid, rest: &str) -> String {
 
 #[async_trait]
 impl Cluster for Api {
+    fn user(&self) -> &str {
+        self.token.split('=').next().unwrap()
+    }
+
     async fn view(&self) -> Result<ClusterView, SiteError> {
         let resources = self.get("look", "/cluster/resources").await?;
         let status = self.get("look", "/cluster/status").await?;
