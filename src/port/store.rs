@@ -143,6 +143,8 @@ pub trait Store: Send + Sync {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<RunId, StoreError>;
+    /// Numbers later runs above this one: marks that stand name it.
+    async fn count_runs_from(&self, run: RunId) -> Result<(), StoreError>;
     /// A run that was broken off or interrupted is under way again, carried out by `owner`; a wish to cancel it is
     /// forgotten.
     async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError>;

@@ -100,9 +100,11 @@ async fn deploy_of(home: &Homeroom, run: RunId) -> Result<LabName, ServiceError>
 
 async fn in_use(home: &Homeroom, lab: &LabName, plan: &Plan) -> Result<Vec<SeatPlan>, ServiceError> {
     let (progress, _) = home.store.progress(lab).await?;
+    // Also one that was taken back into the store and not proven since, or that was shut down: it stood before.
+    let stood = |state| matches!(state, MachineState::Ready | MachineState::Stale | MachineState::Stopped);
     let was_ready = |seat: &&SeatPlan| {
         let row = progress.seat(&seat.seat);
-        !seat.steps.is_empty() && row.is_some_and(|row| row.proven_at.is_some() || row.state == MachineState::Ready)
+        !seat.steps.is_empty() && row.is_some_and(|row| row.proven_at.is_some() || stood(row.state))
     };
     Ok(plan.seats.iter().filter(was_ready).cloned().collect())
 }

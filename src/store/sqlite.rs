@@ -206,6 +206,10 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn count_runs_from(&self, run: RunId) -> Result<(), StoreError> {
+        self.write(Write::CountRunsFrom { run }).await.map(drop)
+    }
+
     async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError> {
         self.write(Write::ResumeRun { run, owner: owner.to_owned() }).await.map(drop)
     }

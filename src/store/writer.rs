@@ -26,6 +26,7 @@ pub(super) enum Write {
     PutDefinition { definition: Box<Definition>, at: Timestamp },
     DeleteDefinition { lab: LabName },
     BeginRun { lab: LabName, kind: RunKind, owner: String, plan: Box<Plan>, at: Timestamp },
+    CountRunsFrom { run: RunId },
     ResumeRun { run: RunId, owner: String },
     Append { events: Vec<Event>, changed: Vec<SeatProgress>, gone: Vec<SeatName> },
     RequestCancel { run: RunId },
@@ -40,6 +41,7 @@ impl Write {
             Self::PutDefinition { .. } => "storing a definition",
             Self::DeleteDefinition { .. } => "deleting a definition",
             Self::BeginRun { .. } => "beginning a run",
+            Self::CountRunsFrom { .. } => "numbering runs",
             Self::ResumeRun { .. } => "going on with a run",
             Self::Append { .. } => "writing events",
             Self::RequestCancel { .. } => "asking a run to stop",
@@ -162,6 +164,18 @@ async fn apply(conn: &mut SqliteConnection, write: &Write) -> Answer {
             .await
             .map(|id| Written::Run(RunId(id)))
             .map_err(failed)
+        }
+        Write::CountRunsFrom { run } => {
+            // Has no row before the first run.
+            let known = "INSERT INTO sqlite_sequence (name, seq)
+                         SELECT 'runs', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'runs')";
+            sqlx::query(known).execute(&mut *conn).await.map_err(&failed)?;
+            sqlx::query("UPDATE sqlite_sequence SET seq = max(seq, $1) WHERE name = 'runs'")
+                .bind(run.0)
+                .execute(conn)
+                .await
+                .map(|_| Written::Done)
+                .map_err(failed)
         }
         Write::ResumeRun { run, owner } => {
             let done = sqlx::query(

@@ -8,4 +8,5 @@ mod promises;
 mod seeds;
 mod speed;
 mod story;
+mod verbs;
 pub mod weather;

@@ -90,7 +90,8 @@ fn memory_bounds(config: &BTreeMap<String, String>) -> Option<(u64, u64, u64)> {
     Some((low, configured / 100 * 102, configured))
 }
 
-fn memory_mib(value: &str) -> Option<u64> {
+/// The memory a configuration's value gives, in MiB.
+pub fn memory_mib(value: &str) -> Option<u64> {
     property(value, "current").or_else(|| property(value, ""))?.parse().ok()
 }
 

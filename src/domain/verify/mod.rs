@@ -7,6 +7,6 @@ mod compare;
 mod value;
 mod wanted;
 
-pub use compare::{GuestReport, Pending, address_allowed, config_changes, needs_stop, verify};
-pub use value::{BootDisk, boot_disk, has_cloud_init, is_on, static_address};
+pub use compare::{GuestReport, Pending, address_allowed, config_changes, memory_mib, needs_stop, verify};
+pub use value::{BootDisk, boot_disk, has_cloud_init, is_on, properties, static_address};
 pub use wanted::{Wanted, config_unwanted, config_wanted, keep_only_changes};

@@ -15,7 +15,7 @@ pub struct BootDisk {
 }
 
 /// `a=1,b=2,c` as pairs; a word without `=` has an empty key.
-pub(super) fn properties(value: &str) -> impl Iterator<Item = (&str, &str)> {
+pub fn properties(value: &str) -> impl Iterator<Item = (&str, &str)> {
     value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or(("", p)))
 }
 

@@ -16,14 +16,16 @@ pub use rekey::{Rekeyed, rekey};
 use self::found::{Candidate, look, mark_of, wish_for};
 use super::{Homeroom, ServiceError, Site, run::lock};
 use crate::domain::{
-    Definition, LabName, MachineState, Progress, SeatName, SiteName,
+    Definition, LabName, MachineState, Progress, RunId, SeatName, SiteName, Vmid,
     class::ClassDefinition,
     cluster::ClusterView,
     event::RunKind,
     machine::machine_name,
     mark::Ownership,
-    regain::{Regained, class_of},
+    progress::SeatProgress,
+    regain::{Regained, class_of, origin},
 };
+use crate::port::SiteError;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -62,17 +64,21 @@ pub struct Adopted {
 pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Result<Report, ServiceError> {
     let place = home.site(site)?.clone();
     let mut held = BTreeMap::new();
-    let (view, labs, mut report) = loop {
-        let (view, labs, report) = news(home, &place, request).await?;
+    let (view, labs, counted, mut report) = loop {
+        let News { view, labs, counted, report } = news(home, &place, request).await?;
         let open: Vec<LabName> = labs.keys().filter(|lab| !held.contains_key(*lab)).cloned().collect();
         if open.is_empty() {
-            break (view, labs, report);
+            break (view, labs, counted, report);
         }
         for lab in open {
             let lock = lock(home, &lab, RunKind::Adopt).await?;
             held.insert(lab, lock);
         }
     };
+    // A store that was lost counts its runs from one again: no new run shares a number with a mark that stands.
+    if let Some(run) = counted {
+        home.store.count_runs_from(run).await?;
+    }
     for (lab, machines) in labs {
         if let Some((class, defined)) = class(home, site, &lab, &machines, &view, &mut report).await? {
             if defined {
@@ -85,20 +91,35 @@ pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Resul
     Ok(report)
 }
 
+/// What one look at a site shows.
+struct News {
+    view: ClusterView,
+    /// The machines to be taken in.
+    labs: Machines,
+    /// The highest run number in this store's marks.
+    counted: Option<RunId>,
+    /// Why others are not.
+    report: Report,
+}
+
+/// No store has counted so far: a number beyond it was not written by one.
+const MOST_RUNS: i64 = 1 << 40;
+
 type Machines = BTreeMap<LabName, Vec<(SeatName, Candidate)>>;
 
 /// One look at the site: the machines to be taken in, by lab, and why others are not.
-async fn news(
-    home: &Homeroom,
-    place: &Site,
-    request: &Request,
-) -> Result<(ClusterView, Machines, Report), ServiceError> {
+async fn news(home: &Homeroom, place: &Site, request: &Request) -> Result<News, ServiceError> {
     let view = place.cluster.view().await?;
     let mut report = Report::default();
     for node in view.nodes.iter().filter(|node| !node.online) {
         report.notes.push(format!("{} is offline: machines on it are not seen", node.node));
     }
     let candidates = look(home, place, &view, &request.wishes).await?;
+    let runs = candidates.iter().filter_map(|candidate| match &candidate.owner {
+        Ownership::Ours(mark) => Some(mark.run),
+        _ => None,
+    });
+    let counted = runs.filter(|run| run.0 < MOST_RUNS).max();
     let (known, _) = home.store.all_progress().await?;
     let mut labs = Machines::new();
     for candidate in candidates {
@@ -114,7 +135,7 @@ async fn news(
             fresh.insert(lab, machines);
         }
     }
-    Ok((view, fresh, report))
+    Ok(News { view, labs: fresh, counted, report })
 }
 
 /// Which seat a machine is, as far as it may be taken in; otherwise the report says why not.
@@ -129,9 +150,16 @@ fn seat_of(
     if wish.is_none() && !request.wishes.is_empty() {
         return None;
     }
-    if candidate.config.get("lock").is_some_and(|lock| lock == "clone" || lock == "destroyed") {
-        report.left.push(format!("{label} is locked ({})", candidate.config.get("lock").unwrap_or_default()));
-        return None;
+    match candidate.config.get("lock") {
+        Some("destroyed") => {
+            report.left.push(half_removed(candidate, known));
+            return None;
+        }
+        Some("clone") => {
+            report.left.push(format!("{label} is locked (clone)"));
+            return None;
+        }
+        _ => {}
     }
     let theirs = |lab: &LabName, seat: &SeatName| format!("{label} carries another store's mark, for {lab}/{seat}");
     match (&candidate.owner, wish) {
@@ -154,6 +182,20 @@ fn seat_of(
             }
         },
     }
+}
+
+/// What is to be done about a machine of which nothing but the lock of its removal is left.
+fn half_removed(candidate: &Candidate, known: &[Progress]) -> String {
+    let (label, vmid, node) = (candidate.label(), candidate.guest.vmid, &candidate.guest.node);
+    let seats = known.iter().flat_map(|progress| progress.seats.iter().map(move |row| (&progress.lab, row)));
+    let meant = |row: &SeatProgress| row.removal.as_ref().is_some_and(|removal| removal.vmid == vmid);
+    if let Some((lab, row)) = seats.into_iter().find(|(_, row)| meant(row)) {
+        return format!("{label} is half removed; `homeroom destroy {lab}/{} --yes` ends it", row.seat);
+    }
+    format!(
+        "{label} is half removed (lock: destroyed) and shows no mark any more; if nobody is removing it and nobody needs \
+         it, `qm unlock {vmid} && qm destroy {vmid}` on {node} ends it"
+    )
 }
 
 /// Why a machine without a mark is worth a word: it has our tag, or the name of a machine of ours.
@@ -204,6 +246,20 @@ fn is_news(known: &[Progress], lab: &LabName, seat: &SeatName, candidate: &Candi
     }
 }
 
+/// A machine's settings, if it is there and can be read.
+async fn settings_of(
+    place: &Site,
+    view: &ClusterView,
+    vmid: Vmid,
+) -> Result<Option<BTreeMap<String, String>>, ServiceError> {
+    let Some(guest) = view.guest(vmid) else { return Ok(None) };
+    match place.cluster.config(&guest.node, vmid).await {
+        Ok(config) => Ok(Some(config.plain())),
+        Err(SiteError::Missing { .. } | SiteError::Forbidden { .. } | SiteError::Lost { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The lab's definition, or one made out from its machines (then `true`).
 async fn class(
     home: &Homeroom,
@@ -240,8 +296,16 @@ async fn class(
                     config: candidate.config.plain(),
                 })
                 .collect();
-            let vmids = home.site(site)?.rules.vmids;
-            match class_of(lab, site, &regained, view, vmids) {
+            let place = home.site(site)?;
+            let origin = origin(&regained, view);
+            let template = match &origin {
+                Some(origin) => settings_of(place, view, origin.vmid).await?,
+                None => None,
+            };
+            let made = origin.and_then(|origin| {
+                class_of(lab, site, &regained, (&origin, template.as_ref()), view, place.rules.vmids)
+            });
+            match made {
                 Some((class, open)) => {
                     report.notes.extend(open);
                     Ok(Some((class, true)))

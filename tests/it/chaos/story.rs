@@ -6,15 +6,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use homeroom::{
     config::definition::parse,
     domain::{
-        Definition, LabName, Level, SeatName,
+        Definition, Event, LabName, Level, SeatName,
         class::{ClassDefinition, Via},
-        event::RunState,
+        event::{RunKind, RunState},
     },
     service::{
         Homeroom, ServiceError,
+        adopt::adopt,
         check::check,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
+        rebuild::rollback,
     },
     sim::{Fault, FaultKind, Scenario},
 };
@@ -23,7 +25,7 @@ use super::{
     promises::{self, Portrait},
     weather::{self, Dice},
 };
-use crate::hand::{Disk, Habit, House, Over, house_lab};
+use crate::hand::{Disk, Habit, House, Over, SITE, house_lab};
 
 /// How a story ended.
 pub struct End {
@@ -35,6 +37,8 @@ pub struct End {
     pub acts: Vec<String>,
     /// Commands homeroom printed, and somebody ran.
     pub advice: Vec<String>,
+    /// Removals that died half-way and were ended over node SSH.
+    pub rests: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +47,9 @@ enum Act {
     Check,
     DestroyAll,
     Destroy(SeatName),
+    /// Of the last deploy.
+    Rollback,
+    Adopt,
 }
 
 struct Story {
@@ -61,6 +68,7 @@ struct Story {
 /// Tells the story of a seed with an engine of this habit.
 pub fn tell(seed: u64, habit: Habit, forgets_intents: bool) -> End {
     let mut story = Story::begin(seed, habit, forgets_intents);
+    story.shut_nodes();
     story.house.stage.world(|world| {
         for fault in weather::faults(&mut story.dice) {
             story.acts.push(format!("{fault:?}"));
@@ -88,7 +96,9 @@ pub fn tell(seed: u64, habit: Habit, forgets_intents: bool) -> End {
         let told: Vec<String> = story.house.disk.told().iter().map(|event| event.message.to_string()).collect();
         story.house.stage.world(|world| promises::destroyed(world, &story.before, &told))
     });
-    End { broken: story.broken, requests: story.house.stage.journal(), acts: story.acts, advice: story.advice }
+    let ended = |event: &&Event| event.message.as_str().contains("is what a dead removal left");
+    let rests = story.house.disk.told().iter().filter(ended).count();
+    End { broken: story.broken, requests: story.house.stage.journal(), acts: story.acts, advice: story.advice, rests }
 }
 
 impl Story {
@@ -114,7 +124,11 @@ impl Story {
             _ if n == 0 => Act::Deploy,
             0..=5 => Act::Deploy,
             6 => Act::Check,
-            7 => Act::DestroyAll,
+            7 => match self.dice.from(0, 3) {
+                0 => Act::Rollback,
+                1 => Act::Adopt,
+                _ => Act::DestroyAll,
+            },
             _ => Act::Destroy(self.dice.pick(&seats)),
         }
     }
@@ -164,11 +178,14 @@ impl Story {
                 world.set_node_online(node, true);
             }
         });
-        if self.shut {
-            let shut = || Fault::every("SSH /nodes/*/ssh", FaultKind::Cut);
-            self.house.stage.world(|world| world.inject(shut()));
-        }
+        self.shut_nodes();
         self.house.stage.rest(Duration::from_secs(300));
+    }
+
+    fn shut_nodes(&self) {
+        if self.shut {
+            self.house.stage.world(|world| world.inject(Fault::every("SSH /nodes/*/ssh", FaultKind::Cut)));
+        }
     }
 
     /// Asks in calm weather until there is nothing left to do, as a patient admin would.
@@ -249,6 +266,18 @@ async fn carry_out(
         Act::Check => check(home, lab, &[]).await?,
         Act::DestroyAll => destroy(home, lab, &[], &Confirmation::default()).await?,
         Act::Destroy(seat) => destroy(home, lab, std::slice::from_ref(seat), &Confirmation::default()).await?,
+        Act::Rollback => {
+            let runs = home.store.runs(Some(lab), 50).await?;
+            let Some(run) = runs.iter().find(|run| run.kind == RunKind::Deploy) else { return Ok(None) };
+            let Some(outcome) = rollback(home, run.id, true, &Confirmation::default()).await? else {
+                return Ok(None);
+            };
+            outcome
+        }
+        Act::Adopt => {
+            adopt(home, &SITE.parse().unwrap(), &Default::default()).await?;
+            return Ok(None);
+        }
     };
     let Outcome::Begun(handle) = outcome else { return Ok(None) };
     if let Some(after) = interrupt {

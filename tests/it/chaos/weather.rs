@@ -98,6 +98,12 @@ pub fn faults(dice: &mut Dice) -> Vec<Fault> {
             if call.contains("start") {
                 kinds.extend([FaultKind::AgentNever, FaultKind::Hang]);
             }
+            if call.starts_with("DELETE") {
+                kinds.extend([
+                    FaultKind::Kill { seconds: dice.from(1, 40) as f64 / 100.0 },
+                    FaultKind::AccessLock { seconds: dice.from(5, 20) as f64 },
+                ]);
+            }
             let attempts = dice.pick(&[vec![1], vec![1], vec![2], vec![1, 2], vec![1, 2, 3]]);
             let chance = dice.pick(&[1.0, 0.5, 0.3]);
             Fault { call: call.to_owned(), subject: None, attempts, chance, what: dice.pick(&kinds) }

@@ -60,6 +60,44 @@ async fn a_lost_store_comes_back_from_the_marks_and_every_machine_proves_itself(
 }
 
 #[tokio::test]
+async fn what_single_machines_have_for_themselves_is_regained_and_no_mark_s_run_is_counted_again() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    lose_the_store(&desk, false);
+    let all = machines(&desk);
+    let number = |name: &str| all.iter().find(|guest| guest.name == name).unwrap().vmid;
+    let (ada, grace) = (number("cs100-ada"), number("cs100-grace"));
+    desk.staged.cluster.world(|world| {
+        for guest in &all {
+            world.edit_config(guest.vmid, "memory", Some("3072"));
+        }
+        world.edit_config(ada, "cores", Some("4"));
+        world.edit_config(ada, "tags", Some("homeroom;loud"));
+        world.edit_config(grace, "net0", Some("virtio=BC:24:11:00:00:77,bridge=vmbr0,tag=7"));
+        world.edit_config(grace, "protection", Some("1"));
+        let text = world.guests[&grace].config["description"].clone();
+        let run = text.split(' ').find(|word| word.starts_with("run=")).unwrap().to_owned();
+        world.edit_config(grace, "description", Some(&text.replace(&run, "run=41")));
+    });
+    let before = machines(&desk);
+    let adopted = desk.json(&["adopt", "sim", "--json"]).await;
+    let notes = adopted["notes"].to_string();
+    assert!(notes.contains("only ada, grace of cs100"), "{adopted:#}");
+    let text = desk.done(&["get", "cs100", "-o", "toml"]).await;
+    for line in ["memory = \"3G\"", "[machines.ada]", "cores = 4", "[machines.grace]", "vlan = 7", "protection = true"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let plan = desk.json(&["plan", "cs100", "--json"]).await;
+    for seat in plan["seats"].as_array().unwrap() {
+        assert_eq!((&seat["verb"], &seat["changes"]), (&json!("prove"), &json!([])), "{plan:#}");
+    }
+    let runs = desk.json(&["runs", "--json"]).await;
+    assert_eq!(runs["runs"][0]["run"], json!(42), "the highest mark names run 41");
+    assert_eq!(machines(&desk), before, "nothing was changed");
+}
+
+#[tokio::test]
 async fn another_stores_machines_are_taken_over_only_when_asked_and_given_a_new_key() {
     let desk = Desk::new().await;
     lose_the_store(&desk, true);

@@ -5,7 +5,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -33,6 +36,8 @@ use super::stage::Stage;
 struct Tables {
     definitions: BTreeMap<LabName, StoredDefinition>,
     runs: Vec<(RunRow, Plan)>,
+    /// The number of the last run.
+    counted: i64,
     cancelled: BTreeSet<RunId>,
     events: Vec<StoredEvent>,
     machines: BTreeMap<LabName, Vec<SeatProgress>>,
@@ -46,7 +51,9 @@ struct Tables {
 
 /// The disk, and who holds which lab.
 pub struct Disk {
-    id: StoreId,
+    /// Who the store is, and who it is once it was lost with its identity.
+    ids: [StoreId; 2],
+    lost: AtomicBool,
     tables: Mutex<Tables>,
     locks: Arc<Mutex<BTreeMap<LabName, String>>>,
     /// Appends (counted from 1) that find the disk full.
@@ -58,7 +65,8 @@ pub struct Disk {
 impl Disk {
     pub fn new(forgets_intents: bool) -> Arc<Self> {
         Arc::new(Self {
-            id: StoreId::from_bytes([7; 8]),
+            ids: [StoreId::from_bytes([7; 8]), StoreId::from_bytes([8; 8])],
+            lost: AtomicBool::new(false),
             tables: Mutex::default(),
             locks: Arc::default(),
             full: Mutex::new(0..0),
@@ -68,6 +76,14 @@ impl Disk {
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap()
+    }
+
+    /// All that was written down is lost; with `identity`, who the store is too.
+    pub fn is_lost(&self, identity: bool) {
+        *self.tables() = Tables::default();
+        if identity {
+            self.lost.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Everything that was written down, in order.
@@ -189,7 +205,7 @@ fn is_made(row: &SeatProgress) -> bool {
 #[async_trait]
 impl Store for Memory {
     fn id(&self) -> &StoreId {
-        &self.disk.id
+        &self.disk.ids[usize::from(self.disk.lost.load(Ordering::Relaxed))]
     }
 
     async fn put_definition(&self, definition: &Definition, at: Timestamp) -> Result<(), StoreError> {
@@ -237,7 +253,8 @@ impl Store for Memory {
         self.stage.point().await;
         let id = {
             let mut tables = self.disk.tables();
-            let id = RunId(tables.runs.len() as i64 + 1);
+            tables.counted += 1;
+            let id = RunId(tables.counted);
             let row = RunRow {
                 id,
                 lab: lab.clone(),
@@ -253,6 +270,13 @@ impl Store for Memory {
         };
         self.stage.point().await;
         Ok(id)
+    }
+
+    async fn count_runs_from(&self, run: RunId) -> Result<(), StoreError> {
+        self.stage.point().await;
+        let mut tables = self.disk.tables();
+        tables.counted = tables.counted.max(run.0);
+        Ok(())
     }
 
     async fn resume_run(&self, run: RunId, owner: &str) -> Result<(), StoreError> {

@@ -1,20 +1,18 @@
 //! A class made out again from its machines, where its definition is lost: what their marks and settings say.
 //! Pure. What cannot be told stays open, so that nothing is changed by it, and is named.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+mod common;
+mod hardware;
+mod logins;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::{hardware::hardware, logins::cloud_init};
 use super::{
     LabName, Role, SeatName, SiteName, Vmid,
-    class::{
-        ClassDefinition, CloneMode, CloudInit, IpSource, MachineSpec, Placement, RollCall, Rollout, Students,
-        TemplateRef,
-    },
+    class::{ClassDefinition, CloneMode, Override, Placement, RollCall, Rollout, Students, TemplateRef},
     cluster::ClusterView,
     name::VmidRange,
-    verify::static_address,
 };
 
 /// A machine of the class, as read.
@@ -31,12 +29,22 @@ pub fn role(seat: &SeatName) -> Role {
     if *seat == SeatName::teacher() { Role::Teacher } else { Role::Student }
 }
 
+/// What machines were cloned from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub vmid: Vmid,
+    pub template: TemplateRef,
+    /// Their disks stand on it. Otherwise it is only one that is there.
+    pub told: bool,
+}
+
 /// The definition that the machines show, and what could not be told. None where there is no machine of a
-/// student, or no template left to name.
+/// student. `template`: the settings of what they were cloned from, where they could be read.
 pub fn class_of(
     lab: &LabName,
     site: &SiteName,
     machines: &[Regained],
+    (origin, template): (&Origin, Option<&BTreeMap<String, String>>),
     view: &ClusterView,
     vmids: VmidRange,
 ) -> Option<(ClassDefinition, Vec<String>)> {
@@ -47,7 +55,13 @@ pub fn class_of(
     if seats.is_empty() {
         return None;
     }
-    let template = template_of(machines, view, &mut open, lab)?;
+    if !origin.told {
+        open.push(format!(
+            "which template {lab} was copied from cannot be told; {} stands in its definition for new seats: \
+             `homeroom edit {lab}` corrects it",
+            origin.template
+        ));
+    }
     let pools: BTreeSet<Option<&str>> = machines
         .iter()
         .map(|machine| view.guest(machine.vmid).and_then(|guest| guest.pool.as_ref()).map(|pool| pool.as_str()))
@@ -57,17 +71,33 @@ pub fn class_of(
     if !inside {
         open.push(format!("some machines of {lab} have numbers outside the site's vmids; they keep them"));
     }
+    let (machine, hardware) = hardware(machines, template);
+    let (cloud_init, logins) = cloud_init(machines);
+    let mut own: BTreeMap<SeatName, Override> = BTreeMap::new();
+    for (seat, machine) in hardware {
+        own.entry(seat).or_default().machine = machine;
+    }
+    for (seat, cloud_init) in logins {
+        own.entry(seat).or_default().cloud_init = cloud_init;
+    }
+    if !own.is_empty() {
+        let names: Vec<&str> = own.keys().map(SeatName::as_str).collect();
+        open.push(format!(
+            "settings that only {} of {lab} had stand under [machines] in its definition",
+            names.join(", ")
+        ));
+    }
     let class = ClassDefinition {
         name: lab.clone(),
         site: site.clone(),
-        template,
+        template: origin.template.clone(),
         clone: CloneMode::Auto,
         students: students(&seats),
         teacher,
         pool,
-        machine: MachineSpec { tags: tags_of(machines), ..MachineSpec::default() },
-        cloud_init: cloud_init(machines),
-        machines: BTreeMap::new(),
+        machine,
+        cloud_init,
+        machines: own,
         placement: Placement::default(),
         rollout: Rollout::default(),
         rollcall: RollCall::default(),
@@ -82,13 +112,8 @@ fn students(seats: &BTreeSet<&SeatName>) -> Students {
     if counted { Students::Count(count) } else { Students::Named(seats.iter().map(|seat| (*seat).clone()).collect()) }
 }
 
-/// The template whose disks a linked clone stands on; for full copies any that is there.
-fn template_of(
-    machines: &[Regained],
-    view: &ClusterView,
-    open: &mut Vec<String>,
-    lab: &LabName,
-) -> Option<TemplateRef> {
+/// The template whose disks a linked clone stands on; for full copies any that is there. None where there is none.
+pub fn origin(machines: &[Regained], view: &ClusterView) -> Option<Origin> {
     let based = machines.iter().find_map(|machine| {
         machine.config.values().find_map(|value| {
             let digits = value.split("base-").nth(1)?;
@@ -100,77 +125,18 @@ fn template_of(
         let name = view.guest(vmid).filter(|guest| guest.template)?.name.as_ref()?;
         Some(TemplateRef::Name(name.to_string()))
     };
+    let of = |vmid, told| Origin { vmid, template: named(vmid).unwrap_or(TemplateRef::Vmid(vmid)), told };
     if let Some(vmid) = based {
-        return Some(named(vmid).unwrap_or(TemplateRef::Vmid(vmid)));
+        return Some(of(vmid, true));
     }
     let first = view.guests.iter().filter(|guest| guest.template && !guest.container).map(|guest| guest.vmid).min()?;
-    let template = named(first).unwrap_or(TemplateRef::Vmid(first));
-    open.push(format!(
-        "which template {lab} was copied from cannot be told; {template} stands in its definition for new seats: \
-         `homeroom edit {lab}` corrects it"
-    ));
-    Some(template)
-}
-
-/// Tags that all machines carry beside ours.
-fn tags_of(machines: &[Regained]) -> Option<Vec<String>> {
-    let of = |machine: &Regained| -> BTreeSet<String> {
-        let text = machine.config.get("tags").map(String::as_str).unwrap_or_default();
-        text.split([';', ',', ' '])
-            .filter(|tag| !tag.is_empty() && *tag != super::mark::TAG)
-            .map(str::to_owned)
-            .collect()
-    };
-    let common = machines.iter().map(of).reduce(|a, b| a.intersection(&b).cloned().collect())?;
-    (!common.is_empty()).then(|| common.into_iter().collect())
-}
-
-fn cloud_init(machines: &[Regained]) -> CloudInit {
-    let same = |key: &str| {
-        let values: BTreeSet<Option<&String>> = machines.iter().map(|machine| machine.config.get(key)).collect();
-        if values.len() == 1 { values.into_iter().next().flatten().cloned() } else { None }
-    };
-    // Line breaks may have become spaces on the way here.
-    let keys = same("sshkeys").unwrap_or_default();
-    let keys =
-        [" ssh-", " ecdsa-", " sk-"].iter().fold(keys, |text, kind| text.replace(kind, &kind.replace(' ', "\n")));
-    // The lab's own key is not part of a definition.
-    let own = keys.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains(" homeroom "));
-    CloudInit {
-        user: same("ciuser"),
-        password: None,
-        ssh_keys: own.map(str::to_owned).collect(),
-        ip: addresses(machines),
-        nameserver: same("nameserver"),
-        search: same("searchdomain"),
-    }
-}
-
-/// The range that the machines' fixed addresses span, or that all have theirs by DHCP.
-fn addresses(machines: &[Regained]) -> Option<IpSource> {
-    let configs: Vec<&String> = machines.iter().filter_map(|machine| machine.config.get("ipconfig0")).collect();
-    if configs.len() < machines.len() {
-        return None;
-    }
-    if configs.iter().all(|config| *config == "ip=dhcp") {
-        return Some(IpSource::Dhcp);
-    }
-    let fixed: Vec<IpAddr> = configs.iter().filter_map(|config| static_address(config)).collect();
-    if fixed.len() < machines.len() {
-        return None;
-    }
-    let field = |key: &str| {
-        configs.first()?.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
-    };
-    let prefix = field("ip").or_else(|| field("ip6"))?.split('/').nth(1)?.parse().ok()?;
-    let gateway = field("gw").or_else(|| field("gw6")).and_then(|gateway| gateway.parse().ok());
-    Some(IpSource::Range { first: *fixed.iter().min()?, last: *fixed.iter().max()?, prefix, gateway })
+    Some(of(first, false))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::planning::fixture::World;
+    use crate::domain::{class::IpSource, planning::fixture::World};
 
     fn machine(seat: &str, vmid: u64, pairs: &[(&str, &str)]) -> Regained {
         let config = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -180,7 +146,10 @@ mod tests {
     fn regain(machines: &[Regained]) -> Option<(ClassDefinition, Vec<String>)> {
         let world = World::new();
         let class = &world.class;
-        class_of(&class.name, &class.site, machines, &world.view, "9100-9199".parse().unwrap())
+        let origin = origin(machines, &world.view)?;
+        let template = [("cores", "1")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let from = (&origin, Some(&template));
+        class_of(&class.name, &class.site, machines, from, &world.view, "9100-9199".parse().unwrap())
     }
 
     #[test]

@@ -1,0 +1,189 @@
+//! Rollback, adopt and the removal of one seat, each cut off at every point between two effects, and asked again.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use homeroom::{
+    domain::{RunId, SeatName, event::RunState},
+    service::{
+        Homeroom, ServiceError,
+        adopt::{Request as Wishes, adopt},
+        deploy::{Outcome, Request, deploy},
+        destroy::{Confirmation, destroy},
+        rebuild::rollback,
+    },
+    sim::{Fault, FaultKind, Scenario},
+};
+
+use super::promises::{self, Portrait};
+use crate::hand::{Disk, Habit, House, Over, SITE, house_lab};
+
+const CLASS: &str = "kind = \"class\"\nname = \"cs101\"\nsite = \"sim\"\ntemplate = \"ubuntu-22.04\"\ncount = 2\n\
+                     teacher = false\n[machine]\ncores = 1\n[cloud_init]\nuser = \"student\"\n[rollcall]\nvia = \"api\"\n";
+
+/// A class that stands, and what stood before it.
+struct Ground {
+    house: House,
+    before: BTreeMap<u32, Portrait>,
+}
+
+async fn ended(outcome: Outcome) -> RunState {
+    match outcome {
+        Outcome::Begun(handle) => handle.ended.await.unwrap().unwrap_or(RunState::Interrupted),
+        Outcome::NothingToDo(_) => RunState::Done,
+    }
+}
+
+fn seat(n: u32) -> SeatName {
+    SeatName::student(n)
+}
+
+impl Ground {
+    fn deployed() -> Self {
+        let mut scenario = Scenario::default_world().unwrap();
+        scenario.guests.retain(|guest| guest.template);
+        let house = House::new(&scenario, 7, Habit::Good, Disk::new(false));
+        house.define(CLASS);
+        let before = house.stage.world(|world| promises::portraits(world));
+        let ground = Self { house, before };
+        ground.deploys();
+        ground
+    }
+
+    fn deploys(&self) {
+        let home = self.house.homeroom();
+        let state = self
+            .house
+            .stage
+            .live(None, async { ended(deploy(&home, &house_lab(), &Request::default()).await.unwrap()).await });
+        assert_eq!(state, Ok(RunState::Done));
+    }
+
+    /// Number and making of each machine of the class, by its name.
+    fn births(&self) -> BTreeMap<String, (u32, u64)> {
+        self.house.stage.world(|world| {
+            let ours = world.guests.values().filter(|vm| vm.name().starts_with("cs101-"));
+            ours.map(|vm| (vm.name(), (vm.vmid, vm.birth))).collect()
+        })
+    }
+
+    fn promises_hold(&self, when: &str, stands: &[SeatName]) {
+        let key = self.house.lab_key(&house_lab());
+        let told: Vec<String> = self.house.disk.told().iter().map(|event| event.message.to_string()).collect();
+        let broken = self.house.stage.world(|world| {
+            let mut broken = promises::always(world, &self.before, &house_lab());
+            match stands {
+                [] => broken.extend(promises::destroyed(world, &self.before, &told)),
+                seats => broken.extend(promises::deployed(world, &house_lab(), seats, &key)),
+            }
+            broken
+        });
+        assert!(broken.is_empty(), "{when}: {broken:#?}");
+    }
+}
+
+/// Cuts `verb` off at each point in turn, lets it be asked again as often as a patient admin would, and has `check`
+/// look. Every life begins on ground that `prepare` made.
+fn at_every_point<F>(prepare: impl Fn() -> Ground, verb: impl Fn(Arc<Homeroom>) -> F, check: impl Fn(&Ground, &str))
+where
+    F: Future<Output = Result<RunState, ServiceError>>,
+{
+    for die_at in 1.. {
+        let ground = prepare();
+        let stage = &ground.house.stage;
+        let life = stage.live(Some(die_at), verb(ground.house.homeroom()));
+        stage.world(|world| world.faults.clear());
+        stage.rest(Duration::from_secs(60));
+        let when = format!("cut off at {die_at}");
+        let whole = life.is_ok();
+        let last = match life {
+            Ok(end) => end.map_err(|error| error.to_string()),
+            Err(Over::Stuck) => panic!("{when}: it hangs"),
+            Err(Over::Killed) => {
+                let again = || match stage.live(None, verb(ground.house.homeroom())) {
+                    Ok(end) => end.map_err(|error| error.to_string()),
+                    Err(over) => panic!("{when}: asked again it is {over:?}"),
+                };
+                let end = again();
+                if end == Ok(RunState::Done) { end } else { again() }
+            }
+        };
+        assert_eq!(last, Ok(RunState::Done), "{when}");
+        check(&ground, &when);
+        if whole {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_rollback_cut_off_anywhere_takes_the_whole_deploy_back_when_asked_again() {
+    at_every_point(
+        Ground::deployed,
+        |home| async move {
+            match rollback(&home, RunId(1), true, &Confirmation::default()).await? {
+                Some(outcome) => Ok(ended(outcome).await),
+                None => Ok(RunState::Done),
+            }
+        },
+        |ground, when| ground.promises_hold(when, &[]),
+    );
+}
+
+#[test]
+fn a_removal_of_one_seat_cut_off_anywhere_ends_with_that_machine_gone_and_the_other_untouched() {
+    at_every_point(
+        Ground::deployed,
+        |home| async move { Ok(ended(destroy(&home, &house_lab(), &[seat(1)], &Confirmation::default()).await?).await) },
+        |ground, when| {
+            let left = ground.births();
+            assert_eq!(left.keys().collect::<Vec<_>>(), ["cs101-student-02"], "{when}");
+            ground.promises_hold(when, &[seat(2)]);
+        },
+    );
+}
+
+#[test]
+fn a_removal_whose_worker_dies_before_the_last_line_is_ended_wherever_its_process_dies_with_it() {
+    at_every_point(
+        || {
+            let ground = Ground::deployed();
+            ground.house.stage.world(|world| {
+                world.inject(Fault::first("DELETE /nodes/*/qemu/*", FaultKind::AccessLock { seconds: 9.0 }));
+                world.inject(Fault::first("DELETE /nodes/*/qemu/*", FaultKind::Kill { seconds: 5.0 }));
+            });
+            ground
+        },
+        |home| async move { Ok(ended(destroy(&home, &house_lab(), &[seat(1)], &Confirmation::default()).await?).await) },
+        |ground, when| {
+            assert_eq!(ground.births().keys().collect::<Vec<_>>(), ["cs101-student-02"], "{when}");
+            ground.promises_hold(when, &[seat(2)]);
+        },
+    );
+}
+
+#[test]
+fn an_adopt_of_a_lost_store_cut_off_anywhere_brings_every_seat_back_when_asked_again() {
+    for take_over in [false, true] {
+        at_every_point(
+            || {
+                let ground = Ground::deployed();
+                ground.house.disk.is_lost(take_over);
+                ground
+            },
+            |home| async move {
+                let request = Wishes { take_over, ..Wishes::default() };
+                let report = adopt(&home, &SITE.parse().unwrap(), &request).await?;
+                assert_eq!(report.others, Vec::<String>::new());
+                Ok(RunState::Done)
+            },
+            |ground, when| {
+                let births = ground.births();
+                assert_eq!(births.len(), 2, "{when}");
+                // As the machines show, so it is defined: nothing is to be done but to prove them.
+                ground.deploys();
+                assert_eq!(ground.births(), births, "{when}: nothing was made or replaced");
+                ground.promises_hold(when, &[seat(1), seat(2)]);
+            },
+        );
+    }
+}
