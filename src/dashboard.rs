@@ -217,13 +217,17 @@ pub async fn shell(home: &Homeroom, what: &str, place: Where) -> Result<Exit, Cl
     let lab = LabName::new(lab).map_err(|e| CliError::Usage(e.to_string()))?;
     let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
     has_terminal(place, what)?;
-    let workshop = home.workshop(&lab).await?.is_some();
-    let site = if workshop && place == Where::Shell { None } else { Some(home.class(&lab).await?.1) };
+    let in_cloud = home.in_cloud(&lab).await?.is_some();
+    let workshop = in_cloud || home.workshop(&lab).await?.is_some();
+    let site = if in_cloud || workshop && place == Where::Shell { None } else { Some(home.class(&lab).await?.1) };
     let attach = async || match place {
         Where::Shell => runtime::attach(home, lab.clone(), seat.clone()).await,
         Where::Console => runtime::attach_console(home, lab.clone(), seat.clone()).await,
     };
-    let note = format!("the serial console of {lab}/{seat}: Enter brings up its login, Ctrl-O leaves");
+    let note = match in_cloud {
+        true => format!("the serial port of {lab}/{seat}, to be watched: q or Ctrl-C leaves"),
+        false => format!("the serial console of {lab}/{seat}: Enter brings up its login, Ctrl-O leaves"),
+    };
     borrow(site.as_deref(), attach, (place == Where::Console).then_some(note)).await
 }
 

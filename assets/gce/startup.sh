@@ -15,7 +15,8 @@ folder=${HOMEROOM_FOLDER:-/var/lib/homeroom}
 run=${HOMEROOM_RUN:-/run/homeroom}
 
 mkdir -p "$folder" "$run"
-exec >>"$folder/startup.log" 2>&1
+# What is printed goes to the serial port as well.
+exec > >(tee -a "$folder/startup.log") 2>&1
 echo "homeroom: $(date -u +%FT%TZ) the startup script begins"
 
 ask() { curl --silent --fail --max-time 10 --header 'Metadata-Flavor: Google' "$metadata/instance/$1"; }

@@ -351,7 +351,7 @@ pub enum Command {
         #[arg(last = true)]
         command: Vec<String>,
     },
-    /// The serial console of a seat's machine, through its node: works without a network
+    /// The serial console of a seat's machine, through its node or its cloud: works without a network
     Console {
         /// The seat
         #[arg(value_name = "LAB/SEAT")]

@@ -34,6 +34,9 @@ pub enum CloudError {
     /// Somebody else changed it in between: read again, then try again.
     #[error("{what}: it was changed in between: {words}")]
     Raced { what: String, words: Clean },
+    /// It was taken on and came to nothing, for no fault of whoever asked: ask anew, with another request id.
+    #[error("{what}: it came to nothing: {words}")]
+    Failed { what: String, words: Clean },
     /// The zone has nothing left. `elsewhere`: zones that have, where the cloud says so.
     #[error("{what}: {zone} has nothing left: {words}")]
     Exhausted { what: String, zone: String, elsewhere: Vec<String>, words: Clean },
@@ -74,6 +77,7 @@ impl CloudError {
                 | Self::Busy { .. }
                 | Self::Throttled { .. }
                 | Self::Raced { .. }
+                | Self::Failed { .. }
         )
     }
 
@@ -107,6 +111,9 @@ pub trait Cloud: Send + Sync {
     async fn view(&self) -> Result<CloudView, CloudError>;
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError>;
     async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Result<OperationId, CloudError>;
+    /// What came of a request id that may have been sent: the operation it began; `None` where the cloud has never
+    /// seen it, or not yet.
+    async fn begun(&self, zone: &NodeName, request: &str) -> Result<Option<OperationId>, CloudError>;
     /// Starts one that is stopped.
     async fn start(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError>;
     async fn remove(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError>;
@@ -121,7 +128,8 @@ pub trait Cloud: Send + Sync {
     async fn insert_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError>;
     async fn update_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError>;
     async fn remove_rule(&self, name: &str, request: &str) -> Result<OperationId, CloudError>;
-    /// Waits up to two minutes: whether the operation is done. One that ended badly is an error.
+    /// Waits up to two minutes: whether the operation is done. One that ended badly is an error; one that the cloud
+    /// knows nothing of any more is [`CloudError::Lost`].
     async fn wait(&self, operation: &OperationId) -> Result<bool, CloudError>;
     /// What the guest has told under a namespace, by key.
     async fn attributes(

@@ -292,10 +292,9 @@ pub async fn attach_container(container: &Container) -> Result<Attach, ServiceEr
     Ok(Attach { lab, seat, to, from })
 }
 
-/// Opens the serial console of a seat's machine, through its node.
+/// Opens the serial console of a seat's machine, through its node or its cloud.
 pub async fn attach_console(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
-    let (site, target, command) = console(home, &lab, &seat).await?;
-    let session = site.shell.open(&target, FIRST_SIZE, Some(&command)).await?;
+    let session = console(home, &lab, &seat, FIRST_SIZE).await?;
     let (to, inbox) = mpsc::channel(SHELL_QUEUE);
     let (outbox, from) = mpsc::channel(SHELL_QUEUE);
     tokio::spawn(pump(session, inbox, outbox));

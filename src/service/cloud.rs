@@ -1,6 +1,6 @@
-//! Workshops in a cloud: what is read for a plan, what a run is given, and the ways in.
+//! Workshops in a cloud: what is read for a plan, what a run is given, and what costs money there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -12,20 +12,16 @@ use super::{
     workshop::Price,
 };
 use crate::{
-    deploy::workshop::{ENDS, HostParts, USER},
+    deploy::workshop::{ENDS, HostParts},
     domain::{
-        Clean, LabName, NodeName, Plan, Progress, Role, SeatName, SiteName,
+        LabName, NodeName, Plan, Progress, Role, SeatName, SiteName,
         cloud::CloudView,
         code::JoinCode,
-        machine::machine_name,
         planning::{self, CloudInput, InstanceShape, Problem},
         price::Prices,
         workshop::WorkshopDefinition,
     },
-    port::{
-        Cloud, Dns, RemoteShell,
-        shell::{HostKey, ShellTarget},
-    },
+    port::{Cloud, Dns, RemoteShell},
 };
 
 /// What every instance runs at each start.
@@ -210,93 +206,6 @@ pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
         tracing::warn!(%lab, %error, "the instance still carries the old end");
     }
 }
-
-/// A way into a workshop's instance, or into a seat's container on it.
-pub struct Way {
-    pub shell: Arc<dyn RemoteShell>,
-    pub target: ShellTarget,
-    /// The container, for a seat.
-    pub container: Option<String>,
-}
-
-impl Way {
-    /// The way to a row of a workshop in a cloud; `None` where the lab is none.
-    pub async fn of(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<Option<Self>, ServiceError> {
-        let Some((workshop, site)) = home.in_cloud(lab).await? else { return Ok(None) };
-        let rows = workshop.rows();
-        if !rows.iter().any(|(known, _)| known == seat) {
-            let known = rows.iter().map(|(seat, _)| seat.to_string()).collect();
-            return Err(ServiceError::NoSeat { lab: lab.clone(), seat: seat.clone(), known });
-        }
-        let (progress, _) = home.store.progress(lab).await?;
-        let host = SeatName::host();
-        let row = progress.seat(&host).filter(|row| !row.host_keys.is_empty());
-        let Some((row, ip)) = row.and_then(|row| Some((row, row.ip?))) else {
-            return Err(ServiceError::NotNow(format!(
-                "{lab} has no instance whose address and host key are known; `homeroom deploy {lab} --yes` makes one"
-            )));
-        };
-        let target = ShellTarget {
-            host: ip.to_string(),
-            port: site.ssh_port,
-            user: USER.to_owned(),
-            keys: vec![home.keys.lab_key(lab).await?.private],
-            ask_agent: false,
-            host_key: HostKey::Exactly(row.host_keys.clone()),
-            via: None,
-        };
-        let container = (*seat != host).then(|| machine_name(lab, seat));
-        Ok(Some(Self { shell: site.shell.clone(), target, container }))
-    }
-
-    /// A line for the shell over there.
-    pub fn line(&self, line: &str) -> String {
-        match &self.container {
-            None => line.to_owned(),
-            Some(name) => format!("docker exec --interactive {name} sh -c {}", quoted(line)),
-        }
-    }
-
-    /// What opens a terminal; the login shell where there is nothing to say.
-    pub fn terminal(&self) -> Option<String> {
-        self.container.as_ref().map(|name| format!("docker exec --interactive --tty {name} sh -l"))
-    }
-}
-
-/// One word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// The last lines of a row, oldest first: of the host its serial port's, its startup script's among them; of a seat
-/// what its container printed.
-pub async fn last_lines(
-    home: &Homeroom,
-    lab: &LabName,
-    seat: &SeatName,
-    lines: u32,
-) -> Result<Vec<Clean>, ServiceError> {
-    let Some(way) = Way::of(home, lab, seat).await? else {
-        return Err(ServiceError::NotNow(format!("{lab} is no workshop in a cloud")));
-    };
-    let Some(container) = &way.container else {
-        let Some((_, site)) = home.in_cloud(lab).await? else { return Ok(Vec::new()) };
-        let view = site.cloud.view().await?;
-        let Some(instance) = view.own(home.store.id(), lab).next() else { return Ok(Vec::new()) };
-        // Its last megabyte is kept; a line is rarely longer than this.
-        let tail = -(i64::from(lines) * LINE).max(LINE);
-        let mut all = site.cloud.serial(&instance.zone, &instance.name, tail).await?.lines;
-        let surplus = all.len().saturating_sub(lines as usize);
-        return Ok(all.split_off(surplus));
-    };
-    let said = way.shell.run(&way.target, &format!("docker logs --tail {lines} {container}"), WITHIN).await?;
-    Ok(said.stdout.lines().chain(said.stderr.lines()).map(Clean::new).collect())
-}
-
-/// Bytes a line of a serial port is reckoned with.
-const LINE: i64 = 400;
-/// For one command on an instance: wall time.
-const WITHIN: Duration = Duration::from_secs(30);
 
 /// What of ours stands in projects that nobody looks after, site by site. A project that does not answer is named
 /// with the reason.

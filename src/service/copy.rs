@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     Homeroom, ServiceError, Site,
     exec::{Bar, End},
+    instance::Way,
     shell::Ways,
 };
 pub use crate::port::copy::{Copied, Direction, Transfer};
@@ -56,18 +57,62 @@ impl Outcome {
 
 /// A copy under way. Dropping `heard` ends it.
 pub struct Running {
-    pub site: Arc<Site>,
+    /// Whose machines are logged in to; none for a workshop's.
+    pub site: Option<Arc<Site>>,
     pub seats: Vec<SeatName>,
     pub heard: mpsc::Receiver<Outcome>,
 }
 
+/// Copies to one instance at once: each is a login, and all share its disk.
+const ON_ONE_INSTANCE: usize = 4;
+
+/// Where a seat's files are.
+enum Place {
+    Machine(Arc<Site>, ShellTarget),
+    OnInstance(Way),
+}
+
+impl Place {
+    fn target(&self) -> &ShellTarget {
+        match self {
+            Self::Machine(_, target) => target,
+            Self::OnInstance(way) => &way.target,
+        }
+    }
+
+    async fn copy(&self, transfer: &Transfer) -> Result<Copied, CopyError> {
+        match self {
+            Self::Machine(site, target) => site.shell.copy(target, transfer).await,
+            Self::OnInstance(way) => way.copy(transfer).await,
+        }
+    }
+}
+
 /// Starts copying for the seats named, or for all of a lab.
 pub async fn copy(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
+    if let Some(ways) = Way::all(home, lab, named).await? {
+        let places = ways.into_iter().map(|(seat, way)| (seat, Ok(Place::OnInstance(way)))).collect();
+        let order = Order { at_once: order.at_once.min(ON_ONE_INSTANCE), ..order };
+        return begin(None, places, &order);
+    }
     let ways = Ways::of(home, lab).await?;
     let seats = ways.seats(named)?;
     if !ways.has_machines() {
         return Err(ServiceError::NotNow(format!("{lab} has no machines; `homeroom deploy {lab}` makes them")));
     }
+    let place = |seat: SeatName| {
+        let target = ways.target(&seat).map_err(|error| Clean::new(error.to_string()));
+        (seat, target.map(|target| Place::Machine(ways.site.clone(), target)))
+    };
+    let places = seats.into_iter().map(place).collect();
+    begin(Some(ways.site.clone()), places, &order)
+}
+
+/// Each seat and where its files are, or why nobody knows.
+type Places = Vec<(SeatName, Result<Place, Clean>)>;
+
+fn begin(site: Option<Arc<Site>>, places: Places, order: &Order) -> Result<Running, ServiceError> {
+    let seats: Vec<SeatName> = places.iter().map(|(seat, _)| seat.clone()).collect();
     let one_place = |transfer: &&Transfer| {
         transfer.direction == Direction::Down && !transfer.local.to_string_lossy().contains(SEAT)
     };
@@ -81,13 +126,12 @@ pub async fn copy(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
     let (telling, heard) = mpsc::channel(16);
     let turns = Arc::new(Semaphore::new(order.at_once.max(1)));
     let mut all = JoinSet::new();
-    for seat in &seats {
-        let target = ways.target(seat).map_err(|error| Clean::new(error.to_string()));
-        let transfers: Vec<_> = order.transfers.iter().map(|transfer| of_seat(transfer, seat)).collect();
-        let (site, seat, turns, telling) = (ways.site.clone(), seat.clone(), turns.clone(), telling.clone());
+    for (seat, place) in places {
+        let transfers: Vec<_> = order.transfers.iter().map(|transfer| of_seat(transfer, &seat)).collect();
+        let (turns, telling) = (turns.clone(), telling.clone());
         all.spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return };
-            let outcome = one(&site, seat, target, &transfers).await;
+            let outcome = one(seat, place, &transfers).await;
             let _ = telling.send(outcome).await;
         });
     }
@@ -97,7 +141,7 @@ pub async fn copy(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
             () = telling.closed() => {}
         }
     });
-    Ok(Running { site: ways.site, seats, heard })
+    Ok(Running { site, seats, heard })
 }
 
 fn of_seat(transfer: &Transfer, seat: &SeatName) -> Transfer {
@@ -111,14 +155,14 @@ fn named_for(path: &Path, seat: &SeatName) -> PathBuf {
     }
 }
 
-async fn one(site: &Site, seat: SeatName, target: Result<ShellTarget, Clean>, transfers: &[Transfer]) -> Outcome {
+async fn one(seat: SeatName, place: Result<Place, Clean>, transfers: &[Transfer]) -> Outcome {
     let began = Instant::now();
     let mut outcome = Outcome { seat, copied: Copied::default(), failure: None, took: Duration::ZERO };
-    match target {
+    match place {
         Err(why) => outcome.failure = Some(End::Failed(why)),
-        Ok(target) => {
+        Ok(place) => {
             for transfer in transfers {
-                match site.shell.copy(&target, transfer).await {
+                match place.copy(transfer).await {
                     Ok(copied) => {
                         outcome.copied.files += copied.files;
                         outcome.copied.bytes += copied.bytes;
@@ -126,7 +170,7 @@ async fn one(site: &Site, seat: SeatName, target: Result<ShellTarget, Clean>, tr
                     }
                     Err(error) => {
                         outcome.failure = Some(match &error {
-                            CopyError::Shell(error) => super::exec::failure(&target, error),
+                            CopyError::Shell(error) => super::exec::failure(place.target(), error),
                             _ => End::Failed(Clean::new(error.to_string())),
                         });
                         break;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Homeroom, ServiceError,
     deploy::Outcome,
-    journal,
+    journal, own_key,
     plan::plan_destroy as read_and_plan,
     run::{begin, lock},
 };
@@ -44,6 +44,9 @@ pub async fn destroy(
         if home.store.progress(lab).await?.0.life.is_some() {
             let closed = Entry::run(Level::Info, "nothing of it is left", Change::Closed);
             journal::write(home, &*lock, vec![closed]).await?;
+        }
+        if home.in_cloud(lab).await?.is_some() {
+            own_key::forget(&*home.keys, lab).await;
         }
         return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
     }

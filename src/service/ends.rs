@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{
     Homeroom, RunHandle, ServiceError,
     deploy::Outcome,
-    journal,
+    journal, own_key,
     plan::plan_destroy,
     run::{begin, lock},
 };
@@ -132,7 +132,12 @@ pub async fn end(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outcome>,
     let change = if nothing { Change::Closed } else { Change::Note };
     journal::write(home, &*lock, vec![Entry::run(Level::Warning, words, change)]).await?;
     Ok(Some(match nothing {
-        true => Outcome::NothingToDo(Box::new(planned.plan)),
+        true => {
+            if home.in_cloud(lab).await?.is_some() {
+                own_key::forget(&*home.keys, lab).await;
+            }
+            Outcome::NothingToDo(Box::new(planned.plan))
+        }
         false => Outcome::Begun(begin(home, planned, lock).await?),
     }))
 }

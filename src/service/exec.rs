@@ -12,6 +12,7 @@ use super::{
     EngineSite, Homeroom, ServiceError, Site,
     container::Container,
     inside::{self, Inside},
+    instance,
     kept::Kept,
     shell::Ways,
 };
@@ -42,6 +43,9 @@ pub enum Way {
     /// By the guest agent, as root, without standard input.
     Agent,
 }
+
+/// Logins to one instance at once: its SSH server turns others away while ten are not through.
+const ON_ONE_INSTANCE: usize = 6;
 
 /// What is to be run, and how.
 #[derive(Debug, Clone)]
@@ -79,6 +83,9 @@ pub struct Running {
 pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
     if let Some(inside) = Inside::of(home, lab).await? {
         return in_containers(&inside, named, order);
+    }
+    if let Some(ways) = instance::Way::all(home, lab, named).await? {
+        return on_instance(lab, ways, order);
     }
     let ways = Ways::of(home, lab).await?;
     let seats = ways.seats(named)?;
@@ -131,6 +138,19 @@ fn in_containers(inside: &Inside, named: &[SeatName], order: Order) -> Result<Ru
     Ok(begin(Hands::Engine(inside.engine.clone()), None, seats, jobs, order))
 }
 
+/// The same on a workshop's instance in a cloud, and in the containers there.
+fn on_instance(lab: &LabName, ways: Vec<(SeatName, instance::Way)>, order: Order) -> Result<Running, ServiceError> {
+    if order.way == Way::Agent {
+        return Err(ServiceError::NotNow(format!(
+            "{lab} is a workshop in a cloud: its instance is logged in to by SSH; leave --via out"
+        )));
+    }
+    let seats = ways.iter().map(|(seat, _)| seat.clone()).collect();
+    let jobs = ways.into_iter().map(|(seat, way)| (seat, Ok(Place::OnInstance(way)))).collect();
+    let order = Order { at_once: order.at_once.min(ON_ONE_INSTANCE), ..order };
+    Ok(begin(Hands::Own, None, seats, jobs, order))
+}
+
 /// The same in LXC containers, which are called `ct-VMID` in the answers.
 pub fn in_lxc(containers: Vec<Container>, order: Order) -> Result<Running, ServiceError> {
     if order.way != Way::Auto {
@@ -141,7 +161,7 @@ pub fn in_lxc(containers: Vec<Container>, order: Order) -> Result<Running, Servi
     let named = containers.into_iter().filter_map(|container| Some((container.seat()?, container)));
     let jobs: Vec<Job> = named.map(|(seat, container)| (seat, Ok(Place::Attached(container)))).collect();
     let seats = jobs.iter().map(|(seat, _)| seat.clone()).collect();
-    Ok(begin(Hands::Nodes, site, seats, jobs, order))
+    Ok(begin(Hands::Own, site, seats, jobs, order))
 }
 
 fn told(error: ServiceError) -> Clean {
@@ -198,6 +218,8 @@ enum Place {
     Container(String),
     /// Through its node.
     Attached(Container),
+    /// Through the instance it is on.
+    OnInstance(instance::Way),
 }
 
 impl Place {
@@ -215,8 +237,8 @@ enum Hands {
         lab: LabName,
     },
     Engine(Arc<EngineSite>),
-    /// The nodes of containers.
-    Nodes,
+    /// Each place knows its way.
+    Own,
 }
 
 /// What the seats' tasks share.
@@ -262,7 +284,14 @@ async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
             };
             by_session(&work, starting, &mut answer).await;
         }
-        (Ok(Place::Attached(container)), Hands::Nodes) => {
+        (Ok(Place::OnInstance(way)), Hands::Own) => {
+            let starting = async {
+                let started = way.shell.start(&way.target, &way.line(&work.line)).await;
+                started.map_err(|error| failure(&way.target, &error))
+            };
+            by_session(&work, starting, &mut answer).await;
+        }
+        (Ok(Place::Attached(container)), Hands::Own) => {
             let starting = async {
                 let started = container.start(&work.order.command).await;
                 started.map_err(|error| match error {

@@ -18,6 +18,7 @@ pub mod exec;
 pub mod follow;
 pub mod hindsight;
 pub mod inside;
+pub mod instance;
 pub mod join;
 mod journal;
 mod kept;

@@ -3,8 +3,8 @@
 
 use super::{Homeroom, ServiceError};
 use crate::{
-    domain::{Plan, RunId, StepName},
-    port::{RemoteShell, keys::LabKey},
+    domain::{LabName, Plan, RunId, StepName},
+    port::{KeyRing, RemoteShell, keys::LabKey},
 };
 
 fn locked(before: &str, key: &LabKey) -> ServiceError {
@@ -13,6 +13,14 @@ fn locked(before: &str, key: &LabKey) -> ServiceError {
          configuration",
         key.private.display()
     ))
+}
+
+/// Removes the key of a workshop whose instance is gone, with everything made of it. One that cannot be removed opens
+/// nothing any more.
+pub(super) async fn forget(keys: &dyn KeyRing, lab: &LabName) {
+    if let Err(error) = keys.forget(lab).await {
+        tracing::warn!(%lab, %error, "the key of a workshop that is gone stays");
+    }
 }
 
 fn logs_in(plan: &Plan) -> bool {

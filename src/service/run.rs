@@ -12,7 +12,7 @@ use super::{
     cloud::host_parts,
     ends,
     logins::LabLogins,
-    own_key::can_open,
+    own_key::{self, can_open},
     plan::{On, Planned},
     workshop::engine_parts,
 };
@@ -32,7 +32,7 @@ use crate::{
         life::later,
         workshop::WorkshopDefinition,
     },
-    port::{Clock, GuestAgent, Mend, Store, agent::AgentError, shell::ShellError, store::LabLock},
+    port::{Clock, GuestAgent, KeyRing, Mend, Store, agent::AgentError, shell::ShellError, store::LabLock},
 };
 
 /// A run under way. Dropping the handle does not stop it.
@@ -101,7 +101,8 @@ pub async fn begin_as(
         recorder.write(opening).await.map_err(|lost| ServiceError::NotNow(lost.to_string()))?;
     }
     let halt = Halt::default();
-    let work = Work { store: home.store.clone(), lock, plan, recorder, halt: halt.clone(), writer };
+    let (store, keys) = (home.store.clone(), home.keys.clone());
+    let work = Work { store, keys, lock, plan, recorder, halt: halt.clone(), writer };
     let lab = work.plan.lab.clone();
     let ended = tokio::spawn(work.carry_out(home.clock.clone(), parts));
     Ok(RunHandle { run, lab, after, stop: halt.stop.clone(), halt, ended })
@@ -249,6 +250,7 @@ enum Parts {
 
 struct Work {
     store: Arc<dyn Store>,
+    keys: Arc<dyn KeyRing>,
     /// Given up when the run has ended.
     lock: Box<dyn LabLock>,
     plan: Plan,
@@ -259,7 +261,7 @@ struct Work {
 
 impl Work {
     async fn carry_out(self, clock: Arc<dyn Clock>, parts: Parts) -> Result<RunState, JournalLost> {
-        let Self { store, lock, plan, recorder, halt, writer } = self;
+        let Self { store, keys, lock, plan, recorder, halt, writer } = self;
         let run = recorder.run();
         let watch = tokio::spawn(watch_for_cancel(store.clone(), run, halt.clone()));
         let state = match parts {
@@ -274,7 +276,11 @@ impl Work {
             }
             Parts::Cloud(parts) => {
                 let host = Arc::new(workshop::Host::new(*parts));
-                workshop::carry_out_in_cloud(&plan, host, recorder, halt).await
+                let state = workshop::carry_out_in_cloud(&plan, host, recorder, halt).await;
+                if plan.kind == RunKind::Destroy && matches!(state, Ok(RunState::Done)) {
+                    own_key::forget(&*keys, &plan.lab).await;
+                }
+                state
             }
             Parts::Workshop(parts) => {
                 let engine = Arc::new(workshop::Engine::new(*parts));

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{GuestVia, Homeroom, ServiceError, Site, cloud, inside::Inside, logins::LabLogins};
+use super::{
+    GuestVia, Homeroom, ServiceError, Site,
+    inside::Inside,
+    instance::{Serial, Way},
+    logins::LabLogins,
+};
 use crate::{
     deploy::class::Logins,
     domain::{
@@ -132,19 +137,24 @@ pub async fn open(
     if let Some(inside) = Inside::of(home, lab).await? {
         return inside.open(seat, size, None).await;
     }
-    if let Some(way) = cloud::Way::of(home, lab, seat).await? {
+    if let Some(way) = Way::of(home, lab, seat).await? {
         return Ok(way.shell.open(&way.target, size, way.terminal().as_deref()).await?);
     }
     let (site, target) = target(home, lab, seat).await?;
     Ok(site.shell.open(&target, size, None).await?)
 }
 
-/// A machine's serial port as its node offers it: where to log in, and what to run there in a terminal.
+/// Opens the serial port of a seat's machine in a terminal: through its node, by `qm terminal`. A cloud's can only be
+/// watched.
 pub async fn console(
     home: &Homeroom,
     lab: &LabName,
     seat: &SeatName,
-) -> Result<(Arc<Site>, ShellTarget, String), ServiceError> {
+    size: (u16, u16),
+) -> Result<ShellSession, ServiceError> {
+    if let Some(serial) = Serial::of(home, lab, seat).await? {
+        return serial.follow(u32::from(size.1)).await;
+    }
     let ways = Ways::of(home, lab).await?;
     ways.spec(seat)?;
     let vmid = ways.row(seat)?.vmid.ok_or_else(|| ways.missing(seat, "no machine", "deploy makes it"))?;
@@ -157,5 +167,5 @@ pub async fn console(
         None => ways.machine(seat)?.0,
     };
     let target = ways.site.nodes.target(&node);
-    Ok((ways.site, target, format!("qm terminal {vmid}")))
+    Ok(ways.site.shell.open(&target, size, Some(&format!("qm terminal {vmid}"))).await?)
 }

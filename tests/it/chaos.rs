@@ -1,6 +1,7 @@
 //! The engine in bad weather, repeatably: seeded faults, lives cut off between any two effects, and
 //! the promises checked through the world itself.
 
+mod cloud;
 mod first;
 mod late;
 mod mutants;

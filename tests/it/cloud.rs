@@ -5,6 +5,7 @@
 
 mod keyless;
 mod mortal;
+mod ways;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,11 +15,12 @@ use homeroom::{
     service::{
         CloudSite, Homeroom, ServiceError,
         check::check,
-        cloud::{Way, all_costing, last_lines},
+        cloud::all_costing,
         definitions,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         ends::extend,
+        instance::{Way, last_lines},
         plan::plan_deploy,
         roster::roster,
         status::{LabStatus, lab_status},
@@ -168,6 +170,11 @@ impl Stage {
         });
     }
 
+    /// Whether the workshop has a key of its own here.
+    fn has_key(&self) -> bool {
+        self.settings().store.keys().join("intro").exists()
+    }
+
     /// Lets modelled time pass until the project is so.
     fn until(&self, is_so: impl Fn(&mut homeroom::sim::gce::World) -> bool) {
         let began = std::time::Instant::now();
@@ -242,8 +249,10 @@ fn a_workshop_is_planned_made_proven_named_and_removed_whole() {
     });
     assert_eq!(hostname, "intro-host\n");
 
+    assert!(stage.has_key(), "its key is a file here");
     assert_eq!(stage.destroy(), Some(RunState::Done));
     stage.nothing_is_left("after a destroy");
+    assert!(!stage.has_key(), "its key is gone with it");
     assert_eq!(stage.status().state, LabState::Absent);
     assert_eq!(stage.destroy(), None);
     stage.end();

@@ -6,6 +6,7 @@
 mod browser;
 mod inside;
 mod joins;
+mod netns;
 mod remote;
 mod restart;
 mod workspace;

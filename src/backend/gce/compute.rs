@@ -1,6 +1,6 @@
 //! The calls on Compute Engine.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error,
-    http::{Call, Http},
+    http::{Call, Http, Line},
     tokens::Tokens,
     view,
 };
@@ -28,6 +28,8 @@ use crate::{
 const RACES: usize = 10;
 /// Everything we make carries it.
 const OURS: &str = "labels.homeroom:*";
+/// Which operations make something.
+const INSERTS: &str = "operationType = insert";
 
 /// A Compute Engine project.
 pub struct Gce {
@@ -39,6 +41,11 @@ impl Gce {
     /// `endpoint` takes the place of Google's own; only a simulated project on this host has one.
     pub fn new(project: &str, tokens: Tokens, endpoint: Option<&str>) -> Result<Self, String> {
         Ok(Self { http: Http::new(tokens, endpoint)?, project: project.to_owned() })
+    }
+
+    /// The same over a line of another kind.
+    pub fn over(project: &str, tokens: Tokens, line: Arc<dyn Line>) -> Self {
+        Self { http: Http::over(line, tokens, None), project: project.to_owned() }
     }
 
     fn url(&self, path: &str) -> String {
@@ -183,6 +190,14 @@ impl Cloud for Gce {
         self.operation(call.with("requestId", request), Some(zone)).await
     }
 
+    async fn begun(&self, zone: &NodeName, request: &str) -> Result<Option<OperationId>, CloudError> {
+        let what = format!("looking for what came of a request in {zone}");
+        let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(INSERTS), items).await?;
+        let found = all.iter().find(|operation| operation["clientOperationId"] == request);
+        let name = found.and_then(|operation| operation["name"].as_str());
+        Ok(name.map(|name| OperationId { zone: Some(zone.clone()), name: name.to_owned() }))
+    }
+
     async fn start(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError> {
         let what = format!("starting {name} in {zone}");
         let mut call = Call::post(&what, self.machine(zone, name, "/start"), Value::Null);
@@ -248,7 +263,10 @@ impl Cloud for Gce {
         let what = "waiting for what was asked for".to_owned();
         let mut call = Call::post(&what, self.url(&format!("{place}/operations/{}/wait", operation.name)), Value::Null);
         call.body = None;
-        let shown = self.http.call(call).await?;
+        let shown = self.http.call(call).await.map_err(|error| match error {
+            CloudError::Missing { what, words } => CloudError::Lost { what, why: words },
+            error => error,
+        })?;
         let target = shown["targetLink"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or_default();
         let kind = shown["operationType"].as_str().unwrap_or("operation");
         match shown["status"] == "DONE" {

@@ -22,10 +22,24 @@ impl Gce {
         format!("{}/projects/{}/{path}", self.http.dns, self.project)
     }
 
+    /// Every page of a list; its items lie under `key`.
+    async fn all(&self, what: &str, path: &str, key: &str) -> Result<Vec<Value>, CloudError> {
+        let (mut all, mut token) = (Vec::new(), None::<String>);
+        loop {
+            let mut call = Call::get(what, self.dns_url(path));
+            call.query.extend(token.take().map(|token| ("pageToken", token)));
+            let page = self.http.call(call).await?;
+            all.extend(page[key].as_array().cloned().unwrap_or_default());
+            match page["nextPageToken"].as_str().filter(|token| !token.is_empty()) {
+                Some(next) => token = Some(next.to_owned()),
+                None => return Ok(all),
+            }
+        }
+    }
+
     /// The managed zone a name lies in: the one with the longest name of its own.
     async fn managed(&self, what: &str, name: &str) -> Result<String, CloudError> {
-        let shown = self.http.call(Call::get(what, self.dns_url("managedZones"))).await?;
-        let zones = shown["managedZones"].as_array().cloned().unwrap_or_default();
+        let zones = self.all(what, "managedZones", "managedZones").await?;
         let fits = |zone: &&Value| {
             let domain = zone["dnsName"].as_str().unwrap_or_default();
             zone["visibility"] != "private" && (name == domain || name.ends_with(&format!(".{domain}")))
@@ -55,7 +69,7 @@ impl Gce {
             if change["status"] == "done" {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            self.http.pause(LOOK_EVERY).await;
             let id = change["id"].as_str().unwrap_or_default().to_owned();
             change = self.http.call(Call::get(what, format!("{url}/{id}"))).await?;
         }
@@ -82,6 +96,22 @@ impl Dns for Gce {
         let addresses = data("A").iter().filter_map(|text| text.parse().ok()).collect();
         let mark = data("TXT").first().map(|text| text.trim_matches('"').to_owned());
         Ok((!records.is_empty()).then_some(Published { addresses, mark }))
+    }
+
+    async fn marked(&self, mark: &str) -> Result<Vec<String>, CloudError> {
+        let (what, text) = ("looking for names of ours in DNS", format!("\"{mark}\""));
+        let mut names = Vec::new();
+        for zone in self.all(what, "managedZones", "managedZones").await? {
+            let Some(zone) = zone["name"].as_str().filter(|_| zone["visibility"] != "private") else { continue };
+            let sets = self.all(what, &format!("managedZones/{zone}/rrsets"), "rrsets").await?;
+            let ours = |set: &&Value| {
+                let data = set["rrdatas"].as_array().into_iter().flatten();
+                set["type"] == "TXT" && data.into_iter().any(|it| it.as_str() == Some(text.as_str()))
+            };
+            let found = sets.iter().filter(ours).filter_map(|set| set["name"].as_str());
+            names.extend(found.map(|name| name.trim_end_matches('.').to_owned()));
+        }
+        Ok(names)
     }
 
     async fn publish(&self, name: &str, address: Ipv4Addr, mark: &str) -> Result<(), CloudError> {

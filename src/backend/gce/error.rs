@@ -35,8 +35,12 @@ pub fn ended(what: &str, operation: &Value) -> Option<CloudError> {
         "CONDITION_NOT_MET" => CloudError::Raced { what, words },
         "RESOURCE_NOT_FOUND" => CloudError::Missing { what, words },
         "RESOURCE_ALREADY_EXISTS" => CloudError::Taken { what, words },
-        "RESOURCE_NOT_READY" | "INTERNAL_ERROR" => CloudError::Busy { what, words },
-        _ => sort(&what, status, "", &format!("{code}: {message}"), None, details),
+        "RESOURCE_NOT_READY" | "INTERNAL_ERROR" => CloudError::Failed { what, words },
+        _ => match sort(&what, status, "", &format!("{code}: {message}"), None, details) {
+            // Its end stands: the same request would only be told of it again.
+            error if error.is_passing() => CloudError::Failed { what, words: Clean::new(format!("{code}: {message}")) },
+            error => error,
+        },
     })
 }
 

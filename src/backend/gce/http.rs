@@ -1,9 +1,10 @@
 //! One call: the token, the request, the answer sorted. What is repeated, and when, is the caller's to decide.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use reqwest::{Client, Method};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{error, tokens::Tokens};
@@ -16,12 +17,42 @@ const WAIT_WITHIN: Duration = Duration::from_secs(150);
 
 /// The way to the APIs.
 pub struct Http {
-    client: Client,
+    line: Arc<dyn Line>,
     tokens: Tokens,
     /// `https://compute.googleapis.com/compute/v1`
     pub compute: String,
     /// `https://dns.googleapis.com/dns/v1`
     pub dns: String,
+}
+
+/// A request as it is sent.
+pub struct Sent {
+    pub method: Method,
+    pub url: String,
+    pub query: Vec<(String, String)>,
+    pub bearer: SecretString,
+    pub body: Option<Value>,
+    /// How long its answer may take: wall time.
+    pub within: Duration,
+}
+
+/// Why there is no answer.
+pub enum Silence {
+    /// Nothing was sent.
+    Unsent(String),
+    /// It may have arrived.
+    Lost(String),
+}
+
+/// What carries requests there and answers back.
+#[async_trait]
+pub trait Line: Send + Sync {
+    /// The status and the text of an answer.
+    async fn send(&self, sent: Sent) -> Result<(u16, String), Silence>;
+    /// The status of an answer to a plain question; no token goes along.
+    async fn status(&self, url: &str, within: Duration) -> Result<u16, Clean>;
+    /// Waits between two looks: wall time.
+    async fn pause(&self, time: Duration);
 }
 
 /// What is asked.
@@ -63,20 +94,25 @@ impl Http {
         // A simulated project is on this host: no proxy knows it.
         let client = if endpoint.is_some() { client.no_proxy() } else { client };
         let client = client.build().map_err(|e| chain(&e))?;
+        Ok(Self::over(Arc::new(Wire(client)), tokens, endpoint))
+    }
+
+    /// Over a line of another kind.
+    pub fn over(line: Arc<dyn Line>, tokens: Tokens, endpoint: Option<&str>) -> Self {
         let base = |own: &str| endpoint.unwrap_or(own).trim_end_matches('/').to_owned();
-        Ok(Self {
-            client,
+        Self {
+            line,
             tokens,
             compute: format!("{}/compute/v1", base("https://compute.googleapis.com")),
             dns: format!("{}/dns/v1", base("https://dns.googleapis.com")),
-        })
+        }
     }
 
     /// Makes a call; its answer as JSON.
     pub async fn call(&self, call: Call<'_>) -> Result<Value, CloudError> {
         let what = call.what;
         let unreachable = |why: String| CloudError::Unreachable { what: what.to_owned(), why: Clean::new(why) };
-        let token = self
+        let bearer = self
             .tokens
             .token()
             .await
@@ -87,23 +123,12 @@ impl Http {
             false => CloudError::Lost { what: what.to_owned(), why: Clean::new(why) },
         };
         let within = if call.url.ends_with("/wait") { WAIT_WITHIN } else { WITHIN };
-        let mut request = self
-            .client
-            .request(call.method, &call.url)
-            .query(&call.query)
-            .bearer_auth(token.expose_secret())
-            .timeout(within);
-        request = match &call.body {
-            Some(body) => request.json(body),
-            // A POST without a body says so: Google asks for its length.
-            None => request.header(reqwest::header::CONTENT_LENGTH, 0),
-        };
-        let answer = request.send().await.map_err(|e| match e.is_connect() {
-            true => unreachable(chain(&e)),
-            false => lost(chain(&e)),
+        let query = call.query.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let sent = Sent { method: call.method, url: call.url, query, bearer, body: call.body, within };
+        let (status, text) = self.line.send(sent).await.map_err(|silence| match silence {
+            Silence::Unsent(why) => unreachable(why),
+            Silence::Lost(why) => lost(why),
         })?;
-        let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(|e| lost(chain(&e)))?;
         match status {
             200..=299 if text.is_empty() => Ok(Value::Null),
             200..=299 => serde_json::from_str(&text).map_err(|e| lost(format!("its answer is no JSON: {e}"))),
@@ -113,8 +138,48 @@ impl Http {
 
     /// The status of an answer to a plain question; no token goes along.
     pub async fn status(&self, url: &str, within: Duration) -> Result<u16, Clean> {
-        let asked = self.client.get(url).timeout(within).send().await;
+        self.line.status(url, within).await
+    }
+
+    /// Waits between two looks: wall time.
+    pub async fn pause(&self, time: Duration) {
+        self.line.pause(time).await;
+    }
+}
+
+/// HTTP over sockets.
+struct Wire(Client);
+
+#[async_trait]
+impl Line for Wire {
+    async fn send(&self, sent: Sent) -> Result<(u16, String), Silence> {
+        let mut request = self
+            .0
+            .request(sent.method, &sent.url)
+            .query(&sent.query)
+            .bearer_auth(sent.bearer.expose_secret())
+            .timeout(sent.within);
+        request = match &sent.body {
+            Some(body) => request.json(body),
+            // A POST without a body says so: Google asks for its length.
+            None => request.header(reqwest::header::CONTENT_LENGTH, 0),
+        };
+        let answer = request.send().await.map_err(|e| match e.is_connect() {
+            true => Silence::Unsent(chain(&e)),
+            false => Silence::Lost(chain(&e)),
+        })?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.map_err(|e| Silence::Lost(chain(&e)))?;
+        Ok((status, text))
+    }
+
+    async fn status(&self, url: &str, within: Duration) -> Result<u16, Clean> {
+        let asked = self.0.get(url).timeout(within).send().await;
         asked.map(|answer| answer.status().as_u16()).map_err(|e| Clean::new(chain(&e)))
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 }
 

@@ -9,4 +9,5 @@ mod tokens;
 mod view;
 
 pub use compute::Gce;
+pub use http::{Line, Sent, Silence};
 pub use tokens::Tokens;

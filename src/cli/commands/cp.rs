@@ -41,7 +41,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
         }
         let bar = outcomes.values().find_map(Outcome::bar).cloned();
         match bar {
-            Some(bar) if !context.out.json && asker.lift(Some(&running.site), &bar)? => {
+            Some(bar) if !context.out.json && asker.lift(running.site.as_deref(), &bar)? => {
                 let barred = |seat: &&SeatName| outcomes.get(*seat).is_some_and(|outcome| outcome.bar().is_some());
                 let barred: Vec<_> = all.iter().filter(barred).cloned().collect();
                 running = copy(&context.home, &lab, &barred, order.clone()).await?;

@@ -15,13 +15,13 @@ use crate::{
         output::time,
         signals::Stopper,
     },
-    domain::{Change, Event, LabName, Level, RunId, SeatName},
+    domain::{Change, Clean, Event, LabName, Level, RunId, SeatName},
     service::{
         EventFilter, ServiceError, ShellOutput,
-        cloud::last_lines,
         exec::shown,
         follow::follow,
         inside::Inside,
+        instance::{Serial, Way, last_lines},
         runs::{Standing, standing},
     },
 };
@@ -42,9 +42,7 @@ pub async fn logs(context: &Context, wanted: &Wanted<'_>) -> Result<Exit, CliErr
         let seat = SeatName::new(seat).map_err(|e| CliError::Usage(e.to_string()))?;
         return match Inside::of(&context.home, &lab).await? {
             Some(inside) => printed(context, &inside, &seat, wanted).await,
-            None if context.home.in_cloud(&lab).await?.is_some() => {
-                on_instance(context, &lab, &seat, wanted.last).await
-            }
+            None if context.home.in_cloud(&lab).await?.is_some() => on_instance(context, &lab, &seat, wanted).await,
             None => Err(CliError::Usage(format!(
                 "{lab} is a class: `homeroom logs {lab} --seat {seat}` shows what happened to a seat"
             ))),
@@ -159,12 +157,67 @@ pub fn show(context: &Context, event: &Event) -> bool {
     context.out.line(format!("{}  {}", context.out.dim(&clock), context.out.levelled(event.level, text.trim_end())))
 }
 
-/// The last lines of a row of a workshop in a cloud.
-async fn on_instance(context: &Context, lab: &LabName, seat: &SeatName, last: u32) -> Result<Exit, CliError> {
-    for line in last_lines(&context.home, lab, seat, last).await? {
-        context.out.line(line.as_str());
+/// What the container of a seat of a workshop in a cloud printed; of the host, its serial port.
+async fn on_instance(context: &Context, lab: &LabName, seat: &SeatName, wanted: &Wanted<'_>) -> Result<Exit, CliError> {
+    only_lines(context, wanted)?;
+    if !wanted.follow {
+        for line in last_lines(&context.home, lab, seat, wanted.last).await? {
+            context.out.line(line.as_str());
+        }
+        return Ok(Exit::Done);
     }
-    Ok(Exit::Done)
+    let session = if *seat == SeatName::host() {
+        match Serial::of(&context.home, lab, seat).await? {
+            Some(serial) => Some(serial.follow(wanted.last).await?),
+            None => None,
+        }
+    } else {
+        match Way::of(&context.home, lab, seat).await? {
+            Some(way) => Some(way.printed(wanted.last).await.map_err(ServiceError::from)?),
+            None => None,
+        }
+    };
+    let Some(mut session) = session else { return Ok(Exit::Done) };
+    let mut stopper = Stopper::new()?;
+    tokio::select! {
+        lost = pass_on(&mut session.output) => match lost {
+            Some(why) => Err(ServiceError::NotNow(format!("{lab}/{seat}: {why}")).into()),
+            None => Ok(Exit::Done),
+        },
+        () = stopper.pressed() => Ok(Exit::Interrupted),
+    }
+}
+
+fn only_lines(context: &Context, wanted: &Wanted<'_>) -> Result<(), CliError> {
+    if wanted.run.is_some() || wanted.seat.is_some() || wanted.level.is_some() || context.out.json {
+        return Err(CliError::Usage(
+            "what a container printed has no runs and levels, and is no JSON: leave --run, --seat, --level and --json out"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Writes what comes, until it ends or nobody reads: why it was lost, where it was.
+async fn pass_on(hear: &mut mpsc::Receiver<ShellOutput>) -> Option<Clean> {
+    let clean = std::io::stdout().is_terminal();
+    let mut begun = Vec::new();
+    let mut lost = None;
+    while let Some(piece) = hear.recv().await {
+        match piece {
+            ShellOutput::Bytes(bytes) | ShellOutput::Stderr(bytes) => begun.extend_from_slice(&bytes),
+            ShellOutput::Lost(why) => lost = Some(why),
+            ShellOutput::Exit(_) => {}
+        }
+        // Whole lines, so that nothing a container prints moves about on somebody's terminal.
+        let Some(end) = begun.iter().rposition(|byte| *byte == b'\n') else { continue };
+        let whole: Vec<u8> = begun.drain(..=end).collect();
+        if write(&whole, clean).is_err() {
+            return None;
+        }
+    }
+    let _ = write(&begun, clean);
+    lost
 }
 
 /// Pieces of output on their way to whoever reads.
@@ -172,31 +225,14 @@ const PIECES: usize = 32;
 
 /// What the container of a workshop's seat printed, byte for byte; of the host, its proxy.
 async fn printed(context: &Context, inside: &Inside, seat: &SeatName, wanted: &Wanted<'_>) -> Result<Exit, CliError> {
-    if wanted.run.is_some() || wanted.seat.is_some() || wanted.level.is_some() || context.out.json {
-        return Err(CliError::Usage(
-            "what a container printed has no runs and levels, and is no JSON: leave --run, --seat, --level and --json out"
-                .to_owned(),
-        ));
-    }
+    only_lines(context, wanted)?;
     let id = inside.container(seat)?.id.clone();
     let mut stopper = Stopper::new()?;
     let (tell, mut hear) = mpsc::channel(PIECES);
     let engine = inside.engine.containers.clone();
     let reading = engine.printed(&id, wanted.last, wanted.follow, tell);
-    let clean = std::io::stdout().is_terminal();
     let writing = async {
-        let mut begun = Vec::new();
-        while let Some(piece) = hear.recv().await {
-            let (ShellOutput::Bytes(bytes) | ShellOutput::Stderr(bytes)) = piece else { continue };
-            begun.extend_from_slice(&bytes);
-            // Whole lines, so that nothing a container prints moves about on somebody's terminal.
-            let Some(end) = begun.iter().rposition(|byte| *byte == b'\n') else { continue };
-            let whole: Vec<u8> = begun.drain(..=end).collect();
-            if write(&whole, clean).is_err() {
-                return;
-            }
-        }
-        let _ = write(&begun, clean);
+        let _ = pass_on(&mut hear).await;
     };
     let both = async { tokio::join!(reading, writing).0 };
     tokio::select! {

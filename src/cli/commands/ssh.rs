@@ -22,10 +22,10 @@ use crate::{
     domain::Clean,
     service::{
         ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, Site,
-        cloud::Way,
         container::{Container, named},
         exec::line,
         inside::{Inside, words},
+        instance::Way,
         shell::target,
     },
 };

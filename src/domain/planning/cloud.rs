@@ -229,7 +229,7 @@ fn host(input: &CloudInput<'_>) -> SeatPlan {
     }
     let moved = input.stored(&host).and_then(|row| row.ip).is_some_and(|ip| instance.address != Some(ip));
     match instance.state {
-        InstanceState::Running if open_as_defined(input).is_some_and(|open| !open) => {
+        InstanceState::Running if input.begun(&host) && open_as_defined(input) != Some(true) => {
             let ranges = ("gce.source_ranges".to_owned(), rule_ranges(input), ranges(input.workshop).join(","));
             let changes = vec![FieldChange { field: ranges.0, from: ranges.1, to: ranges.2 }];
             SeatPlan { changes, ..row(Verb::Update, "who may connect changes".to_owned()) }

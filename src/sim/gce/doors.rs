@@ -17,8 +17,11 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Handle, inside};
-use crate::sim::ssh::{self, Behind, Door, Exit, Place, Said};
+use super::{Handle, command, inside};
+use crate::sim::{
+    guest::{self, Session},
+    ssh::{self, Behind, Door, Exit, Place, Said},
+};
 
 /// A start of an instance, and the port it is reached at.
 type Key = (u64, u64, u16);
@@ -121,16 +124,16 @@ struct Land {
 
 #[async_trait]
 impl Behind for Land {
-    fn on_node(self: Arc<Self>, _: &str) -> Box<dyn Place> {
-        Box::new(Shell { handle: self.handle.clone(), id: self.id, left: None })
+    fn on_node(self: Arc<Self>, user: &str) -> Box<dyn Place> {
+        Box::new(Shell { handle: self.handle.clone(), id: self.id, session: Session::new(user) })
     }
 
     fn guest_at(&self, _: Ipv4Addr) -> Option<Door> {
         None
     }
 
-    fn in_guest(self: Arc<Self>, _: &Door, _: &str) -> Box<dyn Place> {
-        Box::new(Shell { handle: self.handle.clone(), id: self.id, left: None })
+    fn in_guest(self: Arc<Self>, _: &Door, user: &str) -> Box<dyn Place> {
+        Box::new(Shell { handle: self.handle.clone(), id: self.id, session: Session::new(user) })
     }
 
     async fn gone(&self, door: &Door) {
@@ -154,7 +157,7 @@ impl Behind for Land {
 struct Shell {
     handle: Handle,
     id: u64,
-    left: Option<u32>,
+    session: Session,
 }
 
 #[async_trait]
@@ -165,21 +168,86 @@ impl Place for Shell {
 
     fn prompt(&self) -> String {
         let name = self.handle.world(|world| world.instances.get(&self.id).map(|it| it.name.clone()));
-        format!("homeroom@{} ~ $ ", name.unwrap_or_default())
+        format!("{}@{} ~ $ ", self.session.user, name.unwrap_or_default())
     }
 
     async fn run(&mut self, line: &str, stdin: &[u8]) -> Said {
-        if let Some(code) = line.trim().strip_prefix("exit") {
-            self.left = Some(code.trim().parse().unwrap_or(0));
-            return Said::default();
-        }
-        let said = self.handle.world(|world| world.instances.get_mut(&self.id).map(|it| inside::run(it, line, stdin)));
-        let (out, err, code) = said.unwrap_or_default();
-        Said { out: out.into_bytes(), err: err.into_bytes(), exit: Exit::Code(code) }
+        let (id, session) = (self.id, &mut self.session);
+        let said = self.handle.world(|world| {
+            world.instances.get_mut(&id).map(|it| command::run(it, session, line, stdin)).unwrap_or_default()
+        });
+        shown(said)
     }
 
     fn left(&self) -> Option<u32> {
-        self.left
+        self.session.left.and_then(|code| u32::try_from(code).ok())
+    }
+
+    async fn pause(&self, modelled: Duration) {
+        self.handle.pause(modelled).await;
+    }
+
+    fn enter(&self, name: &str) -> Option<Result<Box<dyn Place>, Said>> {
+        let entered = self.handle.world(|world| world.instances.get_mut(&self.id)?.inside.enters(name))?;
+        Some(match entered {
+            Ok(()) => {
+                let (handle, id, name) = (self.handle.clone(), self.id, name.to_owned());
+                Ok(Box::new(Contained { handle, id, name, session: Session::new("root") }))
+            }
+            Err(said) => Err(shown(said)),
+        })
+    }
+
+    fn inside(&mut self, look: &mut dyn FnMut(&mut guest::Inside, &Session)) -> bool {
+        let (id, session) = (self.id, &mut self.session);
+        self.handle.world(|world| match world.instances.get_mut(&id) {
+            Some(instance) => {
+                command::on_host(instance, session, |host, session| look(host, session));
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+fn shown(said: command::Said) -> Said {
+    Said { out: said.out, err: said.err, exit: Exit::Code(said.code) }
+}
+
+/// Root's shell in a container of an instance.
+struct Contained {
+    handle: Handle,
+    id: u64,
+    name: String,
+    session: Session,
+}
+
+#[async_trait]
+impl Place for Contained {
+    fn greeting(&self) -> String {
+        String::new()
+    }
+
+    fn prompt(&self) -> String {
+        let seat = self.name.split_once('-').map_or(self.name.as_str(), |(_, seat)| seat);
+        format!("root@{seat}:{}# ", self.session.folder)
+    }
+
+    async fn run(&mut self, line: &str, stdin: &[u8]) -> Said {
+        let (id, name, session) = (self.id, self.name.as_str(), &mut self.session);
+        let said = self.handle.world(|world| {
+            let inside = &mut world.instances.get_mut(&id)?.inside;
+            inside.in_container(name, session, line, stdin)
+        });
+        match said {
+            Some(said) => shown(said),
+            // It has ended: no answer, until the connection ends.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn left(&self) -> Option<u32> {
+        self.session.left.and_then(|code| u32::try_from(code).ok())
     }
 
     async fn pause(&self, modelled: Duration) {

@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::world::{Due, Instance, World};
+use crate::sim::guest;
 
 /// What goes on inside.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub struct Container {
     pub status: String,
     /// The ports of the loopback that lead to it.
     pub ports: Vec<u16>,
+    /// What it is like inside.
+    pub guest: guest::Inside,
 }
 
 impl Inside {
@@ -153,10 +156,18 @@ pub(super) fn seats(world: &mut World, id: u64) {
         }
     }
     wanted.push((format!("{lab}-host"), proxy_port(instance).into_iter().collect()));
-    instance.inside.containers = wanted
-        .into_iter()
-        .map(|(name, ports)| Container { name, running: true, status: "Up 2 seconds".to_owned(), ports })
-        .collect();
+    let mut old = std::mem::take(&mut instance.inside.containers);
+    let made = |(name, ports): (String, Vec<u16>)| {
+        // What is there is kept, with what was written in it.
+        let kept = old.iter().position(|it| it.name == name).map(|at| old.remove(at).guest);
+        let guest = kept.unwrap_or_else(|| {
+            let mut guest = guest::Inside::new("debian-12", [0; 32], [0; 32]);
+            guest.hostname = name.strip_prefix(&format!("{lab}-")).unwrap_or(&name).to_owned();
+            guest
+        });
+        Container { name, running: true, status: "Up 2 seconds".to_owned(), ports, guest }
+    };
+    instance.inside.containers = wanted.into_iter().map(made).collect();
     state(instance, "ready");
 }
 
@@ -169,105 +180,4 @@ pub(super) fn asked(instance: &Instance, port: u16, path: &str) -> Option<(u16, 
         (true, path) if path.starts_with("/vm/") => (403, "this link needs the token of its seat"),
         (true, _) => (404, "not found"),
     })
-}
-
-/// A command line, as the simulated shell of the instance carries it out: what it prints, on which stream, and
-/// its status.
-pub(super) fn run(instance: &mut Instance, line: &str, stdin: &[u8]) -> (String, String, u32) {
-    let words = split(line);
-    let words: Vec<&str> = words.iter().map(String::as_str).skip_while(|word| *word == "sudo").collect();
-    let good = |text: String| (text, String::new(), 0);
-    let bad = |text: &str, code| (String::new(), text.to_owned(), code);
-    let inside = &mut instance.inside;
-    match words.as_slice() {
-        [] | ["true"] => good(String::new()),
-        ["hostname"] => good(format!("{}\n", instance.name)),
-        ["uname", ..] => good(format!("Linux {} 6.6.72+ x86_64 GNU/Linux\n", instance.name)),
-        ["id"] => good("uid=1001(homeroom) gid=1002(homeroom) groups=1002(homeroom),412(docker)\n".to_owned()),
-        ["docker", ..] if !inside.docker => bad(
-            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n",
-            1,
-        ),
-        ["docker", "version", ..] => good("24.0.9\n".to_owned()),
-        ["docker", "ps", ..] => good(inside.containers.iter().fold(String::new(), |mut out, it| {
-            let state = if it.running { "running" } else { "exited" };
-            let _ = writeln!(out, "{}\t{state}\t{}", it.name, it.status);
-            out
-        })),
-        ["docker", verb @ ("logs" | "restart" | "start" | "stop" | "kill" | "exec"), rest @ ..] => {
-            let found = inside.containers.iter_mut().find(|it| rest.contains(&it.name.as_str()));
-            let Some(found) = found else {
-                let name = rest.last().copied().unwrap_or_default();
-                return bad(&format!("Error response from daemon: No such container: {name}\n"), 1);
-            };
-            match *verb {
-                "logs" => return good("listening\n".to_owned()),
-                "exec" if !found.running => {
-                    return bad(&format!("Error response from daemon: Container {} is not running\n", found.name), 1);
-                }
-                "exec" => return good(String::new()),
-                "restart" | "start" => {
-                    found.running = true;
-                    found.status = "Up 1 second".to_owned();
-                }
-                _ => {
-                    found.running = false;
-                    found.status = "Exited (137) 1 second ago".to_owned();
-                }
-            }
-            good(format!("{}\n", found.name))
-        }
-        ["cat", path] | ["tail", .., path] => match *path {
-            "/run/homeroom/state" => match inside.state.is_empty() {
-                true => bad(&format!("cat: {path}: No such file or directory\n"), 1),
-                false => good(format!("{}\n", inside.state)),
-            },
-            "/var/lib/homeroom/startup.log" => good(inside.log.clone()),
-            other => match inside.files.get(other) {
-                Some(bytes) => good(String::from_utf8_lossy(bytes).into_owned()),
-                None => bad(&format!("{}: {other}: No such file or directory\n", words[0]), 1),
-            },
-        },
-        ["tee", path] => {
-            inside.files.insert((*path).to_owned(), stdin.to_vec());
-            good(String::from_utf8_lossy(stdin).into_owned())
-        }
-        ["curl", .., url] => {
-            let rest = url.trim_start_matches("http://127.0.0.1:");
-            let (port, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let port = port.parse().unwrap_or(0);
-            match asked(instance, port, &format!("/{path}")) {
-                Some((status, _)) => good(status.to_string()),
-                None => ("000".to_owned(), format!("curl: (7) Failed to connect to 127.0.0.1 port {port}\n"), 7),
-            }
-        }
-        [other, ..] => bad(&format!("-bash: {other}: command not found\n"), 127),
-    }
-}
-
-/// Words as a shell has them: those in quotes are one, and what follows `>` or `|` is left out.
-fn split(line: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let (mut word, mut quote, mut open) = (String::new(), None, false);
-    for c in line.chars() {
-        match (c, quote) {
-            (c, Some(mark)) if c == mark => quote = None,
-            (c, Some(_)) => word.push(c),
-            ('\'' | '"', None) => (quote, open) = (Some(c), true),
-            (c, None) if c.is_whitespace() => {
-                if open || !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                open = false;
-            }
-            (c, None) => word.push(c),
-        }
-    }
-    if open || !word.is_empty() {
-        words.push(word);
-    }
-    let end =
-        words.iter().position(|word| matches!(word.as_str(), ">" | "|" | ">/dev/null" | "2>&1")).unwrap_or(words.len());
-    words.truncate(end);
-    words
 }

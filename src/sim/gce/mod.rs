@@ -12,6 +12,7 @@
 mod answer;
 mod catalogue;
 mod check;
+mod command;
 mod dns;
 mod doors;
 mod due;
@@ -22,6 +23,7 @@ mod instances;
 mod list;
 mod metadata;
 mod operations;
+mod reach;
 mod route;
 mod shape;
 mod world;
@@ -35,7 +37,9 @@ use std::{
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use answer::{Answer, Body, Outcome, detailed, error};
+pub use command::Said;
 pub use inside::{Container, Inside};
+pub use reach::Shut;
 pub use world::{Disk, Fate, Fault, FaultKind, Instance, Ms, Operation, Physics, Request, World, Zone};
 
 use super::{SimClock, SimError};

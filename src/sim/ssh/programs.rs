@@ -20,7 +20,7 @@ pub(super) enum Program {
     Serial {
         vmid: String,
     },
-    /// Root's shell in a container.
+    /// Root's shell in a container, by its number or its name.
     Enter {
         vmid: String,
     },
@@ -50,6 +50,7 @@ pub(super) fn find(line: &str, (columns, rows): (u32, u32), history: &[String]) 
         }
         ["qm" | "/usr/sbin/qm", "terminal", vmid] => Program::Serial { vmid: (*vmid).to_owned() },
         ["pct" | "/usr/sbin/pct", "enter", vmid] => Program::Enter { vmid: (*vmid).to_owned() },
+        ["docker", "exec", "--interactive", "--tty", name, "sh", "-l"] => Program::Enter { vmid: (*name).to_owned() },
         ["showkey", "-a"] => Program::ShowKey,
         ["htop"] => Program::Htop,
         ["watch"] => Program::Said(Said::err(1, "Usage: watch [-n SECONDS] COMMAND\n")),
@@ -78,6 +79,13 @@ pub(super) fn reads_stdin(command: &str) -> bool {
         // What is run inside is what reads.
         "pct" => match super::script::words(command).as_slice() {
             [_, exec, _, dashes, inner @ ..] if exec == "exec" && dashes == "--" => match inner {
+                [sh, c, line] if sh == "sh" && c == "-c" => reads_stdin(line),
+                words => reads_stdin(&words.join(" ")),
+            },
+            _ => false,
+        },
+        "docker" => match super::script::words(command).as_slice() {
+            [_, exec, flag, _, inner @ ..] if exec == "exec" && flag == "--interactive" => match inner {
                 [sh, c, line] if sh == "sh" && c == "-c" => reads_stdin(line),
                 words => reads_stdin(&words.join(" ")),
             },

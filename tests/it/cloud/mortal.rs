@@ -93,6 +93,10 @@ impl Cloud for Mortal {
         self.thread.effect(self.cloud.insert(zone, spec, request)).await
     }
 
+    async fn begun(&self, zone: &NodeName, request: &str) -> Result<Option<OperationId>, CloudError> {
+        self.cloud.begun(zone, request).await
+    }
+
     async fn start(&self, zone: &NodeName, name: &str, request: &str) -> Asked {
         self.thread.effect(self.cloud.start(zone, name, request)).await
     }
@@ -149,6 +153,10 @@ impl Cloud for Mortal {
 impl Dns for Mortal {
     async fn find(&self, name: &str) -> Result<Option<Published>, CloudError> {
         self.dns.find(name).await
+    }
+
+    async fn marked(&self, mark: &str) -> Result<Vec<String>, CloudError> {
+        self.dns.marked(mark).await
     }
 
     async fn publish(&self, name: &str, address: Ipv4Addr, mark: &str) -> Result<(), CloudError> {

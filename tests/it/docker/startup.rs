@@ -16,7 +16,7 @@ use super::{Lab, PROXY, get};
 const ZONE: &str = "europe-west3-a";
 
 /// A project with one instance that is told what its seats are; the modelled one runs no script of its own.
-async fn project() -> Project {
+pub async fn project() -> Project {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let project = start(Options { project: "lab-1".to_owned(), speed: 100.0, listen }).await.unwrap();
     // The modelled one never boots: it would listen where the real proxy does.

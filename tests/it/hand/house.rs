@@ -17,6 +17,7 @@ use homeroom::{
 
 use super::{
     agent::Qm,
+    cloud::{Cloud, CloudHabit},
     cluster::{Api, Habit},
     engine::{Docker, Hall},
     shell::{Doors, Keys},
@@ -37,6 +38,8 @@ pub struct House {
     pub disk: Arc<Disk>,
     /// A container engine beside the cluster, on the site `hall`.
     pub hall: Arc<Hall>,
+    /// A Compute Engine project beside them, on the site `cloud`, where there is one.
+    pub cloud: Option<Arc<Cloud>>,
     keys: Arc<Keys>,
     token: String,
     pub habit: Habit,
@@ -52,7 +55,25 @@ impl House {
         let secret = world.access.users[user].tokens[name].secret.clone();
         let token = format!("{id}={secret}");
         let (stage, keys) = (Stage::new(world), Arc::default());
-        Self { stage, disk, hall: Arc::default(), keys, token, habit, vmids: "9100-9499", tuning: Tuning::default() }
+        Self {
+            stage,
+            disk,
+            hall: Arc::default(),
+            cloud: None,
+            keys,
+            token,
+            habit,
+            vmids: "9100-9499",
+            tuning: Tuning::default(),
+        }
+    }
+
+    /// Puts a project beside the cluster.
+    pub fn with_cloud(mut self, habit: CloudHabit) -> Self {
+        let network = [127, 9, 9];
+        self.stage.put_project(homeroom::sim::gce::World::new("lab-1", EPOCH, network));
+        self.cloud = Some(Cloud::new(habit));
+        self
     }
 
     /// Writes a definition down, as `apply` does.
@@ -122,7 +143,12 @@ impl House {
             store: Arc::new(Memory { stage: stage.clone(), disk: self.disk.clone() }),
             sites: BTreeMap::from([(site.name.clone(), Arc::new(site))]),
             engines: BTreeMap::from([(engine.name.clone(), Arc::new(engine))]),
-            clouds: BTreeMap::new(),
+            clouds: self
+                .cloud
+                .iter()
+                .map(|cloud| cloud.site(&stage, &self.keys))
+                .map(|it| (it.name.clone(), Arc::new(it)))
+                .collect(),
             clock: stage,
             keys: self.keys.clone(),
             tuning: self.tuning.clone(),

@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports, reason = "tests and the bench each use a part of it")]
 
 mod agent;
+mod cloud;
 mod cluster;
 mod decode;
 mod engine;
@@ -16,6 +17,7 @@ mod shell;
 mod stage;
 mod store;
 
+pub use cloud::{Cloud, CloudHabit, ZONES};
 pub use cluster::Habit;
 pub use engine::Hall;
 pub use house::{House, LAB, SITE, lab as house_lab};

@@ -50,6 +50,14 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// The public halves of these files.
+    pub fn offered(&self, files: &[PathBuf]) -> Vec<String> {
+        let made = self.made.lock().unwrap();
+        files.iter().filter_map(|file| made.get(file).cloned()).collect()
+    }
+}
+
 #[async_trait]
 impl KeyRing for Keys {
     async fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError> {
@@ -108,10 +116,7 @@ impl RemoteShell for Doors {
             let known = "another".to_owned();
             return Err(ShellError::WrongHost { host: host.clone(), fingerprint: shown.clone(), known, key: shown });
         }
-        let offered: Vec<String> = {
-            let made = self.keys.made.lock().unwrap();
-            target.keys.iter().filter_map(|file| made.get(file).cloned()).collect()
-        };
+        let offered = self.keys.offered(&target.keys);
         let user = guest.users.iter().find(|user| user.name == target.user);
         if !user.is_some_and(|user| user.keys.iter().any(|key| offered.iter().any(|o| o.trim() == key.trim()))) {
             let why = Clean::new("permission denied (publickey)");

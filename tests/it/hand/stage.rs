@@ -18,6 +18,7 @@ use homeroom::{
     sim::{
         SimClock, World, WorldHandle,
         api::{Answer, Request},
+        gce,
         world::Ms,
     },
 };
@@ -51,6 +52,7 @@ pub struct Calls {
 }
 
 type Deed = Box<dyn FnOnce(&mut World) + Send>;
+type CloudDeed = Box<dyn FnOnce(&mut gce::World) + Send>;
 
 struct State {
     now: Ms,
@@ -59,6 +61,7 @@ struct State {
     order: u64,
     sleepers: BTreeMap<(Ms, u64), Waker>,
     script: BTreeMap<(Ms, u64), Deed>,
+    cloud_script: BTreeMap<(Ms, u64), CloudDeed>,
     points: u64,
     die_at: Option<u64>,
     over: Option<Over>,
@@ -70,6 +73,8 @@ struct State {
 /// One world under one clock that moves when told to.
 pub struct Stage {
     handle: WorldHandle,
+    /// A project of Compute Engine's beside the world, under the same clock.
+    project: Mutex<Option<gce::World>>,
     state: Mutex<State>,
     woken: Arc<AtomicBool>,
 }
@@ -82,6 +87,7 @@ impl Stage {
             order: 0,
             sleepers: BTreeMap::new(),
             script: BTreeMap::new(),
+            cloud_script: BTreeMap::new(),
             points: 0,
             die_at: None,
             over: None,
@@ -90,7 +96,7 @@ impl Stage {
             calls: Calls::default(),
         };
         let handle = WorldHandle::new(world, SimClock::new(0.0));
-        Arc::new(Self { handle, state: Mutex::new(state), woken: Arc::default() })
+        Arc::new(Self { handle, project: Mutex::default(), state: Mutex::new(state), woken: Arc::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -100,6 +106,27 @@ impl Stage {
     /// Looks at the world, or changes it behind the API's back.
     pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         self.handle.world(look)
+    }
+
+    pub fn put_project(&self, project: gce::World) {
+        *self.project.lock().unwrap() = Some(project);
+    }
+
+    /// Looks at the project, or changes it behind the API's back.
+    pub fn project<T>(&self, look: impl FnOnce(&mut gce::World) -> T) -> T {
+        let now = self.now_ms();
+        let mut project = self.project.lock().unwrap();
+        let world = project.as_mut().expect("there is a project");
+        world.advance(now);
+        look(world)
+    }
+
+    /// Has something happen in the project, `after` from now.
+    pub fn at_project(&self, after: Duration, deed: impl FnOnce(&mut gce::World) + Send + 'static) {
+        let mut state = self.state();
+        state.order += 1;
+        let key = (state.now + ms(after), state.order);
+        state.cloud_script.insert(key, Box::new(deed));
     }
 
     pub fn handle(&self) -> &WorldHandle {
@@ -171,7 +198,10 @@ impl Stage {
     pub fn rest(&self, time: Duration) {
         let until = self.state().now + ms(time);
         loop {
-            let due = self.state().script.first_key_value().map(|((at, _), _)| *at).filter(|at| *at <= until);
+            let state = self.state();
+            let deeds = state.script.keys().chain(state.cloud_script.keys()).map(|(at, _)| *at);
+            let due = deeds.min().filter(|at| *at <= until);
+            drop(state);
             self.jump(due.unwrap_or(until));
             if due.is_none() {
                 return;
@@ -187,10 +217,11 @@ impl Stage {
         }
         loop {
             let world = self.handle.world(|world| world.next_wake());
+            let project = self.project.lock().unwrap().as_ref().and_then(gce::World::next_wake);
             let state = self.state();
             let sleeper = state.sleepers.first_key_value().map(|((at, _), _)| *at);
-            let deed = state.script.first_key_value().map(|((at, _), _)| *at);
-            let next = [world, sleeper, deed].into_iter().flatten().min().map(|at| at.max(state.now));
+            let deed = state.script.keys().chain(state.cloud_script.keys()).map(|(at, _)| *at).min();
+            let next = [world, project, sleeper, deed].into_iter().flatten().min().map(|at| at.max(state.now));
             let late = next.is_none_or(|at| at > state.born + LONGEST);
             drop(state);
             match next {
@@ -207,6 +238,20 @@ impl Stage {
     fn jump(&self, at: Ms) {
         self.state().now = at;
         self.handle.world(|world| world.advance(at));
+        if let Some(project) = self.project.lock().unwrap().as_mut() {
+            project.advance(at);
+        }
+        loop {
+            let due = {
+                let mut state = self.state();
+                let key = state.cloud_script.first_key_value().map(|(key, _)| *key).filter(|(when, _)| *when <= at);
+                key.and_then(|key| state.cloud_script.remove(&key))
+            };
+            match due {
+                Some(deed) => self.project(deed),
+                None => break,
+            }
+        }
         loop {
             let due = {
                 let mut state = self.state();

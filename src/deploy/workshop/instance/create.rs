@@ -62,6 +62,11 @@ impl Action for Create {
                     hints.extend(elsewhere);
                 }
                 Err(Wait::Cloud(CloudError::Taken { words, .. })) => return self.taken(context, &zone, words).await,
+                // It is over, and the next attempt asks anew.
+                Err(Wait::Cloud(error @ CloudError::Failed { .. })) => {
+                    self.settle(context).await?;
+                    return Err(error.into());
+                }
                 // Sent again with the same id by the next attempt.
                 Err(Wait::Cloud(error)) if error.is_passing() => return Err(error.into()),
                 Err(Wait::Cloud(error)) => {

@@ -1,23 +1,19 @@
 //! `destroy`: instance, disk, name and firewall rule go. Labels and marks are read again right before; what does
 //! not carry ours is not touched.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::host::{Host, Known};
+use super::host::{Host, Known, Wait};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        Change, Clean, Level, NodeName,
-        cloud::{CloudView, DiskView, InstanceView, is_own, read_mark},
+        Change, Clean, Level,
+        cloud::{CloudView, DiskView, InstanceView, is_own},
     },
     port::{CloudError, cloud::OperationId},
 };
-
-/// A request that a dead process sent may arrive so much later: modelled time, and looks meanwhile.
-const LATE: Duration = Duration::from_secs(30);
-const LOOKS: u32 = 6;
 
 /// Everything of the workshop's goes.
 pub struct Destroy {
@@ -55,7 +51,7 @@ impl Destroy {
     async fn gone(&self, context: &StepContext, asked: Result<OperationId, CloudError>) -> Result<(), StepError> {
         match asked {
             Ok(operation) => match self.host.done(context, &operation).await {
-                Err(super::host::Wait::Cloud(CloudError::Missing { .. })) => Ok(()),
+                Err(Wait::Cloud(CloudError::Missing { .. })) => Ok(()),
                 other => Ok(other?),
             },
             Err(CloudError::Missing { .. }) => Ok(()),
@@ -63,26 +59,41 @@ impl Destroy {
         }
     }
 
-    /// The name, if it is ours.
-    async fn published(&self, context: &StepContext) -> Result<Option<String>, StepError> {
-        let Some(name) = self.host.name(context) else { return Ok(None) };
-        let found = self.host.dns.find(&name).await?;
-        let whose = found.and_then(|found| read_mark(&found.mark?));
-        let ours = whose.is_some_and(|(store, lab)| store == self.host.store && &lab == self.host.lab());
-        Ok(ours.then_some(name))
+    /// Every name that is ours, also one that the definition no longer asks for.
+    async fn published(&self, context: &StepContext) -> Result<Vec<String>, StepError> {
+        match self.host.may_be_named(context) {
+            true => Ok(self.host.dns.marked(&self.host.mark()).await?),
+            false => Ok(Vec::new()),
+        }
     }
 
-    /// An instance may still come of a request that a dead process sent: the place is watched for a while.
+    /// An instance may still come of a request that a dead process sent. What became of it is found out: the cloud
+    /// knows of it, or the same request is sent again. From then on the cloud has seen its id, and whatever of it is
+    /// still under way makes nothing any more.
     async fn late(&self, context: &StepContext) -> Result<(), StepError> {
-        let Known { request: Some(_), zone, .. } = self.host.known(context) else { return Ok(()) };
-        let zone = zone.unwrap_or_else(|| NodeName::new("its zone"));
-        let words = format!("an instance may still come of a request to {zone}: watched for {} s", LATE.as_secs());
-        context.note(Level::Info, words).await?;
-        for _ in 0..LOOKS {
-            context.sleep(LATE / LOOKS).await?;
-            if !self.host.own(&self.host.view().await?).is_empty() {
-                break;
+        let host = &self.host;
+        let Known { request: Some(request), zone: Some(zone), .. } = host.known(context) else { return Ok(()) };
+        let begun = match host.cloud.begun(&zone, &request).await? {
+            Some(operation) => Ok(operation),
+            None => {
+                let words = format!("an instance may still come of a request to {zone}: it is asked what became of it");
+                context.note(Level::Info, words).await?;
+                context.go_on()?;
+                host.cloud.insert(&zone, &host.spec(context), &request).await
             }
+        };
+        let ended = match begun {
+            Ok(operation) => host.done(context, &operation).await,
+            Err(error) => Err(Wait::Cloud(error)),
+        };
+        match ended {
+            Ok(()) => {}
+            // It came to nothing, or is one of those seen.
+            Err(Wait::Cloud(CloudError::Failed { .. })) => {}
+            Err(Wait::Cloud(error)) if !error.is_passing() => {
+                context.note(Level::Debug, format!("nothing comes of it: {error}")).await?;
+            }
+            Err(error) => return Err(error.into()),
         }
         context.record(Level::Debug, "what came of the request is known", Change::RequestSettled { node: None }).await
     }
@@ -93,7 +104,7 @@ impl Action for Destroy {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let left = self.left(&self.host.view().await?);
         let done =
-            left.nothing() && self.host.known(context).request.is_none() && self.published(context).await?.is_none();
+            left.nothing() && self.host.known(context).request.is_none() && self.published(context).await?.is_empty();
         Ok(if done { Check::Done("nothing of it is left".to_owned()) } else { Check::Needed })
     }
 
@@ -101,14 +112,12 @@ impl Action for Destroy {
         let host = &self.host;
         let mut gone = Vec::new();
         // A name that leads nowhere is worse than none; and the instance may have gone by itself.
-        if let Some(name) = self.published(context).await? {
+        for name in self.published(context).await? {
             context.go_on()?;
             host.dns.withdraw(&name).await?;
             gone.push(name);
         }
-        if self.left(&host.view().await?).instances.is_empty() {
-            self.late(context).await?;
-        }
+        self.late(context).await?;
         for instance in self.left(&host.view().await?).instances {
             context.go_on()?;
             let request = host.request(context, &[&instance.id]);
@@ -134,11 +143,6 @@ impl Action for Destroy {
         let left = self.left(&host.view().await?);
         if !left.nothing() {
             return Err(StepError::Unreachable(Clean::new("something of it is still there")));
-        }
-        if host.known(context).request.is_some() {
-            context
-                .record(Level::Debug, "what came of the request is known", Change::RequestSettled { node: None })
-                .await?;
         }
         Ok(format!("removed {}", gone.join(", ")))
     }

@@ -11,7 +11,7 @@ use crate::{
         step::{StepContext, StepError},
     },
     domain::{
-        Clean, LabName, NodeName, SeatName, StoreId,
+        Clean, LabName, NodeName, SeatName, StepName, StoreId,
         cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, labels, mark, request_id},
         machine::machine_name,
         planning::{InstanceShape, MADE_OF, ranges},
@@ -191,6 +191,14 @@ impl Host {
     pub fn name(&self, context: &StepContext) -> Option<String> {
         let code = context.recorder.progress().life.map(|life| life.code.as_str().to_ascii_lowercase());
         self.workshop.published_name(code.as_deref())
+    }
+
+    /// Whether a name is asked for, or one was published before.
+    pub fn may_be_named(&self, context: &StepContext) -> bool {
+        let progress = context.recorder.progress();
+        let row = progress.seat(&SeatName::host());
+        let began = row.is_some_and(|row| row.steps.iter().any(|it| it.step == StepName::Dns && it.attempts > 0));
+        began || self.workshop.gce.dns.is_some()
     }
 
     /// How long something on an instance may keep us waiting that comes by itself: modelled time.

@@ -106,6 +106,14 @@ pub struct Name {
     pub host: Arc<Host>,
 }
 
+impl Name {
+    /// Other names of this workshop's.
+    async fn others(&self, name: &str) -> Result<Vec<String>, StepError> {
+        let marked = self.host.dns.marked(&self.host.mark()).await?;
+        Ok(marked.into_iter().filter(|it| !it.eq_ignore_ascii_case(name)).collect())
+    }
+}
+
 #[async_trait]
 impl Action for Name {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
@@ -120,7 +128,8 @@ impl Action for Name {
         }
         let address = self.host.known(context).address;
         let leads = found.addresses.iter().any(|it| Some(IpAddr::V4(*it)) == address);
-        Ok(if leads { Check::Done(format!("{name} leads here")) } else { Check::Needed })
+        let alone = self.others(&name).await?.is_empty();
+        Ok(if leads && alone { Check::Done(format!("{name} leads here")) } else { Check::Needed })
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
@@ -132,6 +141,11 @@ impl Action for Name {
         };
         context.go_on()?;
         host.dns.publish(&name, address, &host.mark()).await?;
+        // What it was called before.
+        for other in self.others(&name).await? {
+            context.go_on()?;
+            host.dns.withdraw(&other).await?;
+        }
         Ok(format!("{name} leads to {address}"))
     }
 }
