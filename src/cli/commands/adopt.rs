@@ -40,7 +40,7 @@ pub async fn adopt(
             "rekeyed": keys,
         }));
     } else {
-        tell(context, site, &report, !rekeyed.is_empty());
+        tell(context, site, &report, (wished > 0, !rekeyed.is_empty()));
         for (lab, seats) in &rekeyed {
             let done = seats.iter().filter(|seat| seat.outcome.is_ok()).count();
             context.out.line(format!("{lab}: {done} of {} machines have the new key", seats.len()));
@@ -62,7 +62,7 @@ pub async fn adopt(
     })
 }
 
-fn tell(context: &Context, site: &SiteName, report: &Report, rekeyed: bool) {
+fn tell(context: &Context, site: &SiteName, report: &Report, (wished, rekeyed): (bool, bool)) {
     for adopted in &report.adopted {
         let seats: Vec<String> = adopted.seats.iter().map(SeatName::to_string).collect();
         let defined = if adopted.defined { "; its definition was made out from them" } else { "" };
@@ -82,6 +82,15 @@ fn tell(context: &Context, site: &SiteName, report: &Report, rekeyed: bool) {
         let labs: Vec<String> =
             report.adopted.iter().map(|adopted| format!("`homeroom check {}`", adopted.lab)).collect();
         context.out.line(format!("none of them is proven yet: {}", labs.join(", ")));
+        if wished {
+            for adopted in &report.adopted {
+                let lab = &adopted.lab;
+                context.out.line(format!(
+                    "homeroom's key is not in what it did not make: `homeroom adopt {site} --rekey {lab}` lets it in; \
+                     `homeroom plan {lab}` shows what else a deploy would write"
+                ));
+            }
+        }
     }
 }
 

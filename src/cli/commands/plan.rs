@@ -62,7 +62,11 @@ pub fn show(out: Output, plan: &Plan) {
         let of = plan.seats.len();
         out.line(format!("{}: nothing to do, {drifted} of {of} machines were changed by someone else", plan.lab));
     } else if plan.is_empty() && plan.kind == RunKind::Deploy {
-        out.line(format!("{}: nothing to do, {} machines stand as defined", plan.lab, plan.seats.len()));
+        let stand = match plan.seats.len() {
+            1 => "1 machine stands".to_owned(),
+            n => format!("{n} machines stand"),
+        };
+        out.line(format!("{}: nothing to do, {stand} as defined", plan.lab));
     } else if plan.is_empty() && plan.kind == RunKind::Destroy {
         out.line(format!("{}: nothing to do, it has no machines", plan.lab));
     } else if plan.is_empty() {

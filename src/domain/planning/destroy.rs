@@ -124,7 +124,8 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
     }
     if is_on(facts.config.get("protection").map(String::as_str)) {
         notes.push(format!(
-            "{} ({vmid}) is protected and refused: set protection = false and deploy, or `qm set {vmid} --protection 0`",
+            "{} ({vmid}) is protected and refused: set protection = false and deploy, or `qm set {vmid} --protection 0` on \
+             {node}",
             row.name
         ));
         return plan(Verb::Leave, &[], "left alone: protected".to_owned());

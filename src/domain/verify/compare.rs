@@ -69,7 +69,7 @@ fn guest_mismatches(wanted: &Wanted<'_>, config: &BTreeMap<String, String>, gues
     if let Some(seen) = guest.hostname.as_deref().filter(|_| has_cloud_init(config)) {
         let label = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
         if label(seen) != label(wanted.name) {
-            out.push(format!("the guest calls itself {seen}, not {}", wanted.name));
+            out.push(format!("the guest calls itself {seen}, not {}, which it takes at a restart", wanted.name));
         }
     }
     if let (Some(address), Some(seen)) = (&wanted.spec.address, guest.ip)
@@ -279,7 +279,7 @@ mod tests {
                 "memory = 8192 is written but waits for a restart",
                 "the guest sees 2 CPUs, 1 are configured",
                 "the guest sees 2 GiB of memory, 4 GiB are configured",
-                "the guest calls itself ubuntu, not cs101-ada",
+                "the guest calls itself ubuntu, not cs101-ada, which it takes at a restart",
                 "the guest has the address 10.1.0.20, 10.1.0.21 is configured",
             ]
         );

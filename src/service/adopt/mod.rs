@@ -123,7 +123,7 @@ async fn news(home: &Homeroom, place: &Site, request: &Request) -> Result<News, 
     let (known, _) = home.store.all_progress().await?;
     let mut labs = Machines::new();
     for candidate in candidates {
-        if let Some((lab, seat)) = seat_of(&candidate, request, &known, &mut report) {
+        if let Some((lab, seat)) = seat_of(&place.name, &candidate, request, &known, &mut report) {
             labs.entry(lab).or_default().push((seat, candidate));
         }
     }
@@ -140,6 +140,7 @@ async fn news(home: &Homeroom, place: &Site, request: &Request) -> Result<News, 
 
 /// Which seat a machine is, as far as it may be taken in; otherwise the report says why not.
 fn seat_of(
+    site: &SiteName,
     candidate: &Candidate,
     request: &Request,
     known: &[Progress],
@@ -175,7 +176,7 @@ fn seat_of(
         (owner, None) => match mark_of(owner) {
             Some(mark) => Some((mark.lab.clone(), mark.seat.clone())),
             None => {
-                if let Some(words) = unmarked(candidate, known) {
+                if let Some(words) = unmarked(site, candidate, known) {
                     report.left.push(words);
                 }
                 None
@@ -199,13 +200,13 @@ fn half_removed(candidate: &Candidate, known: &[Progress]) -> String {
 }
 
 /// Why a machine without a mark is worth a word: it has our tag, or the name of a machine of ours.
-fn unmarked(candidate: &Candidate, known: &[Progress]) -> Option<String> {
+fn unmarked(site: &SiteName, candidate: &Candidate, known: &[Progress]) -> Option<String> {
     let (label, guest) = (candidate.label(), &candidate.guest);
     let name = candidate.config.get("name");
     let seats = known.iter().flat_map(|progress| progress.seats.iter().map(move |row| (progress, row)));
     let of_name =
         seats.filter(|(_, row)| Some(row.name.as_str()) == name).map(|(progress, row)| (&progress.lab, &row.seat));
-    let how = |lab: &str, seat: &str| format!("`homeroom adopt SITE {lab}/{seat}={}` takes it in", guest.vmid);
+    let how = |lab: &str, seat: &str| format!("`homeroom adopt {site} {lab}/{seat}={}` takes it in", guest.vmid);
     if let Some((lab, seat)) = of_name.into_iter().next() {
         return Some(format!(
             "{label} is named like {lab}/{seat} and carries no mark of its own; {}",
