@@ -314,7 +314,7 @@ fn settle(row: &mut SeatProgress, state: MachineState, reason: Option<Clean>, ev
 /// The seat's machine is about to be removed.
 fn begin_removal(row: &mut SeatProgress, event: &Event, on_node: bool) {
     let Some(vmid) = row.vmid else { return };
-    let removal = row.removal.get_or_insert_with(|| Removal { vmid, since: event.at, upid: None, on_node });
+    let removal = row.removal.get_or_insert(Removal { vmid, since: event.at, upid: None, on_node });
     removal.on_node |= on_node;
 }
 
