@@ -9,8 +9,10 @@ use super::{
     Effect,
     asked::AskId,
     attach::ShellEnd,
+    bars::At,
     closer::Whose,
     commands::Command,
+    doors::Door,
     pointer::Pointed,
     shells::TabId,
     welcome::{NewSite, Tried},
@@ -36,6 +38,8 @@ pub enum Action {
     Pointed(Pointed),
     /// Text pasted by the terminal.
     Paste(Clean),
+    /// Typed while a shell is being opened, as a terminal sends it.
+    Hold(Vec<u8>),
 
     /// A site was looked at.
     SiteSeen { site: SiteName, view: Arc<ClusterView> },
@@ -92,17 +96,21 @@ pub enum Action {
     /// Nobody answers that line any more; why, if not because all have.
     Answered { id: AskId, why: Option<Clean> },
     /// Something stands before a login that the person could do away with; `then` is what did not succeed for it.
-    Barred { lab: LabName, bar: Bar, then: Effect },
+    Barred { at: At, bar: Bar, then: Effect },
     /// It was done away with: what did not succeed for it is tried again. Or why it still stands.
     Lifted { then: Vec<Effect>, failed: Option<Clean> },
-    /// A terminal on a seat was opened, and is shown in the dashboard.
-    TabOpened { lab: LabName, seat: SeatName },
+    /// A terminal that was asked for is open, and is shown in the dashboard.
+    TabOpened { id: TabId },
+    /// A terminal that was asked for is open, and is lent the whole screen.
+    ShellOpened { id: TabId },
+    /// A terminal that was asked for could not be opened.
+    NotOpened { id: TabId, door: Door, why: Clean },
     /// What a shell in the dashboard printed.
     ShellSaid { id: TabId, bytes: Vec<u8> },
     /// A shell in the dashboard ended.
     TabEnded { id: TabId, end: ShellEnd },
-    /// A terminal on a seat ended, or could not be opened.
-    ShellEnded { lab: LabName, seat: SeatName, end: ShellEnd },
+    /// A terminal that had the whole screen ended.
+    ShellEnded { door: Door, end: ShellEnd },
     /// A lab's definition as text, or why it cannot be had.
     DefinitionPrinted { lab: LabName, text: Result<String, Clean> },
     /// An editor was left with this text.

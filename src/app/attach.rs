@@ -1,10 +1,12 @@
-//! An open terminal on a seat, handed to whoever owns the screen: bytes both ways by bounded channels.
+//! An open terminal on a seat, a container or a node, handed to whoever owns the screen: bytes both ways by
+//! bounded channels.
 
 use tokio::sync::mpsc;
 
-use crate::domain::{Clean, LabName, SeatName};
+use super::{doors::Door, shells::TabId};
+use crate::domain::Clean;
 
-/// What goes to the seat.
+/// What goes to the far side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToShell {
     Bytes(Vec<u8>),
@@ -12,7 +14,7 @@ pub enum ToShell {
     Resize(u16, u16),
 }
 
-/// What comes from the seat.
+/// What comes from the far side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromShell {
     Bytes(Vec<u8>),
@@ -25,8 +27,9 @@ pub enum FromShell {
 /// A terminal that is open. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Attach {
-    pub lab: LabName,
-    pub seat: SeatName,
+    /// Which wish it answers; 0 where no screens asked for it.
+    pub id: TabId,
+    pub door: Door,
     pub to: mpsc::Sender<ToShell>,
     pub from: mpsc::Receiver<FromShell>,
 }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tui_input::Input;
 
 use super::Effect;
-use crate::domain::{LabName, answers::Bar};
+use crate::domain::{LabName, SiteName, answers::Bar};
 
 /// A passphrase on its way to whoever opens the key with it.
 #[derive(Clone)]
@@ -48,10 +48,26 @@ impl fmt::Debug for Masked {
     }
 }
 
+/// On whose behalf is logged in: it says whose keys and which record of hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    Lab(LabName),
+    Site(SiteName),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lab(lab) => lab.fmt(f),
+            Self::Site(site) => site.fmt(f),
+        }
+    }
+}
+
 /// One question, and what is tried again once it is answered.
 #[derive(Debug)]
 pub struct Question {
-    pub lab: LabName,
+    pub at: At,
     pub bar: Bar,
     pub then: Vec<Effect>,
     /// A passphrase that was given did not open the key.
@@ -69,9 +85,9 @@ pub struct Bars {
 
 impl Bars {
     /// The question a bar makes.
-    pub(super) fn question(&self, lab: LabName, bar: Bar, then: Vec<Effect>) -> Question {
+    pub(super) fn question(&self, at: At, bar: Bar, then: Vec<Effect>) -> Question {
         let again = matches!(&bar, Bar::Locked { key } if self.tried.contains(key));
-        Question { lab, bar, then, again, typed: Masked::default() }
+        Question { at, bar, then, again, typed: Masked::default() }
     }
 
     pub(super) fn tried(&mut self, bar: &Bar) {

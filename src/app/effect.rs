@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{asked::AskId, bars::Passphrase, closer::Whose, shells::TabId, welcome::NewSite};
+use super::{
+    asked::AskId,
+    bars::{At, Passphrase},
+    closer::Whose,
+    doors::Door,
+    shells::{TabId, Way},
+    welcome::NewSite,
+};
 use crate::domain::{
     LabName, Plan, RunId, SeatName,
     alert::Alert,
@@ -31,17 +38,17 @@ pub enum Effect {
     RetryFailed { lab: LabName, seats: Vec<SeatName> },
     /// Stop the run once what is in flight has ended. Answer: `EventsArrived` with its end.
     CancelRun { lab: LabName, run: RunId },
-    /// Open a terminal on the seat: an `Attach` by its own channel, `Barred`, or `ShellEnded` with the reason.
+    /// Open a terminal: an `Attach` of the same `id` by its own channel, `Barred`, or `NotOpened` with the reason.
     /// The first thing the attached terminal is told is its size.
-    OpenShell { lab: LabName, seat: SeatName },
+    OpenShell { id: TabId, door: Door, way: Way },
     /// Run a line on these seats, on all of the lab when the list is empty; some may have answered already.
     /// Answers: `Said` and `Told` as they come, `Answered` at the end.
     Exec { id: AskId, lab: LabName, seats: Vec<SeatName>, line: String, so_far: Vec<Answer> },
     /// Wait for no more answers to that line. Answer: `Answered`.
     GiveUpExec { id: AskId },
-    /// Do away with what stands before logins to machines of the lab: the person said yes, or gave the
-    /// passphrase. Answer: `Lifted`.
-    Lift { lab: LabName, bar: Bar, passphrase: Option<Passphrase>, then: Vec<Effect> },
+    /// Do away with what stands before logins to machines of the lab or nodes of the site: the person said yes, or
+    /// gave the passphrase. Answer: `Lifted`.
+    Lift { at: At, bar: Bar, passphrase: Option<Passphrase>, then: Vec<Effect> },
     /// The runs of a lab, newest first. Answer: `RunsLoaded`.
     LoadRuns { lab: LabName },
     /// Where a run's time went. Answer: `TimingLoaded`.
@@ -65,7 +72,8 @@ pub enum Effect {
     Ring,
     /// Call somebody, or tell them that it is over. Answer: a `Notice` where nobody could be told.
     Call(Alert),
-    /// Send a shell in the dashboard the answer a terminal gives. Whoever owns the terminal does it.
+    /// Send a shell the answer a terminal gives, or what was typed before it was open. Whoever owns the terminal
+    /// does it.
     Answer { id: TabId, bytes: Vec<u8> },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,

@@ -42,6 +42,38 @@ impl Key {
         keys
     }
 
+    /// What a terminal sends for it.
+    pub fn typed(self) -> Vec<u8> {
+        let told: &[u8] = match self {
+            Self::Char(c) => return c.to_string().into_bytes(),
+            Self::Ctrl(c) => return vec![u8::try_from(c.to_ascii_uppercase()).unwrap_or(0) & 0x1f],
+            Self::Enter => b"\r",
+            Self::Esc => b"\x1b",
+            Self::Tab => b"\t",
+            Self::BackTab => b"\x1b[Z",
+            Self::Up => b"\x1b[A",
+            Self::Down => b"\x1b[B",
+            Self::Right => b"\x1b[C",
+            Self::Left => b"\x1b[D",
+            Self::Home => b"\x1b[H",
+            Self::End => b"\x1b[F",
+            Self::PageUp => b"\x1b[5~",
+            Self::PageDown => b"\x1b[6~",
+            Self::Delete => b"\x1b[3~",
+            Self::Backspace => b"\x7f",
+            Self::F(n @ 1..=4) => return vec![0x1b, b'O', b'O' + n],
+            Self::F(n) => {
+                let number = match n {
+                    5 => 15,
+                    6..=10 => n + 11,
+                    _ => n.saturating_add(12),
+                };
+                return format!("\x1b[{number}~").into_bytes();
+            }
+        };
+        told.to_vec()
+    }
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "enter" => Self::Enter,

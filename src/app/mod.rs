@@ -11,6 +11,7 @@ pub mod closer;
 pub mod commands;
 pub mod copying;
 pub mod cursor;
+pub mod doors;
 pub mod edit;
 pub mod effect;
 pub mod engines;

@@ -35,17 +35,25 @@ impl Offering<'_> {
                 | Command::Cancel
                 | Command::Rebuild
                 | Command::Rollback
-                | Command::Shell
-                | Command::ShellTab
                 | Command::ShellsOfAll
-                | Command::Exec
                 | Command::SeatLog
                 | Command::Runs
         );
         match command {
             Command::Answers => return state.asking.newest.is_some(),
             Command::GiveUp => return state.asking.is_under_way(),
+            // There its key asks for the seat first, which `open` does as well.
+            Command::Shell | Command::ShellTab if matches!(self.context, Context::Classes | Context::Workshops) => {
+                return false;
+            }
+            Command::Shell if self.context == Context::Shells => return false,
+            Command::Shell | Command::ShellTab => return state.door_here().is_ok(),
+            Command::Console => return state.console_here().is_ok(),
             Command::Exec if self.context == Context::Answers => return !state.asking.is_under_way(),
+            Command::Exec if matches!(self.context, Context::Classes | Context::Workshops | Context::Board) => {
+                return self.row.as_ref().is_some_and(|row| row.seats.iter().any(SeatRow::can_be_entered));
+            }
+            Command::Exec => return state.asked_here().is_ok(),
             _ => {}
         }
         if command == Command::Shells {
@@ -112,8 +120,7 @@ impl State {
                 row.workshop.is_none() && !row.is_worked_on() && row.standing().count() > 0
             }
             Command::Cancel => row.is_worked_on(),
-            Command::ShellsOfAll | Command::Exec => row.seats.iter().any(SeatRow::can_be_entered),
-            Command::Shell | Command::ShellTab => seat.is_some_and(SeatRow::can_be_entered),
+            Command::ShellsOfAll => row.seats.iter().any(SeatRow::can_be_entered),
             Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),
             Command::Runs => row.progress.is_some_and(|progress| progress.run.is_some()),
             _ => true,

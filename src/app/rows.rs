@@ -164,19 +164,6 @@ impl State {
         row.seats.iter().find(|seat| seat.seat.as_str() == key).map(|seat| (board.lab.clone(), seat.seat.clone()))
     }
 
-    /// Why no shell can be opened on a seat; none if one can.
-    pub(super) fn why_not_entered(&self, lab: &LabName, seat: &SeatName) -> Option<String> {
-        let row = self.class(lab)?;
-        let known = row.seats.iter().find(|known| known.seat == *seat);
-        match known.is_some_and(SeatRow::can_be_entered) {
-            true => None,
-            false if row.workshop.is_some() => {
-                Some(format!("{lab}/{seat} has no container that runs, so there is nothing to open a shell in"))
-            }
-            false => Some(format!("{lab}/{seat} has no address yet, so there is nothing to log in to")),
-        }
-    }
-
     /// The seats of the board in front that its filter lets through.
     pub fn board_keys(&self) -> Vec<String> {
         let Screen::Board(board) = self.screen() else { return Vec::new() };

@@ -283,11 +283,13 @@ impl State {
 
     fn context_of(&self, screen: &Screen) -> Context {
         match (screen, self.focus) {
+            _ if self.shells.opening.is_some() => Context::Opening,
             (Screen::Board(_), _) => Context::Board,
             (Screen::Log(_), _) => Context::LogScreen,
             (Screen::Runs(_), _) => Context::Runs,
             (Screen::Run(_), _) => Context::Run,
             (Screen::Answers, _) => Context::Answers,
+            (Screen::Shells, _) if self.shells.is_waiting() => Context::Opening,
             (Screen::Shells, _) if self.shells.typing => Context::Typing,
             (Screen::Shells, _) => Context::Shells,
             (Screen::Node(_), _) => Context::Node,

@@ -15,7 +15,7 @@ use crate::{
         agent::{AgentError, ExecOutput, Interface},
         copy::{Copied, CopyError, Transfer},
         keys::{KeyError, LabKey},
-        shell::{ShellError, ShellSession, ShellTarget},
+        shell::{ShellError, ShellSession, ShellTarget, Tty},
     },
 };
 
@@ -83,7 +83,7 @@ impl RemoteShell for Nobody {
         Ok(shell(target)?)
     }
 
-    async fn open(&self, target: &ShellTarget, _: (u16, u16), _: Option<&str>) -> Result<ShellSession, ShellError> {
+    async fn open_as(&self, target: &ShellTarget, _: &Tty, _: Option<&str>) -> Result<ShellSession, ShellError> {
         shell(target)
     }
 }

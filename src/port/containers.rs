@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::shell::{ShellOutput, ShellSession};
+use super::shell::{ShellOutput, ShellSession, Tty};
 use crate::domain::{
     Clean,
     engine::{ContainerSpec, EngineView, ImageView},
@@ -87,7 +87,7 @@ pub trait Containers: Send + Sync {
     async fn remove(&self, id: &str) -> Result<(), EngineError>;
     /// Starts a command in a running container: input, output and its end as for a login. With a size, in a
     /// terminal of so many columns and rows. Dropping the session ends the connection, not always the command.
-    async fn exec(&self, id: &str, command: &[String], size: Option<(u16, u16)>) -> Result<ShellSession, EngineError>;
+    async fn exec(&self, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, EngineError>;
     /// Tells what a container printed: its last `lines` lines, and with `follow` all it prints until it ends.
     async fn printed(
         &self,

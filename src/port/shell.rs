@@ -87,6 +87,51 @@ impl ShellError {
     }
 }
 
+/// The terminal that is asked for on the far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tty {
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// `TERM`: what programs there look up to know what it can do.
+    pub term: String,
+    /// `COLORTERM`, where the far side takes it: what `TERM` does not say of colours.
+    pub colours: Option<String>,
+}
+
+/// Known everywhere, and not far from what terminals in use are.
+const USUAL: &str = "xterm-256color";
+/// The longest name of a terminal that is passed on, in bytes.
+const LONGEST_TERM: usize = 64;
+
+impl Tty {
+    /// What nearly every terminal is.
+    pub fn usual(size: (u16, u16)) -> Self {
+        Self { size, term: USUAL.to_owned(), colours: None }
+    }
+
+    /// The user's own terminal, as its variables say.
+    pub fn own(size: (u16, u16), var: impl Fn(&str) -> Option<String>) -> Self {
+        let named = |name| var(name).filter(|value| is_name(value));
+        let term = named("TERM").unwrap_or_else(|| USUAL.to_owned());
+        Self { size, term, colours: named("COLORTERM") }
+    }
+
+    /// A part of a screen of cells: what tmux is, without what a grid of cells cannot do (repeated letters, its own
+    /// colours for what is cleared), and with all colours.
+    pub fn pane(size: (u16, u16)) -> Self {
+        Self { size, term: "tmux-256color".to_owned(), colours: Some("truecolor".to_owned()) }
+    }
+}
+
+/// Whether it may be the name of a terminal: it ends up in other people's environments and file names.
+fn is_name(text: &str) -> bool {
+    let odd = |byte: u8| !byte.is_ascii_alphanumeric() && !b"-_.+".contains(&byte);
+    !text.is_empty()
+        && text.len() <= LONGEST_TERM
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && !text.bytes().any(odd)
+}
+
 /// What goes into an open terminal, or into a command that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellInput {
@@ -138,11 +183,36 @@ pub trait RemoteShell: Send + Sync {
     /// Logs in and copies files. Waits as long as something moves; dropping the future ends it.
     async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError>;
 
-    /// Opens a terminal of `size` columns and rows: the login shell, or `command`.
+    /// Opens a terminal: the login shell, or `command`.
+    async fn open_as(&self, target: &ShellTarget, tty: &Tty, command: Option<&str>)
+    -> Result<ShellSession, ShellError>;
+
+    /// The same, for the usual terminal of `size` columns and rows.
     async fn open(
         &self,
         target: &ShellTarget,
         size: (u16, u16),
         command: Option<&str>,
-    ) -> Result<ShellSession, ShellError>;
+    ) -> Result<ShellSession, ShellError> {
+        self.open_as(target, &Tty::usual(size), command).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_own_terminal_is_passed_on_and_nonsense_is_not() {
+        let own = |term: Option<&str>, colours: Option<&str>| {
+            let var = |name: &str| if name == "TERM" { term } else { colours }.map(str::to_owned);
+            let tty = Tty::own((80, 24), var);
+            (tty.term, tty.colours)
+        };
+        assert_eq!(own(Some("foot-extra"), Some("truecolor")), ("foot-extra".to_owned(), Some("truecolor".to_owned())));
+        for wrong in ["", "../../etc/passwd", "xterm\nrm", "-rf", "x;reboot", &"x".repeat(65)] {
+            assert_eq!(own(Some(wrong), Some(wrong)), (USUAL.to_owned(), None), "{wrong:?}");
+        }
+        assert_eq!(own(None, None).0, USUAL);
+    }
 }

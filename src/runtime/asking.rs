@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use crate::{
-    app::{Action, Effect, asked::AskId},
+    app::{Action, Effect, asked::AskId, bars::At},
     domain::{
         Clean, LabName, SeatName,
         answers::{Answer, shown},
@@ -76,7 +76,7 @@ pub(super) async fn ask(
         let (barred, so_far): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.end.bar().is_some());
         let seats = barred.into_iter().map(|answer| answer.seat).collect();
         let then = Effect::Exec { id, lab: lab.clone(), seats, line, so_far };
-        shared.say(Action::Barred { lab, bar, then }).await;
+        shared.say(Action::Barred { at: At::Lab(lab), bar, then }).await;
     }
     let why = given_up.then(|| Clean::new("given up before all had answered"));
     shared.say(Action::Answered { id, why }).await;

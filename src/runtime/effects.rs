@@ -9,24 +9,18 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{May, Shared, asking, define};
+use super::{May, Shared, asking, define, shells};
 use crate::{
-    app::{
-        Action, Effect,
-        attach::{Attach, FromShell, ToShell},
-        bars::Passphrase,
-    },
-    domain::{Clean, LabName, Level, RunId, SeatName, answers::Bar, progress::RunProgress, timing::Timing},
+    app::{Action, Effect},
+    domain::{Clean, LabName, Level, RunId, progress::RunProgress, timing::Timing},
     service::{
-        EventFilter, Homeroom, RunRow, ServiceError, ShellInput, ShellOutput, ShellSession,
+        EventFilter, Homeroom, RunRow, ServiceError,
         check::carry_out,
-        container::Container,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         hindsight::hindsight,
         plan::plan_deploy,
         rebuild,
-        shell::{console, open},
     },
 };
 
@@ -136,11 +130,11 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
                 shared.say(Action::Notice { level: Level::Error, text }).await;
             }
         }
-        Effect::OpenShell { lab, seat } => open_shell(shared, lab, seat).await,
+        Effect::OpenShell { id, door, way } => shells::open(shared, id, door, way).await,
         Effect::Exec { id, lab, seats, line, so_far } => asking::ask(shared, id, lab, seats, line, so_far).await,
         Effect::GiveUpExec { id } => asking::give_up(shared, id),
-        Effect::Lift { lab, bar, passphrase, then } => {
-            let failed = lift(home, &lab, &bar, passphrase).await.err();
+        Effect::Lift { at, bar, passphrase, then } => {
+            let failed = shells::lift(home, &at, &bar, passphrase).await.err();
             shared.say(Action::Lifted { then, failed }).await;
         }
         Effect::PrintDefinition { lab } => {
@@ -219,7 +213,7 @@ async fn timing(home: &Homeroom, run: RunId) -> Result<Arc<Timing>, ServiceError
     timing.ok_or_else(|| ServiceError::Refused(format!("run {run} has recorded nothing yet")))
 }
 
-fn words(error: ServiceError) -> Clean {
+pub(super) fn words(error: ServiceError) -> Clean {
     Clean::new(error.to_string())
 }
 
@@ -237,99 +231,4 @@ async fn begun(shared: &Arc<Shared>, lab: LabName, outcome: Result<Outcome, Serv
         Err(error) => Action::RunRefused { lab, why: words(error) },
     };
     shared.say(action).await;
-}
-
-/// Bytes that may wait in one direction of a terminal.
-const SHELL_QUEUE: usize = 64;
-/// Until the terminal it is attached to says how large it is, which is the first thing it says.
-const FIRST_SIZE: (u16, u16) = (80, 24);
-async fn open_shell(shared: &Arc<Shared>, lab: LabName, seat: SeatName) {
-    match attach(&shared.home, lab.clone(), seat.clone()).await {
-        // The screens end the terminal themselves when they cannot take it.
-        Ok(attach) => drop(shared.shells.send(attach).await),
-        Err(ServiceError::Shell(error)) if error.bar().is_some() => {
-            if let Some(bar) = error.bar() {
-                let then = Effect::OpenShell { lab: lab.clone(), seat };
-                shared.say(Action::Barred { lab, bar, then }).await;
-            }
-        }
-        Err(error) => {
-            shared.say(Action::ShellEnded { lab, seat, end: Err(words(error)) }).await;
-        }
-    }
-}
-
-/// Does away with what stands before logins, as the person at the screen said.
-async fn lift(home: &Homeroom, lab: &LabName, bar: &Bar, passphrase: Option<Passphrase>) -> Result<(), Clean> {
-    let (_, site) = home.class(lab).await.map_err(words)?;
-    match (bar, passphrase) {
-        (Bar::Stranger { host, key, .. }, _) => site.shell.trust(host, key),
-        (Bar::Locked { key }, Some(passphrase)) => {
-            site.shell.unlock(key, passphrase.into_secret());
-            Ok(())
-        }
-        (Bar::Locked { .. }, None) => Ok(()),
-    }
-}
-
-/// Opens a terminal on a seat.
-pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
-    let session = open(home, &lab, &seat, FIRST_SIZE).await?;
-    let (to, inbox) = mpsc::channel(SHELL_QUEUE);
-    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
-    tokio::spawn(pump(session, inbox, outbox));
-    Ok(Attach { lab, seat, to, from })
-}
-
-/// Opens root's shell in an LXC container, which is called by its site and `ct-VMID`.
-pub async fn attach_container(container: &Container) -> Result<Attach, ServiceError> {
-    let named = LabName::new(container.site.name.as_str()).ok().zip(container.seat());
-    let (lab, seat) = named.ok_or_else(|| ServiceError::NotNow(format!("{} has no name", container.vmid)))?;
-    let session = container.enter(FIRST_SIZE).await?;
-    let (to, inbox) = mpsc::channel(SHELL_QUEUE);
-    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
-    tokio::spawn(pump(session, inbox, outbox));
-    Ok(Attach { lab, seat, to, from })
-}
-
-/// Opens the serial console of a seat's machine, through its node or its cloud.
-pub async fn attach_console(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
-    let session = console(home, &lab, &seat, FIRST_SIZE).await?;
-    let (to, inbox) = mpsc::channel(SHELL_QUEUE);
-    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
-    tokio::spawn(pump(session, inbox, outbox));
-    Ok(Attach { lab, seat, to, from })
-}
-
-/// Carries bytes between a session and the screens until either ends.
-async fn pump(session: ShellSession, mut inbox: mpsc::Receiver<ToShell>, outbox: mpsc::Sender<FromShell>) {
-    let ShellSession { input, mut output } = session;
-    let keys = async {
-        while let Some(given) = inbox.recv().await {
-            let given = match given {
-                ToShell::Bytes(bytes) => ShellInput::Bytes(bytes),
-                ToShell::Resize(columns, rows) => ShellInput::Resize(columns, rows),
-            };
-            if input.send(given).await.is_err() {
-                // The session ended; what it last said is still on its way out.
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    let screen = async {
-        while let Some(shown) = output.recv().await {
-            let shown = match shown {
-                ShellOutput::Bytes(bytes) | ShellOutput::Stderr(bytes) => FromShell::Bytes(bytes),
-                ShellOutput::Exit(code) => FromShell::Exit(code),
-                ShellOutput::Lost(why) => FromShell::Lost(why),
-            };
-            if outbox.send(shown).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = keys => {}
-        () = screen => {}
-    }
 }

@@ -9,8 +9,9 @@ mod define;
 mod effects;
 mod ends;
 mod feed;
+mod shells;
 
-pub use effects::{attach, attach_console, attach_container};
+pub use shells::{attach, attach_console, attach_container};
 
 use std::{
     collections::BTreeMap,

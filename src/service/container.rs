@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Homeroom, ServiceError, Site};
 use crate::{
     domain::{Clean, NodeName, SeatName, SiteName, Vmid, cluster::Power},
-    port::shell::{ShellSession, ShellTarget},
+    port::shell::{ShellSession, ShellTarget, Tty},
 };
 
 /// A container that runs.
@@ -77,10 +77,10 @@ impl Container {
         format!("pct exec {} -- {words}", self.vmid)
     }
 
-    /// Root's shell inside, in a terminal of `size` columns and rows.
-    pub async fn enter(&self, size: (u16, u16)) -> Result<ShellSession, ServiceError> {
+    /// Root's shell inside, in a terminal.
+    pub async fn enter(&self, tty: &Tty) -> Result<ShellSession, ServiceError> {
         let command = format!("pct enter {}", self.vmid);
-        Ok(self.site.shell.open(&self.target, size, Some(&command)).await?)
+        Ok(self.site.shell.open_as(&self.target, tty, Some(&command)).await?)
     }
 
     /// Starts a command inside.

@@ -12,7 +12,7 @@ use crate::{
         machine::machine_name,
         workshop::WorkshopDefinition,
     },
-    port::shell::ShellSession,
+    port::shell::{ShellSession, Tty},
 };
 
 /// The login shell: bash where there is one.
@@ -90,15 +90,10 @@ impl Inside {
         })
     }
 
-    /// Opens a terminal of `size` columns and rows: a login shell, or a line for one.
-    pub async fn open(
-        &self,
-        seat: &SeatName,
-        size: (u16, u16),
-        line: Option<&str>,
-    ) -> Result<ShellSession, ServiceError> {
+    /// Opens a terminal: a login shell, or a line for one.
+    pub async fn open(&self, seat: &SeatName, tty: &Tty, line: Option<&str>) -> Result<ShellSession, ServiceError> {
         let id = &self.running(seat)?.id;
-        Ok(self.engine.containers.exec(id, &by_shell(line.unwrap_or(LOGIN)), Some(size)).await?)
+        Ok(self.engine.containers.exec(id, &by_shell(line.unwrap_or(LOGIN)), Some(tty)).await?)
     }
 }
 

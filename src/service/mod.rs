@@ -51,7 +51,7 @@ pub use workshop::{EngineSite, Price};
 pub use crate::port::{
     StoreError,
     pager::Pager,
-    shell::{ShellError, ShellInput, ShellOutput, ShellSession},
+    shell::{ShellError, ShellInput, ShellOutput, ShellSession, Tty},
     store::{EventFilter, RunRow, StoredEvent},
 };
 

@@ -11,11 +11,11 @@ use super::{
 use crate::{
     deploy::class::Logins,
     domain::{
-        LabName, NodeName, Progress, SeatName, Vmid,
+        Clean, LabName, NodeName, Progress, SeatName, SiteName, Vmid,
         class::{ClassDefinition, SeatSpec},
         progress::SeatProgress,
     },
-    port::shell::{ShellSession, ShellTarget},
+    port::shell::{ShellError, ShellSession, ShellTarget, Tty},
 };
 
 /// The ways to the seats of one lab, as far as their roll call has found out.
@@ -128,32 +128,45 @@ pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(
 }
 
 /// Opens a terminal on a seat: by SSH on its machine, by the engine in its container.
-pub async fn open(
-    home: &Homeroom,
-    lab: &LabName,
-    seat: &SeatName,
-    size: (u16, u16),
-) -> Result<ShellSession, ServiceError> {
+pub async fn open(home: &Homeroom, lab: &LabName, seat: &SeatName, tty: &Tty) -> Result<ShellSession, ServiceError> {
     if let Some(inside) = Inside::of(home, lab).await? {
-        return inside.open(seat, size, None).await;
+        return inside.open(seat, tty, None).await;
     }
     if let Some(way) = Way::of(home, lab, seat).await? {
-        return Ok(way.shell.open(&way.target, size, way.terminal().as_deref()).await?);
+        return Ok(way.shell.open_as(&way.target, tty, way.terminal().as_deref()).await?);
     }
     let (site, target) = target(home, lab, seat).await?;
-    Ok(site.shell.open(&target, size, None).await?)
+    Ok(site.shell.open_as(&target, tty, None).await?)
+}
+
+/// Opens a terminal on a node of a site, by the login that is configured for it.
+pub async fn open_node(
+    home: &Homeroom,
+    site: &SiteName,
+    node: &NodeName,
+    tty: &Tty,
+) -> Result<ShellSession, ServiceError> {
+    let site = home.site(site)?;
+    site.know_nodes().await?;
+    let target = site.nodes.target(node);
+    match site.shell.open_as(&target, tty, None).await {
+        Err(ShellError::Denied { host, user, why, locked: None }) => {
+            let why = Clean::new(format!(
+                "{why}; `ssh = {{ user = …, key = … }}` under [sites.{}] names the login of nodes, \
+                 `homeroom doctor` looks it over",
+                site.name
+            ));
+            Err(ShellError::Denied { host, user, why, locked: None }.into())
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// Opens the serial port of a seat's machine in a terminal: through its node, by `qm terminal`. A cloud's can only be
 /// watched.
-pub async fn console(
-    home: &Homeroom,
-    lab: &LabName,
-    seat: &SeatName,
-    size: (u16, u16),
-) -> Result<ShellSession, ServiceError> {
+pub async fn console(home: &Homeroom, lab: &LabName, seat: &SeatName, tty: &Tty) -> Result<ShellSession, ServiceError> {
     if let Some(serial) = Serial::of(home, lab, seat).await? {
-        return serial.follow(u32::from(size.1)).await;
+        return serial.follow(u32::from(tty.size.1)).await;
     }
     let ways = Ways::of(home, lab).await?;
     ways.spec(seat)?;
@@ -167,5 +180,5 @@ pub async fn console(
         None => ways.machine(seat)?.0,
     };
     let target = ways.site.nodes.target(&node);
-    Ok(ways.site.shell.open(&target, size, Some(&format!("qm terminal {vmid}"))).await?)
+    Ok(ways.site.shell.open_as(&target, tty, Some(&format!("qm terminal {vmid}"))).await?)
 }

@@ -67,6 +67,7 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
     let (top, mut middle, bottom) = split(area);
     if matches!(state.screen(), Screen::Shells) && state.shells.zoomed && state.popup.is_none() {
         shells::draw(&mut page, area, state);
+        opening(&mut page, middle, state);
         let cursor = page.cursor;
         place_cursor(frame, cursor);
         return Spots::default();
@@ -96,9 +97,18 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
         page.fade(middle);
         popups::draw(&mut page, middle, state, popup);
     }
+    opening(&mut page, middle, state);
     let (cursor, spots) = (page.cursor, page.spots);
     place_cursor(frame, cursor);
     spots
+}
+
+/// The shell that is being opened, unless something stands before it that has to be answered.
+fn opening(page: &mut Page<'_>, area: Rect, state: &State) {
+    if let Some(opening) = state.shells.opening.as_ref().filter(|_| state.popup.is_none()) {
+        page.cursor = None;
+        popups::opening::draw(page, area, state, opening);
+    }
 }
 
 fn place_cursor(frame: &mut Frame<'_>, cursor: Option<Position>) {

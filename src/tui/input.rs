@@ -42,9 +42,26 @@ impl Input {
         if !raw {
             return self.next().await.map(Came::Heard);
         }
-        self.heard.clear();
-        self.keys = Keys::default();
+        // Read as keys of ours, and meant for the shell that has them now.
+        let rest = self.unheard();
+        if !rest.is_empty() {
+            return Some(Came::Raw(rest));
+        }
         self.keyboard.bytes.recv().await.map(Came::Raw)
+    }
+
+    /// Reads no more. What was typed and not looked at, as it was typed, for whoever reads next.
+    pub fn stop(mut self) -> Vec<u8> {
+        let mut rest = self.unheard();
+        rest.extend(self.keyboard.stop());
+        rest
+    }
+
+    /// What was read and nobody has heard of yet, as a terminal sends it.
+    fn unheard(&mut self) -> Vec<u8> {
+        let mut rest: Vec<u8> = self.heard.drain(..).flat_map(Heard::typed).collect();
+        rest.extend(self.keys.take());
+        rest
     }
 
     /// What was done next; none once the terminal is gone. May be called off and called again.

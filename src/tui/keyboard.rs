@@ -49,6 +49,19 @@ impl Keyboard {
         })?;
         Ok(Self { bytes, stop: Some(stop), thread: Some(thread) })
     }
+
+    /// Reads no more. What was read and not looked at, for whoever reads next.
+    pub fn stop(mut self) -> Vec<u8> {
+        self.stop = None;
+        let mut rest = Vec::new();
+        // The thread may wait for room.
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            rest.extend(std::iter::from_fn(|| self.bytes.try_recv().ok()).flatten());
+            std::thread::yield_now();
+        }
+        rest.extend(std::iter::from_fn(|| self.bytes.try_recv().ok()).flatten());
+        rest
+    }
 }
 
 impl Drop for Keyboard {

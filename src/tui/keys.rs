@@ -20,6 +20,17 @@ pub enum Heard {
     Mouse(Report),
 }
 
+impl Heard {
+    /// As a terminal sends it.
+    pub fn typed(self) -> Vec<u8> {
+        match self {
+            Self::Key(key) => key.typed(),
+            // Its ends of lines are gone, and without them it is another text. A click was where nothing is now.
+            Self::Paste(_) | Self::Mouse(_) => Vec::new(),
+        }
+    }
+}
+
 /// After a lone escape: the rest of a sequence comes at once, a person's next key does not.
 const ESCAPE: Duration = Duration::from_millis(25);
 /// In the middle of a sequence or a character, which a slow line may break in two.
@@ -92,6 +103,12 @@ impl Keys {
             [0x1b] => Some(ESCAPE),
             _ => Some(SEQUENCE),
         }
+    }
+
+    /// The beginning of what has not come whole, which is for somebody else now.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.pasted = None;
+        std::mem::take(&mut self.bytes)
     }
 
     /// The rest did not come: a lone escape is the key, a paste ends here, half a sequence is nothing.

@@ -32,6 +32,7 @@ mod spots;
 mod tabs;
 mod terminal;
 mod theme;
+mod typed;
 mod welcome;
 
 pub use draw::{Look, draw};

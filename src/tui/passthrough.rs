@@ -34,9 +34,9 @@ pub async fn borrow(attach: Attach, stop: &CancellationToken) -> Result<Option<S
 
 /// Runs the shell until it ends, the connection breaks, or `Enter ~ .` is typed.
 pub async fn passthrough(attach: Attach) -> ShellEnd {
-    let Attach { lab, seat, to, mut from } = attach;
+    let Attach { door, to, mut from, .. } = attach;
     let mut out = io::stdout();
-    let _ = write!(out, "\r\n{lab}/{seat}   exit leaves; if it hangs: enter ~ .\r\n").and_then(|()| out.flush());
+    let _ = write!(out, "\r\n{door}   {}\r\n", door.leaving()).and_then(|()| out.flush());
     let keyboard = Keyboard::start().map_err(|error| Clean::from(format!("cannot read the terminal: {error}")))?;
     let output = async {
         let mut out = tokio::io::stdout();

@@ -17,9 +17,15 @@ use super::{
     spots::Spots,
     tabs::Tabs,
     terminal::{Screen, TuiError},
+    typed::Typed,
 };
 use crate::{
-    app::{Action, Command, Context, Effect, State, attach::Attach, shells::mouse::Report, update},
+    app::{
+        Action, Command, Context, Effect, State,
+        attach::{Attach, ToShell},
+        shells::Way,
+        update,
+    },
     domain::{LabName, Level},
 };
 
@@ -67,7 +73,7 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     let mut drawn = None;
     let mut batch = Vec::with_capacity(BATCH);
     let mut tabs = Tabs::new();
-    let mut half = Vec::new();
+    let mut typed = Typed::default();
     let mut spots = Spots::default();
     loop {
         // Here and not only by its timer, so that a flood of data cannot hold the clock up.
@@ -83,12 +89,17 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             };
             screen.tell_mouse(heard)?;
         }
+        let raw = state.context() == Context::Typing;
+        if !raw {
+            typed = Typed::default();
+        }
         let mut effects = Vec::new();
+        let mut lent = None;
         tokio::select! {
             biased;
             () = wires.stop.cancelled() => return Ok(Ended::Stopped),
-            came = input.come(state.context() == Context::Typing) => match came {
-                Some(Came::Raw(typed)) => effects = pass_on(&mut state, &tabs, &mut half, &typed),
+            came = input.come(raw) => match came {
+                Some(Came::Raw(bytes)) => effects = pass_on(&mut state, &tabs, &mut typed, &bytes),
                 Some(Came::Heard(heard)) => {
                     if let Some(action) = input::action(&state, &mut spots, heard) {
                         effects = update(&mut state, action);
@@ -101,26 +112,7 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
                 screen.again()?;
                 resize(&mut state);
             }
-            Some(attach) = wires.shells.recv() => {
-                if state.shells.is_awaited(&attach.lab, &attach.seat) {
-                    let (lab, seat) = (attach.lab.clone(), attach.seat.clone());
-                    tabs.open(state.shells.next(), attach);
-                    update(&mut state, Action::TabOpened { lab, seat });
-                    tabs.follow(&state);
-                    continue;
-                }
-                // Nobody else reads the terminal while the shell has it.
-                drop(input);
-                screen.lend()?;
-                let stopped = shell(&mut state, attach, &mut wires).await;
-                screen.retake()?;
-                resize(&mut state);
-                if stopped {
-                    return Ok(Ended::Stopped);
-                }
-                Input::forget();
-                input = listen()?;
-            }
+            Some(attach) = wires.shells.recv() => (effects, lent) = took(&mut state, &mut tabs, attach),
             n = wires.actions.recv_many(&mut batch, BATCH), if !wires.actions.is_closed() || !wires.actions.is_empty() => {
                 if n > 0 {
                     effects = batch.drain(..).flat_map(|action| update(&mut state, action)).collect();
@@ -130,22 +122,40 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             () = next_second() => {}
         }
         tabs.follow(&state);
-        match send(&mut state, &wires.effects, &tabs, effects) {
+        let mut own = send(&mut state, &wires.effects, &tabs, effects);
+        if let Some(attach) = lent {
+            // Nobody else reads the terminal while the shell has it; what was typed for it comes first.
+            type_ahead(&attach, input.stop());
+            screen.lend()?;
+            let door = attach.door.clone();
+            let session = passthrough(attach);
+            let Some((end, later)) = beside(&mut state, &mut tabs, &mut wires, session).await else {
+                screen.retake()?;
+                return Ok(Ended::Stopped);
+            };
+            screen.retake()?;
+            resize(&mut state);
+            update(&mut state, Action::ShellEnded { door, end: end.into() });
+            own = own.or(later);
+            Input::forget();
+            input = listen()?;
+        }
+        match own {
             None => {}
             Some(Own::Leave) => return Ok(Ended::Left),
             Some(Own::Edit { lab, text }) => {
                 drop(input);
                 super::terminal::restore();
-                let left = edit(&mut state, &text, &mut wires).await;
+                let left = beside(&mut state, &mut tabs, &mut wires, super::editor::edit(&text)).await;
                 screen.again()?;
                 resize(&mut state);
                 match left {
                     None => return Ok(Ended::Stopped),
-                    Some(Ok(edited)) => {
+                    Some((Ok(edited), _)) => {
                         let asked = update(&mut state, Action::TextEdited { lab, before: text, text: edited });
                         send(&mut state, &wires.effects, &tabs, asked);
                     }
-                    Some(Err(error)) => {
+                    Some((Err(error), _)) => {
                         update(&mut state, Action::Notice { level: Level::Error, text: error.to_string().into() });
                     }
                 }
@@ -162,21 +172,45 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     }
 }
 
-/// The key that takes the keys back from a shell: Ctrl-].
-const LET_GO: u8 = 0x1d;
-
-/// Typed while a shell has the keys. `half` is what of a report of the mouse has come so far.
-fn pass_on(state: &mut State, tabs: &Tabs, half: &mut Vec<u8>, typed: &[u8]) -> Vec<Effect> {
-    let mut typed = [std::mem::take(half).as_slice(), typed].concat();
-    if let Some(at) = Report::begun(&typed) {
-        *half = typed.split_off(at);
+/// A terminal was opened: it is a tab, is lent the screen, or nobody waits for it any more and it is closed.
+/// What was typed for one that is lent the screen is on its way to it.
+fn took(state: &mut State, tabs: &mut Tabs, attach: Attach) -> (Vec<Effect>, Option<Attach>) {
+    let id = attach.id;
+    match state.shells.awaited(id) {
+        None => (Vec::new(), None),
+        Some(Way::Pane) => {
+            tabs.open(attach);
+            (update(state, Action::TabOpened { id }), None)
+        }
+        Some(Way::Whole) => {
+            for effect in update(state, Action::ShellOpened { id }) {
+                if let Effect::Answer { bytes, .. } = effect {
+                    type_ahead(&attach, bytes);
+                }
+            }
+            (Vec::new(), Some(attach))
+        }
     }
-    let end = typed.iter().position(|byte| *byte == LET_GO);
-    if !tabs.type_in(state, &typed[..end.unwrap_or(typed.len())]) {
+}
+
+/// Types into a terminal that nobody has typed into yet. The first thing it is told is its size.
+fn type_ahead(attach: &Attach, bytes: Vec<u8>) {
+    if !bytes.is_empty() {
+        if let Ok((columns, rows)) = crossterm::terminal::size() {
+            let _ = attach.to.try_send(ToShell::Resize(columns, rows));
+        }
+        let _ = attach.to.try_send(ToShell::Bytes(bytes));
+    }
+}
+
+/// Typed while a shell has the keys.
+fn pass_on(state: &mut State, tabs: &Tabs, typed: &mut Typed, bytes: &[u8]) -> Vec<Effect> {
+    let (on, let_go) = typed.take(bytes, std::time::Instant::now());
+    if !tabs.type_in(state, &on) {
         let text = "the shell takes no more keys for now; some were lost".into();
         update(state, Action::Notice { level: Level::Warning, text });
     }
-    if end.is_some() { update(state, Action::Do(Command::LetGo)) } else { Vec::new() }
+    if let_go { update(state, Action::Do(Command::LetGo)) } else { Vec::new() }
 }
 
 /// Hands a text to the terminal, which puts it into its clipboard (OSC 52).
@@ -251,39 +285,35 @@ fn resize(state: &mut State) {
     }
 }
 
-/// Runs a shell while data goes on coming in; whether it was cut short by `stop`.
-async fn shell(state: &mut State, attach: Attach, wires: &mut Wires) -> bool {
-    let (lab, seat) = (attach.lab.clone(), attach.seat.clone());
-    let session = passthrough(attach);
-    tokio::pin!(session);
+/// Waits for a program that has the terminal, while everything else goes on: data comes in, shells in tabs are read
+/// and answered, and what nobody at the screen has to do is done. With it what is left for whoever owns the terminal
+/// to do afterwards. None when `stop` came first.
+async fn beside<T>(
+    state: &mut State,
+    tabs: &mut Tabs,
+    wires: &mut Wires,
+    program: impl Future<Output = T>,
+) -> Option<(T, Option<Own>)> {
+    tokio::pin!(program);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut later = None;
     loop {
+        let mut effects = update(state, Action::Tick(Timestamp::now()));
         tokio::select! {
-            end = &mut session => {
-                update(state, Action::Tick(Timestamp::now()));
-                update(state, Action::ShellEnded { lab, seat, end });
-                return false;
-            }
-            () = wires.stop.cancelled() => return true,
-            Some(action) = wires.actions.recv() => {
-                // Effects come from keys, and no key of ours is pressed while the shell has them.
-                let _ = update(state, action);
-            }
-        }
-    }
-}
-
-/// Runs the editor while data goes on coming in; none when `stop` came first.
-async fn edit(state: &mut State, text: &str, wires: &mut Wires) -> Option<std::io::Result<String>> {
-    let editor = super::editor::edit(text);
-    tokio::pin!(editor);
-    loop {
-        tokio::select! {
-            left = &mut editor => return Some(left),
+            biased;
             () = wires.stop.cancelled() => return None,
-            Some(action) = wires.actions.recv() => {
-                let _ = update(state, action);
+            done = &mut program => return Some((done, later)),
+            Some(attach) = wires.shells.recv() => effects.extend(took(state, tabs, attach).0),
+            n = wires.actions.recv_many(&mut batch, BATCH), if !wires.actions.is_closed() || !wires.actions.is_empty() => {
+                if n > 0 {
+                    effects.extend(batch.drain(..).flat_map(|action| update(state, action)));
+                }
             }
+            said = tabs.next() => effects.extend(said.into_iter().flat_map(|action| update(state, action))),
+            () = next_second() => {}
         }
+        tabs.follow(state);
+        later = send(state, &wires.effects, tabs, effects).or(later);
     }
 }
 

@@ -4,6 +4,7 @@ use ratatui::{
     layout::{Position, Rect},
     style::{Color, Modifier, Style},
 };
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     Depth, panes,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     app::{
         State,
-        shells::{Place, Tab, copying::Copying},
+        shells::{Place, Shells, Tab, copying::Copying},
     },
     domain::Clean,
 };
@@ -35,10 +36,8 @@ pub fn draw(page: &mut Page<'_>, whole: Rect, state: &State) {
             }
         }
     }
-    if let Some(waits) = std::num::NonZeroUsize::new(shells.outstanding()) {
-        let line = Rect { y: whole.bottom().saturating_sub(2), height: 1, ..whole };
-        let text = format!(" {waits} more to open; nothing typed goes anywhere until then");
-        page.line(line, 0).put(&text, Tone::Warn);
+    if let Some(place) = shells.banner(state.size) {
+        banner(page, rect(place).intersection(whole), state);
     }
     let log = shells.log(state.size.1);
     if log > 0 {
@@ -54,44 +53,102 @@ fn rect(place: Place) -> Rect {
     Rect { x: place.x, y: place.y, width: place.width, height: place.height }
 }
 
-/// The tabs, or while one types into all of them, which one this is and that keys go everywhere.
-fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
+/// Where keys go, in a line of its own that nothing is cut from: above all that it is everywhere, while it is.
+fn banner(page: &mut Page<'_>, area: Rect, state: &State) {
     let shells = &state.shells;
-    let loud = shells.broadcast && shells.typing && tab.end.is_none();
-    let mut pen = page.line(area, 0);
-    if shells.broadcast {
-        let mark = if at == shells.front && !shells.typing { ">" } else { " " };
-        let tone = if loud { Tone::Bad } else { Tone::Title };
-        pen.put(mark, Tone::Accent);
-        if shells.of_several_labs() {
-            pen.put(&format!("{}/", tab.lab), tone);
-        }
-        pen.put(tab.seat.as_str(), tone);
-        match (&tab.end, loud) {
-            (Some(end), _) => pen.put(&format!("  {}", ended(end)), Tone::Warn),
-            (None, true) => pen.put("  KEYS GO TO ALL", Tone::Bad),
-            (None, false) => &mut pen,
-        };
+    let (all, waits) = (shells.typed_into().count(), shells.outstanding());
+    let (told, keys, tone) = if waits > 0 {
+        (format!(" {waits} more to open; until then no key goes anywhere"), "esc: without ", Tone::Warn)
+    } else if shells.typing {
+        (format!(" KEYS GO TO ALL: {all}"), "ctrl-] gets them back ", Tone::Bad)
     } else {
-        for (n, tab) in shells.tabs.iter().enumerate() {
-            let tone = if n == at { Tone::Accent } else { Tone::Dim };
-            let end = tab.end.as_ref().map(|end| format!(" {}", ended(end))).unwrap_or_default();
-            pen.put(&format!(" {}/{}{end} ", tab.lab, tab.seat), tone);
+        (format!(" {all} shells"), "enter types into all, b shows one ", Tone::Dim)
+    };
+    let mut pen = page.line(area, 0);
+    pen.put(&told, tone);
+    pen.right(&[(keys.to_owned(), tone)]);
+    if waits == 0 && shells.typing {
+        let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);
+        page.under(area, 0, style);
+    }
+}
+
+/// The tabs, or while one types into all of them, which one this is.
+fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
+    if state.shells.broadcast {
+        return tile(page, area, state, at, tab);
+    }
+    let shells = &state.shells;
+    let back = tab.screen().scrollback();
+    let told = match &shells.copying {
+        Some(copying) if copying.count() == 1 => "1 line picked ".to_owned(),
+        Some(copying) => format!("{} lines picked ", copying.count()),
+        None if back > 0 => format!("{back} lines up "),
+        None => String::new(),
+    };
+    let keys = match &shells.copying {
+        Some(_) => "y copies, v begins here ",
+        None if shells.typing => "ctrl-] gets the keys back ",
+        None if tab.end.is_some() => "enter opens it anew ",
+        None => "enter gives it the keys ",
+    };
+    let room = usize::from(area.width).saturating_sub(told.width() + keys.width() + 1);
+    let line = Rect { width: u16::try_from(room).unwrap_or(area.width).min(area.width), ..area };
+    strip(page, line, shells, at);
+    let tone = if shells.typing { Tone::Busy } else { Tone::Dim };
+    page.line(area, 0).right(&[(told, Tone::Warn), (keys.to_owned(), tone)]);
+}
+
+/// As many tabs as there is room for, the one in front among them.
+fn strip(page: &mut Page<'_>, area: Rect, shells: &Shells, at: usize) {
+    let common = shells.all_of().filter(|_| shells.tabs.len() > 1);
+    let label = |tab: &Tab| {
+        let name = if common.is_some() { tab.door.name() } else { tab.door.to_string() };
+        tab.end.as_ref().map_or_else(|| format!(" {name} "), |end| format!(" {name} {} ", ended(end)))
+    };
+    let labels: Vec<String> = shells.tabs.iter().map(label).collect();
+    let head = common.map(|whose| format!(" {whose}:")).unwrap_or_default();
+    let room = usize::from(area.width).saturating_sub(head.width() + 8);
+    let (mut first, mut last) = (at, at + 1);
+    let mut used = labels.get(at).map_or(0, |label| label.width());
+    // Towards the right first: there are the ones opened last.
+    loop {
+        let right = labels.get(last).map(|label| label.width()).filter(|width| used + width <= room);
+        if let Some(width) = right {
+            (last, used) = (last + 1, used + width);
+            continue;
         }
-        let back = tab.screen().scrollback();
-        let told = match &shells.copying {
-            Some(copying) if copying.count() == 1 => "1 line picked ".to_owned(),
-            Some(copying) => format!("{} lines picked ", copying.count()),
-            None if back > 0 => format!("{back} lines up "),
-            None => String::new(),
-        };
-        let keys = match &shells.copying {
-            Some(_) => "y copies, v begins here ",
-            None if shells.typing => "ctrl-] gets the keys back ",
-            None if tab.end.is_some() => "enter opens it anew ",
-            None => "enter gives it the keys ",
-        };
-        pen.right(&[(told, Tone::Warn), (keys.to_owned(), if shells.typing { Tone::Busy } else { Tone::Dim })]);
+        let left = first.checked_sub(1).map(|before| labels[before].width()).filter(|width| used + width <= room);
+        let Some(width) = left else { break };
+        (first, used) = (first - 1, used + width);
+    }
+    let mut pen = page.line(area, 0);
+    pen.put(&head, Tone::Dim);
+    if first > 0 {
+        pen.put(&format!(" +{first}"), Tone::Dim);
+    }
+    for (n, label) in labels.iter().enumerate().take(last).skip(first) {
+        pen.put(label, if n == at { Tone::Accent } else { Tone::Dim });
+    }
+    if last < labels.len() {
+        pen.put(&format!("+{} ", labels.len() - last), Tone::Dim);
+    }
+}
+
+/// The title of one of those that are typed into together.
+fn tile(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
+    let shells = &state.shells;
+    let loud = shells.typing && tab.end.is_none();
+    let mark = if at == shells.front && !shells.typing { ">" } else { " " };
+    let tone = if loud { Tone::Bad } else { Tone::Title };
+    let mut pen = page.line(area, 0);
+    pen.put(mark, Tone::Accent);
+    if shells.all_of().is_none() {
+        pen.put(&format!("{}/", tab.door.whose()), tone);
+    }
+    pen.put(&tab.door.name(), tone);
+    if let Some(end) = &tab.end {
+        pen.put(&format!("  {}", ended(end)), Tone::Warn);
     }
     if loud {
         let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);

@@ -39,9 +39,9 @@ impl Tabs {
         Self { live: BTreeMap::new(), said, saying }
     }
 
-    /// Takes an open terminal as the tab `id`.
-    pub fn open(&mut self, id: TabId, attach: Attach) {
-        let Attach { to, mut from, .. } = attach;
+    /// Takes an open terminal as the tab it was asked for.
+    pub fn open(&mut self, attach: Attach) {
+        let Attach { id, to, mut from, .. } = attach;
         let saying = self.saying.clone();
         let carrier = tokio::spawn(async move {
             loop {

@@ -2,6 +2,7 @@
 
 mod asking;
 mod bars;
+mod doors;
 mod flows;
 mod kiosk;
 mod large;

@@ -47,7 +47,7 @@ impl Entry {
 impl Commands {
     /// Gives a command these keys instead of its own.
     pub fn rebind(&mut self, command: Command, keys: &[Key]) -> Result<(), Refused> {
-        if command == Command::LetGo {
+        if matches!(command, Command::LetGo | Command::GiveUpShell) {
             return Err(Refused::Fixed);
         }
         let rows: Vec<bool> = self.0.iter().map(|e| e.command == command && e.is_rebound(&self.0)).collect();
@@ -92,6 +92,7 @@ impl Context {
             Self::Run => "on a run's board",
             Self::Shells => "among the shells",
             Self::Typing => "in a shell",
+            Self::Opening => "while a shell is being opened",
             Self::Node => "on a node's board",
             Self::Machine => "on a machine's board",
             Self::Filter => "where a filter is typed",
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(command, Command::Deploy);
         assert_eq!(
             refused.to_string(),
-            "the key s is that of shell on a class's board already; give shell another one"
+            "the key s is that of shell in the classes pane already; give shell another one"
         );
         let letter = Commands::new(false).rebind(Command::Choose, &[Key::Char('x')]);
         assert!(matches!(letter, Err(Refused::Text { .. })));

@@ -56,8 +56,10 @@ pub enum Command {
     CopyRow,
     ConfirmCopy,
     Shell,
+    Console,
     ShellTab,
     ShellsOfAll,
+    GiveUpShell,
     Shells,
     TypeIn,
     LetGo,
@@ -120,6 +122,8 @@ pub enum Context {
     Answers,
     /// Keys go to a shell, all but one.
     Typing,
+    /// A shell is being opened: keys are held for it.
+    Opening,
     Node,
     Machine,
     /// The first run's choices.
@@ -232,6 +236,9 @@ pub fn action_for(state: &State, key: Key) -> Option<Action> {
     let context = state.context();
     if let Some(command) = state.commands.by_key(context, key) {
         return Some(Action::Do(command));
+    }
+    if context == Context::Opening {
+        return Some(Action::Hold(key.typed()));
     }
     if context.takes_text() { edit(key).map(Action::Edit) } else { None }
 }

@@ -76,7 +76,9 @@ impl Command {
             | Self::MarkAll
             // Logins.
             | Self::Shell
+            | Self::Console
             | Self::ShellTab
+            | Self::GiveUpShell
             | Self::ShellsOfAll
             | Self::Shells
             | Self::TypeIn

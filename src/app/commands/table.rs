@@ -82,6 +82,10 @@ const ANYWHERE: &[Context] = &[
     C::LinePopup,
 ];
 
+/// Where a row may have a shell. In a log the key looks for a text.
+const ENTERED: &[Context] =
+    &[C::Nodes, C::Classes, C::Workshops, C::Board, C::Runs, C::Run, C::Node, C::Machine, C::Shells, C::Answers];
+
 /// What the numbers of the panes do.
 const PANES: &str = "nodes, classes, workshops, log";
 
@@ -120,22 +124,17 @@ pub static TABLE: &[Entry] = &[
         "open what is under the cursor",
     ),
     acts(Command::Deploy, &[Char('d')], LABS, Group::Lab, "deploy", "plan a deploy; nothing happens before your yes"),
+    acts(Command::Shell, &[Char('s')], ENTERED, Group::Lab, "shell", "a shell on seat, node or container, full screen"),
+    acts(Command::ShellTab, &[Char('S')], LISTS, Group::Shell, "", "the same inside the dashboard; there, one more"),
     acts(
-        Command::Shell,
-        &[Char('s')],
-        &[C::Board, C::Machine],
-        Group::Lab,
-        "shell",
-        "a shell on the seat, full screen",
-    ),
-    acts(
-        Command::ShellTab,
-        &[Char('S')],
-        &[C::Board, C::Machine],
+        Command::Console,
+        &[],
+        &[C::Board, C::Machine, C::Node, C::Run],
         Group::Shell,
         "",
-        "a shell on the seat, inside the dashboard",
+        "the serial console of the seat's machine",
     ),
+    acts(Command::GiveUpShell, &[Esc, Ctrl('c')], &[C::Opening], Group::Popup, "give up", "wait for it no longer"),
     acts(
         Command::ShellsOfAll,
         &[Char('B')],
@@ -263,7 +262,7 @@ pub static TABLE: &[Entry] = &[
     acts(
         Command::Exec,
         &[Char('!')],
-        &[C::Classes, C::Workshops, C::Board, C::Node, C::Machine, C::Answers],
+        LISTS,
         Group::Shell,
         "run",
         "one command on the marked seats, or on the one under the cursor",

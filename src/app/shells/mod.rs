@@ -5,15 +5,15 @@ pub mod copying;
 pub mod mouse;
 mod tab;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 pub use tab::Tab;
 
 use self::copying::Copying;
-use super::attach::ShellEnd;
-use crate::domain::{LabName, SeatName};
+use super::{attach::ShellEnd, doors::Door};
 
-/// Which tab, for as long as the program runs.
+/// Which shell, for as long as the program runs: given when it is asked for.
 pub type TabId = u64;
 
 /// Lines kept above the screen of each tab.
@@ -23,6 +23,33 @@ pub const MOST: usize = 50;
 /// From this height on the log stands below, so many lines of it with its rule.
 const LOG_FROM: u16 = 30;
 const LOG: u16 = 8;
+/// Bytes typed ahead that are kept for a shell.
+const HELD: usize = 4 << 10;
+
+/// Where a shell is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In a tab of the dashboard.
+    Pane,
+    /// It is lent the terminal.
+    Whole,
+}
+
+/// The shell somebody waits for: what is typed meanwhile is for it.
+#[derive(Debug)]
+pub struct Opening {
+    id: TabId,
+    pub door: Door,
+    pub since: Timestamp,
+    held: Vec<u8>,
+}
+
+impl Opening {
+    /// Keys that are kept for it, in bytes.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+}
 
 /// A place on the screen, in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +72,16 @@ pub struct Shells {
     pub zoomed: bool,
     /// Every shell that was called is on the screen, and keys go to all of them.
     pub broadcast: bool,
-    /// Whose shells those are: keys go to no other.
-    called: BTreeSet<(LabName, SeatName)>,
+    /// Which shells those are, in the order they are shown: keys go to no other.
+    called: Vec<TabId>,
     /// A shell that was called could not be opened: whoever types is to have seen that.
     missed: bool,
     /// Lines of the one in front are being picked out.
     pub copying: Option<Copying>,
     /// Asked for, and not open yet.
-    awaited: BTreeSet<(LabName, SeatName)>,
+    awaited: BTreeMap<TabId, (Door, Way)>,
+    /// The one of them that keys are held for.
+    pub opening: Option<Opening>,
     last: TabId,
 }
 
@@ -61,37 +90,80 @@ impl Shells {
         self.tabs.get(self.front)
     }
 
-    /// Notes that the next terminal on the seat belongs here; false when there are too many.
-    pub(super) fn await_one(&mut self, lab: &LabName, seat: &SeatName) -> bool {
-        let room = self.tabs.len() + self.awaited.len() < MOST;
-        room && self.awaited.insert((lab.clone(), seat.clone()))
-    }
-
-    /// Whether a terminal that was opened belongs here, rather than to the whole screen.
-    pub fn is_awaited(&self, lab: &LabName, seat: &SeatName) -> bool {
-        self.awaited.contains(&(lab.clone(), seat.clone()))
-    }
-
-    pub(super) fn not_opened(&mut self, lab: &LabName, seat: &SeatName) -> bool {
-        self.missed |= self.broadcast;
-        self.awaited.remove(&(lab.clone(), seat.clone()))
-    }
-
-    /// From now on keys go to the shells of these seats, once all of them are open, and to no other.
-    pub(super) fn call(&mut self, seats: BTreeSet<(LabName, SeatName)>) {
-        (self.called, self.broadcast, self.missed) = (seats, true, false);
-        if let Some(at) = self.tabs.iter().position(|tab| self.is_called(tab)) {
-            self.front = at;
+    /// Notes that a shell is asked for; none when there are too many.
+    pub(super) fn ask(&mut self, door: Door, way: Way) -> Option<TabId> {
+        if way == Way::Pane && self.tabs.len() + self.awaited.len() >= MOST {
+            return None;
         }
+        self.last += 1;
+        self.awaited.insert(self.last, (door, way));
+        Some(self.last)
+    }
+
+    /// The same for one that is waited for: it is in front as soon as it is open.
+    pub(super) fn ask_one(&mut self, door: Door, way: Way, now: Timestamp) -> Option<TabId> {
+        let id = self.ask(door.clone(), way)?;
+        self.opening = Some(Opening { id, door, since: now, held: Vec::new() });
+        Some(id)
+    }
+
+    /// Where a terminal that was opened belongs; nowhere if nobody waits for it any more.
+    pub fn awaited(&self, id: TabId) -> Option<Way> {
+        self.awaited.get(&id).map(|(_, way)| *way)
+    }
+
+    /// The shell in a tab on this door that is open, or asked for.
+    pub(super) fn on(&self, door: &Door) -> Option<TabId> {
+        let open = self.tabs.iter().find(|tab| tab.end.is_none() && tab.door == *door).map(|tab| tab.id);
+        let pane = |(of, way): &(Door, Way)| of == door && *way == Way::Pane;
+        open.or_else(|| self.awaited.iter().find(|(_, asked)| pane(asked)).map(|(id, _)| *id))
+    }
+
+    /// Keeps what was typed for the shell that is being opened; false when it is too much, or for nobody.
+    pub(super) fn hold(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.opening {
+            Some(opening) if opening.held.len() + bytes.len() <= HELD => {
+                opening.held.extend_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// It could not be opened; whether it was waited for.
+    pub(super) fn not_opened(&mut self, id: TabId) -> bool {
+        self.missed |= self.broadcast && self.called.contains(&id);
+        self.opening.take_if(|opening| opening.id == id);
+        self.awaited.remove(&id).is_some()
+    }
+
+    /// Nobody waits any longer: for the one that keys are held for, else for those that were called.
+    pub(super) fn give_up(&mut self) -> Option<Door> {
+        if let Some(opening) = self.opening.take() {
+            self.awaited.remove(&opening.id);
+            return Some(opening.door);
+        }
+        self.awaited.retain(|id, _| !self.called.contains(id));
+        self.called.retain(|id| self.tabs.iter().any(|tab| tab.id == *id));
+        if self.called.is_empty() {
+            self.call_off();
+        }
+        None
+    }
+
+    /// From now on keys go to these shells, once all of them are open, and to no other.
+    pub(super) fn call(&mut self, shells: Vec<TabId>) {
+        (self.called, self.broadcast, self.missed) = (shells, true, false);
+        let first = self.called.iter().find_map(|id| self.tabs.iter().position(|tab| tab.id == *id));
+        self.front = first.unwrap_or(self.front);
         self.typing = self.outstanding() == 0;
     }
 
     /// From now on keys go to every shell that is open.
     pub(super) fn call_all(&mut self) {
-        let all = self.tabs.iter().map(|tab| (tab.lab.clone(), tab.seat.clone())).collect();
-        let typing = self.typing;
-        self.call(all);
-        self.typing &= typing;
+        let (typing, front) = (self.typing, self.front);
+        self.call(self.tabs.iter().map(|tab| tab.id).collect());
+        (self.typing, self.front) = (self.typing && typing, front);
     }
 
     /// Keys go to the one in front again.
@@ -101,34 +173,46 @@ impl Shells {
     }
 
     fn is_called(&self, tab: &Tab) -> bool {
-        self.called.contains(&(tab.lab.clone(), tab.seat.clone()))
+        self.called.contains(&tab.id)
     }
 
     /// How many that were called are not open yet: until then nobody is typed to, so that none gets half a line.
     pub fn outstanding(&self) -> usize {
-        self.called.intersection(&self.awaited).count()
+        self.called.iter().filter(|id| self.awaited.contains_key(id)).count()
     }
 
-    /// Whether shells of more than one lab are typed into.
-    pub fn of_several_labs(&self) -> bool {
-        let first = self.called.first().map(|(lab, _)| lab);
-        self.called.iter().any(|(lab, _)| Some(lab) != first)
+    /// Whether a shell is waited for before anything else can be typed.
+    pub fn is_waiting(&self) -> bool {
+        self.opening.is_some() || (self.broadcast && self.outstanding() > 0)
     }
 
-    /// What the next tab is called by.
-    pub fn next(&self) -> TabId {
-        self.last + 1
+    /// What all of them are a part of, if it is the same.
+    pub fn all_of(&self) -> Option<&str> {
+        let first = self.tabs.first()?.door.whose();
+        self.tabs.iter().all(|tab| tab.door.whose() == first).then_some(first)
     }
 
-    pub(super) fn opened(&mut self, lab: LabName, seat: SeatName) {
-        self.awaited.remove(&(lab.clone(), seat.clone()));
-        self.last += 1;
-        self.tabs.push(Tab::new(self.last, lab, seat));
-        self.copying = None;
-        if !self.broadcast {
-            self.front = self.tabs.len() - 1;
+    /// It is open; what was typed for it meanwhile. The tabs stand in the order they were asked for.
+    pub(super) fn opened(&mut self, id: TabId) -> Vec<u8> {
+        let Some((door, way)) = self.awaited.remove(&id) else { return Vec::new() };
+        let opening = self.opening.take_if(|opening| opening.id == id);
+        let waited = opening.is_some();
+        let held = opening.map(|opening| opening.held).unwrap_or_default();
+        if way == Way::Whole {
+            return held;
         }
-        self.typing = !self.broadcast || (self.outstanding() == 0 && !self.missed);
+        let at = self.tabs.partition_point(|tab| tab.id < id);
+        self.tabs.insert(at, Tab::new(id, door));
+        if self.tabs.len() > 1 && at <= self.front {
+            self.front += 1;
+        }
+        if waited {
+            (self.front, self.typing, self.copying) = (at, true, None);
+        } else if self.broadcast {
+            self.typing = self.outstanding() == 0 && !self.missed;
+            self.copying = None;
+        }
+        held
     }
 
     /// Takes in what a guest printed; what it is to be answered.
@@ -248,13 +332,21 @@ impl Shells {
         if self.zoomed || self.broadcast || rows < LOG_FROM { 0 } else { LOG }
     }
 
+    /// The line that says where keys go, while one types into all.
+    pub fn banner(&self, size: (u16, u16)) -> Option<Place> {
+        let area = self.area(size);
+        self.broadcast.then_some(Place { height: area.height.min(1), ..area })
+    }
+
     /// Where each tab in sight stands within the area: its title is the first line.
     pub fn places(&self, size: (u16, u16)) -> Vec<(usize, Place)> {
-        let area = self.area(size);
-        if !self.broadcast {
+        let mut area = self.area(size);
+        let Some(banner) = self.banner(size) else {
             return self.front().map(|_| (self.front, area)).into_iter().collect();
-        }
-        let called: Vec<usize> = (0..self.tabs.len()).filter(|at| self.is_called(&self.tabs[*at])).collect();
+        };
+        (area.y, area.height) = (area.y + banner.height, area.height - banner.height);
+        let at = |id: &TabId| self.tabs.iter().position(|tab| tab.id == *id);
+        let called: Vec<usize> = self.called.iter().filter_map(at).collect();
         if called.is_empty() {
             return Vec::new();
         }
@@ -287,13 +379,21 @@ impl Shells {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::domain::{LabName, SeatName};
+
+    fn door(seat: &str) -> Door {
+        Door::Seat { lab: LabName::new("bio").unwrap(), seat: SeatName::new(seat).unwrap() }
+    }
+
+    fn ask(shells: &mut Shells, seat: &str) -> TabId {
+        shells.ask_one(door(seat), Way::Pane, Timestamp::UNIX_EPOCH).unwrap()
+    }
 
     fn open(count: usize) -> Shells {
         let mut shells = Shells::default();
         for n in 0..count {
-            let (lab, seat) = (LabName::new("bio").unwrap(), SeatName::new(format!("s{n}")).unwrap());
-            assert!(shells.await_one(&lab, &seat));
-            shells.opened(lab, seat);
+            let id = ask(&mut shells, &format!("s{n}"));
+            shells.opened(id);
         }
         shells
     }
@@ -326,16 +426,17 @@ mod tests {
     }
 
     #[test]
-    fn all_are_in_sight_while_one_types_into_all() {
+    fn all_are_in_sight_below_a_line_of_their_own_while_one_types_into_all() {
         let mut shells = open(5);
         assert_eq!(shells.typed_into().count(), 1);
         shells.call_all();
         shells.ended(2, Ok(0));
         assert_eq!(shells.typed_into().count(), 4);
-        let places = shells.places((120, 40));
+        let (places, banner) = (shells.places((120, 40)), shells.banner((120, 40)).unwrap());
+        assert_eq!((banner.y, banner.width, banner.height), (1, 120, 1));
         assert_eq!(places.len(), 5);
         for (n, (_, a)) in places.iter().enumerate() {
-            assert!(a.x + a.width <= 120 && a.y + a.height <= 39);
+            assert!(a.x + a.width <= 120 && a.y + a.height <= 39 && a.y > banner.y);
             let apart = |b: &Place| {
                 a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
             };
@@ -347,22 +448,57 @@ mod tests {
     #[test]
     fn only_those_that_were_called_are_typed_into_and_only_once_all_are_open() {
         let mut shells = open(2);
-        let names = |shells: &Shells| shells.typed_into().map(|tab| tab.seat.to_string()).collect::<Vec<_>>();
-        let lab = LabName::new("bio").unwrap();
-        let called: Vec<_> = ["s1", "late"].map(|seat| SeatName::new(seat).unwrap()).to_vec();
-        assert!(shells.await_one(&lab, &called[1]));
-        shells.call(called.iter().map(|seat| (lab.clone(), seat.clone())).collect());
+        let names = |shells: &Shells| shells.typed_into().map(|tab| tab.door.name()).collect::<Vec<_>>();
+        let late = shells.ask(door("late"), Way::Pane).unwrap();
+        shells.call(vec![2, late]);
         assert_eq!((names(&shells).len(), shells.typing, shells.outstanding()), (0, false, 1));
-        shells.opened(lab.clone(), called[1].clone());
+        assert!(shells.is_waiting());
+        shells.opened(late);
         assert_eq!((names(&shells), shells.typing), (vec!["s1".to_owned(), "late".to_owned()], true));
         assert_eq!(shells.places((80, 24)).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2]);
         shells.call_off();
         assert_eq!(names(&shells).len(), 1);
         // One that cannot be opened is seen before anybody types.
-        assert!(shells.await_one(&lab, &SeatName::new("never").unwrap()));
-        shells.call([("s0"), ("never")].map(|seat| (lab.clone(), SeatName::new(seat).unwrap())).into());
-        shells.not_opened(&lab, &SeatName::new("never").unwrap());
-        assert!(!shells.typing);
+        let never = shells.ask(door("never"), Way::Pane).unwrap();
+        shells.call(vec![1, never]);
+        shells.not_opened(never);
+        assert!(!shells.typing && !shells.is_waiting());
         assert_eq!(names(&shells), ["s0"]);
+        // Nor need anybody wait for one.
+        let never = shells.ask(door("never"), Way::Pane).unwrap();
+        shells.call(vec![1, never]);
+        assert!(shells.is_waiting() && shells.give_up().is_none() && !shells.is_waiting());
+        assert_eq!((names(&shells), shells.typing), (vec!["s0".to_owned()], false));
+        assert!(shells.opened(never).is_empty() && shells.tabs.len() == 3, "nobody waits for it any more");
+    }
+
+    #[test]
+    fn tiles_and_tabs_stand_in_the_order_asked_for_whichever_opens_first() {
+        let mut shells = Shells::default();
+        let asked: Vec<TabId> =
+            ["a", "b", "c", "d"].iter().map(|seat| shells.ask(door(seat), Way::Pane).unwrap()).collect();
+        shells.call(asked.clone());
+        for n in [2, 0, 3, 1] {
+            shells.opened(asked[n]);
+        }
+        let shown: Vec<String> = shells.places((80, 24)).iter().map(|(at, _)| shells.tabs[*at].door.name()).collect();
+        assert_eq!(shown, ["a", "b", "c", "d"]);
+        assert!(shells.tabs.iter().map(|tab| tab.id).eq(asked));
+    }
+
+    #[test]
+    fn what_is_typed_before_it_is_open_is_kept_for_it_up_to_a_limit() {
+        let mut shells = open(1);
+        let id = ask(&mut shells, "slow");
+        assert!(shells.hold(b"ls") && shells.hold(b"\r"));
+        assert!(!shells.hold(&[b'x'; HELD]), "no more than fits");
+        assert_eq!(shells.opening.as_ref().map(Opening::held), Some(3));
+        assert_eq!(shells.opened(id), b"ls\r");
+        assert!(shells.typing && shells.front == 1 && !shells.hold(b"late"));
+        // Given up: it comes to nobody, and the next on the same door is another.
+        let (gone, again) = (ask(&mut shells, "x"), ask(&mut shells, "x"));
+        assert!(shells.awaited(gone).is_some() && gone != again);
+        assert_eq!(shells.give_up(), Some(door("x")));
+        assert!(shells.awaited(again).is_none());
     }
 }

@@ -6,10 +6,7 @@
 use std::fmt;
 
 use super::{Place, SCROLL_BACK, TabId, mouse};
-use crate::{
-    app::attach::ShellEnd,
-    domain::{LabName, SeatName},
-};
+use crate::app::{attach::ShellEnd, doors::Door};
 
 /// Bytes of answers given to one piece of output: who asks without end is not answered without end.
 const MOST_ANSWERS: usize = 256;
@@ -17,8 +14,7 @@ const MOST_ANSWERS: usize = 256;
 /// One shell.
 pub struct Tab {
     pub id: TabId,
-    pub lab: LabName,
-    pub seat: SeatName,
+    pub door: Door,
     parser: vt100::Parser<Answering>,
     pub end: Option<ShellEnd>,
 }
@@ -27,7 +23,7 @@ impl fmt::Debug for Tab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tab")
             .field("id", &self.id)
-            .field("seat", &self.seat)
+            .field("door", &self.door)
             .field("end", &self.end)
             .finish_non_exhaustive()
     }
@@ -67,9 +63,9 @@ impl vt100::Callbacks for Answering {
 }
 
 impl Tab {
-    pub(super) fn new(id: TabId, lab: LabName, seat: SeatName) -> Self {
+    pub(super) fn new(id: TabId, door: Door) -> Self {
         let parser = vt100::Parser::new_with_callbacks(24, 80, SCROLL_BACK, Answering::default());
-        Self { id, lab, seat, parser, end: None }
+        Self { id, door, parser, end: None }
     }
 
     /// What it shows.
@@ -154,9 +150,11 @@ impl Tab {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::domain::{LabName, SeatName};
 
     fn tab() -> Tab {
-        Tab::new(1, LabName::new("bio").unwrap(), SeatName::new("ada").unwrap())
+        let (lab, seat) = (LabName::new("bio").unwrap(), SeatName::new("ada").unwrap());
+        Tab::new(1, Door::Seat { lab, seat })
     }
 
     #[test]

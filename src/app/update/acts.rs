@@ -105,16 +105,6 @@ pub(super) fn retry(state: &mut State) -> Vec<Effect> {
     vec![Effect::RetryFailed { lab, seats }]
 }
 
-/// `s`: a terminal on the seat under the cursor.
-pub(super) fn shell(state: &mut State) -> Vec<Effect> {
-    let Some((lab, seat)) = state.target_seat() else { return Vec::new() };
-    if let Some(why) = state.why_not_entered(&lab, &seat) {
-        return no(state, why);
-    }
-    say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
-    vec![Effect::OpenShell { lab, seat }]
-}
-
 /// `C`: asks whether the run under way shall stop.
 pub(super) fn ask_cancel(state: &mut State) -> Vec<Effect> {
     if let Some((lab, run)) = state.chosen_run() {

@@ -16,16 +16,9 @@ pub(super) fn ask(state: &mut State) -> Vec<Effect> {
         show(state);
         return no(state, "a command is still being answered; C gives it up");
     }
-    let target = match (state.screen(), &state.asking.newest) {
-        (Screen::Answers, Some(asked)) => asked.target.clone(),
-        _ => match state.targets().as_slice() {
-            [target] => target.clone(),
-            [] => return no(state, "no seat here to run a command on"),
-            several => {
-                let labs = several.iter().map(|target| target.lab.as_str()).collect::<Vec<_>>().join(", ");
-                return no(state, format!("marked are {labs}: one command is for the seats of one lab at a time"));
-            }
-        },
+    let target = match state.asked_here() {
+        Ok(target) => target,
+        Err(why) => return no(state, why),
     };
     state.popup = Some(Popup::Line(LinePopup::new(target)));
     Vec::new()

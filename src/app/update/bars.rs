@@ -2,12 +2,12 @@
 
 use super::say;
 use crate::{
-    app::{Command, Context, Effect, State, popup::Popup},
-    domain::{LabName, Level, answers::Bar},
+    app::{Command, Context, Effect, State, bars::At, popup::Popup},
+    domain::{Level, answers::Bar},
 };
 
 /// Something stands before a login. Who waits for the same thing waits for the same answer.
-pub(super) fn met(state: &mut State, lab: LabName, bar: Bar, then: Effect) {
+pub(super) fn met(state: &mut State, at: At, bar: Bar, then: Effect) {
     if let Some(Popup::Bar(open)) = &mut state.popup
         && open.bar == bar
     {
@@ -16,7 +16,7 @@ pub(super) fn met(state: &mut State, lab: LabName, bar: Bar, then: Effect) {
     match state.bars.waiting.iter_mut().find(|question| question.bar == bar) {
         Some(question) => question.then.push(then),
         None => {
-            let question = state.bars.question(lab, bar, vec![then]);
+            let question = state.bars.question(at, bar, vec![then]);
             state.bars.waiting.push(question);
         }
     }
@@ -44,24 +44,29 @@ pub(super) fn answer(state: &mut State, command: Command) -> Vec<Effect> {
         _ => return Vec::new(),
     };
     state.bars.tried(&question.bar);
-    vec![Effect::Lift { lab: question.lab, bar: question.bar, passphrase, then: question.then }]
+    vec![Effect::Lift { at: question.at, bar: question.bar, passphrase, then: question.then }]
 }
 
 /// Left unanswered: nothing is tried again.
 pub(super) fn leave(state: &mut State) {
     let Some(Popup::Bar(question)) = state.popup.take() else { return };
-    for effect in &question.then {
-        if let Effect::OpenShell { lab, seat } = effect {
-            state.shells.not_opened(lab, seat);
-        }
-    }
-    let lab = question.lab;
+    give_up(state, &question.then);
+    let at = question.at;
     say(
         state,
         Level::Warning,
         match question.bar {
-            Bar::Stranger { host, .. } => format!("{lab}: {host} is not trusted, and was not logged in to"),
-            Bar::Locked { key } => format!("{lab}: {} stays locked, and nobody was logged in", key.display()),
+            Bar::Stranger { host, .. } => format!("{at}: {host} is not trusted, and was not logged in to"),
+            Bar::Locked { key } => format!("{at}: {} stays locked, and nobody was logged in", key.display()),
         },
     );
+}
+
+/// Shells that are not tried again.
+pub(super) fn give_up(state: &mut State, then: &[Effect]) {
+    for effect in then {
+        if let Effect::OpenShell { id, .. } = effect {
+            state.shells.not_opened(*id);
+        }
+    }
 }

@@ -4,7 +4,6 @@ use super::{asking, bars, deeds, say, shells};
 use crate::{
     app::{
         Action, Effect, State,
-        attach::ShellEnd,
         edit::{self, Draft},
         engines::Engine,
         popup::{PlanPopup, Planned, Popup},
@@ -12,7 +11,7 @@ use crate::{
         welcome,
     },
     domain::{
-        Change, Clean, Event, LabName, Level, Progress, SeatName,
+        Change, Clean, Event, LabName, Level, Progress,
         event::RunState,
         progress::{RunProgress, fold},
     },
@@ -130,7 +129,8 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             state.estimates.remove(&lab);
             notice(state, Some(lab), Level::Error, why);
         }
-        Action::TabOpened { lab, seat } => shells::opened(state, lab, seat),
+        Action::TabOpened { id } | Action::ShellOpened { id } => return shells::opened(state, id),
+        Action::NotOpened { id, door, why } => shells::not_opened(state, id, &door, why),
         Action::ShellSaid { id, bytes } => {
             let bytes = state.shells.said(id, &bytes);
             return if bytes.is_empty() { Vec::new() } else { vec![Effect::Answer { id, bytes }] };
@@ -138,18 +138,22 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Said { id, seat, line } => asking::said(state, id, seat, line),
         Action::Told { id, answered, seats, told } => asking::told(state, id, answered, seats, told),
         Action::Answered { id, why } => asking::over(state, id, why),
-        Action::Barred { lab, bar, then } => bars::met(state, lab, bar, then),
+        Action::Barred { at, bar, then } => bars::met(state, at, bar, then),
         Action::Lifted { then, failed: None } => return then,
-        Action::Lifted { failed: Some(why), .. } => notice(state, None, Level::Error, why),
+        Action::Lifted { then, failed: Some(why) } => {
+            bars::give_up(state, &then);
+            notice(state, None, Level::Error, why);
+        }
         Action::TabEnded { id, end } => shells::ended(state, id, end),
-        Action::ShellEnded { lab, seat, end } => shell_ended(state, lab, &seat, end),
+        Action::ShellEnded { door, end } => shells::left(state, &door, end),
         Action::Notice { level, text } => notice(state, None, level, text),
         Action::Tick(_)
         | Action::Pointed(_)
         | Action::Resized(..)
         | Action::Do(_)
         | Action::Edit(_)
-        | Action::Paste(_) => {}
+        | Action::Paste(_)
+        | Action::Hold(_) => {}
     }
     Vec::new()
 }
@@ -179,7 +183,7 @@ fn happened(state: &mut State, event: &Event) {
 }
 
 /// A line at the bottom that also stays in the log.
-fn notice(state: &mut State, lab: Option<LabName>, level: Level, text: impl Into<Clean>) {
+pub(super) fn notice(state: &mut State, lab: Option<LabName>, level: Level, text: impl Into<Clean>) {
     let text = text.into();
     let told = lab.as_ref().map_or_else(|| text.clone(), |lab| Clean::from(format!("{lab}: {text}")));
     let line = state.log.notice(state.now, lab, level, text).map(|line| line.id);
@@ -193,14 +197,5 @@ fn planned(state: &mut State, lab: &LabName, plan: Result<std::sync::Arc<crate::
         && wanted == lab
     {
         *slot = plan.map_or_else(Planned::Failed, Planned::Ready);
-    }
-}
-
-fn shell_ended(state: &mut State, lab: LabName, seat: &SeatName, end: ShellEnd) {
-    state.shells.not_opened(&lab, seat);
-    match end {
-        Ok(0) => say(state, Level::Info, format!("{lab}/{seat}: shell ended")),
-        Ok(code) => say(state, Level::Info, format!("{lab}/{seat}: shell ended with exit status {code}")),
-        Err(why) => notice(state, Some(lab), Level::Error, format!("shell on {seat}: {why}")),
     }
 }

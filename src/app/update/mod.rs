@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use tui_input::InputRequest;
 
 use super::{
-    Action, Command, Effect, Screen, State, edit, kiosk, palette::Choice, pointer::Pointed, popup::Popup, state::Toast,
-    welcome,
+    Action, Command, Context, Effect, Screen, State, edit, kiosk, palette::Choice, pointer::Pointed, popup::Popup,
+    state::Toast, welcome,
 };
 use crate::domain::{Clean, Level, planning::Deed};
 
@@ -36,7 +36,12 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
             return kiosk::tick(state);
         }
         Action::EventsArrived(events) if events.is_empty() => return Vec::new(),
-        Action::Resized(..) | Action::Do(_) | Action::Edit(_) | Action::Paste(_) | Action::Pointed(_) => {}
+        Action::Resized(..)
+        | Action::Do(_)
+        | Action::Edit(_)
+        | Action::Paste(_)
+        | Action::Hold(_)
+        | Action::Pointed(_) => {}
         data => {
             state.revision += 1;
             return data::take(state, data);
@@ -58,6 +63,10 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
                 input.handle(request);
                 moves::typed(state);
             }
+        }
+        Action::Hold(bytes) => shells::hold(state, &bytes),
+        Action::Paste(_) if state.context() == Context::Opening => {
+            say(state, Level::Warning, "pasted text is not kept for a shell that is not open yet");
         }
         Action::Paste(text) => moves::paste(state, &text),
         Action::Pointed(pointed) => {
@@ -108,8 +117,10 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Stop => deeds::choose(state, Deed::Stop),
         Command::Restart => deeds::choose(state, Deed::Restart),
         Command::ConfirmDeed => deeds::confirm(state),
-        Command::Shell => acts::shell(state),
-        Command::ShellTab
+        Command::Shell
+        | Command::ShellTab
+        | Command::Console
+        | Command::GiveUpShell
         | Command::ShellsOfAll
         | Command::Shells
         | Command::TypeIn

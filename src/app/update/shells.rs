@@ -1,18 +1,30 @@
 //! Shells in the dashboard: opening, turning, typing, leaving them.
 
-use std::collections::BTreeSet;
-
-use super::say;
+use super::{acts::no, say};
 use crate::{
-    app::{Command, Effect, Screen, State, attach::ShellEnd, shells::TabId},
-    domain::{LabName, Level, SeatName},
+    app::{
+        Command, Context, Effect, Screen, State,
+        attach::ShellEnd,
+        doors::Door,
+        shells::{TabId, Way},
+        state::Board,
+    },
+    domain::{Clean, Level, SeatName},
 };
 
 /// A command about shells in the dashboard.
 pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
     let mut effects = Vec::new();
     match command {
-        Command::ShellTab => effects = open(state),
+        Command::Shell => effects = open(state, Way::Whole),
+        Command::ShellTab => effects = open(state, Way::Pane),
+        Command::Console => {
+            effects = match state.console_here() {
+                Ok(door) => begin(state, door, Way::Whole),
+                Err(why) => no(state, why),
+            };
+        }
+        Command::GiveUpShell => give_up(state),
         Command::ShellsOfAll => effects = open_all(state),
         Command::Shells if state.shells.tabs.is_empty() => {
             say(state, Level::Info, "no shell is open in here; S on a board opens one");
@@ -67,14 +79,9 @@ fn copy(state: &mut State) -> Vec<Effect> {
 
 /// A shell that ended is opened again, in a tab of its own.
 fn anew(state: &mut State) -> Vec<Effect> {
-    let Some(tab) = state.shells.front() else { return Vec::new() };
-    let (lab, seat) = (tab.lab.clone(), tab.seat.clone());
-    if !state.shells.await_one(&lab, &seat) {
-        return Vec::new();
-    }
+    let Some(door) = state.shells.front().map(|tab| tab.door.clone()) else { return Vec::new() };
     state.shells.close();
-    say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
-    vec![Effect::OpenShell { lab, seat }]
+    begin(state, door, Way::Pane)
 }
 
 /// Out of the shells; they live on.
@@ -93,53 +100,79 @@ fn show(state: &mut State) {
     }
 }
 
-fn open(state: &mut State) -> Vec<Effect> {
-    let Some((lab, seat)) = state.target_seat() else { return Vec::new() };
+/// A shell on what is under the cursor. In a list of labs that is no one machine: its board opens.
+fn open(state: &mut State, way: Way) -> Vec<Effect> {
+    let context = state.base_context();
+    if matches!(context, Context::Classes | Context::Workshops) {
+        return match super::acts::lab(state) {
+            Ok(lab) => {
+                let board = Board::new(lab, &state.log);
+                state.screens.push(Screen::Board(board));
+                let key = if way == Way::Whole { "s" } else { "S" };
+                no(state, format!("on which seat? {key} opens a shell on the one under the cursor"))
+            }
+            Err(why) => no(state, why),
+        };
+    }
+    if context == Context::Shells && way == Way::Whole {
+        return no(state, "z gives the shell the whole screen, and takes it back");
+    }
+    let door = match state.door_here() {
+        Ok(door) => door,
+        Err(why) => return no(state, why),
+    };
     // It is this one that is meant, whoever was typed into before.
-    state.shells.call_off();
-    // One that is open already is looked at again.
-    if let Some(at) = state.shells.tabs.iter().position(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat) {
+    if way == Way::Pane {
+        state.shells.call_off();
+    }
+    // One that is open already is looked at again; among the shells, one more is meant.
+    let open = state.shells.on(&door).filter(|_| way == Way::Pane && context != Context::Shells);
+    if let Some(at) = open.and_then(|id| state.shells.tabs.iter().position(|tab| tab.id == id)) {
         (state.shells.front, state.shells.typing) = (at, true);
         show(state);
         return Vec::new();
     }
-    if let Some(why) = state.why_not_entered(&lab, &seat) {
-        say(state, Level::Warning, why);
-        return Vec::new();
+    begin(state, door, way)
+}
+
+/// Asks for it; until it is open every key is held for it.
+fn begin(state: &mut State, door: Door, way: Way) -> Vec<Effect> {
+    match state.shells.ask_one(door.clone(), way, state.now) {
+        Some(id) => vec![Effect::OpenShell { id, door, way }],
+        None => no(state, "too many shells are open in here; x closes one"),
     }
-    if !state.shells.await_one(&lab, &seat) {
-        say(state, Level::Warning, "it is being opened already, or too many are open");
-        return Vec::new();
+}
+
+/// What is being opened is not waited for any longer.
+fn give_up(state: &mut State) {
+    match state.shells.give_up() {
+        Some(door) => say(state, Level::Info, format!("{door}: given up")),
+        None if state.shells.tabs.is_empty() => leave(state),
+        None => say(state, Level::Info, "going on without those that were not open"),
     }
-    say(state, Level::Info, format!("{lab}/{seat}: opening a shell"));
-    vec![Effect::OpenShell { lab, seat }]
 }
 
 /// A shell on every marked seat, else on every one that the board's filter lets through, and one keyboard for all of them.
 fn open_all(state: &mut State) -> Vec<Effect> {
     let Some(lab) = state.target_lab() else { return Vec::new() };
     let mut effects = Vec::new();
-    let mut called = BTreeSet::new();
+    let mut called = Vec::new();
     let marked = state.marks().is_some_and(|marks| !marks.is_empty());
     let seats: Vec<SeatName> = if marked {
         state.target_seats().into_iter().map(|(_, seat)| seat).collect()
     } else {
         state.board_keys().iter().filter_map(|key| SeatName::new(key).ok()).collect()
     };
-    for seat in seats {
-        let open = state.shells.tabs.iter().any(|tab| tab.end.is_none() && tab.lab == lab && tab.seat == seat);
-        // The proxy of a workshop is nobody's seat.
-        let enterable = seat != SeatName::host() && state.why_not_entered(&lab, &seat).is_none();
-        if !enterable {
-            continue;
+    // The proxy of a workshop is nobody's seat.
+    for seat in seats.into_iter().filter(|seat| *seat != SeatName::host()) {
+        let Ok(door) = state.door_of((lab.clone(), seat)) else { continue };
+        let coming = state.shells.on(&door);
+        let asked = coming.or_else(|| state.shells.ask(door.clone(), Way::Pane));
+        let Some(id) = asked else { continue };
+        if coming.is_none() {
+            effects.push(Effect::OpenShell { id, door, way: Way::Pane });
         }
-        let coming = open || state.shells.is_awaited(&lab, &seat);
-        if !coming && state.shells.await_one(&lab, &seat) {
-            effects.push(Effect::OpenShell { lab: lab.clone(), seat: seat.clone() });
-        } else if !coming {
-            continue;
-        }
-        called.insert((lab.clone(), seat));
+        called.push(id);
     }
     if called.is_empty() {
         say(state, Level::Warning, format!("{lab}: no seat has an address yet"));
@@ -152,16 +185,58 @@ fn open_all(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-pub(super) fn opened(state: &mut State, lab: LabName, seat: SeatName) {
-    state.shells.opened(lab, seat);
-    show(state);
+/// What was typed before it was open goes to it first.
+pub(super) fn opened(state: &mut State, id: TabId) -> Vec<Effect> {
+    let waited = state.shells.opening.is_some();
+    let pane = state.shells.awaited(id) == Some(Way::Pane);
+    let bytes = state.shells.opened(id);
+    if pane && waited && state.shells.opening.is_none() {
+        show(state);
+    }
     state.shells.fit(state.size);
+    if bytes.is_empty() { Vec::new() } else { vec![Effect::Answer { id, bytes }] }
+}
+
+/// It could not be opened. Nobody is told of one that was given up.
+pub(super) fn not_opened(state: &mut State, id: TabId, door: &Door, why: Clean) {
+    if state.shells.not_opened(id) {
+        super::data::notice(
+            state,
+            door.lab().cloned(),
+            Level::Error,
+            format!("{} on {}: {why}", door.kind(), door.name()),
+        );
+    }
+}
+
+/// What had the whole screen ended.
+pub(super) fn left(state: &mut State, door: &Door, end: ShellEnd) {
+    let what = format!("{door}: {}", door.kind().trim_start_matches("a ").trim_start_matches("the "));
+    match end {
+        Ok(0) => say(state, Level::Info, format!("{what} ended")),
+        Ok(code) => say(state, Level::Info, format!("{what} ended with exit status {code}")),
+        Err(why) => {
+            let text = format!("{} on {}: {why}", door.kind(), door.name());
+            super::data::notice(state, door.lab().cloned(), Level::Error, text);
+        }
+    }
+}
+
+/// A key, while a shell is being opened.
+pub(super) fn hold(state: &mut State, bytes: &[u8]) {
+    if !state.shells.hold(bytes) {
+        let text = match state.shells.opening {
+            Some(_) => "more was typed ahead than is kept for it",
+            None => "nothing typed goes anywhere until all are open",
+        };
+        say(state, Level::Warning, text);
+    }
 }
 
 /// One of the tabs ended: told where it stands, and in the bottom line.
 pub(super) fn ended(state: &mut State, id: TabId, end: ShellEnd) {
     let Some(tab) = state.shells.tabs.iter().find(|tab| tab.id == id) else { return };
-    let place = format!("{}/{}", tab.lab, tab.seat);
+    let place = tab.door.to_string();
     match &end {
         Ok(0) => say(state, Level::Info, format!("{place}: shell ended")),
         Ok(code) => say(state, Level::Info, format!("{place}: shell ended with exit status {code}")),

@@ -14,7 +14,7 @@ use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
     domain::Clean,
-    port::shell::{ShellInput, ShellOutput, ShellSession},
+    port::shell::{ShellInput, ShellOutput, ShellSession, Tty},
 };
 
 /// Pieces waiting in one direction.
@@ -25,33 +25,28 @@ const PIECE: usize = 16 << 10;
 const STATUS_EVERY: Duration = Duration::from_millis(50);
 const STATUS_LOOKS: usize = 40;
 
-/// Starts a command; with a size, in a terminal.
-pub async fn open(
-    docker: &Docker,
-    id: &str,
-    command: &[String],
-    size: Option<(u16, u16)>,
-) -> Result<ShellSession, Error> {
+/// Starts a command, in a terminal if one is given.
+pub async fn open(docker: &Docker, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, Error> {
     let options = CreateExecOptions {
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        tty: Some(size.is_some()),
-        env: size.map(|_| vec!["TERM=xterm-256color".to_owned()]),
+        tty: Some(tty.is_some()),
+        env: tty.map(environment),
         cmd: Some(command.to_vec()),
         ..CreateExecOptions::default()
     };
     let exec = docker.create_exec(id, options).await?.id;
-    let start = StartExecOptions { detach: false, tty: size.is_some(), output_capacity: Some(PIECE) };
+    let start = StartExecOptions { detach: false, tty: tty.is_some(), output_capacity: Some(PIECE) };
     let StartExecResults::Attached { output, input: mut to_command } = docker.start_exec(&exec, Some(start)).await?
     else {
         return Err(Error::IOError {
             err: std::io::Error::other("the command was started without a connection to it"),
         });
     };
-    if let Some(size) = size {
+    if let Some(tty) = tty {
         // It has begun; a terminal of another size is better than none.
-        let _ = resize(docker, &exec, size).await;
+        let _ = resize(docker, &exec, tty.size).await;
     }
     let (input, mut typed) = mpsc::channel(PIECES);
     let (shown, from_command) = mpsc::channel(PIECES);
@@ -97,6 +92,12 @@ pub async fn open(
         }
     });
     Ok(ShellSession { input, output: from_command })
+}
+
+/// What a command in a terminal is told of it.
+fn environment(tty: &Tty) -> Vec<String> {
+    let colours = tty.colours.as_ref().map(|colours| format!("COLORTERM={colours}"));
+    std::iter::once(format!("TERM={}", tty.term)).chain(colours).collect()
 }
 
 async fn resize(docker: &Docker, exec: &str, (width, height): (u16, u16)) -> Result<(), Error> {

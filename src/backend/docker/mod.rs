@@ -27,7 +27,7 @@ use crate::{
     port::{
         containers::{Containers, EngineError, Happening, Pulled},
         reach::Reach,
-        shell::{ShellOutput, ShellSession},
+        shell::{ShellOutput, ShellSession, Tty},
     },
 };
 
@@ -183,10 +183,10 @@ impl Containers for Engine {
         removed.map_err(|e| self.doing(&what, e))
     }
 
-    async fn exec(&self, id: &str, command: &[String], size: Option<(u16, u16)>) -> Result<ShellSession, EngineError> {
+    async fn exec(&self, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, EngineError> {
         let what = format!("running a command in the container {id}");
         let docker = self.docker(&what).await?;
-        inside::open(docker, id, command, size).await.map_err(|e| self.doing(&what, e))
+        inside::open(docker, id, command, tty).await.map_err(|e| self.doing(&what, e))
     }
 
     async fn printed(

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::Clean,
-    port::shell::{ShellError, ShellInput, ShellOutput},
+    port::shell::{ShellError, ShellInput, ShellOutput, Tty},
 };
 
 /// What a session's thread is asked to do.
@@ -28,9 +28,9 @@ pub(super) enum Request {
         command: String,
         reply: oneshot::Sender<Result<Printed, Mishap>>,
     },
-    /// A terminal of this size, or a command without one.
+    /// A terminal, or a command without one.
     Shell {
-        size: Option<(u16, u16)>,
+        tty: Option<Tty>,
         command: Option<String>,
         opened: oneshot::Sender<Result<(), Mishap>>,
         input: mpsc::Receiver<ShellInput>,
@@ -160,17 +160,17 @@ impl Link {
         self.answer(answer).await
     }
 
-    /// Opens a terminal, or without a size starts a command; its ends are plain channels, woken by [`Link::wake`].
+    /// Opens a terminal, or without one starts a command; its ends are plain channels, woken by [`Link::wake`].
     pub(super) async fn shell(
         &self,
-        size: Option<(u16, u16)>,
+        tty: Option<&Tty>,
         command: Option<&str>,
         input: mpsc::Receiver<ShellInput>,
         output: mpsc::Sender<ShellOutput>,
     ) -> Result<(), Mishap> {
         let (opened, answer) = oneshot::channel();
         let command = command.map(str::to_owned);
-        self.ask(Request::Shell { size, command, opened, input, output }).await?;
+        self.ask(Request::Shell { tty: tty.cloned(), command, opened, input, output }).await?;
         self.answer(answer).await
     }
 

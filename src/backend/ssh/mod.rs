@@ -43,7 +43,7 @@ use crate::{
         RemoteShell,
         agent::ExecOutput,
         copy::{Copied, CopyError, Transfer},
-        shell::{ShellError, ShellSession, ShellTarget},
+        shell::{ShellError, ShellSession, ShellTarget, Tty},
     },
 };
 
@@ -152,16 +152,16 @@ impl RemoteShell for Ssh {
         timed(&host, OPEN_WITHIN, work).await
     }
 
-    async fn open(
+    async fn open_as(
         &self,
         target: &ShellTarget,
-        size: (u16, u16),
+        tty: &Tty,
         command: Option<&str>,
     ) -> Result<ShellSession, ShellError> {
         let host = name_of(&target.host, target.port);
         let work = async {
             let link = self.dialler.dial(target).await?;
-            terminal::open(link, &host, Some(size), command).await
+            terminal::open(link, &host, Some(tty), command).await
         };
         timed(&host, OPEN_WITHIN, work).await
     }

@@ -19,10 +19,7 @@ use super::{
     login::{interest, timespec, words, would_block},
     wake::Sleeper,
 };
-use crate::domain::Clean;
-
-/// What the far side calls the terminal.
-const TERMINAL: &str = "xterm-256color";
+use crate::{domain::Clean, port::shell::Tty};
 
 /// How long a new connection waits for its first use.
 const FIRST_USE: Duration = Duration::from_secs(10);
@@ -238,6 +235,7 @@ struct Opening {
 enum Stage {
     Channel,
     Terminal(Channel),
+    Colours(Channel),
     Start(Channel),
 }
 
@@ -266,8 +264,17 @@ impl Opening {
                     _ => session.channel_session().map(Some),
                 },
                 Stage::Terminal(channel) => {
-                    let (columns, rows) = self.request.size().unwrap_or((80, 24));
-                    channel.request_pty(TERMINAL, None, Some((columns, rows, 0, 0))).map(|()| None)
+                    let (term, (columns, rows)) =
+                        self.request.tty().map_or(("dumb", (80, 24)), |tty| (tty.term.as_str(), tty.size));
+                    channel.request_pty(term, None, Some((columns.into(), rows.into(), 0, 0))).map(|()| None)
+                }
+                Stage::Colours(channel) => {
+                    let colours = self.request.tty().and_then(|tty| tty.colours.as_deref()).unwrap_or_default();
+                    match channel.setenv("COLORTERM", colours) {
+                        // Few servers take it, and a shell without it is no worse than most.
+                        Err(e) if !would_block(&e) && is_refusal(&e) => Ok(None),
+                        done => done.map(|()| None),
+                    }
                 }
                 Stage::Start(channel) => match self.request.command() {
                     Some(command) => channel.exec(command).map(|()| None),
@@ -280,10 +287,16 @@ impl Opening {
                 (Ok(Some(channel)), _) => match &self.request {
                     request if request.abandoned() => return Ok(Progress::Over),
                     Request::Forward { .. } => return Ok(self.request.open(channel)),
-                    request if request.size().is_some() => Stage::Terminal(channel),
+                    request if request.tty().is_some() => Stage::Terminal(channel),
                     _ => Stage::Start(channel),
                 },
-                (Ok(None), Stage::Terminal(channel)) => Stage::Start(channel),
+                (Ok(None), Stage::Terminal(channel)) => {
+                    match self.request.tty().is_some_and(|tty| tty.colours.is_some()) {
+                        true => Stage::Colours(channel),
+                        false => Stage::Start(channel),
+                    }
+                }
+                (Ok(None), Stage::Colours(channel)) => Stage::Start(channel),
                 (Ok(None), Stage::Start(channel)) => return Ok(self.request.open(channel)),
                 (Ok(None), Stage::Channel) => Stage::Channel,
             };
@@ -293,10 +306,10 @@ impl Opening {
 }
 
 impl Request {
-    /// Of the terminal wanted, if one is.
-    fn size(&self) -> Option<(u32, u32)> {
+    /// The terminal wanted, if one is.
+    fn tty(&self) -> Option<&Tty> {
         match self {
-            Self::Shell { size: Some((columns, rows)), .. } => Some(((*columns).into(), (*rows).into())),
+            Self::Shell { tty, .. } => tty.as_ref(),
             _ => None,
         }
     }
@@ -312,9 +325,9 @@ impl Request {
     fn open(self, channel: Channel) -> Progress {
         Progress::Open(match self {
             Self::Exec { reply, .. } => Box::new(Exec::new(channel, reply)),
-            Self::Shell { size, opened, input, output, .. } => {
+            Self::Shell { tty, opened, input, output, .. } => {
                 let _ = opened.send(Ok(()));
-                Box::new(Shell::new(channel, size.is_some(), input, output))
+                Box::new(Shell::new(channel, tty.is_some(), input, output))
             }
             Self::Forward { to, socket, opened } => {
                 let _ = opened.send(Ok(()));
@@ -325,12 +338,16 @@ impl Request {
 
     /// A refusal concerns this channel only; anything else ends the connection.
     fn give_up(self, error: &ssh2::Error, unsent: bool) -> Result<Progress, Clean> {
-        // Channel failure, request denied, out of memory there.
-        if matches!(error.code(), ssh2::ErrorCode::Session(-21 | -22 | -48)) {
+        if is_refusal(error) {
             self.fail(Mishap::Refused(words(error)));
             return Ok(Progress::Over);
         }
         self.fail(if unsent { Mishap::Unsent(words(error)) } else { Mishap::Lost(words(error)) });
         Err(words(error))
     }
+}
+
+/// Channel failure, request denied, out of memory there.
+fn is_refusal(error: &ssh2::Error) -> bool {
+    matches!(error.code(), ssh2::ErrorCode::Session(-21 | -22 | -48))
 }

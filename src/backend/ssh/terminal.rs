@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::{failed, link::Link};
 use crate::{
     domain::Clean,
-    port::shell::{ShellError, ShellInput, ShellOutput, ShellSession},
+    port::shell::{ShellError, ShellInput, ShellOutput, ShellSession, Tty},
 };
 
 /// Chunks of at most 16 KiB waiting on the way.
@@ -14,12 +14,12 @@ const CHUNKS: usize = 32;
 pub(super) async fn open(
     link: Link,
     host: &str,
-    size: Option<(u16, u16)>,
+    tty: Option<&Tty>,
     command: Option<&str>,
 ) -> Result<ShellSession, ShellError> {
     let (to_thread, from_caller) = mpsc::channel(CHUNKS);
     let (to_caller, from_thread) = mpsc::channel(CHUNKS);
-    link.shell(size, command, from_caller, to_caller).await.map_err(|mishap| failed(host, mishap))?;
+    link.shell(tty, command, from_caller, to_caller).await.map_err(|mishap| failed(host, mishap))?;
 
     let (input, typed) = mpsc::channel(CHUNKS);
     let (shown, output) = mpsc::channel(CHUNKS);

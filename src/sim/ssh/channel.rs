@@ -91,12 +91,20 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: Handle, mut place: Box<
     let mut client = Client { read, write, handle, size: None };
     loop {
         match client.read.wait().await {
-            Some(ChannelMsg::RequestPty { col_width, row_height, .. }) => {
+            Some(ChannelMsg::RequestPty { col_width, row_height, term, .. }) => {
+                place.told("TERM", &term);
                 client.size = Some((col_width, row_height));
                 client.accept(true).await;
             }
             Some(ChannelMsg::WindowChange { col_width, row_height, .. }) => client.size = Some((col_width, row_height)),
-            Some(ChannelMsg::SetEnv { .. }) => client.accept(true).await,
+            // As Debian's servers do: languages and colours are let through, and nothing else.
+            Some(ChannelMsg::SetEnv { variable_name: name, variable_value: value, .. }) => {
+                let taken = name == "LANG" || name.starts_with("LC_") || name == "COLORTERM";
+                if taken {
+                    place.told(&name, &value);
+                }
+                client.accept(taken).await;
+            }
             Some(ChannelMsg::Exec { command, .. }) => {
                 client.accept(true).await;
                 let command = String::from_utf8_lossy(&command).into_owned();

@@ -151,6 +151,10 @@ impl Place for GuestPlace {
         prompt(&self.session, &host)
     }
 
+    fn told(&mut self, name: &str, value: &str) {
+        self.session.vars.insert(name.to_owned(), value.to_owned());
+    }
+
     async fn run(&mut self, line: &str, stdin: &[u8]) -> Said {
         match self.handle.shell(self.vmid, &mut self.session, line, stdin) {
             Some(output) => said(&self.handle, output).await,

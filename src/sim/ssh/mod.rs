@@ -81,6 +81,8 @@ pub trait Place: Send + Sync {
     fn prompt(&self) -> String;
     /// Runs a line as the login shell does; takes as long as it takes. Dropped when interrupted.
     async fn run(&mut self, line: &str, stdin: &[u8]) -> Said;
+    /// A variable of the login: the name of its terminal, or what the client sent along and is let through.
+    fn told(&mut self, _name: &str, _value: &str) {}
     /// The code given to `exit`, once it was.
     fn left(&self) -> Option<u32>;
     /// Lets modelled time pass.

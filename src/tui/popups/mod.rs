@@ -7,6 +7,7 @@ mod deed;
 mod help;
 mod line;
 mod log_filter;
+pub mod opening;
 mod palette;
 mod plan;
 
@@ -17,7 +18,7 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{pen::Page, theme::Tone};
-use crate::app::{Command, State, popup::Popup};
+use crate::app::{Command, Context, State, popup::Popup};
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
     match popup {
@@ -53,7 +54,11 @@ fn frame(page: &mut Page<'_>, area: Rect, width: usize, lines: usize, title: &st
 
 /// The keys of the popup, at the right of a line: those named, and the way back.
 fn keys(page: &mut Page<'_>, area: Rect, row: usize, state: &State, commands: &[(Command, &str)]) {
-    let context = state.context();
+    keys_of(page, area, row, state, state.context(), commands);
+}
+
+/// The same, of a place.
+fn keys_of(page: &mut Page<'_>, area: Rect, row: usize, state: &State, context: Context, commands: &[(Command, &str)]) {
     let mut pieces = Vec::new();
     for (command, does) in commands.iter().chain(&[(Command::Back, "back")]) {
         let entry = state.commands.iter().find(|e| e.command == *command && e.on.contains(&context));

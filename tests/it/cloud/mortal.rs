@@ -23,7 +23,7 @@ use homeroom::{
         cloud::{OperationId, Serial},
         copy::{Copied, CopyError, Transfer},
         dns::Published,
-        shell::{ShellError, ShellSession, ShellTarget},
+        shell::{ShellError, ShellSession, ShellTarget, Tty},
     },
 };
 use secrecy::SecretString;
@@ -193,12 +193,12 @@ impl RemoteShell for Mortal {
         self.shell.copy(target, transfer).await
     }
 
-    async fn open(
+    async fn open_as(
         &self,
         target: &ShellTarget,
-        size: (u16, u16),
+        tty: &Tty,
         command: Option<&str>,
     ) -> Result<ShellSession, ShellError> {
-        self.shell.open(target, size, command).await
+        self.shell.open_as(target, tty, command).await
     }
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use homeroom::{
     domain::SeatName,
     service::{
-        ShellInput, ShellOutput, ShellSession,
+        ShellInput, ShellOutput, ShellSession, Tty,
         copy::{self, Direction, Transfer},
         exec::{self, Answer, End, Heard, Way},
         instance::last_lines,
@@ -107,7 +107,7 @@ fn commands_files_and_terminals_reach_the_instance_and_every_container_on_it() {
     });
 
     stage.live(async |home| {
-        let mut session = open(&home, &intro(), &seat("seat-01"), (80, 24)).await.unwrap();
+        let mut session = open(&home, &intro(), &seat("seat-01"), &Tty::usual((80, 24))).await.unwrap();
         until(&mut session, "root@seat-01").await;
         session.input.send(ShellInput::Bytes(b"cat /tmp/plain\r".to_vec())).await.unwrap();
         until(&mut session, "plain\r\n").await;
@@ -127,7 +127,7 @@ fn what_was_printed_is_read_also_where_nobody_can_log_in() {
     assert!(lines.iter().any(|line| line.as_str().contains("startup-script: homeroom: ready")), "{lines:?}");
     let project = stage.project.handle().clone();
     stage.live(async |home| {
-        let mut session = console(&home, &intro(), &SeatName::host(), (80, 50)).await.unwrap();
+        let mut session = console(&home, &intro(), &SeatName::host(), &Tty::usual((80, 50))).await.unwrap();
         until(&mut session, "homeroom: ready\r\n").await;
         project.world(|world| {
             world.instances.values_mut().for_each(|it| it.serial.push_str("kernel: something new\n"));
@@ -143,7 +143,8 @@ fn what_was_printed_is_read_also_where_nobody_can_log_in() {
             -1
         };
         assert_eq!(tokio::time::timeout(Duration::from_secs(30), end).await.unwrap(), 0);
-        let refused = console(&home, &intro(), &seat("seat-01"), (80, 50)).await.map(drop).unwrap_err().to_string();
+        let refused =
+            console(&home, &intro(), &seat("seat-01"), &Tty::usual((80, 50))).await.map(drop).unwrap_err().to_string();
         assert!(refused.contains("`homeroom logs intro/seat-01`"), "{refused}");
     });
     stage.end();

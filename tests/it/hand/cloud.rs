@@ -16,7 +16,7 @@ use homeroom::{
         RemoteShell,
         agent::ExecOutput,
         copy::{Copied, CopyError, Transfer},
-        shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
+        shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget, Tty},
     },
     service::CloudSite,
     sim::gce::{Body, Fate, Outcome, Request, Shut, World},
@@ -298,7 +298,7 @@ impl RemoteShell for CloudDoors {
         Ok(ShellSession { input, output })
     }
 
-    async fn open(&self, target: &ShellTarget, _: (u16, u16), _: Option<&str>) -> Result<ShellSession, ShellError> {
+    async fn open_as(&self, target: &ShellTarget, _: &Tty, _: Option<&str>) -> Result<ShellSession, ShellError> {
         Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no terminals on this stage") })
     }
 }

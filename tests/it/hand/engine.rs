@@ -18,7 +18,7 @@ use homeroom::{
     port::{
         Clock,
         containers::{Containers, EngineError, Happening, Pulled},
-        shell::{ShellOutput, ShellSession},
+        shell::{ShellOutput, ShellSession, Tty},
     },
 };
 use tokio::sync::mpsc;
@@ -277,7 +277,7 @@ impl Containers for Docker {
         .await
     }
 
-    async fn exec(&self, id: &str, _: &[String], _: Option<(u16, u16)>) -> Result<ShellSession, EngineError> {
+    async fn exec(&self, id: &str, _: &[String], _: Option<&Tty>) -> Result<ShellSession, EngineError> {
         Err(missing(id))
     }
 

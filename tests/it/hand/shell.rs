@@ -15,7 +15,7 @@ use homeroom::{
         agent::ExecOutput,
         copy::{Copied, CopyError, Transfer},
         keys::{KeyError, LabKey},
-        shell::{HostKey, ShellError, ShellSession, ShellTarget},
+        shell::{HostKey, ShellError, ShellSession, ShellTarget, Tty},
     },
     sim::{
         guest::{Exit, Session},
@@ -151,7 +151,7 @@ impl RemoteShell for Doors {
         Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no streams on this stage") })
     }
 
-    async fn open(&self, target: &ShellTarget, _: (u16, u16), _: Option<&str>) -> Result<ShellSession, ShellError> {
+    async fn open_as(&self, target: &ShellTarget, _: &Tty, _: Option<&str>) -> Result<ShellSession, ShellError> {
         Err(ShellError::Broken { host: target.host.clone(), why: Clean::new("no terminals on this stage") })
     }
 }

@@ -1,14 +1,14 @@
 //! Questions before a login: put one after the other, once for all who wait, and never in the way of a shell.
 
 use homeroom::{
-    app::{Action, Command, Context, Effect, update},
+    app::{Action, Command, Context, Effect, bars::At, shells::Way, update},
     domain::answers::Bar,
 };
 use secrecy::ExposeSecret as _;
 
 use super::{
     screen,
-    world::{lab, press, seat, world},
+    world::{door, lab, opens, press, world},
 };
 
 #[test]
@@ -20,8 +20,8 @@ fn a_host_key_nobody_trusts_is_asked_about_once_for_all_who_wait() {
         fingerprint: "SHA256:abc".to_owned(),
         key: "ssh-ed25519 AAAA".to_owned(),
     };
-    let then = |name: &str| Effect::OpenShell { lab: lab("cs101"), seat: seat(name) };
-    let barred = |name: &str| Action::Barred { lab: lab("cs101"), bar: stranger.clone(), then: then(name) };
+    let then = |name: &str| opens(1, door("cs101", name), Way::Pane);
+    let barred = |name: &str| Action::Barred { at: At::Lab(lab("cs101")), bar: stranger.clone(), then: then(name) };
     update(&mut state, barred("teacher"));
     update(&mut state, barred("student-01"));
     assert_eq!(state.context(), Context::TrustPopup);
@@ -44,8 +44,8 @@ fn a_passphrase_is_neither_shown_nor_told_and_asked_for_again_when_it_is_wrong()
     let mut state = world(80, 24);
     press(&mut state, "j<enter>");
     let bar = Bar::Locked { key: "/home/mara/.ssh/id_ed25519".into() };
-    let then = Effect::OpenShell { lab: lab("cs101"), seat: seat("teacher") };
-    let barred = Action::Barred { lab: lab("cs101"), bar, then };
+    let then = opens(7, door("cs101", "teacher"), Way::Pane);
+    let barred = Action::Barred { at: At::Lab(lab("cs101")), bar, then };
     update(&mut state, barred.clone());
     press(&mut state, "open sesame");
     let drawn = screen(&state);
@@ -63,7 +63,7 @@ fn a_passphrase_is_neither_shown_nor_told_and_asked_for_again_when_it_is_wrong()
 
     // A shell that has the keys keeps them: what is typed into it answers nothing.
     press(&mut state, "S");
-    update(&mut state, Action::TabOpened { lab: lab("cs101"), seat: seat("teacher") });
+    update(&mut state, Action::TabOpened { id: 1 });
     update(&mut state, barred);
     assert_eq!(state.context(), Context::Typing);
     update(&mut state, Action::Do(Command::LetGo));

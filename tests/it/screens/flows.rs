@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homeroom::{
-    app::{Action, Effect, Screen, State, commands::TABLE, palette::Palette, popup::Popup, update},
+    app::{Action, Effect, Screen, State, commands::TABLE, palette::Palette, popup::Popup, shells::Way, update},
     domain::{
         Change, Clean, Level, RunId,
         event::{RunKind, RunState},
@@ -14,7 +14,7 @@ use homeroom::{
     },
 };
 
-use super::world::{self, Script, before, lab, now, plan, press, seat, world};
+use super::world::{self, Script, before, door, lab, now, opens, plan, press, seat, world};
 
 fn answer(state: &mut State, verbs: &[(&str, Verb)]) {
     let plan = Ok(Arc::new(plan(verbs)));
@@ -95,9 +95,9 @@ fn a_check_is_of_the_class_or_on_its_board_of_the_seat() {
 #[test]
 fn a_shell_needs_an_address() {
     let mut state = world(120, 40);
-    let shell = Effect::OpenShell { lab: lab("cs101"), seat: seat("teacher") };
+    let shell = opens(1, door("cs101", "teacher"), Way::Whole);
     assert_eq!(press(&mut state, "j<enter>s"), [shell]);
-    assert!(press(&mut state, "Gs").is_empty());
+    assert!(press(&mut state, "<esc>Gs").is_empty());
     assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().contains("no address yet")));
 }
 
@@ -222,8 +222,8 @@ fn from_a_node_to_a_machine_and_back() {
         press(&mut state, "c"),
         [Effect::Carry { lab: lab("cs100"), seats: vec![seat("student-01")], deed: Deed::Check }]
     );
-    assert_eq!(press(&mut state, "s"), [Effect::OpenShell { lab: lab("cs100"), seat: seat("student-01") }]);
-    press(&mut state, "<esc><esc>");
+    assert_eq!(press(&mut state, "s"), [opens(1, door("cs100", "student-01"), Way::Whole)]);
+    press(&mut state, "<esc><esc><esc>");
     assert!(matches!(state.screen(), Screen::Overview));
     press(&mut state, "G<enter>");
     assert!(matches!(state.screen(), Screen::Overview), "a storage has no board");

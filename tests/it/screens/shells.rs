@@ -1,20 +1,25 @@
 //! Shells inside the dashboard: what they print stays in its place, and who gets the keys is told.
 
-use homeroom::app::{Action, Command, Effect, Screen, State, shells::Place, update};
-use ratatui::layout::Position;
+use homeroom::app::{
+    Action, Command, Context, Effect, Screen, State,
+    doors::Door,
+    shells::{Place, Way},
+    update,
+};
+use ratatui::{layout::Position, style::Modifier};
 
 use super::{
     BAD, buffer, colours, screen, style_of, text,
-    world::{lab, press, seat, world},
+    world::{door, lab, opens, press, world},
 };
 
 /// A board with a shell on the seat under its cursor, which has said this.
 fn with_shell(said: &[u8]) -> State {
     let mut state = world(120, 40);
     let effects = press(&mut state, "j<enter>S");
-    let [Effect::OpenShell { lab, seat }] = &effects[..] else { panic!("{effects:?}") };
-    assert!(state.shells.is_awaited(lab, seat));
-    update(&mut state, Action::TabOpened { lab: lab.clone(), seat: seat.clone() });
+    let [Effect::OpenShell { id, .. }] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(state.shells.awaited(id), Some(Way::Pane));
+    update(&mut state, Action::TabOpened { id });
     update(&mut state, Action::ShellSaid { id: 1, bytes: said.to_vec() });
     state
 }
@@ -83,7 +88,7 @@ fn shells_of_all_are_those_of_the_marked_seats_where_any_are_marked() {
     let seats: Vec<&str> = effects
         .iter()
         .map(|effect| match effect {
-            Effect::OpenShell { lab: of, seat } if *of == lab("cs100") => seat.as_str(),
+            Effect::OpenShell { door: Door::Seat { lab: of, seat }, .. } if *of == lab("cs100") => seat.as_str(),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -94,7 +99,7 @@ fn shells_of_all_are_those_of_the_marked_seats_where_any_are_marked() {
     assert_eq!(effects.len(), 2, "{effects:?}");
     let mut state = world(120, 40);
     let effects = press(&mut state, "<enter>/student-01<enter>B");
-    assert_eq!(effects, [Effect::OpenShell { lab: lab("cs100"), seat: seat("student-01") }]);
+    assert_eq!(effects, [opens(1, door("cs100", "student-01"), Way::Pane)]);
 }
 
 #[test]
@@ -103,9 +108,9 @@ fn typing_into_all_is_on_every_screen_and_cannot_be_overlooked() {
     let effects = press(&mut state, "j<enter>B");
     assert!(effects.len() > 2, "{effects:?}");
     for effect in effects {
-        let Effect::OpenShell { lab: of, seat } = effect else { panic!("{effect:?}") };
-        assert_eq!(of, lab("cs101"));
-        update(&mut state, Action::TabOpened { lab: of, seat });
+        let Effect::OpenShell { id, door, .. } = effect else { panic!("{effect:?}") };
+        assert_eq!(door.lab(), Some(&lab("cs101")));
+        update(&mut state, Action::TabOpened { id });
     }
     let count = state.shells.tabs.len();
     assert_eq!(state.shells.typed_into().count(), count);
@@ -113,11 +118,111 @@ fn typing_into_all_is_on_every_screen_and_cannot_be_overlooked() {
         update(&mut state, Action::ShellSaid { id: n, bytes: format!("I am {n}").into_bytes() });
     }
     let shown = screen(&state);
-    assert_eq!(shown.matches("KEYS GO TO ALL").count(), count, "{shown}");
+    assert!(shown.contains(&format!("KEYS GO TO ALL: {count}")), "{shown}");
     assert!((1..=count).all(|n| shown.contains(&format!("I am {n}"))), "{shown}");
-    assert_eq!(style_of(&buffer(&state, &colours()), "KEYS GO TO ALL").fg, Some(BAD));
+    let drawn = buffer(&state, &colours());
+    for (at, place) in state.shells.places(state.size) {
+        let name = state.shells.tabs[at].door.name();
+        let style = drawn[Position { x: place.x + 1, y: place.y }].style();
+        assert_eq!((style.fg, style.add_modifier.contains(Modifier::REVERSED)), (Some(BAD), true), "{name}");
+    }
+    assert_eq!(style_of(&drawn, "KEYS GO TO ALL").fg, Some(BAD));
     update(&mut state, Action::Do(Command::LetGo));
     assert!(!screen(&state).contains("KEYS GO TO ALL"));
     press(&mut state, "b");
     assert_eq!(state.shells.typed_into().count(), 1);
+}
+
+/// The whole warning, in red and reversed, and where the keys come back from it.
+fn is_told_in_full(state: &mut State, size: (u16, u16), zoomed: bool) {
+    update(state, Action::Resized(size.0, size.1));
+    state.shells.zoomed = zoomed;
+    let shown = screen(state);
+    let line = shown.lines().find(|line| line.contains("KEYS GO TO ALL")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(line.contains("KEYS GO TO ALL: 8") && line.contains("ctrl-] gets them back"), "{line}");
+}
+
+#[test]
+fn that_keys_go_everywhere_can_be_read_in_full_on_every_screen_and_tiles_stand_in_the_order_of_the_seats() {
+    let mut state = world(80, 24);
+    let effects = press(&mut state, "j<enter>B");
+    let mut asked: Vec<(u64, String)> = effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::OpenShell { id, door, .. } => (*id, door.name()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let seats: Vec<String> = asked.iter().map(|(_, seat)| seat.clone()).collect();
+    assert!(seats.len() == 8 && seats[1..].is_sorted(), "{seats:?}");
+    let shown = screen(&state);
+    assert!(shown.contains("8 more to open; until then no key goes anywhere"), "{shown}");
+    // They open in whatever order.
+    asked.reverse();
+    for (id, _) in &asked {
+        update(&mut state, Action::TabOpened { id: *id });
+    }
+    for size in [(80, 24), (60, 14), (120, 40), (200, 60)] {
+        is_told_in_full(&mut state, size, false);
+        is_told_in_full(&mut state, size, true);
+    }
+    let places = state.shells.places(state.size);
+    let names: Vec<String> = places.iter().map(|(at, _)| state.shells.tabs[*at].door.name()).collect();
+    assert_eq!(names, seats);
+}
+
+#[test]
+fn what_is_typed_before_a_shell_is_open_is_for_the_shell_and_escape_gives_it_up() {
+    let mut state = world(80, 24);
+    let effects = press(&mut state, "j<enter>S");
+    assert_eq!(effects, [opens(1, door("cs101", "teacher"), Way::Pane)]);
+    // Nothing of this is a command of ours, whatever it would be on the board.
+    assert!(press(&mut state, "xq<enter>").is_empty());
+    assert_eq!(state.context(), Context::Opening);
+    let shown = screen(&state);
+    assert!(shown.contains("opening a shell") && shown.contains("on cs101/teacher"), "{shown}");
+    assert!(shown.contains("3 keys so far") && shown.contains("esc give up"), "{shown}");
+    let typed = update(&mut state, Action::TabOpened { id: 1 });
+    assert_eq!(typed, [Effect::Answer { id: 1, bytes: b"xq\r".to_vec() }]);
+    assert_eq!(state.context(), Context::Typing);
+
+    // One that is given up comes to nobody, even if it opens later, and is not told of when it fails.
+    update(&mut state, Action::Do(Command::LetGo));
+    let effects = press(&mut state, "<esc>js");
+    assert_eq!(effects, [opens(2, door("cs101", "student-01"), Way::Whole)]);
+    press(&mut state, "ls<esc>");
+    assert_eq!(state.context(), Context::Board);
+    assert_eq!(state.shells.awaited(2), None);
+    let why = "timed out".into();
+    update(&mut state, Action::NotOpened { id: 2, door: door("cs101", "student-01"), why });
+    assert!(state.toast.as_ref().unwrap().text.as_str().contains("given up"));
+    // One that fails gives the keys back.
+    press(&mut state, "s");
+    let why = "no route to host".into();
+    update(&mut state, Action::NotOpened { id: 3, door: door("cs101", "student-01"), why });
+    assert_eq!(state.context(), Context::Board);
+    assert!(state.toast.as_ref().unwrap().text.as_str().contains("a shell on student-01: no route to host"));
+}
+
+#[test]
+fn of_many_tabs_the_one_in_front_is_always_named() {
+    let mut state = world(80, 24);
+    press(&mut state, "j<enter>");
+    for n in 0..8 {
+        press(&mut state, "S");
+        update(&mut state, Action::TabOpened { id: n + 1 });
+        update(&mut state, Action::Do(Command::LetGo));
+        press(&mut state, "<esc>j");
+    }
+    press(&mut state, "T");
+    assert_eq!(state.shells.tabs.len(), 8);
+    for _ in 0..8 {
+        press(&mut state, "l");
+        let name = state.shells.front().unwrap().door.name();
+        let shown = screen(&state);
+        let title = shown.lines().nth(1).unwrap();
+        assert!(title.contains(&name) && title.contains("enter gives it the keys"), "{name}: {title}");
+    }
+    // One more on the same machine.
+    assert!(matches!(&press(&mut state, "S")[..], [Effect::OpenShell { id: 9, .. }]));
 }

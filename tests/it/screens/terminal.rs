@@ -11,6 +11,7 @@ use homeroom::{
     app::{
         Effect,
         attach::{Attach, FromShell, ToShell},
+        doors::Door,
     },
     tui::{Depth, Glyphs, Look, TuiError, Wires, run},
 };
@@ -18,7 +19,7 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{lab, seat, world};
+use super::world::world;
 use crate::support::terminal::Terminal;
 
 const INSIDE: &str = "HOMEROOM_TEST_INSIDE";
@@ -45,8 +46,14 @@ fn inside() {
         let answer = async {
             while let Some(wish) = wishes.recv().await {
                 match wish {
-                    Effect::OpenShell { .. } if on_refresh == "flood" => shells.send(flood()).await.unwrap(),
-                    Effect::OpenShell { .. } => shells.send(echo()).await.unwrap(),
+                    Effect::OpenShell { id, door, .. } => {
+                        let (far, attach) = ends(id, door);
+                        match on_refresh.as_str() {
+                            "flood" => flood(far),
+                            _ => echo(far),
+                        }
+                        shells.send(attach).await.unwrap();
+                    }
                     Effect::Refresh if on_refresh == "panic" => panic!("on purpose"),
                     Effect::Refresh if on_refresh == "elsewhere" => {
                         let _ = tokio::spawn(async { panic!("a worker, on purpose") }).await;
@@ -69,10 +76,17 @@ fn inside() {
     }
 }
 
-/// A shell that tells the bytes it is sent, and ends with ctrl-d.
-fn echo() -> Attach {
-    let (to, mut inbox) = mpsc::channel(8);
+/// The far side of a terminal: what it is given, and what it says.
+type Far = (mpsc::Receiver<ToShell>, mpsc::Sender<FromShell>);
+
+fn ends(id: u64, door: Door) -> (Far, Attach) {
+    let (to, inbox) = mpsc::channel(8);
     let (outbox, from) = mpsc::channel(8);
+    ((inbox, outbox), Attach { id, door, to, from })
+}
+
+/// A shell that tells the bytes it is sent, and ends with ctrl-d.
+fn echo((mut inbox, outbox): Far) {
     tokio::spawn(async move {
         let say = |text: String| outbox.send(FromShell::Bytes(text.into_bytes()));
         say("\x1b[?1000h\x1b[?2004hhello\r\n".into()).await.unwrap();
@@ -84,13 +98,10 @@ fn echo() -> Attach {
             }
         }
     });
-    Attach { lab: lab("cs101"), seat: seat("teacher"), to, from }
 }
 
 /// A shell that prints without end whatever could trouble a terminal, as fast as it is taken.
-fn flood() -> Attach {
-    let (to, mut inbox) = mpsc::channel(8);
-    let (outbox, from) = mpsc::channel(8);
+fn flood((mut inbox, outbox): Far) {
     let hostile =
         "\x1b[31;44mcolour \x1b]0;title\x07\x1b]52;c;b3duZWQ=\x07\x1b[6n\x1b[c\x1b[?1049h\x1b[?1049lflood\r\n";
     tokio::spawn(async move {
@@ -98,7 +109,6 @@ fn flood() -> Attach {
         while outbox.send(FromShell::Bytes(piece.clone())).await.is_ok() {}
     });
     tokio::spawn(async move { while inbox.recv().await.is_some() {} });
-    Attach { lab: lab("cs101"), seat: seat("teacher"), to, from }
 }
 
 /// This test binary, playing the program whose runtime answers a refresh so.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homeroom::{
-    app::{Action, Effect, Screen, State, update},
+    app::{Action, Effect, Screen, State, doors::Door, shells::Way, update},
     domain::{
         Change, Clean, Level, NodeName, Role, RunId, SiteName, StepName, StoreId,
         cloud::{CloudView, InstanceState, InstanceView, labels},
@@ -20,7 +20,7 @@ use jiff::SignedDuration;
 
 use super::{
     BAD, OK, WARN, buffer, colour_of, colours, screen,
-    world::{Script, lab, now, press, seat, world},
+    world::{Script, lab, now, opens, press, seat, world},
 };
 
 fn store() -> StoreId {
@@ -156,11 +156,12 @@ fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
     assert!(press(&mut state, "s").is_empty(), "it has ended");
     press(&mut state, "j");
     assert!(matches!(state.screen(), Screen::Board(board) if board.lab == intro()));
-    assert_eq!(press(&mut state, "s"), [Effect::OpenShell { lab: intro(), seat: seat("seat-04") }]);
+    assert_eq!(press(&mut state, "s"), [opens(1, Door::Seat { lab: intro(), seat: seat("seat-04") }, Way::Whole)]);
+    press(&mut state, "<esc>");
     // A shell for every seat that runs, and none for the proxy.
     let opened = press(&mut state, "B");
     assert_eq!(opened.len(), 9, "{opened:?}");
-    press(&mut state, "<esc><esc>3");
+    press(&mut state, "<esc><esc><esc>3");
     assert_eq!(press(&mut state, "xrust-intro<enter>"), [Effect::Destroy { lab: intro(), seats: Vec::new() }]);
 
     // What is only defined can be deployed, and nothing else.

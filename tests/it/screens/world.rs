@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use homeroom::{
-    app::{Action, Effect, Key, Settings, State, action_for, update},
+    app::{Action, Effect, Key, Settings, State, action_for, doors::Door, shells::Way, update},
     domain::{
         Change, Clean, Definition, Event, LabName, Level, NodeName, Plan, Role, RunId, SeatName, SiteName, StepName,
         Vmid,
@@ -36,6 +36,16 @@ pub fn lab(name: &str) -> LabName {
 
 pub fn seat(name: &str) -> SeatName {
     SeatName::new(name).unwrap()
+}
+
+/// A seat's door.
+pub fn door(lab_name: &str, seat_name: &str) -> Door {
+    Door::Seat { lab: lab(lab_name), seat: seat(seat_name) }
+}
+
+/// The wish for one.
+pub fn opens(id: u64, door: Door, way: Way) -> Effect {
+    Effect::OpenShell { id, door, way }
 }
 
 pub fn site() -> SiteName {
