@@ -11,8 +11,9 @@ use crate::app::{
     shells::{Tab, TabId},
 };
 
-/// Pieces of output on their way, of all shells together: a flood waits in SSH's own window.
-const QUEUE: usize = 16;
+/// Pieces of output on their way, of all shells together: a flood waits in SSH's own window, and a key for no more than
+/// these to be taken in.
+const QUEUE: usize = 8;
 
 struct Live {
     to: mpsc::Sender<ToShell>,

@@ -3,6 +3,7 @@
 mod asking;
 mod bars;
 mod doors;
+mod far;
 mod flows;
 mod kiosk;
 mod large;

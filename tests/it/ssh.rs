@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use homeroom::{
     backend::ssh::{Ssh, SshSettings, keys::lab_key, name_of, trust},
     port::{
         RemoteShell,
-        shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
+        shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget, Tty},
     },
     sim::ssh::{Behind, Door, Exit, NodeKeys, Place, Said, Welcome, pair, serve},
 };
@@ -36,10 +36,16 @@ struct Room {
     script: Arc<Script>,
     name: String,
     left: Option<u32>,
+    /// What the client said of its terminal, in order.
+    told: Vec<String>,
 }
 
 #[async_trait]
 impl Place for Room {
+    fn told(&mut self, name: &str, value: &str) {
+        self.told.push(format!("{name}={value}"));
+    }
+
     fn greeting(&self) -> String {
         "Welcome\n".into()
     }
@@ -50,6 +56,7 @@ impl Place for Room {
 
     async fn run(&mut self, line: &str, _stdin: &[u8]) -> Said {
         match line {
+            "terminal" => Said::out(format!("it is {}.\n", self.told.join(" "))),
             "whereami" => Said::out(format!("{}\n", self.name)),
             "both" => Said { out: "out\n".into(), err: "err\n".into(), exit: Exit::Code(3) },
             "large" => Said::out(vec![b'x'; 1 << 20]),
@@ -86,7 +93,7 @@ impl Behind for Script {
     }
 
     fn on_node(self: Arc<Self>, node: &str) -> Box<dyn Place> {
-        Box::new(Room { script: self, name: node.to_owned(), left: None })
+        Box::new(Room { script: self, name: node.to_owned(), left: None, told: Vec::new() })
     }
 
     fn guest_at(&self, address: Ipv4Addr) -> Option<Door> {
@@ -100,7 +107,7 @@ impl Behind for Script {
     }
 
     fn in_guest(self: Arc<Self>, door: &Door, user: &str) -> Box<dyn Place> {
-        Box::new(Room { script: self, name: format!("{user}@{}", door.vmid), left: None })
+        Box::new(Room { script: self, name: format!("{user}@{}", door.vmid), left: None, told: Vec::new() })
     }
 
     async fn gone(&self, _: &Door) {
@@ -461,4 +468,58 @@ async fn a_node_that_cannot_be_had_is_tried_once_for_all_who_wait() {
         assert!(matches!(done, Err(ShellError::TimedOut { .. })), "{done:?}");
     }
     assert_eq!(bench.script.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_far_side_is_told_what_the_terminal_is_and_what_colours_it_has_where_it_takes_them() {
+    let bench = Bench::new().await;
+    let own = Tty { size: (80, 24), term: "foot-extra".into(), colours: Some("24bit".into()) };
+    for (tty, told) in [
+        (own, "it is TERM=foot-extra COLORTERM=24bit."),
+        (Tty::pane((80, 24)), "it is TERM=tmux-256color COLORTERM=truecolor."),
+        (Tty::usual((80, 24)), "it is TERM=xterm-256color."),
+    ] {
+        let mut session = bench.ssh.open_as(&bench.guest(), &tty, Some("terminal")).await.unwrap();
+        shown(&mut session, told).await;
+    }
+}
+
+/// Half of all, and 99 of 100.
+fn shares(mut took: Vec<Duration>) -> (Duration, Duration) {
+    took.sort();
+    (took[took.len() / 2], took[took.len() * 99 / 100])
+}
+
+/// Over loopback, through a node, to an SSH server that echoes. The limits are far from what it takes, for machines
+/// that have much else to do; what it took is printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_echoed_at_once_and_thirty_shells_open_together() {
+    let bench = Bench::new().await;
+    let mut session = bench.ssh.open(&bench.guest(), (80, 24), None).await.unwrap();
+    shown(&mut session, "student@101:~$ ").await;
+    let mut took = Vec::new();
+    for n in 0..300 {
+        let began = Instant::now();
+        typed(&session, "x").await;
+        shown(&mut session, "x").await;
+        took.push(began.elapsed());
+        if n % 50 == 49 {
+            typed(&session, "\x15\r").await;
+            shown(&mut session, "student@101:~$ ").await;
+        }
+    }
+    let (half, most) = shares(took);
+    let began = Instant::now();
+    let guest = bench.guest();
+    let opened = (0..30).map(|_| async {
+        let mut session = bench.ssh.open(&guest, (80, 24), None).await.unwrap();
+        shown(&mut session, "student@101:~$ ").await;
+    });
+    futures_util::future::join_all(opened).await;
+    let thirty = began.elapsed();
+    println!(
+        "a key is echoed after {half:?} (half of all), {most:?} (99 of 100); 30 shells show a prompt in {thirty:?}"
+    );
+    assert!(half < Duration::from_millis(200), "{half:?}");
+    assert!(thirty < Duration::from_secs(30), "{thirty:?}");
 }

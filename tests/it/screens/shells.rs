@@ -1,5 +1,7 @@
 //! Shells inside the dashboard: what they print stays in its place, and who gets the keys is told.
 
+use std::time::Duration;
+
 use homeroom::app::{
     Action, Command, Context, Effect, Screen, State,
     doors::Door,
@@ -225,4 +227,46 @@ fn of_many_tabs_the_one_in_front_is_always_named() {
     }
     // One more on the same machine.
     assert!(matches!(&press(&mut state, "S")[..], [Effect::OpenShell { id: 9, .. }]));
+}
+
+/// How long this thread has worked: others on the same processor do not count.
+fn worked() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(told.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+/// A key has to wait for what was read before it: as much as is taken in at once. Then it is drawn. The reducer and the
+/// drawing, without the terminal: what a key takes while a guest prints as fast as it is read.
+#[test]
+fn from_key_to_paint_it_takes_no_time_worth_noticing_while_a_guest_floods_its_pane() {
+    /// Pieces taken in at once, and the size of each: what `tabs` and the SSH session hold.
+    const PIECES: usize = 8;
+    const PIECE: usize = 16 << 10;
+    let mut state = with_shell(b"");
+    update(&mut state, Action::Resized(120, 40));
+    let hostile = "\x1b[31;44mcolour \x1b]0;title\x07\x1b[6n\x1b[12;40Hflood \x1b[1;7mmore\x1b[m\r\n";
+    let piece: Vec<u8> = hostile.bytes().cycle().take(PIECE).collect();
+    let (mut took, mut flooding) = (Vec::new(), Duration::ZERO);
+    for _ in 0..60 {
+        let pressed = worked();
+        for _ in 0..PIECES {
+            update(&mut state, Action::ShellSaid { id: 1, bytes: piece.clone() });
+        }
+        flooding += worked() - pressed;
+        let command = if state.shells.typing { Command::LetGo } else { Command::TypeIn };
+        update(&mut state, Action::Do(command));
+        let drawn = text(&buffer(&state, &colours()));
+        took.push(worked() - pressed);
+        let told = if state.shells.typing { "ctrl-] gets the keys back" } else { "enter gives it the keys" };
+        assert!(drawn.contains(told), "{drawn}");
+    }
+    took.sort();
+    let (half, most) = (took[took.len() / 2], took[took.len() - 1]);
+    let rate = (60 * PIECES * PIECE) as f64 / flooding.as_secs_f64() / 1e6;
+    println!("from key to paint {half:?} (half of all), {most:?} at the most, while {rate:.0} MB/s come in");
+    assert!(half < Duration::from_millis(50), "{half:?}");
+    // What it holds does not grow with what came: the screen and so many lines above it.
+    update(&mut state, Action::Do(Command::LetGo));
+    press(&mut state, "g");
+    assert!(state.shells.tabs[0].screen().scrollback() <= 2000);
 }

@@ -4,25 +4,28 @@
 
 use std::{
     io::Read,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use homeroom::{
-    app::{
-        Effect,
-        attach::{Attach, FromShell, ToShell},
-        doors::Door,
-    },
+    app::{Action, Effect, shells::Way},
     tui::{Depth, Glyphs, Look, TuiError, Wires, run},
 };
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use tokio::sync::mpsc;
+use rustix::process::Signal;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::world::world;
+use super::{
+    far::{MANY, echo, ends, flood, talker, until_read},
+    world::world,
+};
 use crate::support::terminal::Terminal;
 
 const INSIDE: &str = "HOMEROOM_TEST_INSIDE";
+/// Written to once a shell in a tab was read while an editor had the terminal.
+const READ_FILE: &str = "HOMEROOM_TEST_READ_FILE";
 const ITSELF: [&str; 4] = ["screens::terminal::inside", "--exact", "--nocapture", "--test-threads=1"];
 
 /// What runs inside: the sample world, and a runtime that answers a refresh as it is told to.
@@ -38,21 +41,40 @@ fn inside() {
     let ended = runtime.block_on(async {
         // The signal alone would end it; here it is the terminal that has to be noticed.
         let _deaf = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).unwrap();
-        let (_actions, actions) = mpsc::channel(8);
+        let (said, actions) = mpsc::channel(8);
         let (effects, mut wishes) = mpsc::channel(8);
         let (shells, opened) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let wires = Wires { actions, effects, shells: opened, stop: stop.clone() };
+        let mut go = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1()).unwrap();
+        let (go_on, read) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let answer = async {
             while let Some(wish) = wishes.recv().await {
                 match wish {
-                    Effect::OpenShell { id, door, .. } => {
+                    Effect::OpenShell { id, door, way } => {
                         let (far, attach) = ends(id, door);
-                        match on_refresh.as_str() {
-                            "flood" => flood(far),
+                        match (on_refresh.as_str(), way) {
+                            ("flood", _) => flood(far),
+                            ("slow", _) => {
+                                go.recv().await;
+                                echo(far);
+                            }
+                            ("beside", Way::Pane) => talker(far, go_on.clone(), read.clone()),
+                            ("beside", Way::Whole) => until_read(far, go_on.clone(), read.clone()),
                             _ => echo(far),
                         }
                         shells.send(attach).await.unwrap();
+                    }
+                    Effect::PrintDefinition { lab } => {
+                        let (go_on, read, file) = (go_on.clone(), read.clone(), std::env::var(READ_FILE).unwrap());
+                        tokio::spawn(async move {
+                            go_on.notify_one();
+                            read.notified().await;
+                            // The editor reads it, and ends.
+                            tokio::task::spawn_blocking(move || std::fs::write(file, "all was read")).await.unwrap()
+                        });
+                        let printed = Action::DefinitionPrinted { lab, text: Ok("kind = \"class\"".to_owned()) };
+                        said.send(printed).await.unwrap();
                     }
                     Effect::Refresh if on_refresh == "panic" => panic!("on purpose"),
                     Effect::Refresh if on_refresh == "elsewhere" => {
@@ -74,41 +96,6 @@ fn inside() {
         Some(file) => std::fs::write(file, words).unwrap(),
         None => println!("ended: {words}"),
     }
-}
-
-/// The far side of a terminal: what it is given, and what it says.
-type Far = (mpsc::Receiver<ToShell>, mpsc::Sender<FromShell>);
-
-fn ends(id: u64, door: Door) -> (Far, Attach) {
-    let (to, inbox) = mpsc::channel(8);
-    let (outbox, from) = mpsc::channel(8);
-    ((inbox, outbox), Attach { id, door, to, from })
-}
-
-/// A shell that tells the bytes it is sent, and ends with ctrl-d.
-fn echo((mut inbox, outbox): Far) {
-    tokio::spawn(async move {
-        let say = |text: String| outbox.send(FromShell::Bytes(text.into_bytes()));
-        say("\x1b[?1000h\x1b[?2004hhello\r\n".into()).await.unwrap();
-        while let Some(given) = inbox.recv().await {
-            match given {
-                ToShell::Resize(columns, rows) => say(format!("size {columns}x{rows}\r\n")).await.unwrap(),
-                ToShell::Bytes(bytes) if bytes.contains(&4) => return outbox.send(FromShell::Exit(3)).await.unwrap(),
-                ToShell::Bytes(bytes) => say(format!("got {}\r\n", bytes.escape_ascii())).await.unwrap(),
-            }
-        }
-    });
-}
-
-/// A shell that prints without end whatever could trouble a terminal, as fast as it is taken.
-fn flood((mut inbox, outbox): Far) {
-    let hostile =
-        "\x1b[31;44mcolour \x1b]0;title\x07\x1b]52;c;b3duZWQ=\x07\x1b[6n\x1b[c\x1b[?1049h\x1b[?1049lflood\r\n";
-    tokio::spawn(async move {
-        let piece = hostile.repeat(200).into_bytes();
-        while outbox.send(FromShell::Bytes(piece.clone())).await.is_ok() {}
-    });
-    tokio::spawn(async move { while inbox.recv().await.is_some() {} });
 }
 
 /// This test binary, playing the program whose runtime answers a refresh so.
@@ -308,6 +295,9 @@ fn a_shell_in_a_pane_keeps_living_while_one_looks_elsewhere() {
     terminal.until("got q");
     terminal.press("\x1b[200~two\x1b[201~");
     terminal.until("got \\x1b[200~two\\x1b[201~");
+    // What takes the keys back does not where it is pasted.
+    terminal.press("\x1b[200~a\x1db\x1b[201~");
+    terminal.until("got \\x1b[200~a\\x1db\\x1b[201~");
     // It asked for the mouse: a click is told where it was in the pane, in two reads; one outside of it is not.
     terminal.until_mouse(vt100::MouseProtocolMode::PressRelease);
     terminal.press("\x1b[<0;5;2M\x1b[<0;5;");
@@ -354,19 +344,21 @@ fn a_flood_in_a_pane_neither_holds_keys_up_nor_fills_memory_nor_leaves_its_place
     terminal.press("j\rS");
     terminal.until("flood");
     let before = terminal.memory();
-    let mut slowest = Duration::ZERO;
-    for _ in 0..10 {
-        let pressed = Instant::now();
-        terminal.press("\x1d");
-        terminal.until("enter gives it the keys");
-        slowest = slowest.max(pressed.elapsed());
-        terminal.press("\r");
-        terminal.until("ctrl-] gets the keys back");
+    let mut took = Vec::new();
+    for _ in 0..25 {
+        for (key, told) in [("\x1d", "enter gives it the keys"), ("\r", "ctrl-] gets the keys back")] {
+            let pressed = Instant::now();
+            terminal.press(key);
+            terminal.until(told);
+            took.push(pressed.elapsed());
+        }
     }
+    took.sort();
+    let (half, slowest) = (took[took.len() / 2], took[took.len() - 1]);
     let grown = terminal.memory().saturating_sub(before) >> 20;
-    println!("from key to paint {slowest:?} at the slowest, {grown} MiB more memory");
-    // Far above what it takes, for machines that have much else to do.
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    println!("from key to paint {half:?} (half of all), {slowest:?} at the slowest, {grown} MiB more memory");
+    // Far above what it takes, for machines that have much else to do: `shells` holds what is ours of it to 50 ms.
+    assert!(half < Duration::from_secs(2), "{half:?}");
     assert!(grown < 64, "{grown} MiB more");
     assert!(!terminal.raw.windows(5).any(|w| w == b"title" || w == b"b3duZ"), "its title and clipboard came through");
     terminal.press("\x1d");
@@ -374,6 +366,72 @@ fn a_flood_in_a_pane_neither_holds_keys_up_nor_fills_memory_nor_leaves_its_place
     terminal.press("x");
     terminal.until("student-10");
     terminal.press("q");
+    terminal.until("ended: Left");
+    terminal.assert_given_back();
+}
+
+#[test]
+fn what_is_typed_before_a_shell_is_open_comes_to_the_shell_and_escape_gives_it_up() {
+    let mut terminal = started("slow");
+    terminal.until("cs102");
+    for open in ["s", "S"] {
+        terminal.press(if open == "s" { "j\rs" } else { "S" });
+        terminal.until("opening a shell");
+        terminal.press("ls\rq");
+        terminal.until("4 keys so far");
+        terminal.signal(Signal::USR1);
+        terminal.until("got ls\\rq");
+        terminal.press("\x04");
+        terminal.until(if open == "s" { "shell ended with exit status 3" } else { "enter opens it anew" });
+    }
+    terminal.press("x");
+    terminal.until("student-10");
+    terminal.press("s");
+    terminal.until("opening a shell");
+    terminal.press("\x1b");
+    terminal.until("cs101/teacher: given up");
+    // It opens after all, and comes to nobody.
+    terminal.signal(Signal::USR1);
+    terminal.press("?");
+    terminal.until("tab shift-tab");
+    terminal.press("\x1b");
+    terminal.until_gone("tab shift-tab");
+    terminal.press("q\r");
+    terminal.until("ended: Left");
+    terminal.assert_given_back();
+}
+
+#[test]
+fn shells_in_tabs_are_read_and_answered_while_another_program_has_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, editor) = (folder.path().join("pipe"), folder.path().join("editor"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::write(&editor, "cat \"$HOMEROOM_TEST_READ_FILE\"; read key").unwrap();
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(ITSELF);
+    command.env(READ_FILE, &pipe);
+    command.env("VISUAL", format!("sh {}", editor.display()));
+    let mut terminal = started_as(command, "beside");
+    terminal.until("cs102");
+    terminal.press("j\rS");
+    terminal.until("a talker");
+    terminal.press("\x1d");
+    terminal.until("enter gives it the keys");
+    terminal.press("\x1b");
+    terminal.until("student-10");
+    terminal.press("js");
+    terminal.until("all was read");
+    terminal.press("x");
+    terminal.until("cs101/student-01: shell ended");
+    terminal.press("T");
+    terminal.until(&format!("line {}", MANY - 1));
+    terminal.press("\x1b");
+    terminal.until("student-10");
+    terminal.press("e");
+    terminal.until("all was read");
+    terminal.press("\n");
+    terminal.until("student-10");
+    terminal.press("q\r");
     terminal.until("ended: Left");
     terminal.assert_given_back();
 }
