@@ -102,11 +102,15 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
 /// As many tabs as there is room for, the one in front among them.
 fn strip(page: &mut Page<'_>, area: Rect, shells: &Shells, at: usize) {
     let common = shells.all_of().filter(|_| shells.tabs.len() > 1);
-    let label = |tab: &Tab| {
-        let name = if common.is_some() { tab.door.name() } else { tab.door.to_string() };
+    let label = |(n, tab): (usize, &Tab)| {
+        let mut name = if common.is_some() { tab.door.name() } else { tab.door.to_string() };
+        let before = shells.tabs.iter().take(n).filter(|other| other.door == tab.door).count();
+        if before > 0 {
+            name = format!("{name} #{}", before + 1);
+        }
         tab.end.as_ref().map_or_else(|| format!(" {name} "), |end| format!(" {name} {} ", ended(end)))
     };
-    let labels: Vec<String> = shells.tabs.iter().map(label).collect();
+    let labels: Vec<String> = shells.tabs.iter().enumerate().map(label).collect();
     let head = common.map(|whose| format!(" {whose}:")).unwrap_or_default();
     let room = usize::from(area.width).saturating_sub(head.width() + 8);
     let (mut first, mut last) = (at, at + 1);

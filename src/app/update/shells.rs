@@ -20,7 +20,8 @@ pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::ShellTab => effects = open(state, Way::Pane),
         Command::Console => {
             effects = match state.console_here() {
-                Ok(door) => begin(state, door, Way::Whole),
+                // In a pane: why there is none is said by the node, and stays to be read.
+                Ok(door) => begin(state, door, Way::Pane),
                 Err(why) => no(state, why),
             };
         }
@@ -192,6 +193,9 @@ pub(super) fn opened(state: &mut State, id: TabId) -> Vec<Effect> {
     let bytes = state.shells.opened(id);
     if pane && waited && state.shells.opening.is_none() {
         show(state);
+        if let Some(Door::Console { .. }) = state.shells.front().map(|tab| &tab.door) {
+            say(state, Level::Info, "enter brings up its login; ctrl-] gets the keys back, then x closes it");
+        }
     }
     state.shells.fit(state.size);
     if bytes.is_empty() { Vec::new() } else { vec![Effect::Answer { id, bytes }] }

@@ -128,8 +128,11 @@ fn the_serial_console_is_a_command_of_every_seat_with_a_machine() {
     let mut state = world(120, 40);
     let effects = press(&mut state, "<enter>j:console<enter>");
     let console = Door::Console { lab: lab("cs100"), seat: seat("student-01") };
-    assert_eq!(effects, [opens(1, console, Way::Whole)]);
+    assert_eq!(effects, [opens(1, console, Way::Pane)]);
     assert!(screen(&state).contains("opening the serial console"));
+    update(&mut state, Action::TabOpened { id: 1 });
+    assert!(toast(&state).contains("enter brings up its login"));
+    update(&mut state, Action::Do(Command::LetGo));
     press(&mut state, "<esc>");
     // Not of one that is only defined.
     press(&mut state, "<esc>jj<enter>");

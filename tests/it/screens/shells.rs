@@ -227,6 +227,8 @@ fn of_many_tabs_the_one_in_front_is_always_named() {
     }
     // One more on the same machine.
     assert!(matches!(&press(&mut state, "S")[..], [Effect::OpenShell { id: 9, .. }]));
+    update(&mut state, Action::TabOpened { id: 9 });
+    assert!(screen(&state).contains(" #2 "), "two of the same are told apart");
 }
 
 /// How long this thread has worked: others on the same processor do not count.
