@@ -116,7 +116,7 @@ impl Stage {
     pub fn project<T>(&self, look: impl FnOnce(&mut gce::World) -> T) -> T {
         let now = self.now_ms();
         let mut project = self.project.lock().unwrap();
-        let world = project.as_mut().expect("there is a project");
+        let world = project.as_mut().unwrap();
         world.advance(now);
         look(world)
     }
