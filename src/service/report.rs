@@ -1,6 +1,8 @@
 //! Report: what happened in a run, or to a seat, gathered for somebody who was not there: a summary for reading and
 //! a bundle with every event, task log and answer. Secrets are left out here; whoever writes it cuts known ones too.
 
+mod in_cloud;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -72,9 +74,13 @@ pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report
     let events: Vec<&Event> = all.iter().filter(|event| wanted(event.seat.as_ref())).collect();
     let seats: Vec<&SeatProgress> = folded.seats.iter().filter(|seat| wanted(Some(&seat.seat))).collect();
     let held_up = Timing::of(&all, Some(&plan)).and_then(|timing| timing.held_up_by(speed));
-    let site = home.site(&plan.site)?;
-    let (logs, guests, versions) =
-        futures_util::join!(task_logs(site, &events), guests(site, &seats, only.is_some()), versions(site));
+    let (logs, guests, versions) = if home.clouds.contains_key(&plan.site) {
+        let (machines, versions) = in_cloud::look(home, &row.lab, &seats).await;
+        (BTreeMap::new(), machines, versions)
+    } else {
+        let site = home.site(&plan.site)?;
+        futures_util::join!(task_logs(site, &events), guests(site, &seats, only.is_some()), versions(site))
+    };
     let state = standing(home, &row).await?.as_str();
     let mut summary = String::new();
     let held_up = held_up.map(|words| words.to_string());
@@ -107,10 +113,10 @@ fn head(out: &mut String, row: &RunRow, speed: f64, state: &str, versions: &Valu
 }
 
 fn tell_seat(out: &mut String, seat: &SeatProgress) {
-    let vmid = seat.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
+    let vmid = seat.vmid.map(|vmid| format!("{vmid} ")).unwrap_or_default();
     let node = seat.node.as_ref().map(ToString::to_string).unwrap_or_default();
     let reason = seat.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let _ = writeln!(out, "\n{} ({vmid} on {node}) {}{reason}", seat.name, seat.state);
+    let _ = writeln!(out, "\n{} ({vmid}on {node}) {}{reason}", seat.name, seat.state);
     for step in &seat.steps {
         let took = step.took.map(|took| format!(" {:.1} s", took.as_secs_f64())).unwrap_or_default();
         let tries = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };

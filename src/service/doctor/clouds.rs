@@ -7,8 +7,11 @@ pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
     let project = site.cloud.project();
     match site.cloud.view().await {
         Ok(view) => {
-            let count = view.instances.len();
-            out.ok("project", format!("{project} answers; homeroom has {count} instances there"));
+            let count = match view.instances.len() {
+                1 => "one instance".to_owned(),
+                count => format!("{count} instances"),
+            };
+            out.ok("project", format!("{project} answers; homeroom has {count} there"));
         }
         Err(error) => {
             let mend = "see the words above: credentials, a role, or an API to switch on";
