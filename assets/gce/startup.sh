@@ -5,8 +5,11 @@
 # It may run any number of times: what is there is kept, with what the seats wrote; what is not is made. What it needs
 # to know stands in the instance's metadata. It keeps one log, and writes its state to a file and to the guest
 # attributes: "waiting for Docker", "pulling", "starting the seats", "ready", or "failed: WHY".
+#
+# With a number it makes that seat alone, as somebody takes it.
 set -euo pipefail
 
+only=${1:-}
 # All three may be set for trying it out on another machine.
 metadata=${HOMEROOM_METADATA:-http://metadata.google.internal/computeMetadata/v1}
 # /var/lib outlives a restart of Container-Optimized OS; /etc does not.
@@ -28,6 +31,8 @@ tell() {
 }
 state() {
     echo "homeroom: $1"
+    # Of one seat more or less, the machine's own state says nothing.
+    [[ -z $only ]] || return 0
     printf '%s\n' "$1" >"$run/state"
     tell state "$1"
 }
@@ -97,8 +102,13 @@ start() {
 limits=(--memory "$(value memory)" --cpus "$(value cpus)" --pids-limit "$(value pids)" --network "$lab-host")
 terminal=$(value terminal-port)
 files=$(value files-port)
-for number in $(seq "$seats"); do
+seats_on=$(value seats-on)
+for number in ${only:-$(seq "$seats")}; do
     seat=$(printf 'seat-%02d' "$number")
+    if [[ $seats_on == join && -z $only ]]; then
+        # It is made when somebody takes it.
+        docker container inspect "$lab-$seat" >/dev/null 2>&1 || continue
+    fi
     base=$((3000 + 10 * number))
     start "$lab-$seat" "$image" --hostname "$seat" --label "homeroom.seat=$seat" "${limits[@]}" \
         --publish "127.0.0.1:$((base + 1)):$terminal" --publish "127.0.0.1:$((base + 2)):$files"
@@ -107,6 +117,8 @@ for number in $(seq "$seats"); do
             --publish "127.0.0.1:$((base + 3)):$(value browser-port)"
     fi
 done
+
+[[ -z $only ]] || exit 0
 
 # The proxy's routes carry the seats' tokens and are brought later, by login. Until then it only says that it is there.
 if [[ ! -s $folder/Caddyfile ]]; then

@@ -75,6 +75,16 @@ impl WorkshopDefinition {
         }
     }
 
+    /// The workshop as it stands under a code: on the port of HTTPS its proxy has the name it is published under, where
+    /// its definition gives it none.
+    pub fn as_published(&self, code: Option<&str>) -> Self {
+        let mut workshop = self.clone();
+        if workshop.proxy.name.is_none() && workshop.proxy.port == 443 {
+            workshop.proxy.name = self.published_name(code);
+        }
+        workshop
+    }
+
     /// Every image its containers are made of, each once.
     pub fn images(&self) -> Vec<&str> {
         let mut images = vec![self.image.as_str()];

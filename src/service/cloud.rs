@@ -1,6 +1,9 @@
 //! Workshops in a cloud: what is read for a plan, what a run is given, and what costs money there.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -9,7 +12,7 @@ use super::{
     check::Deed,
     own_key::can_open,
     plan::{On, Planned},
-    workshop::Price,
+    workshop::{Price, certificate},
 };
 use crate::{
     deploy::workshop::{ENDS, HostParts},
@@ -102,13 +105,15 @@ struct Ground {
     site: Arc<CloudSite>,
     view: CloudView,
     progress: Progress,
+    sitting: BTreeSet<SeatName>,
 }
 
 impl Ground {
     async fn read(home: &Homeroom, workshop: WorkshopDefinition, site: Arc<CloudSite>) -> Result<Self, ServiceError> {
         let (progress, _) = home.store.progress(&workshop.name).await?;
         let view = site.cloud.view().await?;
-        Ok(Self { workshop, site, view, progress })
+        let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
+        Ok(Self { workshop, site, view, progress, sitting })
     }
 
     fn planned(
@@ -125,6 +130,7 @@ impl Ground {
             spot: self.site.spot,
             max_seats: self.site.max_seats,
             prices: self.site.prices.as_ref(),
+            sitting: &self.sitting,
         };
         let plan = rule(&input).map_err(|problems| ServiceError::Problems {
             lab: self.workshop.name.clone(),
@@ -181,7 +187,8 @@ pub async fn host_parts(
         ssh_port: site.ssh_port,
         script: SCRIPT.to_owned(),
         tuning: home.tuning.clone(),
-        workshop,
+        certificate: certificate(plan).await?,
+        workshop: workshop.as_published(code.map(|code| code.as_str().to_ascii_lowercase()).as_deref()),
     })
 }
 

@@ -135,7 +135,8 @@ pub(super) async fn links(
     code: &JoinCode,
 ) -> Result<Links, ServiceError> {
     let token = home.keys.token(&workshop.name, seat, code).await?;
-    let (base, number) = (workshop.address(host), seat.number().unwrap_or_default());
+    let published = workshop.as_published(Some(&code.as_str().to_ascii_lowercase()));
+    let (base, number) = (published.address(host), seat.number().unwrap_or_default());
     let links = workshop.published(number).into_iter().map(|(service, ..)| {
         let link = format!("{base}/vm/{number}/{}/?token={}", service.as_str(), token.expose_secret());
         (service, SecretString::from(link))

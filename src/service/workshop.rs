@@ -211,7 +211,7 @@ pub async fn engine_parts(
 }
 
 /// What proves the proxy's name, where this plan makes it and files are given for it.
-async fn certificate(plan: &Plan) -> Result<Option<ProxyCertificate>, ServiceError> {
+pub(super) async fn certificate(plan: &Plan) -> Result<Option<ProxyCertificate>, ServiceError> {
     let makes = plan.seats.iter().any(|row| row.steps.contains(&StepName::Proxy));
     let files = plan.workshop.as_ref().and_then(|workshop| workshop.proxy.certificate.as_ref()).filter(|_| makes);
     let Some(Certificate { cert_file, key_file }) = files else { return Ok(None) };

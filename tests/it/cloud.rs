@@ -3,8 +3,10 @@
 //! Everything is real but the project: the store is on disk, requests go by HTTP and logins by SSH. A life is one
 //! process: it can be cut off before and after any effect.
 
+mod joins;
 mod keyless;
 mod mortal;
+mod storm;
 mod ways;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};

@@ -19,8 +19,8 @@ use crate::{
 
 /// Where its configuration lies inside.
 const CONFIG: &str = "/Caddyfile";
-const CERT: &str = "/cert.pem";
-const KEY: &str = "/key.pem";
+pub(super) const CERT: &str = "/cert.pem";
+pub(super) const KEY: &str = "/key.pem";
 
 /// The proxy runs with the routes of the definition.
 pub struct StartProxy {
@@ -69,7 +69,7 @@ impl Action for StartProxy {
             .put_file(
                 &name,
                 CONFIG,
-                caddyfile(&engine.workshop, &engine.tokens, engine.certificate.is_some()).as_bytes(),
+                caddyfile(&engine.workshop, &engine.tokens, engine.certificate.as_ref().map(|_| "")).as_bytes(),
             )
             .await?;
         if let Some(certificate) = &engine.certificate {
@@ -83,11 +83,11 @@ impl Action for StartProxy {
 
 /// The routes: `/health`, and `/vm/N/terminal`, `/files`, `/browser` for whoever has seat N's token, once in
 /// the link and from then on as a cookie of that path.
-/// With a name it speaks TLS: by the files beside its configuration, or a certificate of its own making.
+/// With a name it speaks TLS: by the files in this folder, or a certificate of its own making.
 pub(super) fn caddyfile(
     workshop: &WorkshopDefinition,
     tokens: &BTreeMap<SeatName, SecretString>,
-    by_files: bool,
+    files: Option<&str>,
 ) -> String {
     // Names are proven by what is said here or not at all: nothing is asked of the world outside.
     let https = if workshop.proxy.name.is_some() { "disable_redirects" } else { "off" };
@@ -107,7 +107,8 @@ pub(super) fn caddyfile(
     match &workshop.proxy.name {
         Some(name) => {
             line(0, format!("https://{name}:{port} {{"));
-            let proof = if by_files { format!("{CERT} {KEY}") } else { "internal".to_owned() };
+            let by_files = |folder: &str| format!("{folder}{CERT} {folder}{KEY}");
+            let proof = files.map_or_else(|| "internal".to_owned(), by_files);
             line(1, format!("tls {proof}"));
         }
         None => line(0, format!(":{port} {{")),

@@ -3,6 +3,8 @@
 //! The instance makes its seats by itself, from what it was given when it was made. So whatever of that changes
 //! means another instance, and everybody's work on this one goes: it is asked for as a replacement.
 
+use std::collections::BTreeSet;
+
 use super::{MadeOf, Problem, count, workshop::limits};
 use crate::domain::{
     LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, StepName, StoreId,
@@ -32,6 +34,8 @@ pub struct CloudInput<'a> {
     pub spot: bool,
     pub max_seats: u32,
     pub prices: Option<&'a Prices>,
+    /// Seats that somebody has joined on.
+    pub sitting: &'a BTreeSet<SeatName>,
 }
 
 /// What an instance is made as.
@@ -79,6 +83,9 @@ impl InstanceShape {
             fields.push(("browser", browser.image.clone()));
             fields.push(("browser.port", browser.port.to_string()));
         }
+        if workshop.seats_on == SeatsOn::Join {
+            fields.push(("seats_on", "join".to_owned()));
+        }
         fields.extend(limits(workshop));
         MadeOf(fields)
     }
@@ -103,6 +110,11 @@ impl<'a> CloudInput<'a> {
 
     fn begun(&self, seat: &SeatName) -> bool {
         self.stored(seat).is_some_and(|row| row.steps.iter().any(|step| step.attempts > 0))
+    }
+
+    /// Whether a defined seat is to be there: from the start, or because somebody joined. One that was made stays.
+    fn is_wanted(&self, seat: &SeatName) -> bool {
+        self.workshop.seats_on == SeatsOn::Start || self.sitting.contains(seat) || self.begun(seat)
     }
 
     fn proven(&self, seat: &SeatName) -> bool {
@@ -183,7 +195,8 @@ pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
     let host = host(input);
     let (verb, seats) = (host.verb, SeatName::host());
     let mut rows = vec![host];
-    for (seat, role) in input.workshop.rows().into_iter().filter(|(seat, _)| *seat != seats) {
+    let wanted = |seat: &SeatName| *seat != seats && input.is_wanted(seat);
+    for (seat, role) in input.workshop.rows().into_iter().filter(|(seat, _)| wanted(seat)) {
         let steps = StepName::INSTANCE_SEAT;
         rows.push(match verb {
             Verb::Replace => input.row(&seat, role, Verb::Replace, &steps, "its instance is replaced"),
@@ -298,7 +311,11 @@ pub fn plan_cloud_check(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<Pl
         let next = format!("`homeroom deploy {lab} --yes` makes one");
         return Err(vec![Problem::new(format!("{lab} has no instance to check"), next)]);
     }
-    let chosen = input.workshop.rows().into_iter().filter(|(seat, _)| seats.is_empty() || seats.contains(seat));
+    let is_chosen = |seat: &SeatName| match seats.is_empty() {
+        true => *seat == SeatName::host() || input.is_wanted(seat),
+        false => seats.contains(seat),
+    };
+    let chosen = input.workshop.rows().into_iter().filter(|(seat, _)| is_chosen(seat));
     let proofs = [StepName::Address, StepName::Ssh, StepName::Engine, StepName::Health];
     let rows = chosen.map(|(seat, role)| match role {
         Role::Host => input.row(&seat, role, Verb::Prove, &proofs, "asked again"),
@@ -355,10 +372,6 @@ fn problems(input: &CloudInput<'_>) -> Vec<Problem> {
     if workshop.seats > input.max_seats {
         let what = format!("{} seats, and {} takes {}", workshop.seats, workshop.site, input.max_seats);
         out.push(Problem::new(what, "lower seats, or raise max_seats of the site"));
-    }
-    if workshop.seats_on == SeatsOn::Join {
-        let what = "seats_on = \"join\" does not work in a cloud: the instance starts its seats by itself";
-        out.push(Problem::new(what, "set seats_on = \"start\""));
     }
     let name = machine_name(input.lab(), &SeatName::host());
     for other in input.view.instances.iter().filter(|it| it.name == name) {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    inside::{Container, Inside, asked},
+    inside::{Container, Inside, asked, make_seats},
     world::Instance,
 };
 use crate::sim::guest::{self, Output, Session};
@@ -30,6 +30,13 @@ const NO_DOCKER: &str =
 
 /// Carries a line out as the login shell of the instance does.
 pub(super) fn run(instance: &mut Instance, session: &mut Session, line: &str, stdin: &[u8]) -> Said {
+    if let Some((_, number)) = line.split_once("attributes/startup-script | sudo bash -s -- ") {
+        if !instance.inside.docker {
+            return bad("homeroom: failed: Docker does not answer\n", 1);
+        }
+        make_seats(instance, number.trim().parse().ok());
+        return good("homeroom: starting the seats\n");
+    }
     let words = split(line);
     let words: Vec<&str> = words.iter().map(String::as_str).skip_while(|word| *word == "sudo").collect();
     let inside = &mut instance.inside;
@@ -48,7 +55,7 @@ pub(super) fn run(instance: &mut Instance, session: &mut Session, line: &str, st
                 None => bad(format!("{}: {other}: No such file or directory\n", words[0]), 1),
             },
         },
-        ["tee", path] => {
+        ["tee", path] | ["install", "-m", _, "/dev/stdin", path] => {
             inside.files.insert((*path).to_owned(), stdin.to_vec());
             good(stdin)
         }

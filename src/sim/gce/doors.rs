@@ -229,7 +229,7 @@ impl Place for Contained {
     }
 
     fn prompt(&self) -> String {
-        let seat = self.name.split_once('-').map_or(self.name.as_str(), |(_, seat)| seat);
+        let seat = self.name.find("-seat-").and_then(|at| self.name.get(at + 1..)).unwrap_or(&self.name);
         format!("root@{seat}:{}# ", self.session.folder)
     }
 

@@ -73,7 +73,11 @@ impl World {
         let boot = self.physics.boot;
         let (now, stamp) = (self.now, self.stamp(self.now));
         let address = self.free_address();
-        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let Some(instance) = self.instances.get_mut(&id) else {
+            let message = "The resource was removed while it was being made";
+            let error = json!({"errors": [{"code": "RESOURCE_NOT_FOUND", "message": message}]});
+            return self.end(operation, Some((404, "NOT FOUND".to_owned(), error)));
+        };
         instance.status = "RUNNING";
         instance.run += 1;
         instance.address = Some(address);

@@ -144,11 +144,19 @@ pub(super) fn pulled(world: &mut World, id: u64) {
 /// Every container runs.
 pub(super) fn seats(world: &mut World, id: u64) {
     let Some(instance) = world.instances.get_mut(&id) else { return };
+    make_seats(instance, None);
+    state(instance, "ready");
+}
+
+/// Makes what is not there and starts what does not run; `only` is a seat somebody has just taken.
+pub(super) fn make_seats(instance: &mut Instance, only: Option<u16>) {
     let lab = attribute(instance, "homeroom-lab").unwrap_or_default().to_owned();
     let seats: u16 = attribute(instance, "homeroom-seats").and_then(|text| text.parse().ok()).unwrap_or(0);
     let browser = attribute(instance, "homeroom-browser-image").is_some();
     let mut wanted: Vec<(String, Vec<u16>)> = Vec::new();
-    for number in 1..=seats {
+    let join = attribute(instance, "homeroom-seats-on") == Some("join");
+    let there = |number: u16| instance.inside.containers.iter().any(|it| it.name == format!("{lab}-seat-{number:02}"));
+    for number in (1..=seats).filter(|number| !join || there(*number) || only == Some(*number)) {
         let base = 3000 + 10 * number;
         wanted.push((format!("{lab}-seat-{number:02}"), vec![base + 1, base + 2]));
         if browser {
@@ -168,11 +176,19 @@ pub(super) fn seats(world: &mut World, id: u64) {
         Container { name, running: true, status: "Up 2 seconds".to_owned(), ports, guest }
     };
     instance.inside.containers = wanted.into_iter().map(made).collect();
-    state(instance, "ready");
 }
 
 /// What the instance answers to HTTP on a port of its own, as `curl` sees it there; none where nobody listens.
 pub(super) fn asked(instance: &Instance, port: u16, path: &str) -> Option<(u16, &'static str)> {
+    let routes = instance.inside.files.get("/var/lib/homeroom/Caddyfile");
+    let routes = routes.map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let proxy = || instance.inside.containers.iter().any(|it| it.running && it.name.ends_with("-host"));
+    if routes.contains(&format!("http://127.0.0.1:{port} {{")) {
+        return proxy().then_some((if path == "/health" { 200 } else { 404 }, "ok"));
+    }
+    if proxy_port(instance) == Some(port) && routes.contains("https://") {
+        return proxy().then_some((400, "Client sent an HTTP request to an HTTPS server.\n"));
+    }
     let container = instance.inside.containers.iter().find(|it| it.running && it.ports.contains(&port))?;
     Some(match (container.name.ends_with("-host"), path) {
         (false, _) => (200, "a seat\n"),

@@ -76,6 +76,7 @@ pub(super) fn reads_stdin(command: &str) -> bool {
         "cat" | "wc" | "head" | "tail" | "sh" | "bash" | "sort" => files == 0,
         "grep" => files < 2,
         "tee" | "tr" => true,
+        "install" => command.contains("/dev/stdin"),
         // What is run inside is what reads.
         "pct" => match super::script::words(command).as_slice() {
             [_, exec, _, dashes, inner @ ..] if exec == "exec" && dashes == "--" => match inner {

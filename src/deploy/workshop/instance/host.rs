@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
+use super::super::engine::ProxyCertificate;
 use crate::{
     deploy::{
         Tuning,
@@ -15,7 +16,7 @@ use crate::{
         cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, labels, mark, request_id},
         machine::machine_name,
         planning::{InstanceShape, MADE_OF, ranges},
-        workshop::WorkshopDefinition,
+        workshop::{SeatsOn, WorkshopDefinition},
     },
     port::{
         Clock, Cloud, CloudError, Dns, RemoteShell,
@@ -62,6 +63,8 @@ pub struct HostParts {
     pub ssh_port: u16,
     /// What the instance runs at each start.
     pub script: String,
+    /// What proves the proxy's name, where this run makes it and files are given for it.
+    pub certificate: Option<ProxyCertificate>,
     pub tuning: Tuning,
 }
 
@@ -145,6 +148,7 @@ impl Host {
             ("homeroom-lab", self.lab().to_string()),
             ("homeroom-store", self.store.to_string()),
             ("homeroom-seats", workshop.seats.to_string()),
+            ("homeroom-seats-on", if workshop.seats_on == SeatsOn::Join { "join" } else { "start" }.to_owned()),
             ("homeroom-image", self.image(&workshop.image)),
             ("homeroom-terminal-port", workshop.ports.terminal.to_string()),
             ("homeroom-files-port", workshop.ports.files.to_string()),
@@ -253,8 +257,18 @@ impl Host {
 
     /// Runs a command on the instance.
     pub async fn run(&self, context: &StepContext, command: &str) -> Result<ExecOutput, StepError> {
+        self.run_within(context, command, self.tuning.login_within).await
+    }
+
+    /// The same with another limit: wall time.
+    pub async fn run_within(
+        &self,
+        context: &StepContext,
+        command: &str,
+        within: Duration,
+    ) -> Result<ExecOutput, StepError> {
         let target = self.target(context)?;
-        let ran = self.shell.run(&target, command, self.tuning.login_within).await;
+        let ran = self.shell.run(&target, command, within).await;
         ran.map_err(|error| match error.is_passing() {
             true => StepError::Unreachable(Clean::new(error.to_string())),
             false => StepError::Fatal(Clean::new(error.to_string())),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 
 use super::{
-    super::proxy::caddyfile,
+    super::proxy::{CERT, KEY, caddyfile},
     host::{Host, LOOK_EVERY},
 };
 use crate::{
@@ -19,6 +20,9 @@ const STUCK_AFTER: u32 = 8;
 const STATE: &str = "/run/homeroom/state";
 const LOG: &str = "/var/lib/homeroom/startup.log";
 const ROUTES: &str = "/var/lib/homeroom/Caddyfile";
+/// The folder of the routes, and where the proxy's container sees it.
+const FOLDER: &str = "/var/lib/homeroom";
+const SEEN_AT: &str = "/etc/homeroom";
 
 /// A login with the workshop's key works.
 pub struct Login {
@@ -114,23 +118,39 @@ pub struct Routes {
     pub host: Arc<Host>,
 }
 
+impl Routes {
+    fn routes(&self) -> String {
+        let (host, files) = (&self.host, self.host.certificate.as_ref().map(|_| SEEN_AT));
+        caddyfile(&host.workshop, &host.tokens, files)
+    }
+
+    /// Writes a file for root alone. What is in it is sent as input, not as words of a command: those are for
+    /// everybody on the machine to read.
+    async fn write(&self, context: &StepContext, path: &str, content: &[u8]) -> Result<(), StepError> {
+        let line = format!("sudo install -m 600 /dev/stdin {path}");
+        match self.host.pour(context, &line, content.to_vec()).await? {
+            0 => Ok(()),
+            code => Err(StepError::Unreachable(Clean::new(format!("writing {path} ended with status {code}")))),
+        }
+    }
+}
+
 #[async_trait]
 impl Action for Routes {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let there = self.host.run(context, &format!("sudo cat {ROUTES}")).await?;
-        let wanted = caddyfile(&self.host.workshop, &self.host.tokens, false);
+        let wanted = self.routes();
         Ok(if there.stdout == wanted { Check::Done("has its routes".to_owned()) } else { Check::Needed })
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let host = &self.host;
-        let routes = caddyfile(&host.workshop, &host.tokens, false).into_bytes();
         context.go_on()?;
-        // They are sent as input, not as words of a command: those are for everybody on the machine to read.
-        let code = host.pour(context, &format!("sudo tee {ROUTES} >/dev/null"), routes).await?;
-        if code != 0 {
-            return Err(StepError::Unreachable(Clean::new(format!("writing {ROUTES} ended with status {code}"))));
+        if let Some(certificate) = &host.certificate {
+            self.write(context, &format!("{FOLDER}{CERT}"), certificate.cert.as_bytes()).await?;
+            self.write(context, &format!("{FOLDER}{KEY}"), certificate.key.expose_secret().as_bytes()).await?;
         }
+        self.write(context, ROUTES, self.routes().as_bytes()).await?;
         let name = host.machine();
         let said = host.run(context, &format!("docker restart {name}")).await?;
         match said.code {

@@ -83,11 +83,20 @@ impl Action for Answers {
             return Err(StepError::fatal("its address is not known"));
         };
         let (began, within) = (host.clock.monotonic(), host.patience());
+        // What speaks TLS is asked on the instance itself, by plain HTTP; from here any answer proves the way open.
+        let tls = host.workshop.health_port();
         loop {
-            let why = match host.cloud.ask(address, port, "/health", ONE_ANSWER).await {
-                Ok(200) => return Ok(format!("the proxy answers at {address}:{port}")),
-                Ok(status) => Clean::new(format!("it answers with status {status}")),
-                Err(why) => why,
+            let why = match (host.cloud.ask(address, port, "/health", ONE_ANSWER).await, tls) {
+                (Ok(_), Some(inner)) => {
+                    let said = host.run(context, &super::seat::asking(inner, "health")).await?;
+                    match said.stdout.trim() {
+                        "200" => return Ok(format!("the proxy answers at {address}:{port}, by TLS")),
+                        status => Clean::new(format!("asked for /health on the instance it answers with {status}")),
+                    }
+                }
+                (Ok(200), None) => return Ok(format!("the proxy answers at {address}:{port}")),
+                (Ok(status), None) => Clean::new(format!("it answers with status {status}")),
+                (Err(why), _) => why,
             };
             if host.clock.monotonic().saturating_sub(began) > within {
                 return Err(StepError::fatal(format!(

@@ -1,6 +1,6 @@
 //! `start` and `health` of a seat: its containers run on the instance, and their programs answer there.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -9,6 +9,9 @@ use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Clean, SeatName, machine::machine_name, workshop::browser_name},
 };
+
+/// Making a seat's containers may take so long; the image is there already, as a rule. Wall time.
+const MADE_WITHIN: Duration = Duration::from_secs(180);
 
 /// The names of a seat's containers.
 fn containers(host: &Host, seat: &SeatName) -> Vec<String> {
@@ -31,13 +34,7 @@ async fn down(host: &Host, context: &StepContext, seat: &SeatName) -> Result<Vec
         match (fields.next(), fields.next()) {
             (Some("running"), _) => {}
             (Some(_), status) => down.push((name, Clean::new(status.unwrap_or_default()))),
-            (None, _) => {
-                return Err(StepError::fatal(format!(
-                    "the instance has no container {name}; `homeroom ssh {}/host -- tail /var/lib/homeroom/startup.log` \
-                     shows why",
-                    host.lab()
-                )));
-            }
+            (None, _) => down.push((name, Clean::new(ABSENT))),
         }
     }
     Ok(down)
@@ -49,6 +46,29 @@ pub struct Runs {
     pub seat: SeatName,
 }
 
+/// What is said of a container that is not there.
+const ABSENT: &str = "it is not there";
+/// The startup script does for one seat, by its number, what it does for all at a start.
+const SCRIPT: &str = "curl --silent --fail --header 'Metadata-Flavor: Google' \
+                      http://metadata.google.internal/computeMetadata/v1/instance/attributes/startup-script | \
+                      sudo bash -s --";
+
+impl Runs {
+    /// Makes the seat's containers: somebody has joined, or they were removed.
+    async fn make(&self, context: &StepContext) -> Result<String, StepError> {
+        let (host, number) = (&self.host, self.seat.number().unwrap_or_default());
+        let said = host.run_within(context, &format!("{SCRIPT} {number}"), MADE_WITHIN).await?;
+        match said.code {
+            Some(0) => Ok("made and started".to_owned()),
+            _ => {
+                let lines: Vec<String> =
+                    said.stdout.lines().rev().take(2).map(|line| Clean::new(line).to_string()).collect();
+                Err(StepError::fatal(format!("the startup script did not make it: {}", lines.join(" / "))))
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Action for Runs {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
@@ -57,7 +77,12 @@ impl Action for Runs {
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
-        for (name, status) in down(&self.host, context, &self.seat).await? {
+        let down = down(&self.host, context, &self.seat).await?;
+        if down.iter().any(|(_, status)| status.as_str() == ABSENT) {
+            context.go_on()?;
+            return self.make(context).await;
+        }
+        for (name, status) in down {
             context.go_on()?;
             let said = self.host.run(context, &format!("docker start {name}")).await?;
             if said.code != Some(0) {
@@ -100,11 +125,15 @@ impl Action for Answers {
     }
 }
 
+/// The command that asks a port of the instance's loopback and prints the status of its answer.
+pub(super) fn asking(port: u16, path: &str) -> String {
+    format!("curl --silent --output /dev/null --max-time 5 --write-out '%{{http_code}}' http://127.0.0.1:{port}/{path}")
+}
+
 /// Asks until there is an answer below 500; none in time. An error as soon as a container of the seat has ended.
 async fn ask(host: &Host, context: &StepContext, seat: &SeatName, port: u16) -> Result<Option<u16>, StepError> {
     let began = host.clock.monotonic();
-    let command =
-        format!("curl --silent --output /dev/null --max-time 5 --write-out '%{{http_code}}' http://127.0.0.1:{port}/");
+    let command = asking(port, "");
     loop {
         let said = host.run(context, &command).await?;
         match said.stdout.trim().parse::<u16>() {
