@@ -90,10 +90,15 @@ fn exit(ended: Ended) -> Exit {
 fn desk(settings: &Settings) -> Desk {
     let settings = settings.clone();
     let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let (known, folder) = (settings.clone(), here.clone());
+    let check = move |text: &str| {
+        let faults = definition::faults(text, &folder, Some(&known));
+        faults.into_iter().map(|fault| (fault.key, fault.message)).collect()
+    };
     let read = move |text: &str| {
         definition::parse(text, "the definition", &here, Some(&settings)).map_err(|error| error.to_string())
     };
-    Desk { read: Arc::new(read), write: definition::to_toml }
+    Desk { read: Arc::new(read), check: Arc::new(check), write: definition::to_toml }
 }
 
 /// The screens before anything is known; `hands_over`: another process can go on with this one's runs.

@@ -13,6 +13,8 @@ use super::{
     closer::Whose,
     commands::Command,
     doors::Door,
+    edit::Tool,
+    lab_form::Fault,
     pointer::Pointed,
     shells::TabId,
     welcome::{NewSite, Tried},
@@ -112,7 +114,11 @@ pub enum Action {
     /// A terminal that had the whole screen ended.
     ShellEnded { door: Door, end: ShellEnd },
     /// A lab's definition as text, or why it cannot be had.
-    DefinitionPrinted { lab: LabName, text: Result<String, Clean> },
+    DefinitionPrinted { lab: LabName, tool: Tool, text: Result<String, Clean> },
+    /// What is wrong with a text that is being typed.
+    DefinitionChecked { text: String, faults: Vec<Fault> },
+    /// The bridges of a site, over all its nodes.
+    BridgesSeen { site: SiteName, bridges: Vec<Clean> },
     /// An editor was left with this text.
     TextEdited { lab: Option<LabName>, before: String, text: String },
     /// Whether an edited definition was taken: what came of it, or why not.

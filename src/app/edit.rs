@@ -6,6 +6,13 @@ use std::collections::BTreeSet;
 use super::{Context, Effect, State, popup::Popup};
 use crate::domain::{Clean, LabName};
 
+/// What a definition's text is opened in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    Form,
+    Editor,
+}
+
 /// A text that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -57,6 +64,31 @@ impl State {
         )
     }
 
+    /// The text the form of a new class begins with.
+    pub(super) fn blank_class(&self) -> String {
+        let site = self.sites.iter().find(|(_, site)| site.view.is_some()).or_else(|| self.sites.iter().next());
+        let view = site.and_then(|(_, site)| site.view.as_deref());
+        let mut templates: Vec<_> = view
+            .iter()
+            .flat_map(|view| &view.guests)
+            .filter(|it| it.template)
+            .filter_map(|it| it.name.as_ref())
+            .collect();
+        templates.sort();
+        let mut text = "kind = \"class\"\n".to_owned();
+        let mut say = |key: &str, value: String| text.push_str(&format!("{key} = {}\n", toml_edit::Value::from(value)));
+        site.into_iter().for_each(|(name, _)| say("site", name.to_string()));
+        templates.first().into_iter().for_each(|name| say("template", name.to_string()));
+        text.push_str("count = 10\nteacher = true\n");
+        text
+    }
+
+    /// The text the form of a new workshop begins with.
+    pub(super) fn blank_workshop(&self) -> String {
+        let site = self.engines.keys().next().map_or(String::new(), |site| format!("site = \"{site}\"\n"));
+        format!("kind = \"workshop\"\n{site}seats = 10\n")
+    }
+
     /// The text a new workshop begins with.
     pub fn new_workshop(&self) -> String {
         let engines: Vec<_> = self.engines.keys().map(ToString::to_string).collect();
@@ -75,15 +107,15 @@ impl State {
     }
 }
 
-/// `e`: the definition under the cursor.
-pub(super) fn edit(state: &mut State) -> Vec<Effect> {
+/// `e` and `E`: the definition under the cursor.
+pub(super) fn edit(state: &mut State, tool: Tool) -> Vec<Effect> {
     match state.target_lab().filter(|lab| state.definition(lab).is_some()) {
-        Some(lab) => vec![Effect::PrintDefinition { lab }],
+        Some(lab) => vec![Effect::PrintDefinition { lab, tool }],
         None => Vec::new(),
     }
 }
 
-/// `n`: a new class, or a new workshop where those are.
+/// `N`: a new class, or a new workshop where those are.
 pub(super) fn begin(state: &mut State) -> Vec<Effect> {
     let text = if state.context() == Context::Workshops { state.new_workshop() } else { state.new_class() };
     vec![Effect::EditText { lab: None, text }]

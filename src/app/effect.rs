@@ -7,11 +7,12 @@ use super::{
     bars::{At, Passphrase},
     closer::Whose,
     doors::Door,
+    edit::Tool,
     shells::{TabId, Way},
     welcome::NewSite,
 };
 use crate::domain::{
-    LabName, Plan, RunId, SeatName,
+    LabName, Plan, RunId, SeatName, SiteName,
     alert::Alert,
     answers::{Answer, Bar},
     plan::Consent,
@@ -77,8 +78,12 @@ pub enum Effect {
     Answer { id: TabId, bytes: Vec<u8> },
     /// Give the terminal back and stop until continued. Whoever owns the terminal does it.
     Suspend,
-    /// A lab's definition as text. Answer: `DefinitionPrinted`.
-    PrintDefinition { lab: LabName },
+    /// A lab's definition as text, for a form or an editor. Answer: `DefinitionPrinted`.
+    PrintDefinition { lab: LabName, tool: Tool },
+    /// Read and check a text as `Define` does, and take nothing in. Answer: `DefinitionChecked`.
+    CheckDefinition { text: String },
+    /// Which bridges the nodes of a site have. Answer: `BridgesSeen`, where they may be seen.
+    LookAtBridges { site: SiteName },
     /// Lend the terminal to the person's editor with this text. Whoever owns the terminal does it. Answer: `TextEdited`.
     EditText { lab: Option<LabName>, text: String },
     /// Take a definition in as `apply` does; one of another name than `lab` is refused. Answer: `Defined`.

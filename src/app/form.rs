@@ -22,23 +22,43 @@ pub enum Kind {
     Text,
     /// Never shown.
     Secret,
-    /// One of these, or with `free` anything else.
+    /// One of these, or with `free` anything else; with `many` several, with commas between.
     Choice {
         of: Vec<String>,
         free: bool,
+        many: bool,
     },
 }
 
 /// One field.
 pub struct Field<K> {
     pub key: K,
+    /// The heading it stands under; empty for none.
+    pub group: &'static str,
     pub label: &'static str,
     /// What belongs there, told while the field is in front.
     pub hint: &'static str,
+    /// What it means to leave it empty.
+    pub empty: &'static str,
     pub kind: Kind,
     pub input: Input,
     /// What is wrong with it.
     pub wrong: Option<Clean>,
+    /// What may be wrong with it, as far as can be seen.
+    pub doubt: Option<Clean>,
+}
+
+impl<K> Field<K> {
+    /// A field under no heading.
+    pub fn new(key: K, label: &'static str, kind: Kind, value: impl Into<String>, hint: &'static str) -> Self {
+        let input = Input::new(value.into());
+        Self { key, group: "", label, hint, empty: "", kind, input, wrong: None, doubt: None }
+    }
+
+    /// Whether text goes into it.
+    pub fn takes_text(&self) -> bool {
+        !matches!(self.kind, Kind::Choice { free: false, .. })
+    }
 }
 
 impl<K: fmt::Debug> fmt::Debug for Field<K> {
@@ -70,8 +90,7 @@ impl<K: Copy + PartialEq> Form<K> {
         value: impl Into<String>,
         hint: &'static str,
     ) -> Self {
-        let input = Input::new(value.into());
-        self.fields.push(Field { key, label, hint, kind, input, wrong: None });
+        self.fields.push(Field::new(key, label, kind, value, hint));
         self
     }
 
@@ -112,11 +131,7 @@ impl<K: Copy + PartialEq> Form<K> {
 
     /// Where text goes: nowhere where one may only choose.
     pub fn input(&mut self) -> Option<&mut Input> {
-        let field = self.fields.get_mut(self.at)?;
-        match field.kind {
-            Kind::Choice { free: false, .. } => None,
-            _ => Some(&mut field.input),
-        }
+        self.fields.get_mut(self.at).filter(|field| field.takes_text()).map(|field| &mut field.input)
     }
 
     /// The field `by` further, round and round.
@@ -128,7 +143,7 @@ impl<K: Copy + PartialEq> Form<K> {
     /// Another choice, or the cursor moves within the text; whether the value changed.
     pub fn shift(&mut self, by: isize) -> bool {
         let Some(field) = self.fields.get_mut(self.at) else { return false };
-        let Kind::Choice { of, .. } = &field.kind else {
+        let Kind::Choice { of, free: false, .. } = &field.kind else {
             field.input.handle(if by > 0 { InputRequest::GoToNextChar } else { InputRequest::GoToPrevChar });
             return false;
         };

@@ -19,6 +19,7 @@ pub mod form;
 pub mod fuzzy;
 pub mod key;
 pub mod kiosk;
+pub mod lab_form;
 pub mod labs;
 pub mod log;
 pub mod log_view;

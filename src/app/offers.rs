@@ -1,7 +1,7 @@
 //! Which commands make sense at this moment: what hints and the palette offer. A command that is not offered
 //! still says why it does nothing when its key is pressed.
 
-use super::{Command, Context, State, labs::ClassRow, seats::SeatRow};
+use super::{Command, Context, State, lab_form::LabForm, labs::ClassRow, seats::SeatRow};
 use crate::domain::{
     MachineState, SeatName,
     event::{RunKind, RunState},
@@ -63,7 +63,10 @@ impl Offering<'_> {
             return match (command, self.context) {
                 (Command::Mark | Command::MarkRange | Command::MarkAll, _) => self.rows,
                 (Command::Open, Context::Classes | Context::Workshops) => self.rows,
-                (Command::Edit, _) => self.row.as_ref().is_some_and(ClassRow::is_defined),
+                (Command::Edit, _) | (Command::EditText, Context::Classes | Context::Workshops | Context::Board) => {
+                    self.row.as_ref().is_some_and(ClassRow::is_defined)
+                }
+                (Command::ShowText, _) => !LabForm::shows_both(state.size.0),
                 (Command::Open, Context::Nodes) => state.chosen_node().is_some(),
                 (Command::Open, Context::Node) => state.chosen_guest().is_some(),
                 (Command::Open, Context::Board) => self.seat.is_some(),

@@ -9,6 +9,8 @@ pub enum Spot {
     /// A row of the list in front, or of a pane's, by its key.
     Row(Option<Pane>, String),
     Divider(Divider),
+    /// A field of the form in front.
+    Field(usize),
     /// A key named at the bottom.
     Hint(Command),
 }
@@ -67,6 +69,7 @@ impl State {
                 }
                 self.cursor_to_change().into_iter().for_each(|cursor| cursor.set(&keys, at));
             }
+            Pointed::Click(Spot::Field(at)) => return self.point_at_field(at),
             Pointed::Click(Spot::Divider(_)) => {}
         }
         None

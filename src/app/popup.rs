@@ -9,6 +9,7 @@ use super::{
     bars::Question,
     copying::CopyPopup,
     edit::Draft,
+    lab_form::{lines::Lines, options::Options},
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
     rows::Target,
@@ -40,6 +41,12 @@ pub enum Popup {
     Palette(Palette),
     /// A definition that was not taken, with the reason.
     Draft(Draft),
+    /// The choices of a form's field.
+    Options(Options),
+    /// The list of a form's field, a name a line.
+    Lines(Lines),
+    /// Leave a form although what was typed is not saved?
+    Unsaved,
 }
 
 /// A plan, before anything happens.

@@ -26,7 +26,8 @@ pub struct Site {
     pub view: Option<Arc<ClusterView>>,
     pub lost: Option<Lost>,
     offline: BTreeMap<NodeName, Timestamp>,
-    history: BTreeMap<NodeName, VecDeque<f64>>,
+    /// Of each node its load and its memory, as shares.
+    history: BTreeMap<NodeName, VecDeque<(f64, f64)>>,
     /// Which nodes answered in the latest look.
     online: HashMap<NodeName, bool>,
     /// How many machines each node had in the latest look, templates not counted.
@@ -45,8 +46,23 @@ pub struct Lost {
 /// A row of the nodes pane: a node, or a storage over all nodes that share it.
 #[derive(Debug)]
 pub enum NodeRow<'a> {
-    Node { site: &'a SiteName, node: &'a NodeView, machines: usize, offline_since: Option<Timestamp>, cpu: Vec<f64> },
-    Storage { site: &'a SiteName, name: &'a Clean, node: Option<&'a NodeName>, used: u64, total: u64, available: bool },
+    Node {
+        site: &'a SiteName,
+        node: &'a NodeView,
+        machines: usize,
+        offline_since: Option<Timestamp>,
+        /// The last looks, the newest last: shares of what the node has.
+        cpu: Vec<f64>,
+        memory: Vec<f64>,
+    },
+    Storage {
+        site: &'a SiteName,
+        name: &'a Clean,
+        node: Option<&'a NodeName>,
+        used: u64,
+        total: u64,
+        available: bool,
+    },
 }
 
 impl NodeRow<'_> {
@@ -86,7 +102,8 @@ impl Site {
                 if history.len() == Self::HISTORY {
                     history.pop_front();
                 }
-                history.push_back(node.cpu);
+                let memory = if node.memory == 0 { 0.0 } else { node.memory_used as f64 / node.memory as f64 };
+                history.push_back((node.cpu, memory));
             } else {
                 self.offline.entry(node.node.clone()).or_insert(view.at);
             }
@@ -117,7 +134,11 @@ impl Site {
 
     /// A node's load over the last looks, the newest last.
     pub fn cpu_of(&self, node: &NodeName) -> Vec<f64> {
-        self.history.get(node).map(|history| history.iter().copied().collect()).unwrap_or_default()
+        self.past(node).map(|(cpu, _)| cpu).collect()
+    }
+
+    fn past(&self, node: &NodeName) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.history.get(node).into_iter().flatten().copied()
     }
 
     /// Notes that it does not answer; the first time counts.
@@ -162,7 +183,8 @@ impl Site {
                 node,
                 machines: self.machines.get(&node.node).copied().unwrap_or(0),
                 offline_since: self.offline.get(&node.node).copied(),
-                cpu: self.history.get(&node.node).map(|h| h.iter().copied().collect()).unwrap_or_default(),
+                cpu: self.cpu_of(&node.node),
+                memory: self.past(&node.node).map(|(_, memory)| memory).collect(),
             })
             .collect();
         let mut storages: Vec<_> = view.storages.iter().filter(|s| s.images).collect();

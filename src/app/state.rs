@@ -13,6 +13,7 @@ use super::{
     engines::Engine,
     fuzzy,
     kiosk::{Kiosk, Rules},
+    lab_form::LabForm,
     log::Log,
     log_view::{LogView, Scope},
     machines::{MachineBoard, NodeBoard},
@@ -96,6 +97,8 @@ pub enum Screen {
     Answers,
     Node(NodeBoard),
     Machine(MachineBoard),
+    /// A definition being filled in.
+    LabForm,
     /// The first run: nothing is configured yet.
     Welcome(Welcome),
 }
@@ -169,6 +172,10 @@ pub struct State {
     pub people: BTreeMap<LabName, BTreeMap<SeatName, Clean>>,
     pub definitions: Vec<Definition>,
     pub definitions_known: bool,
+    /// The definition being filled in, whether in sight or not.
+    pub lab_form: Option<LabForm>,
+    /// Bridges of sites, once they were asked for; none until they are told.
+    pub bridges: BTreeMap<SiteName, Option<Vec<Clean>>>,
     pub progress: BTreeMap<LabName, Progress>,
     /// Estimates of the plans carried out here.
     pub estimates: BTreeMap<LabName, std::time::Duration>,
@@ -217,6 +224,8 @@ impl State {
             people: BTreeMap::new(),
             definitions: Vec::new(),
             definitions_known: false,
+            lab_form: None,
+            bridges: BTreeMap::new(),
             progress: BTreeMap::new(),
             estimates: BTreeMap::new(),
             orphaned: BTreeSet::new(),
@@ -271,6 +280,9 @@ impl State {
             (Some(Popup::LogFilter(_)), _) => Context::LogFilterPopup,
             (Some(Popup::Palette(_)), _) => Context::PalettePopup,
             (Some(Popup::Draft(_)), _) => Context::DraftPopup,
+            (Some(Popup::Options(_)), _) => Context::OptionsPopup,
+            (Some(Popup::Lines(_)), _) => Context::LinesPopup,
+            (Some(Popup::Unsaved), _) => Context::UnsavedPopup,
             (None, _) if self.typing.is_some() => Context::Filter,
             (None, screen) => self.context_of(screen),
         }
@@ -294,6 +306,7 @@ impl State {
             (Screen::Shells, _) => Context::Shells,
             (Screen::Node(_), _) => Context::Node,
             (Screen::Machine(_), _) => Context::Machine,
+            (Screen::LabForm, _) => Context::LabForm,
             (Screen::Welcome(Welcome { step: Step::Fill, .. }), _) => Context::Form,
             (Screen::Welcome(_), _) => Context::Welcome,
             (Screen::Overview, pane) => pane.context(),

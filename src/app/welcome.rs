@@ -125,7 +125,7 @@ impl Welcome {
             .with(
                 Ask::Environment,
                 "stakes",
-                Kind::Choice { of: environments, free: false },
+                Kind::Choice { of: environments, free: false, many: false },
                 "prod",
                 "left and right choose; on prod, destroying asks for the lab's name",
             )

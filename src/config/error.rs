@@ -9,7 +9,12 @@ use thiserror::Error;
 pub enum ConfigError {
     /// A document says something it may not.
     #[error("{place}: {message}")]
-    Document { place: Place, message: String },
+    Document {
+        place: Place,
+        /// What it is about, as a path: `machine.memory`; empty for the whole.
+        key: String,
+        message: String,
+    },
     /// A file could not be read.
     #[error("cannot read {}: {why}", path.display())]
     Unreadable { path: PathBuf, why: String },

@@ -39,7 +39,7 @@ impl<'t> Document<'t> {
         // The first is the cause. Its own Display quotes the line, which may hold a secret.
         if let Some(e) = errors.iter().min_by_key(|e| e.span().map_or(usize::MAX, |span| span.start)) {
             let message = format!("not valid TOML: {}", e.message());
-            return Err(document.complaint(e.span().map(|span| span.start), &message));
+            return Err(document.complaint(e.span().map(|span| span.start), "", &message));
         }
         document.root = Spanned::new(0..0, DeValue::Table(table.into_inner()));
         Ok(document)
@@ -59,8 +59,9 @@ impl<'t> Document<'t> {
         Place { origin: self.origin.as_str().to_owned(), line }
     }
 
-    fn complaint(&self, offset: Option<usize>, message: &str) -> ConfigError {
-        ConfigError::Document { place: self.place(offset), message: Clean::new(message).as_str().to_owned() }
+    fn complaint(&self, offset: Option<usize>, key: &str, message: &str) -> ConfigError {
+        let key = key.to_owned();
+        ConfigError::Document { place: self.place(offset), key, message: Clean::new(message).as_str().to_owned() }
     }
 
     /// The table that would know `key`, other than `here`.
@@ -113,7 +114,12 @@ impl<'a> Node<'a> {
 
     /// A complaint in its own words.
     pub(super) fn complain(&self, message: impl Display) -> ConfigError {
-        self.document.complaint(self.at, &message.to_string())
+        self.document.complaint(self.at, &self.path, &message.to_string())
+    }
+
+    /// A complaint about a key that is not there.
+    pub(super) fn lacks(&self, key: &str, message: impl Display) -> ConfigError {
+        self.document.complaint(self.at, &self.under(key), &message.to_string())
     }
 
     /// `machine.cores is "two"; it must be …`
@@ -313,7 +319,7 @@ impl<'a> Table<'a> {
     /// A key that must be there; `example` is how it could read.
     pub(super) fn need(&self, key: &str, example: &str) -> Result<Node<'a>, ConfigError> {
         self.get(key).ok_or_else(|| {
-            self.node.complain(format!("{} is missing; write for example {key} = {example}", self.node.under(key)))
+            self.node.lacks(key, format!("{} is missing; write for example {key} = {example}", self.node.under(key)))
         })
     }
 

@@ -51,7 +51,11 @@ pub struct KeySetting {
 impl KeySetting {
     /// A complaint about it, with its place.
     pub fn complain(&self, message: impl std::fmt::Display) -> ConfigError {
-        ConfigError::Document { place: self.place.clone(), message: format!("keys.{}: {message}", self.command) }
+        ConfigError::Document {
+            place: self.place.clone(),
+            key: String::new(),
+            message: format!("keys.{}: {message}", self.command),
+        }
     }
 }
 
@@ -110,7 +114,10 @@ impl UiSettings {
         if file.try_exists().unwrap_or(true) {
             return Palette::read(file);
         }
-        Palette::built_in(name)
-            .ok_or_else(|| ConfigError::Document { place: place.clone(), message: theme::unknown(name, file) })
+        Palette::built_in(name).ok_or_else(|| ConfigError::Document {
+            place: place.clone(),
+            key: String::new(),
+            message: theme::unknown(name, file),
+        })
     }
 }

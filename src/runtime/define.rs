@@ -2,20 +2,42 @@
 
 use super::{Desk, Shared};
 use crate::{
-    app::Action,
-    domain::{Clean, LabName},
-    service::definitions::{Applied, apply},
+    app::{Action, edit::Tool, lab_form::Fault},
+    domain::{Clean, LabName, SiteName},
+    service::{bridges::all, definitions::apply},
 };
 
 const NO_DESK: &str = "definitions are not edited here";
 
 /// A lab's definition as text.
-pub async fn print(shared: &Shared, lab: LabName) -> Action {
+pub async fn print(shared: &Shared, lab: LabName, tool: Tool) -> Action {
     let text = match &shared.desk {
         Some(desk) => shared.home.definition(&lab).await.map(|stored| (desk.write)(&stored.definition)),
-        None => return Action::DefinitionPrinted { lab, text: Err(Clean::new(NO_DESK)) },
+        None => return Action::DefinitionPrinted { lab, tool, text: Err(Clean::new(NO_DESK)) },
     };
-    Action::DefinitionPrinted { lab, text: text.map_err(|error| Clean::new(error.to_string())) }
+    Action::DefinitionPrinted { lab, tool, text: text.map_err(|error| Clean::new(error.to_string())) }
+}
+
+/// What is wrong with a text. Nothing comes of it.
+pub fn check(shared: &Shared, text: String) -> Action {
+    let faults = match &shared.desk {
+        Some(desk) => (desk.check)(&text),
+        None => vec![(String::new(), NO_DESK.to_owned())],
+    };
+    let faults = faults.into_iter().map(|(key, why)| Fault { key, why: Clean::new(why) }).collect();
+    Action::DefinitionChecked { text, faults }
+}
+
+/// The bridges of a site, over those of its nodes that may be asked.
+pub async fn bridges(shared: &Shared, site: SiteName) -> Option<Action> {
+    let bridges = all(shared.home.site(&site).ok()?).await;
+    Some(Action::BridgesSeen { site, bridges })
+}
+
+/// Every definition there is now.
+pub async fn loaded(shared: &Shared) -> Option<Action> {
+    let stored = shared.home.store.definitions().await.ok()?;
+    Some(Action::DefinitionsLoaded(stored.into_iter().map(|stored| stored.definition).collect()))
 }
 
 /// Takes a text in. What was typed goes back with the answer, so that none of it is lost.
@@ -40,8 +62,5 @@ async fn take(shared: &Shared, desk: &Desk, lab: Option<&LabName>, text: &str) -
         _ => {}
     }
     let applied = apply(&shared.home, &definition).await.map_err(|error| error.to_string())?;
-    Ok(match applied {
-        Applied::Unchanged => format!("{kind} {name} unchanged"),
-        applied => format!("{kind} {name} {}; d shows what that means", applied.as_str()),
-    })
+    Ok(format!("{kind} {name} {}", applied.as_str()))
 }

@@ -137,12 +137,24 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             let failed = shells::lift(home, &at, &bar, passphrase).await.err();
             shared.say(Action::Lifted { then, failed }).await;
         }
-        Effect::PrintDefinition { lab } => {
-            let printed = define::print(shared, lab).await;
+        Effect::PrintDefinition { lab, tool } => {
+            let printed = define::print(shared, lab, tool).await;
             shared.say(printed).await;
+        }
+        Effect::CheckDefinition { text } => {
+            shared.say(define::check(shared, text)).await;
+        }
+        Effect::LookAtBridges { site } => {
+            if let Some(seen) = define::bridges(shared, site).await {
+                shared.say(seen).await;
+            }
         }
         Effect::Define { lab, text } => {
             let defined = define::define(shared, lab, text).await;
+            // It is in its list before it is told of: what is done next is about it and no other.
+            if let Some(loaded) = define::loaded(shared).await {
+                shared.say(loaded).await;
+            }
             shared.say(defined).await;
         }
         Effect::LoadRuns { lab } => {

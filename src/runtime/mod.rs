@@ -64,11 +64,16 @@ pub(crate) struct Shared {
 /// Reads and checks the text of a definition, or says what is wrong with it.
 type Read = dyn Fn(&str) -> Result<Definition, String> + Send + Sync;
 
+/// Everything that is wrong with a text: about which key, and what.
+type Check = dyn Fn(&str) -> Vec<(String, String)> + Send + Sync;
+
 /// How definitions are read and written, which is a matter of the configuration.
 #[derive(Clone)]
 pub struct Desk {
     /// Reads and checks a text, as `apply` does.
     pub read: Arc<Read>,
+    /// Tells everything that is wrong with a text.
+    pub check: Arc<Check>,
     /// Writes a definition so that it can be read again.
     pub write: fn(&Definition) -> String,
 }

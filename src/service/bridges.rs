@@ -6,10 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use super::{ServiceError, Site};
-use crate::domain::{NodeName, Plan, StepName};
+use crate::domain::{Clean, NodeName, Plan, StepName};
 
 /// Nodes asked at once.
 const AT_ONCE: usize = 4;
+
+/// The bridges of a site's nodes, each once, by name. Nodes that may not be asked, or do not answer, have none.
+pub async fn all(site: &Site) -> Vec<Clean> {
+    let Ok(view) = site.cluster.view().await else { return Vec::new() };
+    let online = view.nodes.into_iter().filter(|node| node.online);
+    let asked = online.map(|node| async move { site.inspect.bridges(&node.node).await });
+    let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let names: BTreeSet<Clean> = answers.into_iter().flatten().flatten().map(|bridge| bridge.name).collect();
+    names.into_iter().collect()
+}
 
 /// An error that names every bridge and the nodes it is missing on. A node that may not be asked is let try.
 pub async fn are_there(site: &Site, plan: &Plan) -> Result<(), ServiceError> {

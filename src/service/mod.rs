@@ -2,7 +2,7 @@
 
 pub mod adopt;
 mod allowed;
-mod bridges;
+pub mod bridges;
 pub mod call;
 pub mod check;
 pub mod cloud;

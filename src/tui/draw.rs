@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{
-    Depth, Glyphs, Theme, answers, board, gantt, header, kiosk, machine, node, overview, panes,
+    Depth, Glyphs, Theme, answers, board, gantt, header, kiosk, lab_form, machine, node, overview, panes,
     pen::Page,
     popups, runs, shells,
     spots::Spots,
@@ -45,7 +45,7 @@ impl Look {
 }
 
 /// Below this nothing can be read.
-const SMALLEST: (u16, u16) = (60, 14);
+const SMALLEST: (u16, u16) = (40, 12);
 
 /// Draws the whole state.
 pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
@@ -84,6 +84,7 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
         Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
         Screen::Node(node) => node::draw(&mut page, middle, state, node),
         Screen::Machine(board) => machine::draw(&mut page, middle, state, board),
+        Screen::LabForm => lab_form::draw(&mut page, middle, state),
         Screen::Welcome(first) => welcome::draw(&mut page, middle, first),
         Screen::Run(run) => gantt::draw(&mut page, middle, state, run),
         Screen::Shells => shells::draw(&mut page, middle, state),

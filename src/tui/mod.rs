@@ -17,6 +17,7 @@ mod keyboard;
 mod keymap;
 mod keys;
 mod kiosk;
+mod lab_form;
 mod machine;
 mod matters;
 mod node;

@@ -6,6 +6,7 @@ mod doors;
 mod far;
 mod flows;
 mod kiosk;
+mod lab_form;
 mod large;
 mod quiet;
 mod shells;
@@ -152,7 +153,7 @@ fn the_runs_of_a_lab_are_listed_and_one_is_told_in_time() {
     assert_eq!(colour_of(&shown, "running"), BUSY);
     let ascii = Look::new(Depth::None, Glyphs::ASCII);
     assert!(text(&buffer(&state, &ascii)).is_ascii());
-    for (columns, rows) in [(60, 14), (61, 15), (99, 60), (300, 100)] {
+    for (columns, rows) in [(40, 12), (41, 13), (60, 14), (99, 60), (300, 100)] {
         for script in ["", "<enter>", "<enter>G"] {
             screen(&runs(columns, rows, script, false));
         }
@@ -353,11 +354,11 @@ fn data_that_is_old_looks_old() {
 
 #[test]
 fn a_tiny_terminal_shows_one_clear_line() {
-    for (columns, rows, wanted) in [(20, 5, "needs 60×14"), (59, 24, "homeroom needs 60×14; this is 59×24")] {
+    for (columns, rows, wanted) in [(20, 5, "needs 40×12"), (39, 24, "homeroom needs 40×12; this is 39×24")] {
         let shown = screen(&world(columns, rows));
         assert_eq!(shown.trim(), wanted);
     }
-    for (columns, rows) in [(1, 1), (2, 2), (60, 14), (61, 15), (99, 60), (100, 28), (300, 100)] {
+    for (columns, rows) in [(1, 1), (2, 2), (40, 12), (41, 13), (60, 14), (99, 60), (100, 28), (300, 100)] {
         for script in [
             "",
             "1",
@@ -469,4 +470,18 @@ fn between_two_tries_a_seat_says_which_comes_next_and_when() {
     let board = screen(&state);
     assert!(board.contains("clone again in 2 s"), "{board}");
     assert!(board.contains("clone: got lock request timeout; clone again in 2 s (try 2 of 5)"), "{board}");
+}
+
+#[test]
+fn a_row_whose_site_was_not_seen_for_long_says_so_itself() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let mut state = world(columns, rows);
+        assert!(!screen(&state).contains(" seen "), "{}", screen(&state));
+        let later = now().checked_add(jiff::SignedDuration::from_secs(185)).unwrap();
+        update(&mut state, Action::Tick(later));
+        let shown = text(&buffer(&state, &colours()));
+        let row = |name: &str| shown.lines().find(|line| line.contains(name)).unwrap().to_owned();
+        assert!(row("cs100").contains("seen 3m ago"), "{shown}");
+        assert!(!row("cs102").contains("seen"), "nothing of it stands\n{shown}");
+    }
 }

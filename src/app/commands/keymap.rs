@@ -97,6 +97,7 @@ impl Context {
             Self::Machine => "on a machine's board",
             Self::Filter => "where a filter is typed",
             Self::PalettePopup => "where a command is typed",
+            Self::Form | Self::LabForm => "in a form",
             _ => "in a question",
         }
     }

@@ -90,6 +90,14 @@ pub enum Command {
     Edit,
     New,
     EditAgain,
+    EditText,
+    NewText,
+    Save,
+    Discard,
+    ShowText,
+    OpenOptions,
+    TakeOption,
+    NextLine,
     NextField,
     PrevField,
     NextValue,
@@ -146,6 +154,11 @@ pub enum Context {
     PalettePopup,
     /// A definition was not taken.
     DraftPopup,
+    /// A definition is filled in.
+    LabForm,
+    OptionsPopup,
+    LinesPopup,
+    UnsavedPopup,
 }
 
 impl Context {
@@ -155,6 +168,9 @@ impl Context {
             self,
             Self::Filter
                 | Self::Form
+                | Self::LabForm
+                | Self::OptionsPopup
+                | Self::LinesPopup
                 | Self::DestroyPopup
                 | Self::LinePopup
                 | Self::PassphrasePopup

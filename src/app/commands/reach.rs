@@ -70,6 +70,15 @@ impl Command {
             | Self::Edit
             | Self::New
             | Self::EditAgain
+            | Self::EditText
+            | Self::NewText
+            // Forms are for saving.
+            | Self::Save
+            | Self::Discard
+            | Self::ShowText
+            | Self::OpenOptions
+            | Self::TakeOption
+            | Self::NextLine
             // Marks are for acting on.
             | Self::Mark
             | Self::MarkRange

@@ -20,14 +20,20 @@ pub(super) fn met(state: &mut State, at: At, bar: Bar, then: Effect) {
             state.bars.waiting.push(question);
         }
     }
-    if state.context() == Context::Typing {
-        say(state, Level::Warning, "another login waits for an answer of yours: ctrl-] shows the question");
+    match state.context() {
+        Context::Typing => {
+            say(state, Level::Warning, "another login waits for an answer of yours: ctrl-] shows the question");
+        }
+        Context::LabForm => say(state, Level::Warning, "a login waits for an answer of yours, once the form is left"),
+        _ => {}
     }
 }
 
 /// Puts the next question, if this is the time.
 pub(super) fn put(state: &mut State) {
-    let busy = state.popup.is_some() || state.typing.is_some() || state.context() == Context::Typing;
+    // Letters typed into something else answer no question.
+    let typing = state.typing.is_some() || matches!(state.context(), Context::Typing | Context::LabForm);
+    let busy = state.popup.is_some() || typing;
     if !busy && !state.bars.waiting.is_empty() {
         state.popup = Some(Popup::Bar(state.bars.waiting.remove(0)));
         state.revision += 1;

@@ -1,10 +1,10 @@
 //! What comes in from outside: looks at sites, definitions, events, answers to effects.
 
-use super::{asking, bars, deeds, say, shells};
+use super::{asking, bars, deeds, lab_form, say, shells};
 use crate::{
     app::{
         Action, Effect, State,
-        edit::{self, Draft},
+        edit::{self, Draft, Tool},
         engines::Engine,
         popup::{PlanPopup, Planned, Popup},
         sites::{Lost, Site},
@@ -100,10 +100,24 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             }
             state.own_runs.remove(&run);
         }
-        Action::DefinitionPrinted { lab, text: Ok(text) } => return vec![Effect::EditText { lab: Some(lab), text }],
-        Action::DefinitionPrinted { lab, text: Err(why) } => notice(state, Some(lab), Level::Error, why),
+        Action::DefinitionPrinted { lab, tool: Tool::Editor, text: Ok(text) } => {
+            return vec![Effect::EditText { lab: Some(lab), text }];
+        }
+        Action::DefinitionPrinted { lab, tool: Tool::Form, text: Ok(text) } => lab_form::open(state, Some(lab), text),
+        Action::DefinitionPrinted { lab, text: Err(why), .. } => notice(state, Some(lab), Level::Error, why),
+        Action::DefinitionChecked { text, faults } => lab_form::judged(state, &text, faults),
+        Action::BridgesSeen { site, bridges } => _ = state.bridges.insert(site, Some(bridges)),
+        Action::TextEdited { lab, text, .. } if lab_form::is_in_front(state) => lab_form::retyped(state, lab, text),
         Action::TextEdited { lab, before, text } => return edit::edited(lab, &before, text),
-        Action::Defined { taken: Ok(what), .. } => notice(state, None, Level::Success, what),
+        Action::Defined { text, taken, .. } if lab_form::awaits(state, &text) => {
+            return lab_form::defined(state, taken);
+        }
+        Action::Defined { taken: Ok(what), .. } if what.as_str().ends_with("unchanged") => {
+            notice(state, None, Level::Success, what);
+        }
+        Action::Defined { taken: Ok(what), .. } => {
+            notice(state, None, Level::Success, format!("{what}; d shows what that means"));
+        }
         Action::Defined { lab, text, taken: Err(why) } => {
             notice(state, None, Level::Error, why.clone());
             state.popup = Some(Popup::Draft(Draft { lab, text, why }));

@@ -5,6 +5,7 @@ mod asking;
 mod bars;
 mod data;
 mod deeds;
+mod lab_form;
 mod moves;
 mod shells;
 
@@ -12,8 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 use tui_input::InputRequest;
 
 use super::{
-    Action, Command, Context, Effect, Screen, State, edit, kiosk, palette::Choice, pointer::Pointed, popup::Popup,
-    state::Toast, welcome,
+    Action, Command, Context, Effect, Screen, State,
+    edit::{self, Tool},
+    kiosk,
+    palette::Choice,
+    pointer::Pointed,
+    popup::Popup,
+    state::Toast,
+    welcome,
 };
 use crate::domain::{Clean, Level, planning::Deed};
 
@@ -24,8 +31,12 @@ const TOAST: SignedDuration = SignedDuration::from_secs(8);
 
 /// Takes in what happened and says what is to be done about it.
 pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
-    let effects = take_in(state, action);
+    let is_tick = matches!(action, Action::Tick(_));
+    let mut effects = take_in(state, action);
     bars::put(state);
+    if !is_tick {
+        effects.extend(lab_form::follow(state));
+    }
     effects
 }
 
@@ -58,6 +69,8 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
             state.shells.fit(state.size);
         }
         Action::Edit(InputRequest::InsertChar(letter)) if moves::lettered(state, letter) => return choose(state),
+        Action::Edit(InputRequest::InsertChar(letter)) if lab_form::lettered(state, letter) => {}
+        Action::Edit(request) if lab_form::in_lines(state, |lines| lines.edit(request)) => {}
         Action::Edit(request) => {
             if let Some(input) = moves::input(state) {
                 input.handle(request);
@@ -68,6 +81,7 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Paste(_) if state.context() == Context::Opening => {
             say(state, Level::Warning, "pasted text is not kept for a shell that is not open yet");
         }
+        Action::Paste(text) if lab_form::in_lines(state, |lines| lines.paste(text.as_str())) => {}
         Action::Paste(text) => moves::paste(state, &text),
         Action::Pointed(pointed) => {
             let again = if matches!(pointed, Pointed::Wheel(..)) { WHEEL } else { 1 };
@@ -160,13 +174,22 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::ConfirmCopy => acts::copy(state),
         Command::Choose => choose(state),
         Command::Submit => welcome::submit(state),
-        Command::Edit => edit::edit(state),
-        Command::New => edit::begin(state),
+        Command::Edit => lab_form::edit(state),
+        Command::New => lab_form::begin(state),
+        Command::EditText if lab_form::is_in_front(state) => lab_form::in_editor(state),
+        Command::EditText => edit::edit(state, Tool::Editor),
+        Command::NewText => edit::begin(state),
+        Command::Save
+        | Command::Discard
+        | Command::ShowText
+        | Command::OpenOptions
+        | Command::TakeOption
+        | Command::NextLine => lab_form::obey(state, command),
         Command::EditAgain => edit::again(state),
         Command::SaveLog => acts::save_log(state),
         Command::Open if matches!(state.screen(), Screen::Runs(_)) => state.open_run(),
         Command::Suspend => acts::suspend(state),
-        Command::Quit if !state.own_runs.is_empty() || state.shells.open() > 0 => {
+        Command::Quit if !state.own_runs.is_empty() || state.shells.open() > 0 || state.is_unsaved() => {
             state.popup = Some(Popup::Quit);
             Vec::new()
         }

@@ -2,7 +2,7 @@
 
 use tui_input::{Input, InputRequest};
 
-use super::say;
+use super::{lab_form, say};
 use crate::{
     app::{
         Command, Context, Pane, Screen, State,
@@ -115,6 +115,8 @@ fn step(state: &mut State, delta: isize) {
                 }
             }
         }
+        Context::LabForm => lab_form::turn_group(state, delta),
+        Context::OptionsPopup | Context::LinesPopup => lab_form::step(state, delta),
         Context::CopyPopup => {
             if let Some(Popup::Copy(popup)) = &mut state.popup {
                 popup.at = popup.at.saturating_add_signed(delta).min(popup.offers.len().saturating_sub(1));
@@ -212,6 +214,9 @@ fn back(state: &mut State) {
         welcome::back(state);
         return;
     }
+    if lab_form::is_in_front(state) {
+        return lab_form::back(state);
+    }
     if matches!(state.screen(), Screen::Shells) && state.shells.copying.take().is_some() {
         // Out of the pick only.
     } else if matches!(state.screen(), Screen::Shells) {
@@ -254,6 +259,9 @@ fn apply(state: &mut State) {
 fn fields(state: &mut State) -> Option<&mut dyn Fields> {
     match state.screens.last_mut() {
         Some(Screen::Welcome(welcome)) if matches!(welcome.step, Step::Fill) => Some(&mut welcome.form),
+        Some(Screen::LabForm) => {
+            state.lab_form.as_mut().filter(|form| !form.saving).map(|form| &mut form.form as &mut dyn Fields)
+        }
         _ => None,
     }
 }
@@ -261,6 +269,7 @@ fn fields(state: &mut State) -> Option<&mut dyn Fields> {
 fn form(state: &mut State, change: impl FnOnce(&mut dyn Fields)) {
     if let Some(form) = fields(state) {
         change(form);
+        lab_form::typed(state);
     }
 }
 
@@ -317,8 +326,11 @@ fn list_filter(state: &mut State) -> Option<&mut Input> {
 
 /// After the text of a field changed: the log is looked through for it.
 pub(super) fn typed(state: &mut State) {
-    if let Some(Popup::Palette(palette)) = &mut state.popup {
-        palette.at = 0;
+    match &mut state.popup {
+        Some(Popup::Palette(palette)) => palette.at = 0,
+        Some(Popup::Options(options)) => options.at = 0,
+        Some(_) => {}
+        None => lab_form::typed(state),
     }
     if state.popup.is_none() && state.typing == Some(Typing::Search) {
         seek(state, true, true);
@@ -337,6 +349,7 @@ pub(super) fn input(state: &mut State) -> Option<&mut Input> {
         Some(Popup::Destroy(popup)) => Some(&mut popup.typed),
         Some(Popup::LogFilter(popup)) => popup.input(),
         Some(Popup::Palette(palette)) => Some(&mut palette.typed),
+        Some(Popup::Options(options)) => Some(&mut options.typed),
         Some(Popup::Line(popup)) => Some(&mut popup.typed),
         Some(Popup::Bar(question)) if matches!(question.bar, Bar::Locked { .. }) => Some(&mut question.typed.0),
         _ => None,

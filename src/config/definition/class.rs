@@ -109,9 +109,9 @@ fn read_students(root: &Table<'_>, context: &Context<'_>) -> Result<Students, Co
         (Some(_), Some(count)) => {
             Err(count.complain("students and count exclude each other; keep the list of names or the number"))
         }
-        (None, None) => {
-            Err(root.node().complain("students is missing; write students = [\"ada\", \"grace\"], or count = 10"))
-        }
+        (None, None) => Err(root
+            .node()
+            .lacks("students", "students is missing; write students = [\"ada\", \"grace\"], or count = 10")),
         (None, Some(count)) => {
             if !count.is_integer() {
                 return Err(count.refuse("a whole number from 1 to 50"));

@@ -4,6 +4,7 @@
 
 mod class;
 mod cloud_init;
+mod faults;
 mod machine;
 mod print;
 mod ssh_keys;
@@ -11,6 +12,7 @@ mod workshop;
 
 use std::path::Path;
 
+pub use faults::{Fault, faults};
 pub use print::to_toml;
 
 use super::{

@@ -101,6 +101,13 @@ pub fn draft(page: &mut Page<'_>, area: Rect, state: &State, draft: &Draft) {
     keys(page, inner, last, state, &[(Command::EditAgain, "edit again")]);
 }
 
+/// Leave a form although what was typed is not saved.
+pub fn unsaved(page: &mut Page<'_>, area: Rect, state: &State) {
+    let inner = frame(page, area, 64, 3, "not saved", Tone::Warn);
+    page.line(inner, 0).put("What was typed here is not saved yet.", Tone::Text);
+    keys(page, inner, 2, state, &[(Command::Save, "save"), (Command::Discard, "drop it")]);
+}
+
 /// The machines of some targets, as the screens know them.
 pub fn machines(state: &State, targets: &[Target]) -> Vec<SeatProgress> {
     let of = |target: &Target| -> Vec<SeatProgress> {
@@ -162,6 +169,9 @@ pub fn quit(page: &mut Page<'_>, area: Rect, state: &State) {
         0 => {}
         1 => lines.push("A shell is open in here (T shows it), and ends with the screen.".to_owned()),
         n => lines.push(format!("{n} shells are open in here (T), and end with the screen.")),
+    }
+    if state.is_unsaved() {
+        lines.push("A definition is being filled in, and is not saved.".to_owned());
     }
     let inner = frame(page, area, 64, lines.len() + 2, "leave?", Tone::Warn);
     for (n, line) in lines.iter().enumerate() {

@@ -6,8 +6,10 @@ mod copy;
 mod deed;
 mod help;
 mod line;
+mod lines;
 mod log_filter;
 pub mod opening;
+mod options;
 mod palette;
 mod plan;
 
@@ -28,6 +30,9 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
         Popup::Deed(deed) => deed::draw(page, area, state, deed),
         Popup::Cancel { lab, run } => ask::cancel(page, area, state, lab, *run),
         Popup::Draft(draft) => ask::draft(page, area, state, draft),
+        Popup::Options(open) => options::draw(page, area, state, open),
+        Popup::Lines(open) => lines::draw(page, area, state, open),
+        Popup::Unsaved => ask::unsaved(page, area, state),
         Popup::Quit => ask::quit(page, area, state),
         Popup::Line(popup) => line::draw(page, area, state, popup),
         Popup::Bar(question) => bar::draw(page, area, state, question),

@@ -32,7 +32,7 @@ async fn a_new_class_is_typed_wrong_corrected_and_stored_with_nothing_lost() {
     // The first time it forgets the name and says too much; the second time it finds both still there and mends them.
     let does = r#"cp "$1" "$0.seen"; if grep -q '^colour' "$1"; then sed -i -e '/^colour/d' -e 's/^name = ""/name = "bio"/' "$1"; else echo 'x' >> "$0.times"; sed -i 's/^count/colour = "blue"\ncount/' "$1"; fi"#;
     let (mut terminal, editor) = started(&desk, does);
-    terminal.press("n");
+    terminal.press("N");
     terminal.until("not taken");
     terminal.until("unknown key \"colour\"");
     let seen = std::fs::read_to_string(editor.with_extension("seen")).unwrap();
@@ -53,10 +53,10 @@ async fn a_definition_is_changed_in_the_editor_and_keeps_its_name() {
     let does = r#"if [ -e "$0.once" ]; then sed -i 's/^name = .*/name = "other"/' "$1"; else touch "$0.once"; sed -i 's/^count = .*/count = 7/' "$1"; fi"#;
     let (mut terminal, _) = started(&desk, does);
     terminal.press("G");
-    terminal.press("e");
+    terminal.press("E");
     terminal.until("class cs102 changed");
     terminal.until_row("cs102", "0/7");
-    terminal.press("e");
+    terminal.press("E");
     terminal.until("a lab keeps its name");
     terminal.press("\x1b\x1b[99~");
     terminal.until_gone("not taken");

@@ -65,7 +65,7 @@ fn inside() {
                         }
                         shells.send(attach).await.unwrap();
                     }
-                    Effect::PrintDefinition { lab } => {
+                    Effect::PrintDefinition { lab, tool } => {
                         let (go_on, read, file) = (go_on.clone(), read.clone(), std::env::var(READ_FILE).unwrap());
                         tokio::spawn(async move {
                             go_on.notify_one();
@@ -73,7 +73,7 @@ fn inside() {
                             // The editor reads it, and ends.
                             tokio::task::spawn_blocking(move || std::fs::write(file, "all was read")).await.unwrap()
                         });
-                        let printed = Action::DefinitionPrinted { lab, text: Ok("kind = \"class\"".to_owned()) };
+                        let printed = Action::DefinitionPrinted { lab, tool, text: Ok("kind = \"class\"".to_owned()) };
                         said.send(printed).await.unwrap();
                     }
                     Effect::Refresh if on_refresh == "panic" => panic!("on purpose"),
@@ -427,7 +427,7 @@ fn shells_in_tabs_are_read_and_answered_while_another_program_has_the_terminal()
     terminal.until(&format!("line {}", MANY - 1));
     terminal.press("\x1b");
     terminal.until("student-10");
-    terminal.press("e");
+    terminal.press("E");
     terminal.until("all was read");
     terminal.press("\n");
     terminal.until("student-10");
