@@ -23,7 +23,7 @@ type Piece = (String, Tone);
 /// The first line.
 pub fn top(page: &mut Page<'_>, area: Rect, state: &State) {
     let labs: Vec<_> = state.classes().into_iter().chain(state.workshops()).collect();
-    let right = right(page, state, &labs);
+    let right = right(page, state, &labs, area.width < NARROW);
     let taken: usize = right.iter().map(|(text, _)| text.width()).sum();
     let mut pen = page.line(area, 0);
     pen.skip(1).put("homeroom", Tone::Accent);
@@ -116,8 +116,11 @@ fn one_site(told: &mut Vec<Told>, name: &SiteName, site: &Site) {
     }
 }
 
+/// Below this what is wrong and how old it is has room, and no clock.
+const NARROW: u16 = 60;
+
 /// What is told at the right end: failures, runs, the time, the data's age.
-fn right(page: &Page<'_>, state: &State, labs: &[ClassRow<'_>]) -> Vec<Piece> {
+fn right(page: &Page<'_>, state: &State, labs: &[ClassRow<'_>], narrow: bool) -> Vec<Piece> {
     let glyphs = &page.look.glyphs;
     let mut pieces = Vec::new();
     let failed: usize = labs.iter().map(|row| row.count(MachineState::Failed)).sum();
@@ -132,7 +135,9 @@ fn right(page: &Page<'_>, state: &State, labs: &[ClassRow<'_>]) -> Vec<Piece> {
     if state.settings.speed != 1.0 {
         pieces.push((format!("{}{}   ", glyphs.times, state.settings.speed), Tone::Dim));
     }
-    pieces.push((format!("{}   ", format::clock(state.now, &state.settings.zone)), Tone::Dim));
+    if !narrow {
+        pieces.push((format!("{}   ", format::clock(state.now, &state.settings.zone)), Tone::Dim));
+    }
     if state.welcome().is_none() {
         pieces.push(freshness(state));
     }
@@ -174,6 +179,18 @@ fn freshness(state: &State) -> Piece {
         age if age < OLD => ("live ".into(), Tone::Ok),
         age if age < SignedDuration::from_secs(60) => (format!("{} old ", format::span(age)), Tone::Warn),
         age => (format!("{} old ", format::span(age)), Tone::Bad),
+    }
+}
+
+/// How much it matters that a command is told of. Those of the row under the cursor and those that find one's way
+/// outweigh what is done seldom and stands in the help.
+fn weight(command: Command) -> u8 {
+    match command {
+        Command::Quit | Command::New => 0,
+        Command::Edit | Command::Runs | Command::Mark | Command::Power => 1,
+        Command::LogFilter | Command::Palette | Command::Back => 1,
+        Command::SeatLog | Command::Check => 2,
+        _ => 3,
     }
 }
 
@@ -226,13 +243,18 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         let glyphs = pen.glyphs();
         pen.put(&format!("{} {} marked", glyphs.marked, marks.len()), Tone::Accent).skip(3);
     }
+    let mut told: Vec<(String, &Entry)> = hints()
+        .filter(|e| e.command != Command::Help)
+        .filter_map(|e| e.keys.first().map(|key| (key.to_string(), e)))
+        .collect();
+    let width = |told: &[(String, &Entry)]| told.iter().map(|(key, e)| key.width() + 4 + e.hint.width()).sum::<usize>();
+    // What matters least goes first where room is short, and of two alike the one that comes later.
+    while width(&told) > pen.room() + 3 {
+        let Some(least) = (0..told.len()).rev().min_by_key(|n| weight(told[*n].1.command)) else { break };
+        told.remove(least);
+    }
     let mut spots = Vec::new();
-    for entry in hints().filter(|e| e.command != Command::Help) {
-        let Some(key) = entry.keys.first() else { continue };
-        let key = key.to_string();
-        if pen.room() < key.width() + 1 + entry.hint.width() {
-            break;
-        }
+    for (key, entry) in told {
         let from = pen.position();
         pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(entry.hint, Tone::Dim);
         let to = pen.position();

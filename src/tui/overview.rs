@@ -21,6 +21,10 @@ use crate::{
     domain::MachineState,
 };
 
+/// Below this the tabs have room for their names alone.
+const NARROW: u16 = 56;
+/// Below this a list is not shortened for the log.
+const LOW: u16 = 9;
 /// From here on all four panes are shown at once.
 const WIDE: u16 = 100;
 const HIGH: u16 = 28;
@@ -128,15 +132,17 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
 fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
     let mut spots = Vec::new();
     let mut pen = page.line(area, 0);
-    pen.skip(1);
+    // Where there is little room, what is wrong is told and nothing is counted.
+    let narrow = area.width < NARROW;
+    pen.skip(usize::from(!narrow));
     for (n, pane) in Pane::ALL.into_iter().enumerate() {
         let (name, number) = if pane == state.focus { (Tone::Accent, Tone::Accent) } else { (Tone::Text, Tone::Dim) };
         let from = pen.position();
         pen.put(&format!("{} ", n + 1), number).put(pane.title(), name);
-        let (count, tone) = count(pen.glyphs(), state, pane);
-        pen.put(&count, tone);
+        let (count, mark, tone) = count(pen.glyphs(), state, pane);
+        pen.put(if narrow { "" } else { &count }, tone).put(&mark, tone);
         let width = pen.position().x - from.x;
-        pen.skip(3);
+        pen.skip(if narrow { 1 } else { 3 });
         spots.push((Rect { x: from.x, y: from.y, width, height: 1 }, Spot::Pane(pane)));
     }
     spots.into_iter().for_each(|(place, spot)| page.spots.add(place, spot));
@@ -149,7 +155,9 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
         Pane::Log => 0,
     };
     let room = area.height - 2;
-    let list = u16::try_from(wanted + 1).unwrap_or(u16::MAX).clamp(room / 3, room - 3);
+    let wanted = u16::try_from(wanted + 1).unwrap_or(u16::MAX);
+    // Where both have no room, the list is what the pane is for.
+    let list = if room < LOW && wanted > room - 3 { room } else { wanted.clamp(room / 3, room - 3) };
     let tail = if shows_log { 0 } else { room - list };
     page.rule(area, 1, "");
     let rule = Rect { y: area.y + 1, height: 1, ..area };
@@ -174,25 +182,25 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
 }
 
 /// What a tab tells beside its name: how many, and what is wrong.
-fn count(glyphs: &super::Glyphs, state: &State, pane: Pane) -> (String, Tone) {
+fn count(glyphs: &super::Glyphs, state: &State, pane: Pane) -> (String, String, Tone) {
     match pane {
         Pane::Nodes => {
             let nodes: Vec<_> = state.sites.values().filter_map(|s| s.view.as_deref()).flat_map(|v| &v.nodes).collect();
             let online = nodes.iter().filter(|node| node.online).count();
             let tone = if online < nodes.len() { Tone::Warn } else { Tone::Dim };
-            (format!(" {online}/{}", nodes.len()), tone)
+            (format!(" {online}/{}", nodes.len()), String::new(), tone)
         }
         Pane::Classes => failures(glyphs, &state.classes()),
         Pane::Workshops => failures(glyphs, &state.workshops()),
-        Pane::Log => (String::new(), Tone::Dim),
+        Pane::Log => (String::new(), String::new(), Tone::Dim),
     }
 }
 
 /// How many labs, and how many of their seats failed.
-fn failures(glyphs: &super::Glyphs, rows: &[ClassRow<'_>]) -> (String, Tone) {
+fn failures(glyphs: &super::Glyphs, rows: &[ClassRow<'_>]) -> (String, String, Tone) {
     let failed: usize = rows.iter().map(|row| row.count(MachineState::Failed)).sum();
     let mark = if failed > 0 { format!(" {failed}{}", glyphs.failed) } else { String::new() };
-    (format!(" {}{mark}", rows.len()), if failed > 0 { Tone::Bad } else { Tone::Dim })
+    (format!(" {}", rows.len()), mark, if failed > 0 { Tone::Bad } else { Tone::Dim })
 }
 
 fn content(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {

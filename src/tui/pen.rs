@@ -59,6 +59,14 @@ impl Page<'_> {
         self.buf.set_style(area, style);
     }
 
+    /// The same of a line, with its age at the right end.
+    pub fn aged(&mut self, line: Rect, age: &str) {
+        self.pale(line);
+        let width = u16::try_from(age.width()).unwrap_or(u16::MAX).min(line.width);
+        let place = Rect { x: line.right() - width, width, ..line };
+        self.line(place, 0).put(age, Tone::Warn);
+    }
+
     /// Puts what is drawn so far into the background.
     pub fn fade(&mut self, area: Rect) {
         let style = self.style(Tone::Border).remove_modifier(Modifier::BOLD).bg(Color::Reset);

@@ -16,6 +16,15 @@ use crate::{
 };
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) {
+    // Where there are few lines, its reason alone: the row says whose it is.
+    if area.height < 5 {
+        let (_, tone) = sign(&page.look.glyphs, seat);
+        let room = usize::from(area.width).saturating_sub(2);
+        for (n, text) in wrap(&happened(seat, state), room).iter().take(2).enumerate() {
+            page.line(area, 1 + n).skip(1).put(text, tone);
+        }
+        return;
+    }
     let dot = page.look.glyphs.dot;
     let mut pen = page.line(area, 1);
     pen.skip(1).put(seat.seat.as_str(), Tone::Title);

@@ -28,9 +28,13 @@ const AFTER: [(StepName, &str, &str); 4] = [
 /// `255.255.255.255`: set aside from the start, so that nothing moves when the first address is seen.
 const ADDRESS: usize = 15;
 
+/// Below this a sign stands for each proof, and where the machine lies is left to what explains its row.
+const NARROW: usize = 76;
+
 /// Widths that all rows share.
 pub struct Columns {
     wide: bool,
+    narrow: bool,
     gap: usize,
     seat: usize,
     node: usize,
@@ -50,6 +54,7 @@ impl Columns {
         let address = progress().filter_map(|p| p.ip).map(|ip| ip.to_string().len()).max().unwrap_or(0);
         Self {
             wide,
+            narrow: width < NARROW,
             gap,
             seat: seat.clamp(4, if wide { 20 } else { 12 }) + gap,
             node: node.clamp(4, if wide { 12 } else { 6 }) + gap,
@@ -69,6 +74,10 @@ pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Column
     let glyphs = pen.glyphs();
     let heading = |name| heading(glyphs, state, Context::Board, name);
     pen.skip(1).col(&heading("seat"), columns.seat, Tone::Dim);
+    if columns.narrow {
+        pen.col("proofs", BEFORE.len() + AFTER.len() + 2, Tone::Dim).put(&heading("state"), Tone::Dim);
+        return;
+    }
     pen.col(&heading("node"), columns.node, Tone::Dim).col(&heading("vmid"), columns.vmid, Tone::Dim);
     for (_, long, short) in BEFORE {
         pen.col(columns.title(long, short), columns.cell, Tone::Dim);
@@ -84,6 +93,10 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
     let progress = seat.progress;
     let gap = columns.gap;
     pen.cell(seat.seat.as_str(), columns.seat, gap, Tone::Text);
+    if columns.narrow {
+        signs(pen, seat);
+        return last(pen, seat, state);
+    }
     let node = progress.and_then(|p| p.node.as_ref());
     pen.cell(node.map_or("", |node| node.as_str()), columns.node, gap, Tone::Dim);
     let vmid = progress.and_then(|p| p.vmid).map(|vmid| vmid.to_string());
@@ -102,6 +115,30 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
     for (step, ..) in AFTER {
         cell(pen, seat, step, columns, state);
     }
+    last(pen, seat, state);
+}
+
+/// A sign for each proof.
+fn signs(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
+    let address = [(StepName::Address, "", "")];
+    for (step, ..) in BEFORE.iter().chain(&address).chain(&AFTER) {
+        let glyphs = pen.glyphs();
+        let state = seat.progress.and_then(|p| p.step(*step)).map_or(StepState::Waiting, |step| step.state);
+        let (sign, tone) = match state {
+            StepState::Waiting => (glyphs.dot, Tone::Border),
+            StepState::Running if seat.interrupted => (glyphs.stale, Tone::Warn),
+            StepState::Running => (glyphs.working, Tone::Busy),
+            StepState::Failed => (glyphs.failed, Tone::Bad),
+            StepState::Skipped => (glyphs.skipped, Tone::Dim),
+            StepState::Ok => (glyphs.done, Tone::Ok),
+        };
+        pen.col(sign, 1, tone);
+    }
+    pen.skip(1);
+}
+
+/// The last column: the sign of its state, and how it stands in words.
+pub fn last(pen: &mut Pen<'_>, seat: &SeatRow<'_>, state: &State) {
     let (glyph, tone) = sign(pen.glyphs(), seat);
     pen.put(glyph, tone).skip(1);
     let ways = standing(seat, state);

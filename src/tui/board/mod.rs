@@ -21,6 +21,9 @@ use crate::{
 
 /// Lines below the matrix: a rule, who, two of reason, what next, two of proofs.
 const BELOW: u16 = 7;
+/// The same where there are few lines: a rule and two of reason.
+const BELOW_LOW: u16 = 3;
+const LOW: u16 = 13;
 /// The least that is worth a log of its own: a rule and three lines.
 const LOG: u16 = 4;
 
@@ -34,7 +37,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     let keys: Vec<_> = seats.iter().map(|seat| seat.seat.as_str()).collect();
     // Below the matrix its explanation, and what is left goes to the log of this class. Air comes first where
     // there is room, and goes first where there is none.
-    let most = area.height - 1 - BELOW;
+    let below = if area.height < LOW { BELOW_LOW } else { BELOW };
+    let most = area.height - 1 - below;
     let wanted = u16::try_from(seats.len().max(2) + 1).unwrap_or(most);
     let air = u16::from(most > wanted);
     let most = most - air;
@@ -73,7 +77,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
             Columns::Workshop(workshop, columns) => seats::row(&mut pen, workshop, seat, columns, state),
         }
     }
-    let below = Rect { y: table.bottom(), height: BELOW, ..area };
+    let below = Rect { y: table.bottom(), height: below, ..area };
     let hidden = seats.len().saturating_sub(height);
     let more = if hidden > 0 { format!("{height} of {} seats shown", seats.len()) } else { String::new() };
     page.rule(below, 0, &more);

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{empty, marker, marker_tone, sign, tone};
+use super::{empty, marker, marker_tone, nodes, sign, tone};
 use crate::{
     app::{
         Context, Pane, State,
@@ -71,6 +71,11 @@ pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[ClassRow<'_
         let mut pen = page.line(area, n - first);
         pen.put(marker, marker_tone(focused, marked));
         class(&mut pen, row, &columns, state);
+        let old = row.site().filter(|_| row.standing().next().is_some()).and_then(|site| nodes::aged(state, site));
+        if let Some(old) = old {
+            let y = area.y + u16::try_from(n - first).unwrap_or(0);
+            page.aged(Rect { x: area.x + 1, y, width: area.width.saturating_sub(1), height: 1 }, &old);
+        }
     }
 }
 

@@ -18,12 +18,16 @@ use crate::{
     },
 };
 
+/// Below this nothing has a column of its own but the time.
+const NARROW: usize = 60;
 /// Between two columns.
 const GAP: usize = 2;
 
 /// Widths all lines share; lab and seat by the longest name there is, so that they do not jump. What a view is
 /// about is not said on every line.
 struct Columns {
+    /// Whose a line is stands in it: there is no room for columns.
+    narrow: bool,
     lab: usize,
     seat: usize,
     step: usize,
@@ -37,10 +41,12 @@ impl Columns {
         let seats = state.progress.values().flat_map(|p| &p.seats).map(|seat| seat.seat.as_str().width());
         let seat = seats.max().unwrap_or(0).max(seat).clamp(7, 16) + GAP;
         let step = if width >= 100 { StepName::Configure.as_str().len() + GAP } else { 0 };
+        let narrow = width < NARROW;
         match view.scope() {
-            Scope::Everything => Self { lab, seat, step },
-            Scope::Lab(_) => Self { lab: 0, seat, step },
-            Scope::Seat(..) => Self { lab: 0, seat: 0, step: StepName::Configure.as_str().len() + GAP },
+            _ if narrow => Self { narrow, lab: 0, seat: 0, step: 0 },
+            Scope::Everything => Self { narrow, lab, seat, step },
+            Scope::Lab(_) => Self { narrow, lab: 0, seat, step },
+            Scope::Seat(..) => Self { narrow, lab: 0, seat: 0, step: StepName::Configure.as_str().len() + GAP },
         }
     }
 
@@ -137,9 +143,15 @@ fn shown(page: &mut Page<'_>, area: Rect, state: &State, view: &LogView, focused
     let columns = Columns::fit(state, view, usize::from(area.width));
     let height = usize::from(area.height);
     let room = usize::from(area.width).saturating_sub(columns.before(state));
+    let said = |line: &LogLine| match (columns.narrow, &line.lab, &line.seat, view.scope()) {
+        (true, Some(lab), Some(seat), Scope::Everything) => format!("{lab}/{seat} {}", line.message),
+        (true, Some(lab), None, Scope::Everything) => format!("{lab} {}", line.message),
+        (true, _, Some(seat), Scope::Lab(_)) => format!("{seat} {}", line.message),
+        _ => line.message.to_string(),
+    };
     let told = |line: &LogLine| match state.log_style.wrapped {
-        true => wrap(line.message.as_str(), room.max(10)),
-        false => vec![line.message.to_string()],
+        true => wrap(&said(line), room.max(10)),
+        false => vec![said(line)],
     };
     let (first, n) = view.page(&state.log, height, |line| told(line).len());
     let cursor = focused.then(|| view.position()).flatten();

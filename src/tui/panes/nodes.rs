@@ -88,16 +88,38 @@ fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
                 pen.put(&format!("docker {version}, {cpus}, {memory}, {containers}"), Tone::Dim)
             }
         };
+        if let Some(old) = aged(state, name).filter(|_| engine.lost.is_none()) {
+            page.aged(Rect { y: area.y + u16::try_from(from + n).unwrap_or(0), height: 1, ..area }, &old);
+        }
     }
 }
 
+/// From here on what was seen of a site, or of a cloud, is called old.
+const OLD: SignedDuration = SignedDuration::from_secs(60);
+const OLD_CLOUD: SignedDuration = SignedDuration::from_mins(10);
+
 /// Whether what was seen of a site last says little of how it is now.
 fn is_stale(state: &State, site: &SiteName) -> bool {
-    const STALE: SignedDuration = SignedDuration::from_secs(60);
     state.sites.get(site).is_some_and(|site| {
-        let old = site.view.as_ref().is_some_and(|view| state.now.duration_since(view.at) >= STALE);
+        let old = site.view.as_ref().is_some_and(|view| state.now.duration_since(view.at) >= OLD);
         old || site.is_lost(state.now)
     })
+}
+
+/// How long ago a site was seen, once that is so long that what was seen says little: `seen 3m ago`.
+pub fn aged(state: &State, site: &SiteName) -> Option<String> {
+    let engine = state.engines.get(site);
+    let seen = match (state.sites.get(site).and_then(|site| site.view.as_ref()), engine) {
+        (Some(view), _) => view.at,
+        (None, Some(engine)) => {
+            engine.view.as_ref().map(|view| view.at).or(engine.cloud.as_ref().map(|view| view.at))?
+        }
+        (None, None) => return None,
+    };
+    let age = state.now.duration_since(seen);
+    // A cloud is looked at seldom, on purpose.
+    let old = if engine.is_some_and(|engine| engine.is_cloud) { age >= OLD_CLOUD } else { age >= OLD };
+    (old || is_stale(state, site)).then(|| format!(" seen {} ", format::ago(age)))
 }
 
 /// Lines the whole list takes.
@@ -132,6 +154,8 @@ fn height(row: &NodeRow<'_>) -> usize {
     }
 }
 
+/// Looks back that are drawn.
+const SPARK: usize = 20;
 /// What stands before a node's bars.
 const GAUGE: usize = "cpu ".len();
 
@@ -159,7 +183,7 @@ impl Columns {
 }
 
 fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns: &Columns, state: &State) {
-    let NodeRow::Node { node, machines, offline_since, cpu, .. } = row else { return };
+    let NodeRow::Node { node, machines, offline_since, cpu, memory, .. } = row else { return };
     let mut pen = page.line(area, line);
     pen.cell(node.node.as_str(), columns.name, 1, Tone::Title);
     if !node.online {
@@ -174,11 +198,20 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns
     pen.put("cpu ", Tone::Dim);
     gauge(&mut pen, node.cpu);
     pen.skip(2);
-    sparkline(&mut pen, cpu, 20);
+    sparkline(&mut pen, cpu, SPARK);
     let mut pen = page.line(area, line + 1);
     pen.skip(columns.name).put("mem ", Tone::Dim);
     gauge(&mut pen, share(node.memory_used, node.memory));
-    pen.skip(2).put(&format::count(*machines, "machine"), Tone::Dim);
+    pen.skip(2);
+    // Under that of the CPU, where the machines have room behind it.
+    let machines = format::count(*machines, "machine");
+    if pen.room() > SPARK + 2 + machines.width() {
+        let under = pen.room();
+        sparkline(&mut pen, memory, SPARK);
+        let drawn = under - pen.room();
+        pen.skip(SPARK - drawn + 2);
+    }
+    pen.put(&machines, Tone::Dim);
 }
 
 fn storage(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns: &Columns) {

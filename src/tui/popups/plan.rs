@@ -44,9 +44,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup) {
 }
 
 fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan: &Plan, width: usize, title: &str) {
-    let foot = foot(page, plan, popup.consent, width, state);
-    let fixed = foot.len() + 3;
+    let mut foot = foot(page, plan, popup.consent, width, state);
     let most = usize::from(area.height).saturating_sub(2);
+    // Where there are few lines, seats come first; what needs a yes stands last and stays.
+    let room = most.saturating_sub(3 + SEATS);
+    foot.drain(..foot.len().saturating_sub(room.max(1)));
+    let fixed = foot.len() + 3;
     let columns = Columns::fit(plan);
     let told: Vec<_> = plan.seats.iter().map(|seat| why(seat, &columns, width)).collect();
     let wanted: usize = told.iter().map(Why::height).sum();
@@ -55,7 +58,8 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
     let room = usize::from(inner.height).saturating_sub(fixed);
     // The totals stand in the frame, at the right of the title.
     let top = Rect { y: inner.y - 1, height: 1, ..inner };
-    page.line(top, 0).right(&totals(plan));
+    let beside = usize::from(top.width).saturating_sub(title.width() + 3);
+    page.line(top, 0).right(&totals(plan, beside));
     let first = popup.scroll.min(last_first(&told, room));
     let (mut row, mut shown) = (0, 0);
     for (seat, why) in plan.seats.iter().zip(&told).skip(first) {
@@ -85,7 +89,7 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
 }
 
 /// `11 create   0 change   0 remove`
-fn totals(plan: &Plan) -> Vec<(String, Tone)> {
+fn totals(plan: &Plan, room: usize) -> Vec<(String, Tone)> {
     let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
     let told = [
         (count(&[Verb::Create]), "create", Tone::Ok),
@@ -96,12 +100,20 @@ fn totals(plan: &Plan) -> Vec<(String, Tone)> {
         (count(&[Verb::Keep, Verb::Leave]), "keep", Tone::Dim),
     ];
     let always = |word: &str| matches!(word, "create" | "change" | "remove");
-    told.into_iter()
-        .filter(|(n, word, _)| *n > 0 || always(word))
-        .map(|(n, word, tone)| (format!(" {n} {word} "), if n > 0 { tone } else { Tone::Dim }))
-        .collect()
+    let shown = |all: bool| -> Vec<(String, Tone)> {
+        told.iter()
+            .filter(|(n, word, _)| *n > 0 || all && always(word))
+            .map(|(n, word, tone)| (format!(" {n} {word} "), if *n > 0 { *tone } else { Tone::Dim }))
+            .collect()
+    };
+    let width = |told: &[(String, Tone)]| told.iter().map(|(text, _)| text.width()).sum::<usize>();
+    // That nothing is removed is worth saying, where there is room.
+    let all = shown(true);
+    if width(&all) <= room { all } else { shown(false) }
 }
 
+/// Lines for seats, whatever else there is to say.
+const SEATS: usize = 3;
 /// Columns of one width.
 const SIGN: usize = 2;
 const VMID: usize = 6;

@@ -68,7 +68,7 @@ fn leaving_in_the_middle_of_a_deploy_asks_first() {
 #[test]
 fn a_terminal_too_small_says_so_and_can_grow() {
     let mut demo = Demo::start("20", (20, 5));
-    demo.terminal.until("60×14");
+    demo.terminal.until("40×12");
     demo.terminal.resize(80, 24);
     demo.terminal.until_row("cs100", "4/4");
     demo.terminal.press("q");

@@ -137,7 +137,7 @@ fn board_of(terminal: &Terminal) -> Vec<String> {
 fn resizes(terminal: &mut Terminal, (columns, rows): (u16, u16)) {
     let board = board_of(terminal);
     terminal.resize(20, 5);
-    terminal.until("60×14");
+    terminal.until("40×12");
     terminal.resize(200 - columns, 64 - rows);
     terminal.until("11 of 11 ready");
     terminal.resize(columns, rows);

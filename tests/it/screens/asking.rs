@@ -1,7 +1,7 @@
 //! `!`: one command on the marked rows, and what comes back.
 
 use homeroom::{
-    app::{Action, Context, Effect, Screen, update},
+    app::{Action, Context, Effect, Screen, State, update},
     domain::told::Told,
 };
 
@@ -9,6 +9,23 @@ use super::{
     screen,
     world::{lab, press, read_only, seat, world},
 };
+
+/// What three seats answered, one of them something else.
+pub fn answered(columns: u16, rows: u16) -> State {
+    let mut state = world(columns, rows);
+    let effects = press(&mut state, "<enter><space>jv!uname -r<enter>");
+    let [Effect::Exec { id, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let told = vec![
+        Told::Head { well: true, text: "2 of 3: exit 0: student-01, teacher".into() },
+        Told::Text("6.1.0".into()),
+        Told::Head { well: false, text: "1 of 3: exit 7: student-02".into() },
+        Told::Missing("6.1.0".into()),
+    ];
+    let answered = vec![seat("student-01"), seat("student-02"), seat("teacher")];
+    update(&mut state, Action::Told { id: *id, answered, seats: 3, told });
+    update(&mut state, Action::Answered { id: *id, why: None });
+    state
+}
 
 #[test]
 fn a_line_is_run_on_the_marked_seats_and_their_answers_are_told_as_one() {

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// An unattended screen on the sample world.
-fn kiosk(columns: u16, rows: u16) -> State {
+pub fn kiosk(columns: u16, rows: u16) -> State {
     filled_with(kiosk_settings(), columns, rows)
 }
 

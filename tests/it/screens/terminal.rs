@@ -161,7 +161,7 @@ fn the_screen_follows_the_size_of_the_terminal() {
     terminal.resize(120, 40);
     terminal.until("┤");
     terminal.resize(20, 5);
-    terminal.until("needs 60×14");
+    terminal.until("needs 40×12");
     terminal.resize(80, 24);
     terminal.until("3 workshops 2");
     terminal.press("q\r");

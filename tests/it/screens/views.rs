@@ -9,6 +9,7 @@ use homeroom::{
         closer::Whose,
         pointer::{Divider, Pointed, Spot},
         update,
+        welcome::Tried,
     },
     domain::{
         Change, Clean, Level, RunId, StepName,
@@ -25,7 +26,7 @@ use ratatui::{
 };
 
 use super::{
-    ACCENT, BAD, BUSY, OK, WARN, buffer, colour_of, colours, screen, text,
+    ACCENT, BAD, BUSY, OK, WARN, asking, buffer, colour_of, colours, kiosk, lab_form, screen, text, welcome, workshops,
     world::{Script, hostile_site, lab, now, plan, press, world},
 };
 
@@ -121,6 +122,53 @@ fn view(keys: &str, columns: u16, rows: u16) -> State {
     state
 }
 
+/// A screen in a window of so many columns and rows.
+type Made = Box<dyn Fn(u16, u16) -> State>;
+
+/// Those, and the screens that keys alone do not lead to.
+fn every() -> Vec<(&'static str, Made)> {
+    let mut every: Vec<(&'static str, Made)> = Vec::new();
+    for (name, keys) in VIEWS {
+        every.push((name, Box::new(move |columns, rows| view(keys, columns, rows))));
+    }
+    let mut add = |name, made: fn(u16, u16) -> State| every.push((name, Box::new(made)));
+    add("workshop", |columns, rows| led(workshops::standing(columns, rows), "3j<enter>jjj"));
+    add("workshops_standing", |columns, rows| led(workshops::standing(columns, rows), "3"));
+    add("answers", asking::answered);
+    add("run_line", |columns, rows| led(world(columns, rows), "<enter><space>jv!uname"));
+    add("welcome", welcome::first);
+    add("welcome_form", |columns, rows| led(welcome::first(columns, rows), welcome::TYPED));
+    add("welcome_tried", |columns, rows| {
+        let mut state = welcome::first(columns, rows);
+        let site = welcome::site(&press(&mut state, &format!("{}<enter>", welcome::TYPED)));
+        let tried = Tried { stranger: None, findings: welcome::findings() };
+        update(&mut state, Action::SiteTried { site, tried });
+        state
+    });
+    add("kiosk", |columns, rows| {
+        let mut state = kiosk::kiosk(columns, rows);
+        update(&mut state, Action::Tick(super::world::before(-1)));
+        state
+    });
+    const TYPED: &str = "nbio<pgdn>two<tab><tab><tab>4G<pgup><tab><tab>";
+    fn form(keys: &str, columns: u16, rows: u16) -> State {
+        let mut state = lab_form::furnished(columns, rows);
+        lab_form::press(&mut state, TYPED);
+        lab_form::press(&mut state, keys);
+        state
+    }
+    add("form", |columns, rows| form("", columns, rows));
+    add("form_choices", |columns, rows| form("<enter>", columns, rows));
+    add("form_text", |columns, rows| form("<c-t>", columns, rows));
+    add("form_unsaved", |columns, rows| form("<esc>", columns, rows));
+    every
+}
+
+fn led(mut state: State, keys: &str) -> State {
+    press(&mut state, keys);
+    state
+}
+
 /// A letter for the meaning of each cell's colour; bold ones large, and the row of the cursor behind a bar.
 fn meanings(shown: &Buffer) -> String {
     let area = *shown.area();
@@ -154,9 +202,9 @@ fn meanings(shown: &Buffer) -> String {
 
 #[test]
 fn every_screen_has_its_colours_at_both_sizes() {
-    for (name, keys) in VIEWS {
+    for (name, made) in every() {
         for (columns, rows) in [(80, 24), (120, 40)] {
-            let shown = buffer(&view(keys, columns, rows), &colours());
+            let shown = buffer(&made(columns, rows), &colours());
             let meant = meanings(&shown);
             assert!(!meant.contains('?'), "{name} has a colour without a meaning\n{meant}");
             insta::assert_snapshot!(format!("colours_{name}_{columns}x{rows}"), meant);
@@ -166,11 +214,27 @@ fn every_screen_has_its_colours_at_both_sizes() {
 
 #[test]
 fn screens_that_have_no_snapshot_elsewhere_have_one_here() {
-    let here =
-        ["board_marked", "board_narrowed", "machine", "node", "destroy_many", "power", "check_many", "jump", "copy"];
-    for (name, keys) in VIEWS.into_iter().filter(|(name, _)| here.contains(name)) {
+    let here = [
+        "board_marked",
+        "board_narrowed",
+        "machine",
+        "node",
+        "destroy_many",
+        "power",
+        "check_many",
+        "jump",
+        "copy",
+        "workshops_standing",
+        "answers",
+        "run_line",
+        "form",
+        "form_choices",
+        "form_text",
+        "form_unsaved",
+    ];
+    for (name, made) in every().into_iter().filter(|(name, _)| here.contains(name)) {
         for (columns, rows) in [(80, 24), (120, 40)] {
-            insta::assert_snapshot!(format!("view_{name}_{columns}x{rows}"), screen(&view(keys, columns, rows)));
+            insta::assert_snapshot!(format!("view_{name}_{columns}x{rows}"), screen(&made(columns, rows)));
         }
     }
 }
@@ -197,7 +261,7 @@ fn hostile_text_from_outside_breaks_no_screen() {
         script.start("student-01", StepName::Clone);
         script.say(Some("student-01"), Some(StepName::Clone), Level::Error, text, Change::SeatFailed);
         for (name, keys) in VIEWS {
-            for (columns, rows) in [(60, 14), (80, 24), (120, 40)] {
+            for (columns, rows) in [(40, 12), (80, 24), (120, 40)] {
                 let mut state = world(columns, rows);
                 update(&mut state, Action::EventsArrived(script.copy()));
                 update(&mut state, Action::Notice { level: Level::Error, text: text.into() });
@@ -228,12 +292,12 @@ fn text_lines(shown: &Buffer) -> Vec<String> {
 #[test]
 fn every_screen_is_drawn_in_every_size_and_says_so_where_it_is_too_small() {
     let sizes =
-        [(1, 1), (2, 2), (39, 12), (40, 12), (59, 14), (60, 14), (61, 15), (79, 24), (99, 60), (100, 28), (300, 100)];
-    for (name, keys) in VIEWS {
+        [(1, 1), (2, 2), (39, 12), (40, 11), (40, 12), (59, 14), (61, 15), (79, 24), (99, 60), (100, 28), (300, 100)];
+    for (name, made) in every() {
         for (columns, rows) in sizes {
-            let shown = screen(&view(keys, columns, rows));
-            if columns >= 40 && (columns < 60 || rows < 14) {
-                assert!(shown.contains("needs 60×14"), "{name} at {columns}x{rows}: {shown}");
+            let shown = screen(&made(columns, rows));
+            if columns >= 39 && (columns < 40 || rows < 12) {
+                assert!(shown.contains("needs 40×12"), "{name} at {columns}x{rows}: {shown}");
             }
         }
     }
@@ -249,10 +313,23 @@ fn every_screen_is_drawn_in_every_size_and_says_so_where_it_is_too_small() {
 }
 
 #[test]
+fn the_smallest_screen_tells_what_is_wrong_and_how_every_seat_stands() {
+    for (name, keys) in
+        VIEWS.into_iter().filter(|(name, _)| ["overview", "nodes", "log", "board", "plan"].contains(name))
+    {
+        insta::assert_snapshot!(format!("smallest_{name}"), screen(&view(keys, 40, 12)));
+    }
+    let overview = screen(&view("", 40, 12));
+    assert!(overview.contains("✗ 1 failed") && overview.contains("student-10"), "{overview}");
+    let board = screen(&view("j<enter>G", 40, 12));
+    assert!(board.contains("student-10") && board.contains("✗") && board.contains("3.1 GiB"), "{board}");
+}
+
+#[test]
 fn every_screen_is_whole_in_ascii_without_a_colour() {
     let look = Look::new(Depth::None, Glyphs::ASCII);
-    for (name, keys) in VIEWS {
-        let shown = buffer(&view(keys, 120, 40), &look);
+    for (name, made) in every() {
+        let shown = buffer(&made(120, 40), &look);
         assert!(text(&shown).is_ascii(), "{name}\n{}", text(&shown));
         assert!(shown.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset), "{name}");
     }

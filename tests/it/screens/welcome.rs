@@ -13,7 +13,7 @@ use super::{
     world::{now, settings},
 };
 
-fn first(columns: u16, rows: u16) -> State {
+pub fn first(columns: u16, rows: u16) -> State {
     let mut settings = settings(false);
     settings.sites.clear();
     settings.now = now();
@@ -22,16 +22,16 @@ fn first(columns: u16, rows: u16) -> State {
     state
 }
 
-const TYPED: &str = "j<enter><tab>pve1.example<tab><right><tab>homeroom@pve!lab<tab>s3cret";
+pub const TYPED: &str = "j<enter><tab>pve1.example<tab><right><tab>homeroom@pve!lab<tab>s3cret";
 
-fn site(effects: &[Effect]) -> NewSite {
+pub fn site(effects: &[Effect]) -> NewSite {
     match effects {
         [Effect::TrySite(site)] => site.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn findings() -> Vec<Found> {
+pub fn findings() -> Vec<Found> {
     let found = |level, check: &str, what: &str, mend: &str| Found {
         level,
         check: check.into(),

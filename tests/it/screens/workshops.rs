@@ -52,7 +52,7 @@ fn container(row: &str, ending: Option<Ending>) -> ContainerView {
 }
 
 /// The sample world, with rust-intro standing: one seat has ended, in another something was killed.
-fn standing(columns: u16, rows: u16) -> State {
+pub fn standing(columns: u16, rows: u16) -> State {
     let mut state = world(columns, rows);
     let site: SiteName = SiteName::new("campus").unwrap();
     let environment = Clean::from("staging");

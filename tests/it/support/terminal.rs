@@ -34,10 +34,15 @@ impl Drop for Terminal {
 
 impl Terminal {
     /// Starts a program in a terminal of so many columns and rows.
-    pub fn start(mut command: CommandBuilder, (cols, rows): (u16, u16)) -> Self {
+    pub fn start(command: CommandBuilder, size: (u16, u16)) -> Self {
+        Self::start_as(command, size, "xterm-256color")
+    }
+
+    /// The same in a terminal that calls itself so.
+    pub fn start_as(mut command: CommandBuilder, (cols, rows): (u16, u16), term: &str) -> Self {
         let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
         let modes = modes(&*pair.master);
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", term);
         command.env("RUST_BACKTRACE", "0");
         let child = pair.slave.spawn_command(command).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
