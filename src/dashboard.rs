@@ -233,7 +233,7 @@ pub async fn shell(home: &Homeroom, what: &str, place: Where) -> Result<Exit, Cl
         true => format!("the serial port of {lab}/{seat}, to be watched: q or Ctrl-C leaves"),
         false => format!("the serial console of {lab}/{seat}: Enter brings up its login, Ctrl-O leaves"),
     };
-    borrow(site.as_deref(), attach, (place == Where::Console).then_some(note)).await
+    borrow(what, site.as_deref(), attach, (place == Where::Console).then_some(note)).await
 }
 
 /// `ssh SITE/VMID`: root's shell in an LXC container, through its node.
@@ -245,7 +245,8 @@ async fn container(home: &Homeroom, site: &str, vmid: Vmid, place: Where) -> Res
     }
     has_terminal(place, &format!("{site}/{vmid}"))?;
     let container = Container::of(home, site, vmid).await?;
-    borrow(Some(&container.site), async || runtime::attach_container(&container).await, None).await
+    borrow(&format!("{site}/{vmid}"), Some(&container.site), async || runtime::attach_container(&container).await, None)
+        .await
 }
 
 fn has_terminal(place: Where, what: &str) -> Result<(), CliError> {
@@ -258,8 +259,12 @@ fn has_terminal(place: Where, what: &str) -> Result<(), CliError> {
     }))
 }
 
+/// How `ssh` and `console` end that were left by `~.`, as OpenSSH's client does.
+const LEFT: u8 = 255;
+
 /// Opens a terminal, asks about what stands before it, and lends it ours until it ends.
 async fn borrow(
+    what: &str,
     site: Option<&Site>,
     attach: impl AsyncFn() -> Result<Attach, ServiceError>,
     note: Option<String>,
@@ -287,9 +292,13 @@ async fn borrow(
     }
     match tui::borrow(attach, &stop).await.map_err(|error| CliError::Usage(error.to_string()))? {
         None => Ok(Exit::Interrupted),
-        Some(Ok(code)) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),
-        Some(Err(why)) => {
-            eprintln!("homeroom: the connection was lost: {why}");
+        Some(tui::Parting::Exit(code)) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),
+        Some(tui::Parting::Left) => {
+            eprintln!("Connection to {what} closed.");
+            Ok(Exit::Command(LEFT))
+        }
+        Some(tui::Parting::Lost(why)) => {
+            eprintln!("homeroom: the connection to {what} was lost: {why}");
             Ok(Exit::Failed)
         }
     }

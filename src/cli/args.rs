@@ -220,6 +220,9 @@ pub enum Command {
         /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
+        /// The seats named have other SSH host keys than before, and you know why: take those their guest agents tell
+        #[arg(long)]
+        new_host_key: bool,
     },
     /// Start machines that are off, and prove them
     Start {

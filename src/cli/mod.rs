@@ -138,7 +138,7 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
             commands::adopt::adopt(context, &site, &machines, take_over, &rekey).await
         }
         Command::Status { lab } => status::status(context, lab.as_deref()).await,
-        Command::Check { what } => check::deed(context, &what, Deed::Check).await,
+        Command::Check { what, new_host_key } => check::check(context, &what, new_host_key).await,
         Command::Start { what } => check::deed(context, &what, Deed::Start).await,
         Command::Stop { what } => check::deed(context, &what, Deed::Stop).await,
         Command::Restart { what } => check::deed(context, &what, Deed::Restart).await,

@@ -23,6 +23,15 @@ impl Stopper {
         })
     }
 
+    /// Waits until somebody asks a command to stop, or the terminal it was typed in goes away.
+    pub async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+
     /// Waits until somebody asks the run to stop.
     pub async fn pressed(&mut self) {
         loop {

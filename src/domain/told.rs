@@ -36,8 +36,13 @@ pub fn told(answers: &[Answer], most: usize) -> Vec<Told> {
     for block in &blocks {
         let answer = block.answer();
         let (count, end, who) = (block.answers.len(), words(&answer.end), names(block, answers));
-        let text = format!("{count} of {}: {end}: {who}", answers.len());
+        // A reason may be long, and who it concerns comes first.
+        let reason = matches!(answer.end, End::Failed(_) | End::Barred(..));
+        let text = format!("{count} of {}: {}: {who}", answers.len(), if reason { "failed" } else { &end });
         lines.push(Told::Head { well: answer.end.is_success(), text });
+        if reason {
+            lines.push(Told::Text(Clean::new(end)));
+        }
         let from = lines.len();
         match usual {
             Some(usual) if usual != block && matches!(answer.end, End::Exit(_)) => apart(&mut lines, usual, answer),
@@ -170,6 +175,10 @@ mod tests {
                 "    d"
             ]
         );
+        answers[0].end = End::Failed("no route to host".into());
+        let failed = plain(&answers[..1], 2);
+        assert_eq!(failed[..2], ["1 of 1: failed: s0", "  no route to host"]);
+        answers[0].end = End::Exit(0);
         assert_eq!(plain(&answers[..1], 2), ["1 of 1: exit 0: s0", "  a", "  b", "  … 2 more lines"]);
     }
 }

@@ -28,8 +28,17 @@ pub struct LabKey {
     pub private: PathBuf,
     /// The public half in OpenSSH's one-line form.
     pub public: String,
-    /// It is encrypted, and the configuration does not say with which passphrase.
-    pub locked: bool,
+    /// Why the configuration does not open it, if so.
+    pub locked: Option<Lock>,
+}
+
+/// Why an encrypted key cannot be opened as the configuration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// It does not say with which passphrase.
+    NoPassphrase,
+    /// Its passphrase is of another key, or mistyped.
+    WrongPassphrase,
 }
 
 #[async_trait]

@@ -52,13 +52,11 @@ pub enum ShellError {
          /etc/ssh/ssh_host_ed25519_key.pub` prints there, then run `homeroom doctor --trust {fingerprint}`"
     )]
     UnknownHost { host: String, fingerprint: String, key: String },
-    /// Another key than the one on record, whose fingerprint is `known`; `key` is the key shown, `TYPE BASE64`.
-    #[error(
-        "{host} shows another host key than the one on record: {fingerprint}, not {known}; find out why. \
-         If it was set up anew: `homeroom doctor --trust {fingerprint}` takes the new key of a node or jump host, \
-         `homeroom check LAB` that of a lab's machines"
-    )]
-    WrongHost { host: String, fingerprint: String, known: String, key: String },
+    /// Another key than the one on record, whose fingerprint is `known` ([`REVOKED`] where the one shown is marked so);
+    /// `key` is the key shown, `TYPE BASE64`.
+    /// `guest`: the record is what a guest agent told, not homeroom's own file.
+    #[error("{host} shows {}", wrong_host(fingerprint, known, *guest))]
+    WrongHost { host: String, fingerprint: String, known: String, key: String, guest: bool },
     /// `locked` is a key file that could not be tried because nobody gave its passphrase, or gave a wrong one.
     #[error("{host}: {user} is not let in: {why}")]
     Denied { host: String, user: String, why: Clean, locked: Option<PathBuf> },
@@ -66,6 +64,28 @@ pub enum ShellError {
     Broken { host: String, why: Clean },
     #[error("{host}: no answer within {} s", within.as_secs())]
     TimedOut { host: String, within: Duration },
+}
+
+/// Said in place of a fingerprint on record of a key that is marked as revoked there.
+pub const REVOKED: &str = "revoked";
+
+/// What is wrong with a host key, and what to do about it.
+fn wrong_host(fingerprint: &str, known: &str, guest: bool) -> String {
+    if known == REVOKED {
+        return format!(
+            "a host key that is marked as revoked in homeroom's known_hosts: {fingerprint}; whoever has it may be \
+             anybody: give the host a new one (`ssh-keygen -A` after removing the old files)"
+        );
+    }
+    let what = format!("another host key than the one on record: {fingerprint}, not {known}");
+    let mend = if guest {
+        "either another machine answers at this address, or its keys were made anew: `homeroom check LAB/SEAT` asks its \
+         guest agent which, and says how to go on"
+            .to_owned()
+    } else {
+        format!("find out why. If it was set up anew, `homeroom doctor --trust {fingerprint}` takes the new key")
+    };
+    format!("{what}; {mend}")
 }
 
 impl ShellError {
@@ -179,6 +199,10 @@ pub trait RemoteShell: Send + Sync {
     /// Logs in and starts one command without a terminal: input, output and standard error as they come,
     /// byte for byte. A reader that takes its time holds the command up, and nothing piles up on the way.
     async fn start(&self, target: &ShellTarget, command: &str) -> Result<ShellSession, ShellError>;
+
+    /// Waits until commands that were given up have been told so, `within` of wall time: a program that ends sooner may
+    /// leave them running.
+    async fn settle(&self, _within: Duration) {}
 
     /// Logs in and copies files. Waits as long as something moves; dropping the future ends it.
     async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError>;

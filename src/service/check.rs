@@ -9,11 +9,28 @@ use super::{
     run::{begin, lock},
 };
 pub use crate::domain::planning::Deed;
-use crate::domain::{LabName, SeatName};
+use crate::{
+    deploy::class::new_host_key,
+    domain::{LabName, SeatName},
+};
 
 /// Repeats the proofs of a lab's machines, or of the named seats'. Starts and changes nothing.
 pub async fn check(home: &Arc<Homeroom>, lab: &LabName, seats: &[SeatName]) -> Result<Outcome, ServiceError> {
     carry_out(home, lab, seats, Deed::Check).await
+}
+
+/// Notes that somebody knows why seats show other host keys than at their last roll call: the next one takes what
+/// their guest agents tell.
+pub async fn expect_new_host_keys(home: &Homeroom, lab: &LabName, seats: &[SeatName]) -> Result<(), ServiceError> {
+    let (class, site) = home.class(lab).await?;
+    let defined: Vec<SeatName> = class.resolve().into_iter().map(|spec| spec.seat).collect();
+    if let Some(seat) = seats.iter().find(|seat| !defined.contains(seat)) {
+        let known = defined.iter().map(ToString::to_string).collect();
+        return Err(ServiceError::NoSeat { lab: lab.clone(), seat: seat.clone(), known });
+    }
+    let now = home.clock.now();
+    let said: Vec<_> = seats.iter().map(|seat| (new_host_key(lab, seat), now.as_second() as f64)).collect();
+    Ok(home.store.learn(&site.name, &said, now).await?)
 }
 
 /// Does it to a lab's machines, or to the named seats'.

@@ -28,12 +28,44 @@ pub fn named(text: &str) -> Option<(&str, Vmid)> {
     Some((site, Vmid::new(number).ok()?))
 }
 
+/// A container that was named, by what it is called among answers.
+pub type Found = (SeatName, Result<Container, Down>);
+
+/// A container that does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    pub vmid: Vmid,
+    pub node: NodeName,
+    pub name: Clean,
+}
+
+impl Down {
+    /// In words that are the same for all that are down on a node.
+    pub fn folded(&self) -> Clean {
+        Clean::new(format!("it does not run; `pct start` on {} starts it", self.node))
+    }
+}
+
+impl From<Down> for ServiceError {
+    fn from(Down { vmid, node, name }: Down) -> Self {
+        Self::NotNow(format!("container {vmid} on {node} ({name}) does not run; on {node}: pct start {vmid}"))
+    }
+}
+
 impl Container {
-    /// Looks for it on its site.
+    /// Looks for it on its site; it has to run.
     pub async fn of(home: &Homeroom, site: &str, vmid: Vmid) -> Result<Self, ServiceError> {
+        let (_, mut found) = Self::all_of(home, site, &[vmid]).await?;
+        let (_, container) = found.pop().ok_or_else(|| no_such(site, vmid))?;
+        Ok(container?)
+    }
+
+    /// Looks for several on their site, each once. One that does not run is among them with the reason; a number that
+    /// is no container's is an error.
+    pub async fn all_of(home: &Homeroom, site: &str, vmids: &[Vmid]) -> Result<(Arc<Site>, Vec<Found>), ServiceError> {
         let name = SiteName::new(site);
-        let found = name.as_ref().ok().and_then(|name| home.sites.get(name)).cloned();
-        let site = found.ok_or_else(|| {
+        let known = name.as_ref().ok().and_then(|name| home.sites.get(name)).cloned();
+        let site = known.ok_or_else(|| {
             let known = home.sites.keys().map(ToString::to_string).collect::<Vec<_>>();
             ServiceError::NotNow(format!(
                 "no Proxmox site is called {site}; the configuration has {}",
@@ -42,30 +74,37 @@ impl Container {
         })?;
         site.know_nodes().await?;
         let view = site.cluster.view().await?;
-        let guest = view.guest(vmid).ok_or_else(|| {
-            ServiceError::NotNow(format!("{} has no machine or container with the number {vmid}", site.name))
-        })?;
-        let node = guest.node.clone();
-        let called = guest.name.clone().unwrap_or_else(|| Clean::new("without a name"));
-        if !guest.container {
-            return Err(ServiceError::NotNow(format!(
-                "{vmid} on {node} ({called}) is a virtual machine: those are reached as seats, `homeroom ssh LAB/SEAT`; \
-                 `homeroom adopt {} LAB/SEAT={vmid}` makes it one",
-                site.name
-            )));
+        let mut all: Vec<Found> = Vec::new();
+        for vmid in vmids {
+            let called = called(*vmid)?;
+            if all.iter().any(|(known, _)| *known == called) {
+                continue;
+            }
+            let guest = view.guest(*vmid).ok_or_else(|| no_such(site.name.as_str(), *vmid))?;
+            let node = guest.node.clone();
+            let name = guest.name.clone().unwrap_or_else(|| Clean::new("without a name"));
+            if !guest.container {
+                return Err(ServiceError::NotNow(format!(
+                    "{vmid} on {node} ({name}) is a virtual machine: those are reached as seats, \
+                     `homeroom ssh LAB/SEAT`; `homeroom adopt {} LAB/SEAT={vmid}` makes it one",
+                    site.name
+                )));
+            }
+            let found = match guest.power {
+                Power::Running => {
+                    let target = site.nodes.target(&node);
+                    Ok(Self { site: site.clone(), vmid: *vmid, node, target })
+                }
+                _ => Err(Down { vmid: *vmid, node, name }),
+            };
+            all.push((called, found));
         }
-        if guest.power != Power::Running {
-            return Err(ServiceError::NotNow(format!(
-                "container {vmid} on {node} ({called}) does not run; on {node}: pct start {vmid}"
-            )));
-        }
-        let target = site.nodes.target(&node);
-        Ok(Self { site, vmid, node, target })
+        Ok((site, all))
     }
 
     /// How it is called among answers.
     pub fn seat(&self) -> Option<SeatName> {
-        SeatName::new(format!("ct-{}", self.vmid)).ok()
+        called(self.vmid).ok()
     }
 
     /// The line for the node that runs a command inside. One word is a line for the shell there.
@@ -87,6 +126,15 @@ impl Container {
     pub async fn start(&self, command: &[String]) -> Result<ShellSession, ServiceError> {
         Ok(self.site.shell.start(&self.target, &self.line(command)).await?)
     }
+}
+
+/// How a container is called among answers.
+fn called(vmid: Vmid) -> Result<SeatName, ServiceError> {
+    SeatName::new(format!("ct-{vmid}")).map_err(|error| ServiceError::NotNow(error.to_string()))
+}
+
+fn no_such(site: &str, vmid: Vmid) -> ServiceError {
+    ServiceError::NotNow(format!("{site} has no machine or container with the number {vmid}"))
 }
 
 #[cfg(test)]

@@ -24,13 +24,13 @@ use crate::{
     port::{copy::CopyError, shell::ShellTarget},
 };
 
-/// Stands for the seat's name in a path on this computer.
+/// Stands for the seat's name in a path, here and there.
 pub const SEAT: &str = "{seat}";
 
 /// What is to be copied, for each seat alike.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// `{seat}` in a path here is the seat's name.
+    /// `{seat}` in a path, here or there, is the seat's name.
     pub transfers: Vec<Transfer>,
     /// Seats at work at once.
     pub at_once: usize,
@@ -68,21 +68,23 @@ const ON_ONE_INSTANCE: usize = 4;
 
 /// Where a seat's files are.
 enum Place {
-    Machine(Arc<Site>, ShellTarget),
+    /// Its address and host keys may have to be asked for first.
+    Machine(Arc<Ways>),
     OnInstance(Way),
 }
 
 impl Place {
-    fn target(&self) -> &ShellTarget {
+    /// Where to log in to, or why nobody knows.
+    async fn target(&self, seat: &SeatName) -> Result<ShellTarget, Clean> {
         match self {
-            Self::Machine(_, target) => target,
-            Self::OnInstance(way) => &way.target,
+            Self::Machine(ways) => ways.target(seat).await.map_err(|why| why.folded(&ways.class.name)),
+            Self::OnInstance(way) => Ok(way.target.clone()),
         }
     }
 
-    async fn copy(&self, transfer: &Transfer) -> Result<Copied, CopyError> {
+    async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError> {
         match self {
-            Self::Machine(site, target) => site.shell.copy(target, transfer).await,
+            Self::Machine(ways) => ways.site.shell.copy(target, transfer).await,
             Self::OnInstance(way) => way.copy(transfer).await,
         }
     }
@@ -91,25 +93,21 @@ impl Place {
 /// Starts copying for the seats named, or for all of a lab.
 pub async fn copy(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
     if let Some(ways) = Way::all(home, lab, named).await? {
-        let places = ways.into_iter().map(|(seat, way)| (seat, Ok(Place::OnInstance(way)))).collect();
+        let places = ways.into_iter().map(|(seat, way)| (seat, Place::OnInstance(way))).collect();
         let order = Order { at_once: order.at_once.min(ON_ONE_INSTANCE), ..order };
         return begin(None, places, &order);
     }
-    let ways = Ways::of(home, lab).await?;
+    let ways = Arc::new(Ways::of(home, lab).await?);
     let seats = ways.seats(named)?;
     if !ways.has_machines() {
         return Err(ServiceError::NotNow(format!("{lab} has no machines; `homeroom deploy {lab}` makes them")));
     }
-    let place = |seat: SeatName| {
-        let target = ways.target(&seat).map_err(|error| Clean::new(error.to_string()));
-        (seat, target.map(|target| Place::Machine(ways.site.clone(), target)))
-    };
-    let places = seats.into_iter().map(place).collect();
+    let places = seats.into_iter().map(|seat| (seat, Place::Machine(ways.clone()))).collect();
     begin(Some(ways.site.clone()), places, &order)
 }
 
-/// Each seat and where its files are, or why nobody knows.
-type Places = Vec<(SeatName, Result<Place, Clean>)>;
+/// Each seat and where its files are.
+type Places = Vec<(SeatName, Place)>;
 
 fn begin(site: Option<Arc<Site>>, places: Places, order: &Order) -> Result<Running, ServiceError> {
     let seats: Vec<SeatName> = places.iter().map(|(seat, _)| seat.clone()).collect();
@@ -145,7 +143,8 @@ fn begin(site: Option<Arc<Site>>, places: Places, order: &Order) -> Result<Runni
 }
 
 fn of_seat(transfer: &Transfer, seat: &SeatName) -> Transfer {
-    Transfer { local: named_for(&transfer.local, seat), ..transfer.clone() }
+    let remote = transfer.remote.replace(SEAT, seat.as_str());
+    Transfer { local: named_for(&transfer.local, seat), remote, ..transfer.clone() }
 }
 
 fn named_for(path: &Path, seat: &SeatName) -> PathBuf {
@@ -155,14 +154,15 @@ fn named_for(path: &Path, seat: &SeatName) -> PathBuf {
     }
 }
 
-async fn one(seat: SeatName, place: Result<Place, Clean>, transfers: &[Transfer]) -> Outcome {
+async fn one(seat: SeatName, place: Place, transfers: &[Transfer]) -> Outcome {
     let began = Instant::now();
+    let target = place.target(&seat).await;
     let mut outcome = Outcome { seat, copied: Copied::default(), failure: None, took: Duration::ZERO };
-    match place {
+    match target {
         Err(why) => outcome.failure = Some(End::Failed(why)),
-        Ok(place) => {
+        Ok(target) => {
             for transfer in transfers {
-                match place.copy(transfer).await {
+                match place.copy(&target, transfer).await {
                     Ok(copied) => {
                         outcome.copied.files += copied.files;
                         outcome.copied.bytes += copied.bytes;
@@ -170,7 +170,7 @@ async fn one(seat: SeatName, place: Result<Place, Clean>, transfers: &[Transfer]
                     }
                     Err(error) => {
                         outcome.failure = Some(match &error {
-                            CopyError::Shell(error) => super::exec::failure(place.target(), error),
+                            CopyError::Shell(error) => super::exec::failure(&target, error),
                             _ => End::Failed(Clean::new(error.to_string())),
                         });
                         break;
@@ -181,4 +181,20 @@ async fn one(seat: SeatName, place: Result<Place, Clean>, transfers: &[Transfer]
     }
     outcome.took = began.elapsed();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_seats_name_stands_in_paths_here_and_there_both_ways() {
+        for direction in [Direction::Up, Direction::Down] {
+            let (local, remote) = (PathBuf::from("out/{seat}.txt"), "/tmp/{seat}/{seat}.txt".to_owned());
+            let transfer = Transfer { direction, local, remote, recursive: false };
+            let own = of_seat(&transfer, &SeatName::new("ada").unwrap());
+            assert_eq!((own.local.to_str().unwrap(), own.remote.as_str()), ("out/ada.txt", "/tmp/ada/ada.txt"));
+        }
+    }
 }

@@ -10,27 +10,27 @@ use tokio::{
 
 use super::{
     EngineSite, Homeroom, ServiceError, Site,
-    container::Container,
+    container::{Container, Found},
     inside::{self, Inside},
     instance,
     kept::Kept,
+    meet::of_any,
+    run::agent_for,
     shell::Ways,
 };
 pub use crate::domain::answers::{Answer, Bar, Block, End, fold, shown};
 use crate::{
-    domain::{
-        Clean, LabName, NodeName, SeatName, StoreId, Vmid,
-        class::Via,
-        mark::{Ownership, ownership},
-    },
+    domain::{Clean, LabName, NodeName, SeatName, Vmid, class::Via},
     port::{
-        GuestAgent,
+        GuestAgent, RemoteShell,
         shell::{ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
     },
 };
 
 /// Pieces of output on their way to whoever reads.
 const PIECES: usize = 64;
+/// What is told of a command that the guest agent was asked for and that ran out of time.
+const STILL_RUNS: &str = "it may still be running there: a guest agent ends nothing it began\n";
 /// Standard input goes to the seats in pieces of this size.
 const CHUNK: usize = 16 << 10;
 
@@ -74,6 +74,8 @@ pub enum Heard {
 pub struct Running {
     /// Whose machines are logged in to; none where the engine of a workshop runs the command.
     pub site: Option<Arc<Site>>,
+    /// By whom they are logged in to; none where an engine runs the command.
+    pub shell: Option<Arc<dyn RemoteShell>>,
     pub seats: Vec<SeatName>,
     /// Ends once every seat has answered.
     pub heard: mpsc::Receiver<Heard>,
@@ -103,21 +105,15 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
              put what the command needs into the command"
         )));
     }
-    let place = |seat| {
-        if by_agent { ways.machine(seat).map(Place::machine) } else { ways.target(seat).map(Place::Login) }
-    };
-    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat).map_err(told))).collect();
     let site = ways.site.clone();
-    let hands = Hands::Site {
-        agent: match ways.class.rollcall.via {
-            Via::Ssh => site.agent_by_node.clone(),
-            Via::Api => site.agent_by_api.clone(),
-        },
-        site: site.clone(),
-        store: home.store.id().clone(),
-        lab: lab.clone(),
-    };
-    Ok(begin(hands, Some(site), seats, jobs, order))
+    if by_agent && ways.class.rollcall.via == Via::Ssh {
+        site.know_nodes().await?;
+    }
+    let place = |seat| if by_agent { ways.machine(seat).map(Place::machine) } else { Ok(Place::Login) };
+    let place = |seat| place(seat).map_err(|why| why.folded(lab));
+    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat))).collect();
+    let agent = agent_for(&site, ways.class.rollcall.via);
+    Ok(begin(Hands::Site { agent, ways: Box::new(ways) }, Some(site), seats, jobs, order))
 }
 
 /// The same in the containers of a workshop: of all its seats where none is named.
@@ -134,7 +130,12 @@ fn in_containers(inside: &Inside, named: &[SeatName], order: Order) -> Result<Ru
         seats.retain(|seat| *seat != SeatName::host());
     }
     let place = |seat| inside.running(seat).map(|container| Place::Container(container.id.clone()));
-    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat).map_err(told))).collect();
+    let lab = &inside.workshop.name;
+    // In words that are the same for every seat with the same trouble.
+    let told = |seat: &SeatName, error: ServiceError| {
+        Clean::new(error.to_string().replace(&format!("{lab}/{seat}"), &format!("{lab}/SEAT")))
+    };
+    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat).map_err(|error| told(seat, error)))).collect();
     Ok(begin(Hands::Engine(inside.engine.clone()), None, seats, jobs, order))
 }
 
@@ -146,26 +147,24 @@ fn on_instance(lab: &LabName, ways: Vec<(SeatName, instance::Way)>, order: Order
         )));
     }
     let seats = ways.iter().map(|(seat, _)| seat.clone()).collect();
+    let shell = ways.first().map(|(_, way)| way.shell.clone());
     let jobs = ways.into_iter().map(|(seat, way)| (seat, Ok(Place::OnInstance(way)))).collect();
     let order = Order { at_once: order.at_once.min(ON_ONE_INSTANCE), ..order };
-    Ok(begin(Hands::Own, None, seats, jobs, order))
+    Ok(Running { shell, ..begin(Hands::Own, None, seats, jobs, order) })
 }
 
-/// The same in LXC containers, which are called `ct-VMID` in the answers.
-pub fn in_lxc(containers: Vec<Container>, order: Order) -> Result<Running, ServiceError> {
+/// The same in LXC containers of one site, which are called `ct-VMID` in the answers.
+pub fn in_lxc(site: Arc<Site>, containers: Vec<Found>, order: Order) -> Result<Running, ServiceError> {
     if order.way != Way::Auto {
         let text = "a container is entered by `pct` on its node; leave --via out";
         return Err(ServiceError::NotNow(text.to_owned()));
     }
-    let site = containers.first().map(|container| container.site.clone());
-    let named = containers.into_iter().filter_map(|container| Some((container.seat()?, container)));
-    let jobs: Vec<Job> = named.map(|(seat, container)| (seat, Ok(Place::Attached(container)))).collect();
+    let jobs: Vec<Job> = containers
+        .into_iter()
+        .map(|(seat, container)| (seat, container.map(Place::Attached).map_err(|down| down.folded())))
+        .collect();
     let seats = jobs.iter().map(|(seat, _)| seat.clone()).collect();
-    Ok(begin(Hands::Own, site, seats, jobs, order))
-}
-
-fn told(error: ServiceError) -> Clean {
-    Clean::new(error.to_string())
+    Ok(begin(Hands::Own, Some(site), seats, jobs, order))
 }
 
 type Job = (SeatName, Result<Place, Clean>);
@@ -189,7 +188,8 @@ fn begin(hands: Hands, site: Option<Arc<Site>>, seats: Vec<SeatName>, jobs: Vec<
             () = telling.closed() => {}
         }
     });
-    Running { site, seats, heard }
+    let shell = site.as_ref().map(|site| site.shell.clone());
+    Running { site, shell, seats, heard }
 }
 
 /// Words as a line for a POSIX shell. One word is a line already, as OpenSSH has it.
@@ -212,7 +212,8 @@ fn quoted(word: &str) -> String {
 
 /// Where a seat's command runs.
 enum Place {
-    Login(ShellTarget),
+    /// Its address and host keys may have to be asked for first.
+    Login,
     Machine(NodeName, Vmid),
     /// By its id.
     Container(String),
@@ -231,10 +232,8 @@ impl Place {
 /// What reaches the seats.
 enum Hands {
     Site {
-        site: Arc<Site>,
+        ways: Box<Ways>,
         agent: Arc<dyn GuestAgent>,
-        store: StoreId,
-        lab: LabName,
     },
     Engine(Arc<EngineSite>),
     /// Each place knows its way.
@@ -265,13 +264,17 @@ async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
     };
     match (place, &work.hands) {
         (Err(why), _) => answer.end = End::Failed(why),
-        (Ok(Place::Login(target)), Hands::Site { site, .. }) => {
-            let starting =
-                async { site.shell.start(&target, &work.line).await.map_err(|error| failure(&target, &error)) };
+        (Ok(Place::Login), Hands::Site { ways, .. }) => {
+            let seat = answer.seat.clone();
+            let starting = async {
+                let target = ways.target(&seat).await.map_err(|why| End::Failed(why.folded(&ways.class.name)))?;
+                ways.site.shell.start(&target, &work.line).await.map_err(|error| failure(&target, &error))
+            };
             by_session(&work, starting, &mut answer).await;
         }
-        (Ok(Place::Machine(node, vmid)), Hands::Site { site, agent, store, lab }) => {
-            match ours(site, (store, lab), &node, vmid, &answer.seat).await {
+        (Ok(Place::Machine(node, vmid)), Hands::Site { ways, agent }) => {
+            // An agent runs commands as root.
+            match ways.ours(&answer.seat, (&node, vmid)).await {
                 Ok(()) => by_agent(&work, agent, &node, vmid, &mut answer).await,
                 Err(why) => answer.end = End::Failed(why),
             }
@@ -354,21 +357,6 @@ async fn by_session(work: &Work, starting: impl Future<Output = Result<ShellSess
     answer.stderr = stderr.text();
 }
 
-/// An agent runs commands as root, and a number may be somebody else's by now: the mark is read first.
-async fn ours(
-    site: &Site,
-    (store, lab): (&StoreId, &LabName),
-    node: &NodeName,
-    vmid: Vmid,
-    seat: &SeatName,
-) -> Result<(), Clean> {
-    let config = site.cluster.config(node, vmid).await.map_err(|error| Clean::new(error.to_string()))?;
-    match ownership(store, vmid, false, &config.description) {
-        Ownership::Ours(mark) if mark.lab == *lab && mark.seat == *seat => Ok(()),
-        _ => Err(Clean::new(format!("VM {vmid} on {node} does not carry this seat's mark: nothing was run there"))),
-    }
-}
-
 async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmid: Vmid, answer: &mut Answer) {
     let words = match work.order.command.as_slice() {
         [line] => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
@@ -388,14 +376,16 @@ async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmi
                 answer.cut |= kept.cut;
                 (kept.text(), Heard::Piece { seat: answer.seat.clone(), stderr, bytes })
             };
+            // In words that are the same on every seat.
+            let stderr = if output.timed_out { STILL_RUNS.to_owned() } else { output.stderr };
             let (stdout, said) = kept(output.stdout, false);
-            let (stderr, complained) = kept(output.stderr, true);
+            let (stderr, complained) = kept(stderr, true);
             (answer.stdout, answer.stderr) = (stdout, stderr);
             for piece in [said, complained] {
                 let _ = work.telling.send(piece).await;
             }
         }
-        Err(error) => answer.end = End::Failed(Clean::new(error.to_string())),
+        Err(error) => answer.end = End::Failed(of_any(&error.to_string(), node, vmid)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{CloudSite, Homeroom, ServiceError, exec::line as words};
+use super::{CloudSite, Homeroom, ServiceError, exec::line as words, own_key::is_not_mistaken};
 use crate::{
     deploy::workshop::USER,
     domain::{
@@ -169,11 +169,13 @@ async fn target(home: &Homeroom, site: &CloudSite, progress: &Progress) -> Resul
             "{lab} has no instance whose address and host key are known; `homeroom deploy {lab} --yes` makes one"
         )));
     };
+    let key = home.keys.lab_key(lab).await?;
+    is_not_mistaken(lab, &key, &*site.shell)?;
     Ok(ShellTarget {
         host: ip.to_string(),
         port: site.ssh_port,
         user: USER.to_owned(),
-        keys: vec![home.keys.lab_key(lab).await?.private],
+        keys: vec![key.private],
         ask_agent: false,
         host_key: HostKey::Exactly(row.host_keys.clone()),
         via: None,

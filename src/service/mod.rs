@@ -23,6 +23,7 @@ pub mod join;
 mod journal;
 mod kept;
 mod logins;
+mod meet;
 mod offline;
 pub mod own_key;
 pub mod plan;
@@ -49,7 +50,7 @@ pub use workshop::{EngineSite, Price};
 
 /// What answers are made of, for those that call the use cases.
 pub use crate::port::{
-    StoreError,
+    RemoteShell, StoreError,
     pager::Pager,
     shell::{ShellError, ShellInput, ShellOutput, ShellSession, Tty},
     store::{EventFilter, RunRow, StoredEvent},

@@ -4,15 +4,35 @@
 use super::{Homeroom, ServiceError};
 use crate::{
     domain::{LabName, Plan, RunId, StepName},
-    port::{KeyRing, RemoteShell, keys::LabKey},
+    port::{
+        KeyRing, RemoteShell,
+        keys::{LabKey, Lock},
+    },
 };
 
-fn locked(before: &str, key: &LabKey) -> ServiceError {
-    ServiceError::NotNow(format!(
-        "{before}, {}, which is encrypted with a passphrase; give it as `key_passphrase` under `[store]` in the \
-         configuration",
-        key.private.display()
-    ))
+fn locked(before: &str, key: &LabKey, lock: Lock) -> ServiceError {
+    let why = match lock {
+        Lock::NoPassphrase => {
+            "which is encrypted with a passphrase; give it as `key_passphrase` under `[store]` in the configuration"
+        }
+        Lock::WrongPassphrase => {
+            "which the `key_passphrase` under `[store]` in the configuration does not open; correct it there"
+        }
+    };
+    ServiceError::NotNow(format!("{before}, {}, {why}", key.private.display()))
+}
+
+/// Makes sure, before anyone logs in, that a passphrase that is configured is not the wrong one. Where none is, a
+/// login may do without the key, or somebody may be asked.
+pub(super) fn is_not_mistaken(lab: &LabName, key: &LabKey, shell: &dyn RemoteShell) -> Result<(), ServiceError> {
+    match key.locked {
+        Some(Lock::WrongPassphrase) if !shell.is_unlocked(&key.private) => Err(locked(
+            &format!("nothing was begun on {lab}: homeroom logs in with {lab}'s own key"),
+            key,
+            Lock::WrongPassphrase,
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Removes the key of a workshop whose instance is gone, with everything made of it. One that cannot be removed opens
@@ -29,11 +49,13 @@ fn logs_in(plan: &Plan) -> bool {
 
 /// Makes sure, before anything is begun, that a plan that logs in with the lab's own key can open it here.
 pub(super) fn can_open(plan: &Plan, key: &LabKey, shell: &dyn RemoteShell) -> Result<(), ServiceError> {
-    if logs_in(plan) && key.locked && !shell.is_unlocked(&key.private) {
-        let lab = &plan.lab;
-        return Err(locked(&format!("nothing was begun on {lab}: its roll call logs in with {lab}'s own key"), key));
+    match key.locked.filter(|_| logs_in(plan) && !shell.is_unlocked(&key.private)) {
+        None => Ok(()),
+        Some(lock) => {
+            let lab = &plan.lab;
+            Err(locked(&format!("nothing was begun on {lab}: its roll call logs in with {lab}'s own key"), key, lock))
+        }
     }
-    Ok(())
 }
 
 /// Makes sure that another process could go on with a run: what was typed in here is kept nowhere.
@@ -41,8 +63,8 @@ pub async fn can_leave(home: &Homeroom, run: RunId) -> Result<(), ServiceError> 
     let (row, plan) = home.store.run(run).await?;
     if logs_in(&plan) {
         let key = home.keys.lab_key(&row.lab).await?;
-        if key.locked {
-            return Err(locked(&format!("no other process can log in with {}'s own key", row.lab), &key));
+        if let Some(lock) = key.locked {
+            return Err(locked(&format!("no other process can log in with {}'s own key", row.lab), &key, lock));
         }
     }
     Ok(())

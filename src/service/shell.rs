@@ -1,18 +1,23 @@
 //! Logins on seats' machines.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
+
+use tokio::sync::OnceCell;
 
 use super::{
     GuestVia, Homeroom, ServiceError, Site,
     inside::Inside,
     instance::{Serial, Way},
     logins::LabLogins,
+    meet::{Stranger, told_address},
+    own_key::is_not_mistaken,
+    run::agent_for,
 };
 use crate::{
     deploy::class::Logins,
     domain::{
-        Clean, LabName, NodeName, Progress, SeatName, SiteName, Vmid,
-        class::{ClassDefinition, SeatSpec},
+        Clean, LabName, NodeName, Progress, SeatName, SiteName, StoreId, Vmid,
+        class::{ClassDefinition, SeatSpec, Via},
         progress::SeatProgress,
     },
     port::shell::{ShellError, ShellSession, ShellTarget, Tty},
@@ -25,6 +30,53 @@ pub struct Ways {
     pub specs: Vec<SeatSpec>,
     progress: Progress,
     logins: LabLogins,
+    store: StoreId,
+    /// The teacher's machine is looked for once, where the way is through it.
+    teacher: OnceCell<()>,
+}
+
+/// Why there is no way to a seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoWay {
+    NoMachine,
+    NoNode,
+    NoAddress(Clean),
+    /// The definition says so.
+    NoSsh,
+    NoHostKey(Clean),
+    Closed(Clean),
+}
+
+impl NoWay {
+    /// In words that are the same for every seat of a lab with the same trouble.
+    pub fn folded(&self, lab: &LabName) -> Clean {
+        Clean::new(self.words("it", lab.as_str(), lab))
+    }
+
+    fn of(self, lab: &LabName, seat: &SeatName) -> ServiceError {
+        let name = format!("{lab}/{seat}");
+        ServiceError::NotNow(self.words(&name, &name, lab))
+    }
+
+    /// `what` is what commands name to mend it.
+    fn words(&self, it: &str, what: &str, lab: &LabName) -> String {
+        match self {
+            Self::NoMachine => format!("{it} has no machine; `homeroom deploy {lab}` makes it"),
+            Self::NoNode => format!("{it} is on no known node; `homeroom check {what}` looks for it"),
+            Self::NoAddress(why) => {
+                format!("{it} has no known address: {why}; `homeroom check {what}` waits for one")
+            }
+            Self::NoSsh => format!(
+                "{it} has no SSH, as its definition says (rollcall.ssh = false); `homeroom exec {what} -- COMMAND` asks \
+                 its guest agent"
+            ),
+            Self::NoHostKey(why) => format!(
+                "{it} has no host key on record, and its guest agent told none: {why}; `homeroom check {what}` waits \
+                 for it"
+            ),
+            Self::Closed(why) => format!("{it} cannot be reached: {why}"),
+        }
+    }
 }
 
 impl Ways {
@@ -35,7 +87,9 @@ impl Ways {
             site.know_nodes().await?;
         }
         let logins = LabLogins::new(home, &site, lab, Vec::new()).await?;
-        Ok(Self { site, specs: class.resolve(), class, progress, logins })
+        is_not_mistaken(lab, logins.key(), &*site.shell)?;
+        let (specs, store) = (class.resolve(), home.store.id().clone());
+        Ok(Self { site, specs, class, progress, logins, store, teacher: OnceCell::new() })
     }
 
     /// The definition of a seat.
@@ -68,62 +122,84 @@ impl Ways {
     }
 
     /// The machine of a seat and the node it was last seen on.
-    pub fn machine(&self, seat: &SeatName) -> Result<(NodeName, Vmid), ServiceError> {
+    pub fn machine(&self, seat: &SeatName) -> Result<(NodeName, Vmid), NoWay> {
         let row = self.row(seat)?;
-        let lab = &self.class.name;
-        row.node.clone().zip(row.vmid).ok_or_else(|| {
-            ServiceError::NotNow(format!(
-                "{lab}/{seat} is on no known node; `homeroom check {lab}/{seat}` looks for it"
-            ))
-        })
+        row.node.clone().zip(row.vmid).ok_or(NoWay::NoNode)
     }
 
-    /// Where to log in to a seat.
-    pub fn target(&self, seat: &SeatName) -> Result<ShellTarget, ServiceError> {
+    /// A seat's machine, as one that has to show its mark before anything is asked of it.
+    pub(super) async fn ours(&self, seat: &SeatName, (node, vmid): (&NodeName, Vmid)) -> Result<(), Clean> {
+        let stranger = Stranger { node, vmid, lab: &self.class.name, seat };
+        stranger.ours(&self.site, &self.store).await.map(drop)
+    }
+
+    /// Where to log in to a seat. Of a machine that was not proven yet, its guest agent is asked for what is missing.
+    pub async fn target(&self, seat: &SeatName) -> Result<ShellTarget, NoWay> {
+        let spec = self.specs.iter().find(|spec| &spec.seat == seat).ok_or(NoWay::NoMachine)?;
         let teacher = SeatName::teacher();
         if self.site.rules.guest_via == GuestVia::Teacher
             && seat != &teacher
-            && let Ok(spec) = self.spec(&teacher)
+            && let Some(spec) = self.specs.iter().find(|spec| spec.seat == teacher)
         {
-            self.logins.proven(spec, &self.login(spec)?);
+            let found = async {
+                self.logins.proven(spec, &self.login(spec).await?);
+                Ok(())
+            };
+            let of_teacher =
+                |why: NoWay| NoWay::Closed(Clean::new(why.words("the teacher's machine", "it", &self.class.name)));
+            self.teacher.get_or_try_init(|| found).await.map_err(of_teacher)?;
         }
-        self.login(self.spec(seat)?)
+        self.login(spec).await
     }
 
-    fn row(&self, seat: &SeatName) -> Result<&SeatProgress, ServiceError> {
-        let lab = &self.class.name;
-        let row = self.progress.seat(seat).filter(|row| row.vmid.is_some());
-        row.ok_or_else(|| self.missing(seat, "no machine", &format!("`homeroom deploy {lab}` makes it")))
+    fn row(&self, seat: &SeatName) -> Result<&SeatProgress, NoWay> {
+        self.progress.seat(seat).filter(|row| row.vmid.is_some()).ok_or(NoWay::NoMachine)
     }
 
-    fn missing(&self, seat: &SeatName, what: &str, next: &str) -> ServiceError {
-        ServiceError::NotNow(format!("{}/{seat} has {what}; {next}", self.class.name))
-    }
-
-    fn login(&self, spec: &SeatSpec) -> Result<ShellTarget, ServiceError> {
-        let (lab, seat) = (&self.class.name, &spec.seat);
-        let row = self.row(seat)?;
-        let (Some(ip), Some(node)) = (row.ip, &row.node) else {
-            return Err(self.missing(seat, "no known address", &format!("`homeroom check {lab}/{seat}` looks for it")));
-        };
+    async fn login(&self, spec: &SeatSpec) -> Result<ShellTarget, NoWay> {
+        let row = self.row(&spec.seat)?;
         if row.host_keys.is_empty() && !self.class.rollcall.ssh {
-            let next = format!("`homeroom exec {lab}/{seat} -- COMMAND` asks its guest agent");
-            return Err(self.missing(seat, "no SSH, as its definition says (rollcall.ssh = false)", &next));
+            return Err(NoWay::NoSsh);
         }
-        if row.host_keys.is_empty() {
-            let next = format!("`homeroom check {lab}/{seat}` reads it through the guest agent");
-            return Err(self.missing(seat, "no host key on record", &next));
+        let (node, vmid) = self.machine(&spec.seat)?;
+        let (ip, host_keys) = match row.ip.filter(|_| !row.host_keys.is_empty()) {
+            Some(ip) => (ip, row.host_keys.clone()),
+            None => self.met(row, &node, vmid).await?,
+        };
+        self.logins.target(spec, &node, ip, &host_keys).map_err(|why| NoWay::Closed(Clean::new(why)))
+    }
+
+    /// Address and host keys of a machine that its roll call has not come to yet, as its agent tells them.
+    async fn met(&self, row: &SeatProgress, node: &NodeName, vmid: Vmid) -> Result<(IpAddr, Vec<String>), NoWay> {
+        let via = self.class.rollcall.via;
+        if via == Via::Ssh {
+            let told = self.site.know_nodes().await;
+            told.map_err(|error| NoWay::Closed(Clean::new(error.to_string())))?;
         }
-        self.logins
-            .target(spec, node, ip, &row.host_keys)
-            .map_err(|why| ServiceError::NotNow(format!("{lab}/{seat} cannot be reached: {why}")))
+        let agent = agent_for(&self.site, via);
+        let stranger = Stranger { node, vmid, lab: &self.class.name, seat: &row.seat };
+        let config = stranger.ours(&self.site, &self.store).await.map_err(NoWay::Closed)?;
+        let ip = match row.ip {
+            Some(ip) => ip,
+            None => told_address(&*agent, node, vmid, &config)
+                .await
+                .and_then(|told| told.ok_or_else(|| "its guest agent tells of none".into()))
+                .map_err(NoWay::NoAddress)?,
+        };
+        if !row.host_keys.is_empty() {
+            return Ok((ip, row.host_keys.clone()));
+        }
+        let keys = stranger.host_keys(&*agent).await.map_err(NoWay::NoHostKey)?;
+        tracing::debug!(lab = %self.class.name, seat = %row.seat, "host keys read through the agent before a login");
+        Ok((ip, keys))
     }
 }
 
 /// Where to log in to one seat.
 pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(Arc<Site>, ShellTarget), ServiceError> {
     let ways = Ways::of(home, lab).await?;
-    let target = ways.target(seat)?;
+    ways.spec(seat)?;
+    let target = ways.target(seat).await.map_err(|why| why.of(lab, seat))?;
     Ok((ways.site, target))
 }
 
@@ -170,14 +246,15 @@ pub async fn console(home: &Homeroom, lab: &LabName, seat: &SeatName, tty: &Tty)
     }
     let ways = Ways::of(home, lab).await?;
     ways.spec(seat)?;
-    let vmid = ways.row(seat)?.vmid.ok_or_else(|| ways.missing(seat, "no machine", "deploy makes it"))?;
+    let vmid = ways.row(seat).map_err(|why| why.of(lab, seat))?.vmid;
+    let vmid = vmid.ok_or_else(|| NoWay::NoMachine.of(lab, seat))?;
     ways.site.know_nodes().await?;
     // Where it is now; where it was last seen, if nobody can tell.
     let seen = ways.site.cluster.view().await.ok();
     let now = seen.and_then(|view| view.guests.into_iter().find(|guest| guest.vmid == vmid)).map(|guest| guest.node);
     let node = match now {
         Some(node) => node,
-        None => ways.machine(seat)?.0,
+        None => ways.machine(seat).map_err(|why| why.of(lab, seat))?.0,
     };
     let target = ways.site.nodes.target(&node);
     Ok(ways.site.shell.open_as(&target, tty, Some(&format!("qm terminal {vmid}"))).await?)

@@ -135,7 +135,7 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             };
             screen.retake()?;
             resize(&mut state);
-            update(&mut state, Action::ShellEnded { door, end });
+            update(&mut state, Action::ShellEnded { door, end: end.into() });
             own = own.or(later);
             Input::forget();
             input = listen()?;

@@ -1,6 +1,8 @@
 //! Clients nobody here wrote, unchanged, against the simulated cluster; what they did is judged by the
 //! cluster itself. `.ci/run` installs them and says by `HOMEROOM_FOREIGN_PYTHON` where.
 
+mod exec;
+
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
 use homeroom::sim::{Cluster, Options, Scenario, start};

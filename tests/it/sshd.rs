@@ -1,6 +1,8 @@
 //! SSH against OpenSSH's own server, on loopback, as whoever runs the tests. Ignored unless asked
 //! for: they need `/usr/sbin/sshd`.
 
+mod keys;
+mod left;
 mod many;
 mod phases;
 

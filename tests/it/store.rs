@@ -73,7 +73,7 @@ fn class(name: &str, students: &[&str]) -> Definition {
     })
 }
 
-fn plan(lab_name: &str) -> Plan {
+pub fn plan(lab_name: &str) -> Plan {
     Plan {
         kind: RunKind::Deploy,
         lab: lab(lab_name),

@@ -7,13 +7,17 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use super::{
-    SshSettings, keys,
+    SshSettings,
+    gate::Gates,
+    keys,
     link::{Habits, Link},
     login::Login,
     name_of,
@@ -37,12 +41,29 @@ pub(super) struct Dialler {
     /// Passphrases given, by key file.
     passphrases: Mutex<HashMap<PathBuf, SecretString>>,
     pub(super) nodes: Nodes,
+    gates: Gates,
+    /// Connections nobody keeps, until their threads have ended.
+    passing: TaskTracker,
+}
+
+/// Whether a connection is kept for those who come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Yes,
+    No,
 }
 
 impl Dialler {
     pub(super) fn new(settings: SshSettings) -> Self {
         let permits = Arc::new(Semaphore::new(settings.connections));
-        Self { settings, permits, passphrases: Mutex::default(), nodes: Nodes::default() }
+        Self {
+            settings,
+            permits,
+            passphrases: Mutex::default(),
+            nodes: Nodes::default(),
+            gates: Gates::default(),
+            passing: TaskTracker::new(),
+        }
     }
 
     /// Takes the passphrase of a key file.
@@ -68,22 +89,33 @@ impl Dialler {
     }
 
     /// A connection of its own to `target`.
-    pub(super) async fn dial(&self, target: &ShellTarget) -> Result<Link, ShellError> {
-        let (socket, login, permit) = self.prepare(target).await?;
-        let SshSettings { keepalive, silence, idle, .. } = self.settings;
-        let (host, user) = (login.host.clone(), login.user.clone());
-        let link = Link::open(socket, login, Habits { keepalive, silence, idle }, permit).await;
-        match &link {
-            Ok(_) => tracing::debug!(host, user, "logged in by SSH"),
-            Err(error) => tracing::debug!(host, user, %error, "no login by SSH"),
-        }
-        link
+    pub(super) async fn dial(&self, target: &ShellTarget, kept: Kept) -> Result<Link, ShellError> {
+        let gate = self.gates.of(target);
+        gate.pass(|| async {
+            let (socket, login, permit) = self.prepare(target).await?;
+            let SshSettings { keepalive, silence, idle, .. } = self.settings;
+            let (host, user) = (login.host.clone(), login.user.clone());
+            let held = (permit, (kept == Kept::No).then(|| self.passing.token()));
+            let link = Link::open(socket, login, Habits { keepalive, silence, idle }, held).await;
+            match &link {
+                Ok(_) => tracing::debug!(host, user, "logged in by SSH"),
+                Err(error) => tracing::debug!(host, user, %error, "no login by SSH"),
+            }
+            link
+        })
+        .await
     }
 
     /// Copies files over a connection of its own to `target`.
     pub(super) async fn copy(&self, target: &ShellTarget, transfer: Transfer) -> Result<Copied, CopyError> {
         let (socket, login, permit) = self.prepare(target).await?;
         sftp::copy(socket, login, self.settings.silence, permit, transfer).await
+    }
+
+    /// Waits until the connections that nobody keeps have ended.
+    pub(super) async fn settle(&self, within: Duration) {
+        self.passing.close();
+        let _ = tokio::time::timeout(within, self.passing.wait()).await;
     }
 
     /// What a login needs, a way to its machine included.
@@ -120,6 +152,7 @@ impl Dialler {
         let record = match &target.host_key {
             HostKey::Exactly(lines) => Record {
                 trusted: lines.iter().filter_map(|line| HostKeyBlob::from_line(line)).collect(),
+                told: true,
                 ..Record::default()
             },
             HostKey::Known => match tokio::fs::read_to_string(&self.settings.known_hosts).await {

@@ -3,10 +3,13 @@
 //! Private halves live in files only; they never pass through an error or a `Debug`.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -20,7 +23,7 @@ use crate::{
     domain::{Clean, LabName, SeatName, class::Password, code::JoinCode},
     port::{
         KeyRing,
-        keys::{self as port, LabKey},
+        keys::{self as port, LabKey, Lock},
     },
 };
 
@@ -120,7 +123,12 @@ pub struct KeyFiles {
     mode: u32,
     /// New keys are encrypted with it.
     passphrase: Option<SecretString>,
+    /// Of encrypted files, as last written, whether it opens them.
+    opened: Arc<Mutex<Opened>>,
 }
+
+/// By file: when it was last written, and whether the passphrase opens it.
+type Opened = HashMap<PathBuf, (Option<SystemTime>, bool)>;
 
 /// Letters of a token: 130 bits.
 const TOKEN: usize = 26;
@@ -130,13 +138,13 @@ const READABLE: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789X";
 impl KeyFiles {
     /// `mode` is that of the files: 0600, or 0640 in a shared store.
     pub fn new(folder: impl Into<PathBuf>, mode: u32) -> Self {
-        Self { folder: folder.into(), mode, passphrase: None }
+        Self { folder: folder.into(), mode, passphrase: None, opened: Arc::default() }
     }
 
     /// Keys made from now on are encrypted with this passphrase; those there are stay as they are.
     #[must_use]
     pub fn sealed_with(self, passphrase: Option<SecretString>) -> Self {
-        Self { passphrase, ..self }
+        Self { passphrase, opened: Arc::default(), ..self }
     }
 
     fn key_at(&self, private: &Path, lab: &LabName) -> Result<String, KeyError> {
@@ -174,8 +182,29 @@ impl KeyFiles {
     }
 
     fn with_lock(&self, private: PathBuf, public: String) -> LabKey {
-        let locked = self.passphrase.is_none() && matches!(identity(&private, None), Err(KeyError::Encrypted { .. }));
+        let locked = match &self.passphrase {
+            _ if !matches!(identity(&private, None), Err(KeyError::Encrypted { .. })) => None,
+            None => Some(Lock::NoPassphrase),
+            Some(passphrase) => (!self.is_opened(&private, passphrase)).then_some(Lock::WrongPassphrase),
+        };
         LabKey { private, public, locked }
+    }
+
+    /// Whether a key file is opened by the passphrase. Found out once for each state of the file: it is costly on
+    /// purpose.
+    fn is_opened(&self, private: &Path, passphrase: &SecretString) -> bool {
+        let written = fs::metadata(private).and_then(|about| about.modified()).ok();
+        let mut known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, opened)) = known.get(private)
+            && *at == written
+        {
+            return *opened;
+        }
+        // What is no key, or in another format, is for a login to tell.
+        let key = read(private).ok().and_then(|pem| PrivateKey::from_openssh(pem.expose_secret()).ok());
+        let opened = key.is_none_or(|key| key.decrypt(passphrase.expose_secret()).is_ok());
+        known.insert(private.to_owned(), (written, opened));
+        opened
     }
 
     fn password_now(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
@@ -289,17 +318,27 @@ impl std::fmt::Debug for Identity {
 pub(super) fn identity(path: &Path, passphrase: Option<SecretString>) -> Result<Identity, KeyError> {
     let path = expand(path);
     let pem = read(&path)?;
-    match PrivateKey::from_openssh(pem.expose_secret()) {
-        Ok(key) if key.is_encrypted() => match passphrase {
-            Some(_) => return Ok(Identity { path, pem, passphrase }),
-            None => return Err(KeyError::Encrypted { path }),
-        },
-        Ok(_) => {}
-        // RSA and ECDSA keys are not for us to parse; libssh2 reads them.
-        Err(_) if pem.expose_secret().contains("PRIVATE KEY-----") => {}
+    let encrypted = match PrivateKey::from_openssh(pem.expose_secret()) {
+        Ok(key) => key.is_encrypted(),
+        // Keys in OpenSSL's formats are not for us to parse; libssh2 reads them.
+        Err(_) if pem.expose_secret().contains("PRIVATE KEY-----") => is_encrypted_pem(pem.expose_secret()),
         Err(e) => return Err(KeyError::Format { path, why: Clean::new(e.to_string()) }),
+    };
+    match (encrypted, passphrase) {
+        (true, None) => Err(KeyError::Encrypted { path }),
+        (true, passphrase) => Ok(Identity { path, pem, passphrase }),
+        (false, _) => Ok(Identity { path, pem, passphrase: None }),
     }
-    Ok(Identity { path, pem, passphrase: None })
+}
+
+/// Whether a key in one of OpenSSL's formats wants a passphrase: the older one says so in a header, PKCS#8 in its
+/// first line.
+fn is_encrypted_pem(pem: &str) -> bool {
+    let says = |line: &str| {
+        line == "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+            || line.strip_prefix("Proc-Type:").is_some_and(|rest| rest.contains("ENCRYPTED"))
+    };
+    pem.lines().any(|line| says(line.trim()))
 }
 
 fn read(path: &Path) -> Result<SecretString, KeyError> {
@@ -363,7 +402,10 @@ mod tests {
         assert!(key.public != before.public && key.public.ends_with(" homeroom cs101"), "{}", key.public);
         let known = plain.lab_key(&lab).await.unwrap();
         assert_eq!(known.public, key.public, "whoever has no passphrase knows the public half");
-        assert!(known.locked && !key.locked && !before.locked);
+        assert_eq!((known.locked, key.locked, before.locked), (Some(Lock::NoPassphrase), None, None));
+        let mistaken = plain.clone().sealed_with(Some(SecretString::from("open barley")));
+        assert_eq!(mistaken.lab_key(&lab).await.unwrap().locked, Some(Lock::WrongPassphrase));
+        assert_eq!(sealed.lab_key(&lab).await.unwrap().locked, None);
         let file = PrivateKey::from_openssh(fs::read_to_string(&key.private).unwrap()).unwrap();
         assert!(file.is_encrypted() && file.decrypt("open barley").is_err());
         let opened = file.decrypt("open sesame").unwrap();
@@ -393,6 +435,26 @@ hMNUrHlb/ylUfjdeohGo1o0Wmt5ViZRjQUvJk3sKKSBTrj/HmPkY29h5AeGTiSoacdS6+B
 ThDQXlr3G6Qx6/2Q==
 -----END OPENSSH PRIVATE KEY-----
 ";
+
+    #[test]
+    fn keys_of_openssl_are_known_to_want_a_passphrase_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id");
+        let of = |head: &str, headers: &str| {
+            fs::write(&path, format!("-----BEGIN {head}-----\n{headers}MIIEpAIBAAKC\n-----END {head}-----\n")).unwrap();
+            identity(&path, None)
+        };
+        let traditional = "Proc-Type: 4,ENCRYPTED\r\nDEK-Info: AES-128-CBC,0123456789ABCDEF0123456789ABCDEF\n\n";
+        for kind in ["RSA", "EC"] {
+            assert!(matches!(of(&format!("{kind} PRIVATE KEY"), traditional), Err(KeyError::Encrypted { .. })));
+            assert!(of(&format!("{kind} PRIVATE KEY"), "").is_ok());
+        }
+        assert!(matches!(of("ENCRYPTED PRIVATE KEY", ""), Err(KeyError::Encrypted { .. })));
+        assert!(of("PRIVATE KEY", "").is_ok());
+        assert!(of("RSA PRIVATE KEY", traditional).is_err());
+        let opened = identity(&path, Some("secret".into())).unwrap();
+        assert!(opened.passphrase.is_some(), "it goes along with the key");
+    }
 
     #[test]
     fn a_key_with_a_passphrase_says_where_it_should_go() {

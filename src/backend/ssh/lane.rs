@@ -35,6 +35,8 @@ pub(super) enum Step {
     /// Something else moved.
     Moved,
     Idle,
+    /// It was given up while the far side runs it.
+    Left,
     Done,
     /// The connection itself is broken.
     Broken(Clean),
@@ -116,7 +118,7 @@ impl Exec {
     fn run(&mut self) -> Result<Step, Clean> {
         if self.reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
             self.answer(Err(Mishap::TooMuch));
-            return Ok(Step::Moved);
+            return Ok(Step::Left);
         }
         if !self.ended {
             self.ended = !self.channel.send_eof().is_err_and(|e| would_block(&e));
@@ -124,7 +126,7 @@ impl Exec {
         let moved = self.gather()?;
         if self.stdout.len() + self.stderr.len() > MOST_OUTPUT {
             self.answer(Err(Mishap::TooMuch));
-            return Ok(Step::Moved);
+            return Ok(Step::Left);
         }
         if self.channel.eof() {
             // The exit status comes between the end of the output and the channel's close.
@@ -287,7 +289,8 @@ impl Shell {
     fn run(&mut self) -> Result<Step, Clean> {
         if self.output.is_closed() {
             self.closing = Some(Instant::now() + GOODBYE);
-            return Ok(Step::Moved);
+            // A terminal that goes away hangs up by itself.
+            return Ok(if self.terminal { Step::Moved } else { Step::Left });
         }
         let (sent, shown) = (self.send(), self.show()?);
         if self.showing.is_none() && self.channel.eof() {

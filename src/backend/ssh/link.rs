@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     login::{Login, log_in},
@@ -112,12 +112,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Logs in over a connected socket, on a new thread. `permit` is held as long as the thread lives.
+    /// Logs in over a connected socket, on a new thread. `held` is held as long as the thread lives.
     pub(super) async fn open(
         socket: OwnedFd,
         login: Login,
         habits: Habits,
-        permit: OwnedSemaphorePermit,
+        held: impl Send + 'static,
     ) -> Result<Self, ShellError> {
         let host = login.host.clone();
         let broken = |e: std::io::Error| ShellError::Broken { host: host.clone(), why: Clean::new(e.to_string()) };
@@ -128,7 +128,7 @@ impl Link {
         std::thread::Builder::new()
             .name("ssh".to_owned())
             .spawn(move || {
-                let _permit = permit;
+                let _held = held;
                 match log_in(socket, &login, &sleeper, &|| ready.is_closed()) {
                     Ok((session, socket)) => {
                         if ready.send(Ok(())).is_ok() {

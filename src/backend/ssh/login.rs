@@ -18,7 +18,10 @@ use super::{
     trust::{HostKeyBlob, Record, Verdict},
     wake::Sleeper,
 };
-use crate::{domain::Clean, port::shell::ShellError};
+use crate::{
+    domain::Clean,
+    port::shell::{REVOKED, ShellError},
+};
 
 /// libssh2's "would block".
 pub(super) const EAGAIN: ErrorCode = ErrorCode::Session(-37);
@@ -51,6 +54,15 @@ pub(super) struct Login {
     pub(super) auth: Duration,
 }
 
+/// What is said of a server that hung up before it said anything: so OpenSSH does when MaxStartups is reached.
+pub(super) const TURNED_AWAY: &str =
+    "the connection was closed before SSH was agreed on: too many logins at once (MaxStartups), or no SSH server";
+
+/// Whether it introduced itself as an SSH server; one that turns somebody away may say why instead.
+fn is_server(banner: Option<&str>) -> bool {
+    banner.is_some_and(|banner| banner.starts_with("SSH-"))
+}
+
 pub(super) fn would_block(error: &ssh2::Error) -> bool {
     error.code() == EAGAIN
 }
@@ -80,6 +92,7 @@ pub(super) fn log_in(
     let mut shaking = session.clone();
     patience.wait(&session, login.handshake, || shaking.handshake())?.map_err(|e| {
         let why = match e.code() {
+            ErrorCode::Session(-13 | -2 | -43) if !is_server(session.banner()) => TURNED_AWAY.to_owned(),
             ErrorCode::Session(-13 | -2 | -43) => "the connection was closed before SSH was agreed on".to_owned(),
             _ => format!("the SSH handshake failed: {}", e.message()),
         };
@@ -115,8 +128,14 @@ fn check_host(session: &Session, login: &Login) -> Result<(), ShellError> {
         Verdict::Unknown => Err(ShellError::UnknownHost { host, fingerprint: shown.fingerprint(), key: shown.line() }),
         Verdict::Wrong => {
             let known: Vec<_> = login.record.trusted.iter().map(HostKeyBlob::fingerprint).collect();
-            let known = if known.is_empty() { "revoked".to_owned() } else { known.join(" or ") };
-            Err(ShellError::WrongHost { host, fingerprint: shown.fingerprint(), known, key: shown.line() })
+            let known = if login.record.revoked.contains(&shown) { REVOKED.to_owned() } else { known.join(" or ") };
+            Err(ShellError::WrongHost {
+                host,
+                fingerprint: shown.fingerprint(),
+                known,
+                key: shown.line(),
+                guest: login.record.told,
+            })
         }
     }
 }

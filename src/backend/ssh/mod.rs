@@ -7,8 +7,10 @@
 
 mod dial;
 mod forward;
+mod gate;
 pub mod keys;
 mod lane;
+mod left;
 mod link;
 mod login;
 mod node;
@@ -34,7 +36,7 @@ pub use reach::From;
 pub use trust::{HostKeyBlob, name_of, trust, write_down};
 
 use self::{
-    dial::Dialler,
+    dial::{Dialler, Kept},
     link::{Mishap, Printed},
 };
 use crate::{
@@ -121,7 +123,7 @@ impl RemoteShell for Ssh {
     async fn run(&self, target: &ShellTarget, command: &str, within: Duration) -> Result<ExecOutput, ShellError> {
         let host = name_of(&target.host, target.port);
         let work = async {
-            let link = self.dialler.dial(target).await?;
+            let link = self.dialler.dial(target, Kept::No).await?;
             link.exec(command).await.map_err(|mishap| failed(&host, mishap))
         };
         timed(&host, within, work).await.map(output)
@@ -139,6 +141,10 @@ impl RemoteShell for Ssh {
         self.dialler.trust(host, key)
     }
 
+    async fn settle(&self, within: Duration) {
+        self.dialler.settle(within).await;
+    }
+
     async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError> {
         self.dialler.copy(target, transfer.clone()).await
     }
@@ -146,7 +152,7 @@ impl RemoteShell for Ssh {
     async fn start(&self, target: &ShellTarget, command: &str) -> Result<ShellSession, ShellError> {
         let host = name_of(&target.host, target.port);
         let work = async {
-            let link = self.dialler.dial(target).await?;
+            let link = self.dialler.dial(target, Kept::No).await?;
             terminal::open(link, &host, None, Some(command)).await
         };
         timed(&host, OPEN_WITHIN, work).await
@@ -160,7 +166,7 @@ impl RemoteShell for Ssh {
     ) -> Result<ShellSession, ShellError> {
         let host = name_of(&target.host, target.port);
         let work = async {
-            let link = self.dialler.dial(target).await?;
+            let link = self.dialler.dial(target, Kept::No).await?;
             terminal::open(link, &host, Some(tty), command).await
         };
         timed(&host, OPEN_WITHIN, work).await

@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use super::{
-    dial::Dialler,
+    dial::{Dialler, Kept},
     failed,
     link::{Link, Mishap, Printed, Whither},
     name_of,
@@ -102,7 +102,7 @@ impl Dialler {
         {
             return Err(error);
         }
-        match self.dial(target).await {
+        match self.dial(target, Kept::Yes).await {
             Ok(link) => Ok(kept.insert(link).clone()),
             Err(error) => {
                 *node.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.clone()));
@@ -145,7 +145,7 @@ impl Dialler {
                 Some(link) => link,
                 None => {
                     fresh = true;
-                    self.dial(via).await?
+                    self.dial(via, Kept::Yes).await?
                 }
             };
             // A connection on which an opening was given up is not put back.

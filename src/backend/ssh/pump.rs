@@ -10,12 +10,13 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 use ssh2::{Channel, DisconnectCode, Session};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     forward::Forward,
     lane::{Exec, Lane, Shell, Step},
-    link::{Habits, Mishap, Request, Whither},
+    left::{HANG_UP, WITHIN},
+    link::{Habits, Mishap, Printed, Request, Whither},
     login::{interest, timespec, words, would_block},
     wake::Sleeper,
 };
@@ -33,6 +34,10 @@ pub(super) struct Pump {
     sleeper: Sleeper,
     inbox: mpsc::Receiver<Request>,
     habits: Habits,
+    /// Whether a command was given up that may still run.
+    left: bool,
+    /// The answer to the word that ends such commands, and when it is no longer waited for.
+    last_word: Option<(oneshot::Receiver<Result<Printed, Mishap>>, Instant)>,
     /// Whether anything was asked of it yet.
     used: bool,
     /// When something was last open.
@@ -60,6 +65,8 @@ impl Pump {
             sleeper,
             inbox,
             habits,
+            left: false,
+            last_word: None,
             used: false,
             busy: now,
             heard: now,
@@ -118,6 +125,7 @@ impl Pump {
                 }
                 Step::Moved => (moved, at) = (true, at + 1),
                 Step::Idle => at += 1,
+                Step::Left => (self.left, moved, at) = (true, true, at + 1),
                 Step::Done => {
                     self.lanes.swap_remove(at);
                     moved = true;
@@ -128,7 +136,20 @@ impl Pump {
         if !self.is_idle() {
             self.busy = Instant::now();
         }
-        Ok(moved)
+        Ok(self.end_what_was_left() || moved)
+    }
+
+    /// Once nobody can ask for anything more: what still runs over there is wanted by nobody.
+    fn end_what_was_left(&mut self) -> bool {
+        let over = self.inbox.is_closed() && self.inbox.is_empty() && self.opening.is_none();
+        if !self.left || !over || self.lanes.iter().any(|lane| lane.deadline().is_none()) {
+            return false;
+        }
+        self.left = false;
+        let (reply, answer) = oneshot::channel();
+        self.opening = Some(Opening::new(Request::Exec { command: HANG_UP.to_owned(), reply }));
+        self.last_word = Some((answer, Instant::now() + WITHIN));
+        true
     }
 
     fn is_idle(&self) -> bool {
@@ -137,10 +158,14 @@ impl Pump {
 
     /// Whether the connection is no longer wanted.
     fn is_over(&mut self) -> bool {
+        if let Some((answer, until)) = &mut self.last_word {
+            let waiting = matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+            return !waiting || Instant::now() >= *until;
+        }
         let unattended = self.inbox.is_closed() && self.inbox.is_empty();
         match &self.opening {
             // A channel that will not open cannot be taken back: without the connection only.
-            Some(opening) if self.lanes.is_empty() && opening.request.abandoned() => return true,
+            Some(opening) if self.lanes.is_empty() && opening.request.abandoned() && !opening.may_run() => return true,
             Some(_) => return false,
             None => {}
         }
@@ -178,6 +203,7 @@ impl Pump {
             (false, false) => self.next_keepalive,
         };
         let until = self.lanes.iter().filter_map(|lane| lane.deadline()).fold(until, Instant::min);
+        let until = self.last_word.as_ref().map_or(until, |(_, last)| until.min(*last));
         let timeout = until.saturating_duration_since(now).max(Duration::from_millis(1));
 
         let mut fds = vec![PollFd::from_borrowed_fd(self.sleeper.as_fd(), PollFlags::IN)];
@@ -249,6 +275,11 @@ enum Progress {
 impl Opening {
     fn new(request: Request) -> Self {
         Self { request, stage: Stage::Channel }
+    }
+
+    /// Whether the far side may have begun what was asked for.
+    fn may_run(&self) -> bool {
+        matches!(self.stage, Stage::Start(_))
     }
 
     fn step(mut self, session: &Session) -> Result<Progress, Clean> {

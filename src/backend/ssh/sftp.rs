@@ -124,7 +124,7 @@ impl<'a> There<'a> {
                 if !is_folder && !about.is_file() {
                     return Err(there(&remote, "it is neither a file nor a folder"));
                 }
-                let to = place_here(local, &remote)?;
+                let to = place_here(local, &self.named(&remote)?)?;
                 if is_folder { self.folder_down(&remote, &to, 0) } else { self.file_down(&remote, &about, &to) }
             }
         }
@@ -145,6 +145,11 @@ impl<'a> There<'a> {
 
     fn about(&self, path: &Path) -> Result<FileStat, CopyError> {
         self.ask(path, || self.sftp.stat(path))
+    }
+
+    /// The path by which something there is known: a home folder has a name too.
+    fn named(&self, path: &Path) -> Result<PathBuf, CopyError> {
+        if path.file_name().is_some() { Ok(path.to_owned()) } else { self.ask(path, || self.sftp.realpath(path)) }
     }
 
     /// Whether there is such a folder; nothing there is no error.
@@ -337,10 +342,11 @@ impl<'a> There<'a> {
 
 /// A path there: `~` is where one begins anyway.
 fn from_home(path: &str) -> PathBuf {
-    match path.strip_prefix("~/").unwrap_or(path) {
-        "" | "~" => PathBuf::from("."),
-        path => PathBuf::from(path),
-    }
+    let path = match path.strip_prefix("~/") {
+        Some(path) => path.trim_start_matches('/'),
+        None => path,
+    };
+    PathBuf::from(if matches!(path, "" | "~") { "." } else { path })
 }
 
 fn name_here(path: &Path) -> Result<std::ffi::OsString, CopyError> {
@@ -410,8 +416,8 @@ mod tests {
 
     #[test]
     fn paths_there_begin_at_home() {
-        let paths = ["", "~", "~/", "~/a", "a/b", "/etc"].map(from_home);
-        assert_eq!(paths.map(|path| path.display().to_string()), [".", ".", ".", "a", "a/b", "/etc"]);
+        let paths = ["", "~", "~/", "~/a", "~//a", "a/b", "/etc", "~lock"].map(from_home);
+        assert_eq!(paths.map(|path| path.display().to_string()), [".", ".", ".", "a", "a", "a/b", "/etc", "~lock"]);
     }
 
     #[test]

@@ -23,8 +23,14 @@ pub(super) async fn open(
 
     let (input, typed) = mpsc::channel(CHUNKS);
     let (shown, output) = mpsc::channel(CHUNKS);
-    tokio::spawn(carry_input(link.clone(), typed, to_thread));
-    tokio::spawn(carry_output(link, from_thread, shown));
+    let input_carried = tokio::spawn(carry_input(link.clone(), typed, to_thread));
+    tokio::spawn(async move {
+        carry_output(&link, from_thread, shown).await;
+        // Whoever types without looking any more types for nobody; the connection ends with both.
+        input_carried.abort();
+        let _ = input_carried.await;
+        link.wake();
+    });
     Ok(ShellSession { input, output })
 }
 
@@ -42,7 +48,7 @@ async fn carry_input(link: Link, mut typed: mpsc::Receiver<ShellInput>, thread: 
     }
 }
 
-async fn carry_output(link: Link, mut thread: mpsc::Receiver<ShellOutput>, shown: mpsc::Sender<ShellOutput>) {
+async fn carry_output(link: &Link, mut thread: mpsc::Receiver<ShellOutput>, shown: mpsc::Sender<ShellOutput>) {
     loop {
         let output = tokio::select! {
             output = thread.recv() => output,

@@ -53,6 +53,8 @@ impl HostKeyBlob {
 pub(super) struct Record {
     pub(super) trusted: Vec<HostKeyBlob>,
     pub(super) revoked: Vec<HostKeyBlob>,
+    /// By whoever asks for the login, and not read from a file.
+    pub(super) told: bool,
 }
 
 /// How a shown key stands against the record.

@@ -39,15 +39,17 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
             }
             outcomes.insert(outcome.seat.clone(), outcome);
         }
-        let bar = outcomes.values().find_map(Outcome::bar).cloned();
-        match bar {
-            Some(bar) if !context.out.json && asker.lift(running.site.as_deref(), &bar)? => {
-                let barred = |seat: &&SeatName| outcomes.get(*seat).is_some_and(|outcome| outcome.bar().is_some());
-                let barred: Vec<_> = all.iter().filter(barred).cloned().collect();
-                running = copy(&context.home, &lab, &barred, order.clone()).await?;
-            }
-            _ => break,
+        if context.out.json {
+            break;
         }
+        let lifted =
+            asker.lift_all(running.site.as_deref(), outcomes.values().filter_map(Outcome::bar).cloned().collect())?;
+        let free = |seat: &&SeatName| outcomes.get(*seat).and_then(Outcome::bar).is_some_and(|b| lifted.contains(b));
+        let free: Vec<_> = all.iter().filter(free).cloned().collect();
+        if free.is_empty() {
+            break;
+        }
+        running = copy(&context.home, &lab, &free, order.clone()).await?;
     }
     let outcomes: Vec<_> = all.iter().filter_map(|seat| outcomes.remove(seat)).collect();
     for outcome in outcomes.iter().filter(|outcome| !context.out.json && outcome.bar().is_some()) {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{IsTerminal as _, Read as _},
+    io::{IsTerminal as _, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Context;
 use crate::{
     cli::{
+        Stopper,
         ask::Asker,
         exit::{CliError, Exit},
         output::Output,
@@ -22,14 +23,16 @@ use crate::{
         told::{Told, told, words},
     },
     service::{
-        ServiceError,
-        container::{Container, named},
+        ServiceError, Site,
+        container::{Container, Found, named},
         exec::{Answer, Bar, End, Heard, Order, Running, Way, exec, fold, in_lxc, shown},
     },
 };
 
 /// The most that is taken as standard input: every seat gets all of it.
 const MOST_INPUT: u64 = 64 << 20;
+/// How long commands that were given up are waited for to hear of it: wall time.
+pub(super) const SETTLE: Duration = Duration::from_secs(4);
 /// A line longer than this is shown in parts while it comes, in bytes.
 const LONGEST_LINE: usize = 4096;
 
@@ -60,8 +63,14 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     let all = running.seats.clone();
     let mut answers: BTreeMap<SeatName, Answer> = BTreeMap::new();
     let mut asker = Asker::default();
+    let mut stopper = Stopper::new()?;
     loop {
-        while let Some(heard) = running.heard.recv().await {
+        loop {
+            let heard = tokio::select! {
+                heard = running.heard.recv() => heard,
+                () = stopper.stopped() => return Ok(interrupted(context, running, &answers).await),
+            };
+            let Some(heard) = heard else { break };
             match heard {
                 Heard::Piece { seat, stderr, bytes } => live.piece(&seat, stderr, &bytes),
                 Heard::Ended(answer) => {
@@ -71,18 +80,20 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
             }
         }
         // Nothing ran on those that were barred: once that is done away with, they have their turn.
-        let bar = answers.values().find_map(|answer| answer.end.bar()).cloned();
-        match bar {
-            Some(bar) if !context.out.json && asker.lift(running.site.as_deref(), &bar)? => {
-                let barred: Vec<_> = all
-                    .iter()
-                    .filter(|seat| answers.get(seat).is_some_and(|a| a.end.bar().is_some()))
-                    .cloned()
-                    .collect();
-                running = whom.begin(context, Some(&barred), order.clone()).await?;
-            }
-            _ => break,
+        if context.out.json {
+            break;
         }
+        let bars = answers.values().filter_map(|answer| answer.end.bar()).cloned().collect();
+        let lifted = asker.lift_all(running.site.as_deref(), bars)?;
+        let free = |seat: &&SeatName| answers.get(*seat).and_then(|a| a.end.bar()).is_some_and(|b| lifted.contains(b));
+        let free: Vec<_> = all.iter().filter(free).cloned().collect();
+        if free.is_empty() {
+            break;
+        }
+        running = whom.begin(context, Some(&free), order.clone()).await?;
+    }
+    if let Some(shell) = running.shell.filter(|_| answers.values().any(|a| matches!(a.end, End::TimedOut(_)))) {
+        shell.settle(SETTLE).await;
     }
     // In the order of the definition.
     let answers: Vec<Answer> = all.iter().filter_map(|seat| answers.remove(seat)).collect();
@@ -95,10 +106,31 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     Ok(exit(&answers))
 }
 
+/// Gives the command up on those that have not answered, which ends it there.
+async fn interrupted(context: &Context, running: Running, answers: &BTreeMap<SeatName, Answer>) -> Exit {
+    let Running { shell, seats, heard, .. } = running;
+    drop(heard);
+    if let Some(shell) = shell {
+        shell.settle(SETTLE).await;
+    }
+    if !context.out.json {
+        let open: Vec<_> = seats.iter().filter(|seat| !answers.contains_key(*seat)).map(SeatName::as_str).collect();
+        // The terminal may be gone.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nhomeroom: given up on {}; {} of {} had answered",
+            open.join(", "),
+            answers.len(),
+            answers.len() + open.len()
+        );
+    }
+    Exit::Interrupted
+}
+
 /// Whom the command is for.
 enum Whom {
     Seats(LabName, Vec<SeatName>),
-    Containers(Vec<Container>),
+    Containers(Arc<Site>, Vec<Found>),
 }
 
 /// Reads whom the command is for, and under which name that is told in JSON.
@@ -112,11 +144,9 @@ async fn whom(context: &Context, what: &[String]) -> Result<(Whom, (&'static str
     if containers.len() < what.len() || containers.iter().any(|(other, _)| other != site) {
         return Err(CliError::Usage("seats of one lab, or containers of one site, not both".to_owned()));
     }
-    let mut found = Vec::new();
-    for (site, vmid) in &containers {
-        found.push(Container::of(&context.home, site, *vmid).await?);
-    }
-    Ok((Whom::Containers(found), ("site", (*site).to_owned())))
+    let vmids: Vec<_> = containers.iter().map(|(_, vmid)| *vmid).collect();
+    let (on, found) = Container::all_of(&context.home, site, &vmids).await?;
+    Ok((Whom::Containers(on, found), ("site", (*site).to_owned())))
 }
 
 impl Whom {
@@ -124,11 +154,9 @@ impl Whom {
     async fn begin(&self, context: &Context, only: Option<&[SeatName]>, order: Order) -> Result<Running, ServiceError> {
         match self {
             Self::Seats(lab, seats) => exec(&context.home, lab, only.unwrap_or(seats), order).await,
-            Self::Containers(all) => {
-                let wanted = |container: &&Container| {
-                    only.is_none_or(|only| container.seat().is_some_and(|seat| only.contains(&seat)))
-                };
-                in_lxc(all.iter().filter(wanted).cloned().collect(), order)
+            Self::Containers(site, all) => {
+                let wanted = |(seat, _): &&Found| only.is_none_or(|only| only.contains(seat));
+                in_lxc(site.clone(), all.iter().filter(wanted).cloned().collect(), order)
             }
         }
     }
@@ -246,7 +274,8 @@ impl Live {
                 self.show(&answer.seat, &rest);
             }
         }
-        if !answer.end.is_success() {
+        // What somebody may be asked about is not a failure yet.
+        if !answer.end.is_success() && answer.end.bar().is_none() {
             self.say(&answer.seat, &words(&answer.end));
         }
     }
@@ -259,7 +288,8 @@ impl Live {
 
     fn say(&mut self, seat: &SeatName, text: &str) {
         self.shown = true;
-        eprintln!("{}", self.out.dim(&format!("{:<width$} | {text}", seat.as_str(), width = self.width)));
+        let line = self.out.dim(&format!("{:<width$} | {text}", seat.as_str(), width = self.width));
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
 
     fn gap(&self) {

@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, ErrorKind, Read as _},
+    sync::Arc,
     thread,
 };
 
@@ -13,15 +14,16 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::Context;
+use super::{Context, exec::SETTLE};
 use crate::{
     cli::{
+        Stopper,
         ask::Asker,
         exit::{CliError, Exit},
     },
     domain::Clean,
     service::{
-        ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, Site,
+        RemoteShell, ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, Site,
         container::{Container, named},
         exec::line,
         inside::{Inside, words},
@@ -47,23 +49,39 @@ pub struct Asked {
 
 /// `ssh LAB/SEAT -- CMD`, or `SITE/VMID` for a container: what the command prints, and its exit code.
 pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
-    let (place, host, ShellSession { input, output }) = match named(&asked.what) {
+    let Begun { place, host, session: ShellSession { input, output }, shell } = match named(&asked.what) {
         Some((site, vmid)) => {
             let container = Container::of(&context.home, site, vmid).await?;
             let session = begun(context, &container.site, async || container.start(&asked.command).await).await?;
-            (json!({"site": container.site.name, "vmid": vmid}), asked.what.clone(), session)
+            let place = json!({"site": container.site.name, "vmid": vmid});
+            Begun { place, host: asked.what.clone(), session, shell: Some(container.site.shell.clone()) }
         }
         None => in_seat(context, &asked).await?,
     };
+    let mut stopper = Stopper::new()?;
     if asked.no_input {
         let _ = input.send(ShellInput::Eof).await;
     } else {
         feed(input).map_err(|source| CliError::Io { doing: "cannot read standard input".to_owned(), source })?;
     }
     if !context.out.json {
-        return pass_on(&host, output).await;
+        let ended = tokio::select! {
+            ended = pass_on(&host, output) => ended,
+            () = stopper.stopped() => Ok(Exit::Interrupted),
+        };
+        if matches!(ended, Ok(Exit::Interrupted | Exit::Command(NOBODY_READS))) {
+            left(shell).await;
+        }
+        return ended;
     }
-    let (code, stdout, stderr) = gather(&host, output).await?;
+    let gathered = tokio::select! {
+        gathered = gather(&host, output) => gathered.map(Some),
+        () = stopper.stopped() => Ok(None),
+    };
+    if !matches!(gathered, Ok(Some(_))) {
+        left(shell).await;
+    }
+    let Some((code, stdout, stderr)) = gathered? else { return Ok(Exit::Interrupted) };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let mut object = place;
     object["code"] = json!(code);
@@ -73,8 +91,26 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     Ok(ended(code))
 }
 
-/// Starts the command on a seat; how the seat is told in JSON, what its machine is called by, and the session.
-async fn in_seat(context: &Context, asked: &Asked) -> Result<(Value, String, ShellSession), CliError> {
+/// A command under way.
+struct Begun {
+    /// How it is told in JSON where it runs.
+    place: Value,
+    /// What the machine is called by.
+    host: String,
+    session: ShellSession,
+    /// By whom its machine is logged in to; none where an engine runs it.
+    shell: Option<Arc<dyn RemoteShell>>,
+}
+
+/// Sees to it that a command nobody waits for any more comes to its end.
+async fn left(shell: Option<Arc<dyn RemoteShell>>) {
+    if let Some(shell) = shell {
+        shell.settle(SETTLE).await;
+    }
+}
+
+/// Starts the command on a seat.
+async fn in_seat(context: &Context, asked: &Asked) -> Result<Begun, CliError> {
     let (lab, seats) = context.lab_and_seats(std::slice::from_ref(&asked.what)).await?;
     let [seat] = seats.as_slice() else {
         return Err(CliError::Usage(format!("name a seat: homeroom ssh {lab}/SEAT")));
@@ -83,16 +119,17 @@ async fn in_seat(context: &Context, asked: &Asked) -> Result<(Value, String, She
     if let Some(inside) = Inside::of(&context.home, &lab).await? {
         let container = inside.running(seat)?;
         let session = inside.engine.containers.exec(&container.id, &words(&asked.command), None).await;
-        return Ok((place, container.name.to_string(), session.map_err(ServiceError::from)?));
+        let session = session.map_err(ServiceError::from)?;
+        return Ok(Begun { place, host: container.name.to_string(), session, shell: None });
     }
     let line = line(&asked.command);
     if let Some(way) = Way::of(&context.home, &lab, seat).await? {
         let session = way.shell.start(&way.target, &way.line(&line)).await.map_err(ServiceError::from)?;
-        return Ok((place, way.target.host, session));
+        return Ok(Begun { place, host: way.target.host, session, shell: Some(way.shell) });
     }
     let (site, target) = target(&context.home, &lab, seat).await?;
     let session = begun(context, &site, async || Ok(site.shell.start(&target, &line).await?)).await?;
-    Ok((place, target.host, session))
+    Ok(Begun { place, host: target.host, session, shell: Some(site.shell.clone()) })
 }
 
 /// Opens a session, as often as a person does away with what stands before it.

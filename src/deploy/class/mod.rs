@@ -27,8 +27,9 @@ mod verify;
 
 use std::{collections::HashMap, sync::Arc};
 
+pub use report::{REPORT, SelfReport};
 pub use rest::{Rest, rest};
-pub use site::{Logins, Site, SiteParts, rekeyed};
+pub use site::{Logins, Site, SiteParts, new_host_key, rekeyed};
 
 use self::{graph::build, identities::Told, seat::Seat};
 use super::{

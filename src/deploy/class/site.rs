@@ -20,7 +20,7 @@ use crate::{
         limits::{LimitKey, Limits, Permit},
         tasks::Tasks,
     },
-    domain::{LabName, NodeName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
+    domain::{LabName, NodeName, SeatName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
     port::{
         Clock, Cluster, GuestAgent, Mend, RemoteShell, SiteError,
         agent::{AgentError, ExecOutput, Interface},
@@ -66,6 +66,8 @@ pub struct Site {
     pub(super) signs: Arc<Signs>,
     /// When the lab was last given a new key.
     rekeyed_at: Option<Timestamp>,
+    /// When somebody last said that a seat's host key may be another, by seat.
+    new_host_keys: HashMap<String, Timestamp>,
 }
 
 /// CPUs that one boot keeps busy.
@@ -97,9 +99,17 @@ pub fn rekeyed(lab: &LabName) -> String {
     format!("rekeyed/{lab}")
 }
 
+/// Under which name it is kept when somebody last said that a seat's host key may be another, in seconds since 1970.
+pub fn new_host_key(lab: &LabName, seat: &SeatName) -> String {
+    format!("host-key/{lab}/{seat}")
+}
+
 impl Site {
     pub fn new(parts: SiteParts) -> Self {
-        let rekeyed_at = parts.learned.get(&rekeyed(&parts.lab)).and_then(|at| Timestamp::from_second(*at as i64).ok());
+        let when = |at: &f64| Timestamp::from_second(*at as i64).ok();
+        let rekeyed_at = parts.learned.get(&rekeyed(&parts.lab)).and_then(when);
+        let of_seat = |name: &str| name.strip_prefix(&format!("host-key/{}/", parts.lab)).map(str::to_owned);
+        let new_host_keys = parts.learned.iter().filter_map(|(name, at)| Some((of_seat(name)?, when(at)?))).collect();
         let boots = Boots::new(parts.tuning.first_ask, parts.tuning.agent_poll, &parts.learned);
         let limits = Arc::new(Limits::new(parts.tuning.clone(), parts.learned));
         let signs = Arc::new(Signs::default());
@@ -123,6 +133,7 @@ impl Site {
             identities: Identities::default(),
             signs,
             rekeyed_at,
+            new_host_keys,
         }
     }
 
@@ -160,9 +171,11 @@ impl Site {
         Ok(std::iter::from_fn(|| spares.pop()).find(|id| view.guest(*id).is_none()))
     }
 
-    /// Whether the lab was given a new key since then: what its machines show is trusted anew.
-    pub fn was_rekeyed_since(&self, proven: Option<Timestamp>) -> bool {
-        self.rekeyed_at.is_some_and(|at| proven.is_none_or(|proven| at > proven))
+    /// Whether a seat's host key may be another than it was then: the lab was given a new key since, or somebody said
+    /// so of the seat. What its agent tells is trusted anew.
+    pub fn may_have_changed_since(&self, seat: &SeatName, proven: Option<Timestamp>) -> bool {
+        let said = [self.rekeyed_at, self.new_host_keys.get(seat.as_str()).copied()];
+        said.into_iter().flatten().any(|at| proven.is_none_or(|proven| at > proven))
     }
 
     /// What the run has found out, worth keeping for the next.

@@ -81,13 +81,13 @@ impl Ssh {
         if let Some(row) = progress.seat(self.seat.name())
             && !row.host_keys.is_empty()
             && !keys.iter().any(|key| row.host_keys.contains(key))
-            && !self.site.was_rekeyed_since(row.proven_at)
+            && !self.site.may_have_changed_since(self.seat.name(), row.proven_at)
         {
             let (lab, seat) = (&self.site.lab, self.seat.name());
             return Err(StepError::fatal(format!(
                 "its SSH host key is another than at its last roll call, and homeroom did nothing that changes it: it was \
-                 made anew from inside, or is not the same machine; if you know why, `homeroom adopt SITE --rekey {lab}` \
-                 gives the lab a new key and trusts its machines anew; else `homeroom rebuild {lab}/{seat}`"
+                 made anew from inside, or is not the same machine; if you know why, `homeroom check {lab}/{seat} \
+                 --new-host-key` takes the one its agent tells; else `homeroom rebuild {lab}/{seat}`"
             )));
         }
         if keys != facts.host_keys {

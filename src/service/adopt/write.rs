@@ -9,7 +9,7 @@ use crate::{
         recorder::{Entry, JournalLost},
     },
     domain::{
-        Change, Clean, LabName, Level, Plan, RunId, SeatName, StepName, address,
+        Change, Clean, LabName, Level, Plan, RunId, SeatName, StepName,
         class::{ClassDefinition, Order, RollCall},
         cluster::Power,
         event::{RunKind, RunState},
@@ -18,7 +18,7 @@ use crate::{
         verify::static_address,
     },
     port::{SiteError, cluster::ConfigChange},
-    service::{Homeroom, ServiceError, Site},
+    service::{Homeroom, ServiceError, Site, meet::told_address},
 };
 
 /// For one question to a guest agent: wall time.
@@ -132,11 +132,9 @@ async fn address_of(site: &Site, candidate: &Candidate) -> Option<IpAddr> {
     if guest.power == Power::Stopped {
         return fixed;
     }
-    let mac = candidate.config.get("net0").and_then(address::mac_of);
-    let asked = tokio::time::timeout(WITHIN, site.agent_by_api.interfaces(&guest.node, guest.vmid)).await;
-    let cards = asked.ok().and_then(Result::ok).unwrap_or_default();
-    let own = cards.iter().filter(|card| mac.is_none() || card.mac == mac);
-    own.flat_map(|card| &card.addresses).copied().find(|ip| address::is_usable(*ip)).or(fixed)
+    let asking = told_address(&*site.agent_by_api, &guest.node, guest.vmid, &candidate.config);
+    let told = tokio::time::timeout(WITHIN, asking).await;
+    told.ok().and_then(Result::ok).flatten().or(fixed)
 }
 
 fn empty_plan(class: &ClassDefinition) -> Plan {

@@ -60,7 +60,7 @@ async fn login(engine: &EngineSite, out: &mut Findings) -> bool {
             out.error("host key", format!("{host} shows a key nobody trusted yet: {fingerprint}"), why, mend);
             out.trustable(Trustable::HostKey { host, key, fingerprint, changed: false });
         }
-        ShellError::WrongHost { host, fingerprint, known, key } => {
+        ShellError::WrongHost { host, fingerprint, known, key, .. } => {
             let what = format!("{host} shows another key than the one on record: {fingerprint}, not {known}");
             let mend = format!("find out why; if it was set up anew: `homeroom doctor --trust {fingerprint}`");
             out.error("host key", what, why, mend);

@@ -60,7 +60,7 @@ fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findin
                 changed: false,
             });
         }
-        ShellError::WrongHost { host, fingerprint, known, key } => {
+        ShellError::WrongHost { host, fingerprint, known, key, .. } => {
             out.add(
                 "ssh",
                 Grade::Error,

@@ -51,6 +51,10 @@ async fn a_lost_store_comes_back_from_the_marks_and_every_machine_proves_itself(
         }
         assert_eq!((&now["state"], &now["reason"]), (&json!("stale"), &json!("adopted, not proven yet")));
     }
+    // Not proven yet, and yet within reach: who it is is asked of its agent right there.
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "hostname"]).await, "cs100-ada\n");
+    let all = desk.done(&["exec", "cs100", "--", "echo here"]).await;
+    assert_eq!(all, "4 of 4: exit 0: ada, grace, linus, margaret\n  here\n");
     desk.done(&["check", "cs100"]).await;
     assert_eq!(desk.json(&["status", "cs100", "--json"]).await["state"], "ready");
     assert_eq!(desk.done(&["plan", "cs100"]).await, "cs100: nothing to do, 4 machines stand as defined\n");

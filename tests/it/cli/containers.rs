@@ -22,6 +22,11 @@ async fn commands_run_in_containers_by_pct_on_their_nodes() {
     let told = desk.run(&["exec", "sim/200", "sim/201", "--json", "--", "nothing-of-the-kind"]).await;
     let told_json = one_object(&told.out);
     assert_eq!((told.code, &told_json["site"], &told_json["failed"]), (3, &json!("sim"), &json!(2)));
+    // One that is down is told apart, and holds up nobody.
+    let some = desk.run(&["exec", "sim/200", "sim/202", "sim/201", "sim/200", "--", "echo same"]).await;
+    assert_eq!(some.code, 3, "{some:?}");
+    let down = "it does not run; `pct start` on pve2 starts it";
+    assert_eq!(some.out, format!("2 of 3: exit 0: ct-200, ct-201\n  same\n1 of 3: failed: ct-202\n  {down}\n"));
     let machines = desk.done(&["machines"]).await;
     assert!(!machines.contains("ct-web"), "no machine of a lab: {machines}");
 }

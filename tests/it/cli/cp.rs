@@ -28,6 +28,20 @@ async fn files_and_folders_go_to_seats_and_come_back_byte_for_byte() {
     let came = |path: &str| std::fs::read_to_string(place("handed-in").join(path)).unwrap();
     assert_eq!([came("ada/task/one"), came("ada/task/deep/two"), came("linus/task/deep/two")], ["1\n", "", "mine\n"]);
     assert!(place("handed-in/grace/task/deep/empty").is_dir());
+    // The seat's name stands in paths there too, and a home folder has a name.
+    desk.done(&["cp", "task/one", "cs100:/tmp/of-{seat}"]).await;
+    assert_eq!(desk.done(&["ssh", "cs100/grace", "--", "cat /tmp/of-grace"]).await, "1\n");
+    desk.done(&["cp", "cs100:/tmp/of-{seat}", "one/{seat}.txt"]).await;
+    assert_eq!(std::fs::read_to_string(place("one/linus.txt")).unwrap(), "1\n");
+    desk.done(&["cp", "task/one", "cs100/ada:~/kept"]).await;
+    desk.done(&["cp", "task/one", "cs100/ada:~"]).await;
+    let homes = desk.folder.path().join("homes");
+    std::fs::create_dir(&homes).unwrap();
+    desk.done(&["cp", "-r", "cs100/ada:~", "homes"]).await;
+    let home = desk.done(&["ssh", "cs100/ada", "--", "pwd"]).await;
+    let home = homes.join(home.trim().rsplit('/').next().unwrap());
+    assert_eq!(std::fs::read_to_string(home.join("kept")).unwrap(), "1\n");
+    assert!(home.join("one").is_file());
     // The kernel does not tell the size of its files.
     desk.done(&["cp", "cs100/ada:/proc/meminfo", "."]).await;
     assert!(std::fs::read_to_string(place("meminfo")).unwrap().starts_with("MemTotal"));

@@ -23,7 +23,9 @@ async fn a_foreign_guest_is_refused_with_what_to_do_and_a_rebuilt_seat_asks_noth
     replaced_behind_our_back(&desk, "cs100-ada");
 
     let shows = |text: &str| {
-        for part in ["another host key than the one on record: SHA256:", "find out why", "`homeroom check LAB`"] {
+        for part in
+            ["another host key than the one on record: SHA256:", "another machine answers", "`homeroom check LAB/SEAT`"]
+        {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
     };
@@ -101,7 +103,27 @@ async fn a_run_that_could_not_open_the_labs_key_is_not_begun_and_not_detached() 
             assert!(complaint.contains(part), "{words:?}: {complaint}");
         }
     }
+    // One that is configured and wrong is met before anything begins, by whoever would log in.
+    let mistaken = desk.folder.path().join("mistaken");
+    std::fs::write(&mistaken, "open barley\n").unwrap();
+    std::fs::set_permissions(&mistaken, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let right = std::fs::read_to_string(&opens).unwrap();
+    let mistaken = desk.altered("[store]\n", &format!("[store]\nkey_passphrase = {{ file = {:?} }}\n", mistaken));
+    for words in [
+        &["deploy", "cs100", "--yes"][..],
+        &["check", "cs100"],
+        &["exec", "cs100", "--", "true"],
+        &["ssh", "cs100/ada", "--", "true"],
+        &["cp", "gone", "cs100/ada:"],
+    ] {
+        let answer = desk.run_under(&mistaken, words).await;
+        let (code, complaint) = answer.refusal();
+        let told = "which the `key_passphrase` under `[store]` in the configuration does not open; correct it there";
+        assert!(code == 1 && complaint.contains("nothing was begun on cs100"), "{words:?}: {complaint}");
+        assert!(complaint.ends_with(told), "{words:?}: {complaint}");
+    }
     assert_eq!(desk.standing().await, before);
+    std::fs::write(&opens, right).unwrap();
     let begun = desk.run_under(&opens, &["deploy", "cs100", "--yes", "--detach", "--json"]).await;
     well(&begun);
     let run = object(begun.out.trim_end())["run"].to_string();

@@ -253,7 +253,7 @@ impl CloudDoors {
             }
             Err(Shut::Stranger(key)) => {
                 let known = known.join(", ");
-                Err(ShellError::WrongHost { host, fingerprint: key.clone(), known, key })
+                Err(ShellError::WrongHost { host, fingerprint: key.clone(), known, key, guest: true })
             }
             Err(Shut::Denied) => {
                 let why = Clean::new("permission denied (publickey)");

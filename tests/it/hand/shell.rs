@@ -46,7 +46,7 @@ impl Keys {
             lab.as_str().bytes().zip(&mut seed).for_each(|(byte, place)| *place = byte);
             pair(&seed, lab.as_str()).public
         });
-        LabKey { private, public: public.clone(), locked: false }
+        LabKey { private, public: public.clone(), locked: None }
     }
 }
 
@@ -114,7 +114,13 @@ impl RemoteShell for Doors {
         };
         if !known {
             let known = "another".to_owned();
-            return Err(ShellError::WrongHost { host: host.clone(), fingerprint: shown.clone(), known, key: shown });
+            return Err(ShellError::WrongHost {
+                host: host.clone(),
+                fingerprint: shown.clone(),
+                known,
+                key: shown,
+                guest: true,
+            });
         }
         let offered = self.keys.offered(&target.keys);
         let user = guest.users.iter().find(|user| user.name == target.user);
