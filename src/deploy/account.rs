@@ -64,7 +64,7 @@ fn left_alone(plan: &Plan) -> Vec<String> {
 }
 
 /// What a run is called that was asked to stop.
-pub fn stopped(halt: &Halt) -> Option<RunState> {
+fn stopped(halt: &Halt) -> Option<RunState> {
     match (halt.given_up.is_cancelled(), halt.stop.is_cancelled()) {
         (true, _) => Some(RunState::Cancelled),
         (false, true) => Some(RunState::Interrupted),
@@ -73,7 +73,7 @@ pub fn stopped(halt: &Halt) -> Option<RunState> {
 }
 
 /// Whether another process goes on with the run; then it is said, and no end is written.
-pub async fn is_handed_over(halt: &Halt, ends: &[Ended], recorder: &Recorder) -> Result<bool, JournalLost> {
+async fn is_handed_over(halt: &Halt, ends: &[Ended], recorder: &Recorder) -> Result<bool, JournalLost> {
     let left = halt.leave.is_cancelled() && !halt.given_up.is_cancelled() && ends.contains(&Ended::Interrupted);
     if left {
         let words = "this process hands the run over; another goes on with it";
@@ -82,8 +82,26 @@ pub async fn is_handed_over(halt: &Halt, ends: &[Ended], recorder: &Recorder) ->
     Ok(left)
 }
 
+/// Writes the end of a run down, and says what it is.
+pub async fn close(plan: &Plan, ends: &[Ended], recorder: &Recorder, halt: &Halt) -> Result<RunState, JournalLost> {
+    if let Some(lost) = recorder.lost() {
+        // It may take a line again: then others need not wonder.
+        let words = format!("{lost}; deploy again to go on");
+        let ended = Change::RunEnded { state: RunState::Interrupted };
+        recorder.write(Entry::run(Level::Error, words, ended)).await?;
+        return Err(lost);
+    }
+    if is_handed_over(halt, ends, recorder).await? {
+        return Ok(RunState::Running);
+    }
+    let state = run_state(plan, ends, recorder, stopped(halt));
+    let (level, words) = closing_words(plan, recorder, state);
+    recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;
+    Ok(state)
+}
+
 /// How the run as a whole ended; `stopped`: what it is called where it was kept from its end.
-pub fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Option<RunState>) -> RunState {
+fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Option<RunState>) -> RunState {
     let progress = recorder.progress();
     let a_seat_failed =
         plan.seats.iter().any(|seat| progress.seat(&seat.seat).is_some_and(|row| row.state == MachineState::Failed));
@@ -97,7 +115,7 @@ pub fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Opti
 }
 
 /// What the run came to, in a line.
-pub fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, String) {
+fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, String) {
     let progress = recorder.progress();
     let of = |wanted: MachineState| {
         let taking_part = plan.seats.iter().filter(|s| s.verb != Verb::Leave);
@@ -150,6 +168,8 @@ struct Open {
     plan: SeatPlan,
     left: usize,
     failed: Option<Clean>,
+    /// Some step was not begun because of another row's.
+    blocked: bool,
     interrupted: bool,
 }
 
@@ -158,7 +178,7 @@ impl Tally {
     pub fn new(plan: &Plan, subjects: &[Option<SeatName>], began: Duration) -> Self {
         let seats = plan.seats.iter().map(|seat| {
             let left = subjects.iter().flatten().filter(|name| **name == seat.seat).count();
-            (seat.seat.clone(), Open { plan: seat.clone(), left, failed: None, interrupted: false })
+            (seat.seat.clone(), Open { plan: seat.clone(), left, failed: None, blocked: false, interrupted: false })
         });
         Self { began, seats: Mutex::new(seats.collect()) }
     }
@@ -169,7 +189,8 @@ impl Tally {
         let open = seats.get_mut(seat)?;
         open.left = open.left.saturating_sub(1);
         match ended {
-            Ended::Well | Ended::Blocked => {}
+            Ended::Well => {}
+            Ended::Blocked => open.blocked = true,
             Ended::Failed(words) => {
                 open.failed.get_or_insert(words);
             }
@@ -181,6 +202,11 @@ impl Tally {
         Some(match &open.failed {
             // The step's own line has said it aloud.
             Some(words) => Entry::seat(seat, Level::Debug, words.as_str(), Change::SeatFailed),
+            // Nothing was seen of it, so it is neither ready nor gone.
+            None if open.blocked => {
+                let words = "not begun: a step it waits for failed";
+                Entry::seat(seat, Level::Warning, words, Change::SeatFailed)
+            }
             None if open.plan.verb == Verb::Remove => Entry::seat(seat, Level::Success, "removed", Change::SeatGone),
             None if open.plan.verb == Verb::Halt => {
                 Entry::seat(seat, Level::Info, "shut down, as asked", Change::SeatStopped)

@@ -249,6 +249,28 @@ fn an_image_nobody_has_is_said_before_a_container_exists() {
     assert!(house.hall.names().is_empty(), "{:?}", house.hall.names());
     let row = &status(&house).machines[0];
     assert!(row.reason.as_ref().unwrap().as_str().contains("pull access denied for workspace:1"), "{row:?}");
+    let told = house.disk.told();
+    let ready: Vec<_> = told.iter().filter(|event| event.change == Change::SeatReady).collect();
+    assert!(ready.is_empty(), "green on nothing: {ready:#?}");
+    assert_eq!(told.last().unwrap().message.as_str(), "4 failed");
+}
+
+#[test]
+fn what_a_seat_that_does_not_go_stands_on_is_not_told_as_gone() {
+    let house = house();
+    deploy_once(&house);
+    house.hall.state().stuck.insert("intro-seat-02".to_owned());
+    assert_eq!(destroy_once(&house), Some(RunState::Failed));
+    assert_eq!(house.hall.names(), ["intro-host", "intro-seat-02"]);
+    let told = house.disk.told();
+    let gone: Vec<_> = told.iter().filter(|event| event.change == Change::SeatGone).collect();
+    let mut seats: Vec<String> = gone.iter().map(|event| event.seat.as_ref().unwrap().to_string()).collect();
+    seats.sort();
+    assert_eq!(seats, ["seat-01", "seat-03"]);
+    house.hall.state().stuck.clear();
+    assert_eq!(destroy_once(&house), Some(RunState::Done));
+    assert!(house.hall.names().is_empty() && house.hall.state().networks.is_empty());
+    assert_eq!(status(&house).state, LabState::Absent);
 }
 
 #[test]
@@ -340,6 +362,30 @@ fn the_end_is_warned_of_twice_and_then_comes_and_only_what_is_ours_goes() {
     assert_eq!(house.hall.names(), ["shop"]);
     assert_eq!(status(&house).life, None);
     assert_eq!(look(&house), []);
+}
+
+#[test]
+fn a_process_may_die_at_any_point_of_putting_an_end_off() {
+    let points = {
+        let house = house();
+        deploy_once(&house);
+        extend(&house, HOUR).unwrap();
+        house.stage.points()
+    };
+    assert!(points > 0);
+    for point in 1..=points {
+        let house = house();
+        deploy_once(&house);
+        let end = status(&house).life.unwrap().ends_at;
+        let home = house.homeroom();
+        let _ = house.stage.live(Some(point), async { ends::extend(&home, &intro(), HOUR).await });
+        drop(home);
+        // Put off, or not: never half, and never in the way of the next.
+        let cut = status(&house).life.unwrap().ends_at;
+        assert!(cut == end || cut == end + HOUR, "cut off at {point}: {end} became {cut}");
+        assert_eq!(extend(&house, HOUR).unwrap().ends_at, cut + HOUR, "cut off at {point}");
+        assert_eq!(status(&house).state, LabState::Ready, "cut off at {point}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub use site::{Logins, Site, SiteParts, new_host_key, rekeyed};
 use self::{graph::build, identities::Told, seat::Seat};
 use super::{
     Recorder,
-    account::{Tally, announce, closing_words, is_handed_over, run_state, stopped},
+    account::{Tally, announce, close},
     recorder::{Entry, JournalLost},
     schedule::{Halt, Shared, carry_out},
 };
@@ -104,21 +104,7 @@ pub async fn carry_out_plan(
         }
     })
     .await;
-    if let Some(lost) = recorder.lost() {
-        // It may take a line again: then others need not wonder.
-        let words = format!("{lost}; deploy again to go on");
-        let ended = Change::RunEnded { state: RunState::Interrupted };
-        recorder.write(Entry::run(Level::Error, words, ended)).await?;
-        return Err(lost);
-    }
-    if is_handed_over(&halt, &ends, &recorder).await? {
-        return Ok(RunState::Running);
-    }
-    let stopped = stopped(&halt);
-    let state = run_state(plan, &ends, &recorder, stopped);
-    let (level, words) = closing_words(plan, &recorder, state);
-    recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;
-    Ok(state)
+    close(plan, &ends, &recorder, &halt).await
 }
 
 /// Writes a seat's end down. One that another was found to share something with is not ready, whichever of

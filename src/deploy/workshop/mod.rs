@@ -19,14 +19,14 @@ pub use instance::{ENDS, Host, HostParts, USER};
 
 use super::{
     Recorder,
-    account::{Tally, announce, closing_words, is_handed_over, run_state, stopped},
+    account::{Tally, announce, close},
     limits::LimitKey,
-    recorder::{Entry, JournalLost},
+    recorder::JournalLost,
     schedule::{Graph, Halt, Shared, carry_out},
     step::{Action, Policy, Step, StepIndex, Subject},
 };
 use crate::domain::{
-    Change, Level, Plan, Role, SeatName, StepName,
+    Plan, Role, SeatName, StepName,
     event::RunState,
     plan::{SeatPlan, Verb},
 };
@@ -85,20 +85,7 @@ async fn carry_out_graph(
         }
     })
     .await;
-    if let Some(lost) = recorder.lost() {
-        let words = format!("{lost}; deploy again to go on");
-        let ended = Change::RunEnded { state: RunState::Interrupted };
-        recorder.write(Entry::run(Level::Error, words, ended)).await?;
-        return Err(lost);
-    }
-    if is_handed_over(&halt, &ends, &recorder).await? {
-        return Ok(RunState::Running);
-    }
-    let stopped = stopped(&halt);
-    let state = run_state(plan, &ends, &recorder, stopped);
-    let (level, words) = closing_words(plan, &recorder, state);
-    recorder.write(Entry::run(level, words, Change::RunEnded { state })).await?;
-    Ok(state)
+    close(plan, &ends, &recorder, &halt).await
 }
 
 /// The graph of a plan, and for each step the row it belongs to.

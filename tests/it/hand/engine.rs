@@ -39,6 +39,8 @@ pub struct State {
     pub images: BTreeSet<String>,
     /// Images a registry would give.
     pub registry: BTreeSet<String>,
+    /// Containers it will not let go of.
+    pub stuck: BTreeSet<String>,
     /// Every container ever made, by name.
     pub made: Vec<String>,
     ids: u32,
@@ -267,8 +269,12 @@ impl Containers for Docker {
     }
 
     async fn remove(&self, id: &str) -> Result<(), EngineError> {
-        self.effect(|state| match state.find(id).map(|kept| kept.view.id.clone()) {
-            Some(id) => {
+        self.effect(|state| match state.find(id).map(|kept| (kept.view.id.clone(), kept.spec.name.clone())) {
+            Some((_, name)) if state.stuck.contains(&name) => {
+                let words = Clean::new("driver failed to remove root filesystem: device or resource busy");
+                Err(EngineError::Refused { what: format!("removing the container {name}"), words })
+            }
+            Some((id, _)) => {
                 state.containers.retain(|kept| kept.view.id != id);
                 Ok(())
             }
