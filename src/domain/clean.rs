@@ -3,7 +3,7 @@
 //! The only way foreign text gets in: the constructor removes control characters,
 //! escape sequences and bidirectional overrides, so that whoever prints it later need not think.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,20 @@ use serde::{Deserialize, Serialize};
 pub struct Clean(String);
 
 impl Clean {
+    /// An error with what caused it, each cause that says something new: `client error (Connect): permission denied`.
+    pub fn with_causes(error: &dyn Error) -> Self {
+        let mut words = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            let text = next.to_string();
+            if !words.contains(&text) {
+                words = format!("{words}: {text}");
+            }
+            cause = next.source();
+        }
+        Self::new(words)
+    }
+
     /// Longest text kept, in characters; what is cut is marked with an ellipsis.
     pub const MAX: usize = 4_000;
 

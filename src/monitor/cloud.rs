@@ -7,7 +7,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Pace, Seen, wait_after};
+use super::{Look, Pace, Rounds, Seen, look_again};
 use crate::{
     domain::SiteName,
     port::{Clock, Cloud},
@@ -31,34 +31,10 @@ const SELDOM: u32 = 3;
 
 /// Looks at the project for ever; ends when nobody listens.
 pub fn watch_cloud(watch: CloudWatch) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let CloudWatch { site, cloud, clock, pace, mut busy, now, tell } = watch;
-        let mut failures = 0;
-        loop {
-            let seen = match cloud.view().await {
-                Ok(view) => {
-                    failures = 0;
-                    Seen::Cloud { site: site.clone(), view: Arc::new(view) }
-                }
-                Err(error) => {
-                    failures += 1;
-                    Seen::EngineLost { site: site.clone(), why: error.to_string() }
-                }
-            };
-            if tell.send(seen).await.is_err() {
-                return;
-            }
-            let wait = match failures {
-                0 if *busy.borrow_and_update() => pace.busy,
-                0 => pace.idle * SELDOM,
-                n => wait_after(n),
-            };
-            tokio::select! {
-                () = tell.closed() => return,
-                () = clock.sleep(wait) => {}
-                () = now.notified() => {}
-                Ok(()) = busy.changed() => {}
-            }
-        }
-    })
+    let CloudWatch { site, cloud, clock, pace, busy, now, tell } = watch;
+    let pace = Pace { idle: pace.idle * SELDOM, ..pace };
+    tokio::spawn(look_again(Rounds { clock, pace, busy, now, tell }, async move || match cloud.view().await {
+        Ok(view) => Look::Well(Seen::Cloud { site: site.clone(), view: Arc::new(view) }),
+        Err(error) => Look::InVain(Seen::EngineLost { site: site.clone(), why: error.to_string() }),
+    }))
 }

@@ -73,36 +73,58 @@ pub struct Watch {
 
 /// Looks at the site for ever; ends when nobody listens.
 pub fn watch_site(watch: Watch) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let Watch { site, cluster, clock, pace, mut busy, now, tell } = watch;
-        let mut failures = 0;
-        loop {
-            let seen = match cluster.view().await {
-                Ok(view) => {
-                    failures = 0;
-                    Seen::View { site: site.clone(), view: Arc::new(view) }
-                }
-                Err(error) => {
-                    failures += 1;
-                    Seen::Lost { site: site.clone(), why: error.to_string() }
-                }
-            };
-            if tell.send(seen).await.is_err() {
-                return;
+    let Watch { site, cluster, clock, pace, busy, now, tell } = watch;
+    tokio::spawn(look_again(Rounds { clock, pace, busy, now, tell }, async move || match cluster.view().await {
+        Ok(view) => Look::Well(Seen::View { site: site.clone(), view: Arc::new(view) }),
+        Err(error) => Look::InVain(Seen::Lost { site: site.clone(), why: error.to_string() }),
+    }))
+}
+
+/// When looks are taken, and who hears of them.
+struct Rounds {
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    busy: watch::Receiver<bool>,
+    now: Arc<Notify>,
+    tell: mpsc::Sender<Seen>,
+}
+
+/// What one look came to.
+enum Look {
+    Well(Seen),
+    InVain(Seen),
+}
+
+/// Takes looks for ever, seldom where they are in vain; ends when nobody listens.
+async fn look_again(rounds: Rounds, look: impl AsyncFn() -> Look) {
+    let Rounds { clock, pace, mut busy, now, tell } = rounds;
+    let mut failures = 0;
+    loop {
+        let seen = match look().await {
+            Look::Well(seen) => {
+                failures = 0;
+                seen
             }
-            let wait = match failures {
-                0 if *busy.borrow_and_update() => pace.busy,
-                0 => pace.idle,
-                n => wait_after(n),
-            };
-            tokio::select! {
-                () = tell.closed() => return,
-                () = clock.sleep(wait) => {}
-                () = now.notified() => {}
-                Ok(()) = busy.changed() => {}
+            Look::InVain(seen) => {
+                failures += 1;
+                seen
             }
+        };
+        if tell.send(seen).await.is_err() {
+            return;
         }
-    })
+        let wait = match failures {
+            0 if *busy.borrow_and_update() => pace.busy,
+            0 => pace.idle,
+            n => wait_after(n),
+        };
+        tokio::select! {
+            () = tell.closed() => return,
+            () = clock.sleep(wait) => {}
+            () = now.notified() => {}
+            Ok(()) = busy.changed() => {}
+        }
+    }
 }
 
 /// The wait after so many looks that failed in a row.

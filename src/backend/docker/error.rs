@@ -30,24 +30,10 @@ pub fn doing(what: &str, engine: &str, error: Error) -> EngineError {
             EngineError::Unreachable { what, engine: engine.to_owned(), why }
         }
         Error::HyperLegacyError { err } if err.is_connect() => {
-            EngineError::Unreachable { what, engine: engine.to_owned(), why: Clean::new(chain(&err)) }
+            EngineError::Unreachable { what, engine: engine.to_owned(), why: Clean::with_causes(&err) }
         }
-        error => EngineError::Lost { what, why: Clean::new(chain(&error)) },
+        error => EngineError::Lost { what, why: Clean::with_causes(&error) },
     }
-}
-
-/// An error with what caused it: `client error (Connect): permission denied`.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        cause = next.source();
-    }
-    words
 }
 
 #[cfg(test)]

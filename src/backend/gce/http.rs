@@ -185,14 +185,5 @@ impl Line for Wire {
 
 /// An error with what caused it; the address it was about is known anyway.
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        cause = next.source();
-    }
-    words
+    Clean::with_causes(error).to_string()
 }
