@@ -81,6 +81,9 @@ pub enum Action {
     /// What a site remembers of a node or a machine, or why it cannot be told.
     PastSeen { whose: Whose, seen: Result<Arc<Hindsight>, Clean> },
 
+    /// What the container of a seat printed last, or why it cannot be read.
+    OutputRead { lab: LabName, seat: SeatName, lines: Result<Arc<Vec<Clean>>, Clean> },
+
     /// A plan that was asked for, or why there is none.
     PlanReady { lab: LabName, plan: Result<Arc<Plan>, Clean> },
     /// The seats whose machines taking a deploy back would remove, or why that cannot be told.

@@ -54,6 +54,8 @@ pub enum Effect {
     LoadRuns { lab: LabName },
     /// Where a run's time went. Answer: `TimingLoaded`.
     LoadTiming { run: RunId },
+    /// What the container of a workshop's seat printed last. Answer: `OutputRead`.
+    ReadOutput { lab: LabName, seat: SeatName },
     /// What the site remembers of a node or a machine. Answer: `PastSeen`.
     LookBack(Whose),
     /// Write these lines to a new file of this name in the folder the program was started in. Answer: `Notice`.

@@ -2,7 +2,9 @@
 
 use tui_input::Input;
 
-use super::{Screen, State, closer::Past, cursor::Cursor, fuzzy, log_view::LogView, marks::Marks, sites::NodeRow};
+use super::{
+    Screen, State, closer::Past, cursor::Cursor, fuzzy, log_view::LogView, marks::Marks, output::Output, sites::NodeRow,
+};
 use crate::domain::{
     LabName, NodeName, SeatName, SiteName,
     class::SeatSpec,
@@ -28,6 +30,8 @@ pub struct MachineBoard {
     pub seat: SeatName,
     pub log: LogView,
     pub past: Past,
+    /// Of a workshop's seat: what its container printed.
+    pub output: Output,
 }
 
 impl State {

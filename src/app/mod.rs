@@ -27,6 +27,7 @@ pub mod machines;
 pub mod marks;
 pub mod offers;
 pub mod order;
+pub mod output;
 pub mod palette;
 pub mod pointer;
 pub mod popup;

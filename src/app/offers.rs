@@ -37,6 +37,7 @@ impl Offering<'_> {
                 | Command::Rollback
                 | Command::ShellsOfAll
                 | Command::SeatLog
+                | Command::Output
                 | Command::Runs
         );
         match command {
@@ -124,6 +125,7 @@ impl State {
             }
             Command::Cancel => row.is_worked_on(),
             Command::ShellsOfAll => row.seats.iter().any(SeatRow::can_be_entered),
+            Command::Output => row.workshop.is_some(),
             Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),
             Command::Runs => row.progress.is_some_and(|progress| progress.run.is_some()),
             _ => true,

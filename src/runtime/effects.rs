@@ -19,6 +19,7 @@ use crate::{
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
         hindsight::hindsight,
+        inside::last_lines,
         plan::plan_deploy,
         rebuild,
     },
@@ -169,6 +170,10 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         Effect::LookBack(whose) => {
             let seen = hindsight(home, &whose.site, &whose.node, whose.vmid).await.map(Arc::new).map_err(words);
             shared.say(Action::PastSeen { whose, seen }).await;
+        }
+        Effect::ReadOutput { lab, seat } => {
+            let lines = last_lines(home, &lab, &seat).await.map(Arc::new).map_err(words);
+            shared.say(Action::OutputRead { lab, seat, lines }).await;
         }
         Effect::SaveLog { name, lines } => save(shared, name, lines).await,
         Effect::Call(alert) => {

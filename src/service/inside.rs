@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{EngineSite, Homeroom, ServiceError};
 use crate::{
     domain::{
-        LabName, SeatName, StoreId,
+        Clean, LabName, SeatName, StoreId,
         engine::{ContainerState, ContainerView, EngineView},
         label::{Owner, owner},
         machine::machine_name,
@@ -95,6 +95,18 @@ impl Inside {
         let id = &self.running(seat)?.id;
         Ok(self.engine.containers.exec(id, &by_shell(line.unwrap_or(LOGIN)), Some(tty)).await?)
     }
+}
+
+/// Kept of what a container printed, for a board.
+const LINES: u32 = 200;
+
+/// The last lines the container of a seat printed, oldest first.
+pub async fn last_lines(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<Vec<Clean>, ServiceError> {
+    let Some(inside) = Inside::of(home, lab).await? else {
+        return Err(ServiceError::NotNow(format!("{lab} is no workshop on a container engine")));
+    };
+    let id = &inside.container(seat)?.id;
+    Ok(inside.engine.containers.last_lines(id, LINES).await?)
 }
 
 /// A command as its words for a container: one word is a line for its shell.

@@ -3,40 +3,31 @@
 use ratatui::layout::Rect;
 
 use super::{
-    chart, format,
+    chart, container, format,
     node::{size, span, word},
     panes::{self, empty, sign},
     pen::Page,
     theme::Tone,
 };
 use crate::{
-    app::{State, machines::MachineBoard},
+    app::{State, machines::MachineBoard, seats::SeatRow},
     domain::{class::SeatSpec, cluster::GuestView, progress::SeatProgress, size::Size},
 };
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard) {
     let row = state.class(&board.lab);
     let seat = row.as_ref().and_then(|row| row.seats.iter().find(|seat| seat.seat == board.seat));
-    let mut pen = page.line(area, 0);
-    pen.skip(1).put(&format!("{}/{}", board.lab, board.seat), Tone::Title);
+    if let Some(row) = row.as_ref().filter(|row| row.workshop.is_some()) {
+        return container::draw(page, area, state, board, row);
+    }
+    title(page, area, board, seat);
     let Some(seat) = seat else {
         return empty(page, area, &["is no seat of the lab any more; esc goes back"]);
     };
-    let (glyph, tone) = sign(pen.glyphs(), seat);
-    pen.skip(3).put(glyph, tone).put(" ", tone).put(seat.word(), tone);
-    if let Some(reason) = &seat.reason {
-        pen.skip(3).put(reason.as_str(), tone);
-    }
     let guest = seat.progress.and_then(|row| state.sites.get(&row.site)?.guest(row.vmid?));
-    let told = rows(state.wanted_of(board).as_ref(), seat.progress, guest, state);
-    let mut pen = page.line(area, 2);
-    pen.skip(1).col("", LABEL, Tone::Dim).col("wanted", WANTED, Tone::Dim).put("as last seen", Tone::Dim);
-    for (n, told) in told.iter().enumerate() {
-        let mut pen = page.line(area, 3 + n);
-        let tone = if told.differs() { Tone::Warn } else { Tone::Text };
-        pen.skip(1).cell(told.what, LABEL, 1, Tone::Dim).cell(&told.wanted, WANTED, 2, Tone::Text).put(&told.is, tone);
-    }
-    let mut top = u16::try_from(told.len() + 4).unwrap_or(u16::MAX);
+    let rows = rows(state.wanted_of(board).as_ref(), seat.progress, guest, state);
+    told(page, area, &rows);
+    let mut top = u16::try_from(rows.len() + 4).unwrap_or(u16::MAX);
     // Its last hour and its tasks, as far as the log below keeps some lines.
     let room = area.height.saturating_sub(top);
     if guest.is_some() && room >= chart::LEAST + 4 {
@@ -55,27 +46,56 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
         top += height + 1;
     }
     if area.height > top + 2 {
-        let log = Rect { y: area.y + top, height: area.height - top, ..area };
-        page.rule(log, 0, "log");
-        page.line(Rect { height: 1, ..log }, 0).right(&panes::log::status(state, &board.log));
-        panes::log::tail(page, Rect { y: log.y + 1, height: log.height - 1, ..log }, state, &board.log);
+        log(page, Rect { y: area.y + top, height: area.height - top, ..area }, state, board);
     }
+}
+
+/// Its name, and how it stands.
+pub(super) fn title(page: &mut Page<'_>, area: Rect, board: &MachineBoard, seat: Option<&SeatRow<'_>>) {
+    let mut pen = page.line(area, 0);
+    pen.skip(1).put(&format!("{}/{}", board.lab, board.seat), Tone::Title);
+    let Some(seat) = seat else { return };
+    let (glyph, tone) = sign(pen.glyphs(), seat);
+    pen.skip(3).put(glyph, tone).put(" ", tone).put(seat.word(), tone);
+    if let Some(reason) = &seat.reason {
+        pen.skip(3).put(reason.as_str(), tone);
+    }
+}
+
+/// What was wanted beside what is, below the title.
+pub(super) fn told(page: &mut Page<'_>, area: Rect, rows: &[Told]) {
+    let mut pen = page.line(area, 2);
+    pen.skip(1).col("", LABEL, Tone::Dim).col("wanted", WANTED, Tone::Dim).put("as last seen", Tone::Dim);
+    for (n, told) in rows.iter().enumerate() {
+        let mut pen = page.line(area, 3 + n);
+        let tone = if told.differs() { Tone::Warn } else { Tone::Text };
+        pen.skip(1).cell(told.what, LABEL, 1, Tone::Dim).cell(&told.wanted, WANTED, 2, Tone::Text).put(&told.is, tone);
+    }
+}
+
+/// Its log, under a rule.
+pub(super) fn log(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard) {
+    page.rule(area, 0, "log");
+    page.line(Rect { height: 1, ..area }, 0).right(&panes::log::status(state, &board.log));
+    panes::log::tail(page, Rect { y: area.y + 1, height: area.height - 1, ..area }, state, &board.log);
 }
 
 const LABEL: usize = 12;
 const WANTED: usize = 26;
 
 /// One setting.
-struct Told {
-    what: &'static str,
+pub(super) struct Told {
+    pub what: &'static str,
     /// Empty where the definition leaves it to the template.
-    wanted: String,
-    is: String,
+    pub wanted: String,
+    pub is: String,
+    /// What is said of it is no other value of the same.
+    pub apart: bool,
 }
 
 impl Told {
     fn differs(&self) -> bool {
-        !self.wanted.is_empty() && !self.is.is_empty() && self.wanted != self.is
+        !self.apart && !self.wanted.is_empty() && !self.is.is_empty() && self.wanted != self.is
     }
 }
 
@@ -83,7 +103,7 @@ fn rows(wanted: Option<&SeatSpec>, row: Option<&SeatProgress>, guest: Option<&Gu
     let machine = wanted.map(|spec| &spec.machine);
     let seen = |tell: &dyn Fn(&GuestView) -> String| guest.map(tell).unwrap_or_default();
     let text = |wanted: Option<String>| wanted.unwrap_or_default();
-    let told = |what, wanted: Option<String>, is: String| Told { what, wanted: text(wanted), is };
+    let told = |what, wanted: Option<String>, is: String| Told { what, wanted: text(wanted), is, apart: false };
     let cores = machine.and_then(|m| m.cores).map(|cores| {
         let all = cores.saturating_mul(machine.and_then(|m| m.sockets).unwrap_or(1));
         format::count(usize::try_from(all).unwrap_or(0), "core")

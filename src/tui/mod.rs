@@ -5,6 +5,7 @@
 mod answers;
 mod board;
 mod chart;
+mod container;
 mod draw;
 mod editor;
 mod escape;

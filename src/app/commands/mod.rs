@@ -36,6 +36,7 @@ pub enum Command {
     LogFilter,
     ClearLogFilter,
     SeatLog,
+    Output,
     Runs,
     Deploy,
     Destroy,

@@ -25,6 +25,7 @@ const NAMES: &[(Command, &str)] = &[
     (Command::LogFilter, "log-filter"),
     (Command::ClearLogFilter, "whole-log"),
     (Command::SeatLog, "seat-log"),
+    (Command::Output, "output"),
     (Command::Runs, "runs"),
     (Command::Deploy, "deploy"),
     (Command::Destroy, "destroy"),

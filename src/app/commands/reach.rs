@@ -25,6 +25,7 @@ impl Command {
             | Self::LogFilter
             | Self::ClearLogFilter
             | Self::SeatLog
+            | Self::Output
             | Self::Runs
             | Self::ConfirmQuit
             | Self::Apply

@@ -59,6 +59,7 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             if back {
                 notice(state, None, Level::Success, format!("{site}: the engine answers again"));
             }
+            return state.ask_output().into_iter().collect();
         }
         Action::CloudKnown { site, environment, store, prices } => {
             state.engines.entry(site).or_insert_with(|| Engine::in_cloud(environment, store, prices));
@@ -125,6 +126,7 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::SiteTried { site, tried } => welcome::tried(state, &site, tried),
         Action::SiteWritten(files) => welcome::written(state, files),
         Action::PastSeen { whose, seen } => state.past_seen(&whose, seen),
+        Action::OutputRead { lab, seat, lines } => state.output_read(&lab, &seat, lines),
         Action::RollbackSeen { lab, run, seats: Ok(seats) } => deeds::rollback_seen(state, lab, run, seats),
         Action::RollbackSeen { lab, seats: Err(why), .. } => notice(state, Some(lab), Level::Error, why),
         Action::HandedOver(Ok(())) => {

@@ -131,6 +131,10 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Stop => deeds::choose(state, Deed::Stop),
         Command::Restart => deeds::choose(state, Deed::Restart),
         Command::ConfirmDeed => deeds::confirm(state),
+        Command::Output => {
+            state.turn_output();
+            Vec::new()
+        }
         Command::Shell
         | Command::ShellTab
         | Command::Console
@@ -196,7 +200,9 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Quit | Command::ConfirmQuit => vec![Effect::Quit],
         looking => {
             moves::go(state, looking);
-            state.ask_past()
+            let mut effects = state.ask_past();
+            effects.extend(state.ask_output());
+            effects
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         log_view::{LogFilter, LogView, Scope},
         machines::MachineBoard,
         marks::Marks,
+        output::Output,
         palette::{self, Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
@@ -198,7 +199,13 @@ pub(super) fn open(state: &mut State) {
 fn machine(state: &mut State, seat: Option<(LabName, SeatName)>) {
     if let Some((lab, seat)) = seat {
         let log = LogView::new(Scope::Seat(lab.clone(), seat.clone()), &state.log);
-        state.screens.push(Screen::Machine(MachineBoard { lab, seat, log, past: Past::default() }));
+        state.screens.push(Screen::Machine(MachineBoard {
+            lab,
+            seat,
+            log,
+            past: Past::default(),
+            output: Output::default(),
+        }));
     }
 }
 

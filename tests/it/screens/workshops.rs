@@ -114,6 +114,37 @@ fn a_workshop_has_a_board_with_its_ports_and_every_end_told_in_words() {
 }
 
 #[test]
+fn a_seats_own_board_shows_what_its_container_is_made_of_and_what_it_printed() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let mut state = standing(columns, rows);
+        press(&mut state, "3j<enter>jjj");
+        let effects = press(&mut state, "<enter>");
+        let (lab, seat) = (lab("rust-intro"), seat("seat-03"));
+        assert_eq!(effects, [Effect::ReadOutput { lab: lab.clone(), seat: seat.clone() }]);
+        let text = screen(&state);
+        let row = |what: &str| text.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
+        assert!(row(" container ").contains("rust-intro-seat-03"), "{text}");
+        assert!(row(" container ").contains("Exited (137): killed"), "{text}");
+        assert!(row(" image ").contains("ghcr.io/lab/rust:1.95") && row(" ports ").contains("3031>3001"), "{text}");
+        assert!(row(" memory ").contains("1G") && row(" sits there ").contains("Grace"), "{text}");
+        assert!(!text.contains("vmid") && !text.contains("not on the site"), "{text}");
+
+        let lines: Vec<Clean> = (1..=60).map(|n| Clean::from(format!("line {n} of it"))).collect();
+        let read = |lines| Action::OutputRead { lab: lab.clone(), seat: seat.clone(), lines };
+        update(&mut state, read(Ok(Arc::new(lines))));
+        let text = screen(&state);
+        assert!(text.contains("line 60 of it") && !text.contains("line 20 of it"), "{text}");
+        assert!(text.contains("─ log ─"), "{text}");
+        press(&mut state, "o");
+        let text = screen(&state);
+        assert!(text.contains("line 60 of it") && !text.contains("─ log ─") && !text.contains(" image "), "{text}");
+        press(&mut state, "o");
+        update(&mut state, read(Err("the engine is away".into())));
+        assert!(screen(&state).contains("the engine is away"));
+    }
+}
+
+#[test]
 fn a_seat_whose_engine_is_away_is_unknown_and_not_gone_until_it_answers() {
     let mut state = standing(120, 40);
     press(&mut state, "3j<enter>");

@@ -1,0 +1,56 @@
+//! What a seat's container printed, on its own board: asked for when that is opened, and again with the looks at its
+//! engine as long as it is in front.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Effect, Screen, State};
+use crate::domain::{Clean, LabName, SeatName};
+
+/// Not oftener, however much happens on the engine.
+const AGAIN: SignedDuration = SignedDuration::from_secs(3);
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// The last lines, oldest first, or why they cannot be read; kept while the next are awaited.
+    pub lines: Option<Result<Arc<Vec<Clean>>, Clean>>,
+    /// It has the whole board.
+    pub whole: bool,
+    asked: Option<Timestamp>,
+}
+
+impl State {
+    /// Asks for what the container of the board in front printed, when it is time.
+    pub(super) fn ask_output(&mut self) -> Option<Effect> {
+        let now = self.now;
+        let Screen::Machine(board) = self.screen() else { return None };
+        let workshop = self.workshop(&board.lab)?;
+        // In a cloud the engine is on the instance, and only the instance's login leads there.
+        let site = &workshop.workshop?.site;
+        self.engines.get(site).filter(|engine| !engine.is_cloud && engine.view.is_some())?;
+        let Some(Screen::Machine(board)) = self.screens.last_mut() else { return None };
+        if board.output.asked.is_some_and(|at| now.duration_since(at) < AGAIN) {
+            return None;
+        }
+        board.output.asked = Some(now);
+        Some(Effect::ReadOutput { lab: board.lab.clone(), seat: board.seat.clone() })
+    }
+
+    /// Takes an answer in; one for a board that is no longer in front is dropped.
+    pub(super) fn output_read(&mut self, lab: &LabName, seat: &SeatName, lines: Result<Arc<Vec<Clean>>, Clean>) {
+        if let Some(Screen::Machine(board)) = self.screens.last_mut()
+            && (&board.lab, &board.seat) == (lab, seat)
+        {
+            board.output.lines = Some(lines);
+        }
+    }
+
+    /// Gives the output the whole of the board in front, or its part again.
+    pub(super) fn turn_output(&mut self) {
+        if let Some(Screen::Machine(board)) = self.screens.last_mut() {
+            board.output.whole = !board.output.whole;
+        }
+    }
+}
