@@ -6,7 +6,7 @@ use homeroom::{
     app::{self, Action, State, attach::Attach, kiosk::Rules},
     cli::{CliError, Exit, ask::Asker, detach},
     config::{Environment, Settings, definition},
-    domain::{Clean, LabName, SeatName, SiteName, Vmid, alert::Hysteresis},
+    domain::{Clean, LabName, Level, SeatName, SiteName, Vmid, alert::Hysteresis},
     runtime::{self, Desk, Ends, Runtime},
     service::{
         Homeroom, Pager, ServiceError, Site,
@@ -25,7 +25,12 @@ pub enum AtTheEnd {
     FinishRuns,
     /// The world they work on ends too.
     LeaveRuns,
+    /// They come to rest between two effects: what they have made is cleared away.
+    WindRunsDown,
 }
+
+/// How long runs may take to come to rest where nobody goes on with them: wall time.
+const WOUND_DOWN_WITHIN: Duration = Duration::from_secs(20);
 
 /// An error unless somebody can look at it.
 pub fn needs_a_terminal() -> Result<(), CliError> {
@@ -44,12 +49,28 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
     ))
 }
 
-/// Shows the dashboard until it is left.
-pub async fn run(settings: &Settings, home: Arc<Homeroom>, at_the_end: AtTheEnd) -> Result<Exit, CliError> {
+/// Shows the dashboard until it is left; `told` is said first.
+pub async fn run(
+    settings: &Settings,
+    home: Arc<Homeroom>,
+    at_the_end: AtTheEnd,
+    told: Option<String>,
+) -> Result<Exit, CliError> {
     let outlives = at_the_end == AtTheEnd::FinishRuns;
-    let (state, look) = (state(settings, &home, None, outlives)?, look(settings)?);
+    let (mut state, look) = (state(settings, &home, None, outlives)?, look(settings)?);
+    if let Some(told) = told {
+        app::update(&mut state, Action::Notice { level: Level::Info, text: Clean::new(told) });
+    }
     let (mut runtime, ends) = Runtime::start(home.clone(), Box::new(detach::carry_on), Some(desk(settings)));
-    let ended = show(state, look, ends).await?;
+    let ended = show(state, look, ends).await;
+    if at_the_end == AtTheEnd::WindRunsDown {
+        let _ = tokio::time::timeout(WOUND_DOWN_WITHIN, async {
+            runtime.settled().await;
+            runtime.wind_down().await;
+        })
+        .await;
+    }
+    let ended = ended?;
     if at_the_end == AtTheEnd::FinishRuns {
         finish_runs(&mut runtime, &home, ended).await?;
     }

@@ -3,6 +3,8 @@
 //!
 //! The simulated cluster shares no code with the rest; here, at the edge, the two are introduced.
 
+mod engine;
+
 use std::{
     fs,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -11,6 +13,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
+
+pub use self::engine::Visit;
 
 use crate::{
     cli::CliError,

@@ -3,7 +3,14 @@
 mod dashboard;
 mod welcome;
 
-use std::{io::ErrorKind, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{ErrorKind, Write},
+    net::SocketAddr,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Parser;
 use homeroom::{
@@ -59,10 +66,10 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
         Some(_) if args.kiosk => Err(CliError::Usage("--kiosk is the dashboard's and goes with no command".to_owned())),
         None if args.kiosk => kiosk(&args.global, secrets).await,
         None => site(&args.global, secrets, throw_away).await,
-        Some(Command::Demo { speed, scenario }) => {
+        Some(Command::Demo { speed, scenario, docker }) => {
             let folder = throw_away.insert(temporary()?).path();
             let stage = Stage { scenario, version: None, listen: ([127, 0, 0, 1], 0).into(), speed };
-            demonstrate(stage, folder, secrets).await
+            demonstrate(stage, docker.as_deref(), folder, secrets).await
         }
         Some(Command::Sim(args)) => simulate(args, throw_away.insert(temporary()?).path()).await,
         Some(Command::Serve { listen }) => serve_joins(&args.global, listen, secrets).await,
@@ -95,7 +102,7 @@ async fn site(global: &Global, secrets: &Secrets, throw_away: &mut Option<TempDi
             welcome::Outcome::Left => return Ok(Exit::Done),
             welcome::Outcome::Demo => {
                 let folder = throw_away.insert(temporary()?).path();
-                return demonstrate(Stage::demo(), folder, secrets).await;
+                return demonstrate(Stage::demo(), None, folder, secrets).await;
             }
             welcome::Outcome::Configured => settings = cli::settings(global)?,
         }
@@ -103,7 +110,7 @@ async fn site(global: &Global, secrets: &Secrets, throw_away: &mut Option<TempDi
     settings.has_sites()?;
     let _log = log_of_store(&settings, secrets)?;
     let home = wire::homeroom(&settings, Access::Full, &|secret| secrets.add(secret)).await?;
-    dashboard::run(&settings, Arc::new(home), dashboard::AtTheEnd::FinishRuns).await
+    dashboard::run(&settings, Arc::new(home), dashboard::AtTheEnd::FinishRuns, None).await
 }
 
 /// `--kiosk`: the dashboard unattended. It writes nothing, so there is no log file either.
@@ -125,17 +132,30 @@ async fn kiosk(global: &Global, secrets: &Secrets) -> Result<Exit, CliError> {
     dashboard::kiosk(&settings, Arc::new(home), pagers, blind).await
 }
 
-/// `demo`: the dashboard on a simulated cluster, in a folder that goes with it.
-async fn demonstrate(stage: Stage, folder: &Path, secrets: &Secrets) -> Result<Exit, CliError> {
+/// `demo`: the dashboard on a simulated cluster, in a folder that goes with it; with a workshop on a real engine where
+/// one answers, which goes too.
+async fn demonstrate(stage: Stage, docker: Option<&str>, folder: &Path, secrets: &Secrets) -> Result<Exit, CliError> {
     dashboard::needs_a_terminal()?;
     let _log = log_into(folder, Readers::Owner, secrets)?;
     let hide = |secret: &str| secrets.add(secret);
     let speed = stage.speed;
     let (staged, project) = stage.with_config(folder, &hide).await?.with_cloud(speed, &hide).await?;
+    let (staged, visit, told) = staged.with_engine(docker).await?;
     let home = Arc::new(staged.home);
     // What stands already proves itself while one looks on.
     demo::roll_call(&home);
-    let exit = dashboard::run(&staged.settings, home, dashboard::AtTheEnd::LeaveRuns).await;
+    let at_the_end = if visit.is_some() { dashboard::AtTheEnd::WindRunsDown } else { dashboard::AtTheEnd::LeaveRuns };
+    let exit = dashboard::run(&staged.settings, home, at_the_end, Some(told)).await;
+    if let Some(visit) = visit {
+        // The terminal may be gone.
+        let tell = |words: &str| drop(writeln!(std::io::stderr(), "homeroom: {words}"));
+        if visit.made_something().await {
+            tell("removing what the demo made in the Docker engine");
+        }
+        if let Err(left) = visit.leave().await {
+            tell(&left);
+        }
+    }
     project.shutdown().await;
     staged.cluster.shutdown().await;
     exit

@@ -4,6 +4,7 @@ mod clock;
 mod cloud;
 mod doors;
 mod engine;
+pub mod guest;
 mod proxmox;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};

@@ -382,7 +382,8 @@ pub enum Command {
     },
     /// A simulated cluster that other programs can use
     Sim(SimArgs),
-    /// The dashboard on a simulated cluster; leaves nothing behind
+    /// The dashboard on a simulated cluster and cloud, and on a Docker engine of this computer where one answers;
+    /// leaves nothing behind
     Demo {
         /// How many times faster than real the cluster runs
         #[arg(long, default_value_t = 2.5, value_name = "N")]
@@ -390,6 +391,9 @@ pub enum Command {
         /// The world, as a scenario file
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
+        /// Another Docker engine of this computer for a workshop, as unix:///SOCKET; or none
+        #[arg(long, value_name = "ENGINE")]
+        docker: Option<String>,
     },
 }
 

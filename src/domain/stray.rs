@@ -13,9 +13,11 @@ use super::{
 /// Something with our labels that nobody looks after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
-    /// `container` or `network`.
+    /// `container` or `network`; `workshop` for all that one past its end has there.
     pub what: &'static str,
     pub name: Clean,
+    /// Containers and networks it stands for.
+    pub things: usize,
     /// The lab its labels name.
     pub lab: Option<LabName>,
     pub why: Why,
@@ -34,11 +36,12 @@ pub enum Why {
     Copied,
 }
 
-/// Everything on an engine that carries our labels and is not a standing workshop's of this store.
+/// Everything on an engine that carries our labels and is not a standing workshop's of this store; what one past its end
+/// has there is told as one.
 pub fn strays(store: &StoreId, view: &EngineView, labs: &BTreeMap<LabName, Progress>, now: Timestamp) -> Vec<Stray> {
     let containers = view.containers.iter().map(|it| ("container", &it.name, &it.labels));
     let networks = view.networks.iter().map(|it| ("network", &it.name, &it.labels));
-    containers
+    let all: Vec<Stray> = containers
         .chain(networks)
         .filter(|(.., labels)| labels.contains_key(OURS))
         .filter_map(|(what, name, labels)| {
@@ -47,10 +50,25 @@ pub fn strays(store: &StoreId, view: &EngineView, labs: &BTreeMap<LabName, Progr
                 Owner::OtherStore(label) => (Some(label.lab), Why::OtherStore(label.store)),
                 Owner::Foreign => (None, Why::Copied),
             };
-            Some(Stray { what, name: name.clone(), lab, why })
+            Some(Stray { what, name: name.clone(), things: 1, lab, why })
         })
-        .collect()
+        .collect();
+    let mut told: Vec<Stray> = Vec::new();
+    for stray in all {
+        let Stray { lab: Some(lab), why: Why::PastEnd(_), .. } = &stray else {
+            told.push(stray);
+            continue;
+        };
+        match told.iter_mut().find(|known| known.what == WORKSHOP && known.lab.as_ref() == Some(lab)) {
+            Some(known) => known.things += 1,
+            None => told.push(Stray { what: WORKSHOP, name: Clean::new(lab.as_str()), ..stray }),
+        }
+    }
+    told
 }
+
+/// What a stray is that stands for all of one.
+pub const WORKSHOP: &str = "workshop";
 
 fn of_ours(lab: Option<&Progress>, label: &Label, now: Timestamp) -> Option<Why> {
     match lab {
@@ -143,6 +161,7 @@ mod tests {
             containers: vec![
                 container("intro-seat-01", label(7, "intro", "intro-seat-01")),
                 container("late-seat-01", label(7, "late", "late-seat-01")),
+                container("late-seat-02", label(7, "late", "late-seat-02")),
                 container("lost-seat-01", label(7, "lost", "lost-seat-01")),
                 container("other-seat-01", label(8, "other", "other-seat-01")),
                 container("copy", label(7, "intro", "intro-seat-01")),
@@ -152,12 +171,14 @@ mod tests {
         };
         let labs = BTreeMap::from([lab("intro", 2_000), lab("late", 900)]);
         let found = strays(&StoreId::from_bytes([7; 8]), &view, &labs, Timestamp::from_second(1_000).unwrap());
+        let things: Vec<_> = found.iter().map(|stray| stray.things).collect();
+        assert_eq!(things, [2, 1, 1, 1]);
         let found: Vec<_> = found.into_iter().map(|stray| (stray.name.to_string(), stray.why)).collect();
         let why = |name: &str, why| (name.to_owned(), why);
         assert_eq!(
             found,
             [
-                why("late-seat-01", Why::PastEnd(Timestamp::from_second(900).unwrap())),
+                why("late", Why::PastEnd(Timestamp::from_second(900).unwrap())),
                 why("lost-seat-01", Why::NotInStore),
                 why("other-seat-01", Why::OtherStore(StoreId::from_bytes([8; 8]))),
                 why("copy", Why::Copied),

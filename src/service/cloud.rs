@@ -12,7 +12,7 @@ use super::{
     check::Deed,
     own_key::can_open,
     plan::{On, Planned},
-    workshop::{Price, certificate},
+    workshop::{Price, certificate, in_the_way, is_for_workshops, know, planned_for},
 };
 use crate::{
     deploy::workshop::{ENDS, HostParts},
@@ -76,7 +76,7 @@ pub async fn plan_destroy(
     seats: &[SeatName],
 ) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, workshop, site).await?;
-    ground.know(seats)?;
+    know(&ground.workshop, &ground.progress, seats)?;
     ground.planned(home, |input| planning::plan_cloud_destroy(input, seats))
 }
 
@@ -88,14 +88,9 @@ pub async fn plan_deed(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
-    if deed != Deed::Check {
-        return Err(ServiceError::NotNow(format!(
-            "{} is a workshop: its seats run until it is destroyed; only classes are started and stopped",
-            workshop.name
-        )));
-    }
+    is_for_workshops(&workshop, deed)?;
     let ground = Ground::read(home, workshop, site).await?;
-    ground.know(seats)?;
+    know(&ground.workshop, &ground.progress, seats)?;
     ground.planned(home, |input| planning::plan_cloud_check(input, seats))
 }
 
@@ -132,25 +127,8 @@ impl Ground {
             prices: self.site.prices.as_ref(),
             sitting: &self.sitting,
         };
-        let plan = rule(&input).map_err(|problems| ServiceError::Problems {
-            lab: self.workshop.name.clone(),
-            problems: problems.iter().map(ToString::to_string).collect(),
-        })?;
+        let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Cloud(self.site) })
-    }
-
-    /// An error if a seat is neither defined nor standing.
-    fn know(&self, seats: &[SeatName]) -> Result<(), ServiceError> {
-        let mut known: Vec<SeatName> = self.workshop.rows().into_iter().map(|(seat, _)| seat).collect();
-        known.extend(self.progress.seats.iter().map(|row| row.seat.clone()));
-        match seats.iter().find(|seat| !known.contains(seat)) {
-            None => Ok(()),
-            Some(seat) => Err(ServiceError::NoSeat {
-                lab: self.workshop.name.clone(),
-                seat: seat.clone(),
-                known: self.workshop.rows().iter().map(|(seat, _)| seat.to_string()).collect(),
-            }),
-        }
     }
 }
 
@@ -161,9 +139,7 @@ pub async fn host_parts(
     plan: &Plan,
     code: Option<&JoinCode>,
 ) -> Result<HostParts, ServiceError> {
-    let Some(workshop) = plan.workshop.clone() else {
-        return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
-    };
+    let workshop = planned_for(plan)?;
     let key = home.keys.lab_key(&workshop.name).await?;
     can_open(plan, &key, &*site.shell)?;
     let mut tokens = BTreeMap::new();

@@ -12,6 +12,7 @@ use super::{
     deploy::Outcome,
     journal, own_key,
     plan::plan_destroy,
+    renewal::renew,
     run::{begin, lock},
 };
 use crate::{
@@ -142,7 +143,8 @@ pub async fn end(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outcome>,
     }))
 }
 
-/// One look at every workshop: warns of ends that are near and brings those about that have come. The runs begun.
+/// One look at every workshop: warns of ends that are near, brings those about that have come, and has renewed
+/// certificates shown. The runs begun.
 /// What cannot be done now is told to the log and tried at the next look.
 pub async fn look(home: &Arc<Homeroom>) -> Vec<RunHandle> {
     let mut begun = Vec::new();
@@ -171,7 +173,7 @@ pub async fn look(home: &Arc<Homeroom>) -> Vec<RunHandle> {
         } else if life.warning_due(now).is_some() {
             warn(home, lab).await
         } else {
-            Ok(())
+            renew(home, lab).await.map(|run| begun.extend(run))
         };
         match outcome {
             Ok(()) => {}

@@ -28,6 +28,7 @@ mod offline;
 pub mod own_key;
 pub mod plan;
 pub mod rebuild;
+mod renewal;
 pub mod report;
 pub mod roster;
 pub mod run;

@@ -21,9 +21,9 @@ use crate::{
         code::JoinCode,
         engine::EngineView,
         planning::{self, Problem, WorkshopInput},
-        workshop::{Certificate, WorkshopDefinition},
+        workshop::{Certificate, WorkshopDefinition, mark},
     },
-    port::{Containers, RemoteShell, shell::ShellTarget},
+    port::{Clock, Containers, RemoteShell, shell::ShellTarget},
 };
 
 /// A container engine that carries workshops.
@@ -37,6 +37,8 @@ pub struct EngineSite {
     pub containers: Arc<dyn Containers>,
     /// How its host is logged in to, where the engine is reached that way.
     pub login: Option<(Arc<dyn RemoteShell>, ShellTarget)>,
+    /// Its own, where all else that is worked on is modelled, and faster than real time.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// What a workshop costs on a site, as the configuration says.
@@ -66,7 +68,7 @@ pub async fn plan_destroy(
     seats: &[SeatName],
 ) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, workshop, engine).await?;
-    ground.know(seats)?;
+    know(&ground.workshop, &ground.progress, seats)?;
     ground.planned(home, |input| planning::plan_workshop_destroy(input, seats))
 }
 
@@ -78,14 +80,9 @@ pub async fn plan_deed(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
-    if deed != Deed::Check {
-        return Err(ServiceError::NotNow(format!(
-            "{} is a workshop: its seats run until it is destroyed; only classes are started and stopped",
-            workshop.name
-        )));
-    }
+    is_for_workshops(&workshop, deed)?;
     let ground = Ground::read(home, workshop, engine).await?;
-    ground.know(seats)?;
+    know(&ground.workshop, &ground.progress, seats)?;
     ground.planned(home, |input| planning::plan_workshop_check(input, seats))
 }
 
@@ -99,6 +96,7 @@ struct Ground {
     unfit: BTreeMap<String, String>,
     taken: BTreeSet<u16>,
     sitting: BTreeSet<SeatName>,
+    certificate: Option<String>,
 }
 
 impl Ground {
@@ -125,7 +123,12 @@ impl Ground {
             }
         }
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
-        Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting })
+        let certificate = match &workshop.proxy.certificate {
+            // One that cannot be read is told where it is needed.
+            Some(files) => tokio::fs::read_to_string(&files.cert_file).await.ok().map(|text| mark(&text)),
+            None => None,
+        };
+        Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting, certificate })
     }
 
     fn planned(
@@ -144,11 +147,9 @@ impl Ground {
             taken: &self.taken,
             max_seats: self.engine.max_seats,
             sitting: &self.sitting,
+            certificate: self.certificate.as_deref(),
         };
-        let plan = rule(&input).map_err(|problems| ServiceError::Problems {
-            lab: self.workshop.name.clone(),
-            problems: problems.iter().map(ToString::to_string).collect(),
-        })?;
+        let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Engine(self.engine) })
     }
 
@@ -166,21 +167,43 @@ impl Ground {
             _ => Ok(()),
         }
     }
+}
 
-    /// An error if a seat is neither defined nor standing.
-    fn know(&self, seats: &[SeatName]) -> Result<(), ServiceError> {
-        let defined = self.workshop.rows().into_iter().map(|(seat, _)| seat);
-        let mut known: Vec<SeatName> = defined.collect();
-        known.extend(self.progress.seats.iter().map(|row| row.seat.clone()));
-        match seats.iter().find(|seat| !known.contains(seat)) {
-            None => Ok(()),
-            Some(seat) => Err(ServiceError::NoSeat {
-                lab: self.workshop.name.clone(),
-                seat: seat.clone(),
-                known: self.workshop.rows().iter().map(|(seat, _)| seat.to_string()).collect(),
-            }),
-        }
+/// An error for a deed that workshops know nothing of.
+pub(super) fn is_for_workshops(workshop: &WorkshopDefinition, deed: Deed) -> Result<(), ServiceError> {
+    match deed {
+        Deed::Check => Ok(()),
+        _ => Err(ServiceError::NotNow(format!(
+            "{} is a workshop: its seats run until it is destroyed; only classes are started and stopped",
+            workshop.name
+        ))),
     }
+}
+
+/// An error if a seat is neither defined nor standing.
+pub(super) fn know(workshop: &WorkshopDefinition, progress: &Progress, seats: &[SeatName]) -> Result<(), ServiceError> {
+    let defined: Vec<SeatName> = workshop.rows().into_iter().map(|(seat, _)| seat).collect();
+    let stands = |seat: &SeatName| progress.seat(seat).is_some();
+    match seats.iter().find(|seat| !defined.contains(seat) && !stands(seat)) {
+        None => Ok(()),
+        Some(seat) => Err(ServiceError::NoSeat {
+            lab: workshop.name.clone(),
+            seat: seat.clone(),
+            known: defined.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+/// What stands in the way of a workshop's plan, as an error.
+pub(super) fn in_the_way(workshop: &WorkshopDefinition, problems: &[Problem]) -> ServiceError {
+    ServiceError::Problems { lab: workshop.name.clone(), problems: problems.iter().map(ToString::to_string).collect() }
+}
+
+/// The workshop a plan was made for.
+pub(super) fn planned_for(plan: &Plan) -> Result<WorkshopDefinition, ServiceError> {
+    plan.workshop
+        .clone()
+        .ok_or_else(|| ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)))
 }
 
 /// What the steps of a workshop's run are given.
@@ -190,9 +213,7 @@ pub async fn engine_parts(
     plan: &Plan,
     code: Option<&JoinCode>,
 ) -> Result<EngineParts, ServiceError> {
-    let Some(workshop) = plan.workshop.clone() else {
-        return Err(ServiceError::NotNow(format!("run of {} was planned for a class, not for a workshop", plan.lab)));
-    };
+    let workshop = planned_for(plan)?;
     let mut tokens = BTreeMap::new();
     for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
         if let Some(code) = code {
@@ -201,7 +222,7 @@ pub async fn engine_parts(
     }
     Ok(EngineParts {
         containers: engine.containers.clone(),
-        clock: home.clock.clone(),
+        clock: engine.clock.clone().unwrap_or_else(|| home.clock.clone()),
         store: home.store.id().clone(),
         workshop,
         tokens,

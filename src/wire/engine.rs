@@ -73,5 +73,6 @@ pub(super) fn engine(
         max_seats: site.max_seats,
         price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
         containers: Arc::new(Engine::new(address)),
+        clock: None,
     })
 }

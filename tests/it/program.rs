@@ -1,7 +1,7 @@
 //! The whole program in a pseudo-terminal: the real binary, typed at, watched and left in every way.
 
 mod certificate;
-mod demo;
+pub mod demo;
 mod edit;
 mod ends;
 mod form;

@@ -1,6 +1,6 @@
 //! Commands and terminals inside containers, and what containers print.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use bollard::{
     Docker,
@@ -9,9 +9,14 @@ use bollard::{
     exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults},
     query_parameters::LogsOptionsBuilder,
 };
-use futures_util::{StreamExt, TryStreamExt};
-use tokio::{io::AsyncWriteExt, sync::mpsc};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
+use tokio_util::{bytes::Bytes, io::ReaderStream};
 
+use super::raw;
 use crate::{
     domain::Clean,
     port::shell::{ShellInput, ShellOutput, ShellSession, Tty},
@@ -25,8 +30,14 @@ const PIECE: usize = 16 << 10;
 const STATUS_EVERY: Duration = Duration::from_millis(50);
 const STATUS_LOOKS: usize = 40;
 
-/// Starts a command, in a terminal if one is given.
-pub async fn open(docker: &Docker, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, Error> {
+/// Starts a command, in a terminal if one is given. `socket` is the engine's, where it has one on this host.
+pub async fn open(
+    docker: &Docker,
+    socket: Option<&str>,
+    id: &str,
+    command: &[String],
+    tty: Option<&Tty>,
+) -> Result<ShellSession, Error> {
     let options = CreateExecOptions {
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -37,12 +48,22 @@ pub async fn open(docker: &Docker, id: &str, command: &[String], tty: Option<&Tt
         ..CreateExecOptions::default()
     };
     let exec = docker.create_exec(id, options).await?.id;
-    let start = StartExecOptions { detach: false, tty: tty.is_some(), output_capacity: Some(PIECE) };
-    let StartExecResults::Attached { output, input: mut to_command } = docker.start_exec(&exec, Some(start)).await?
-    else {
-        return Err(Error::IOError {
-            err: std::io::Error::other("the command was started without a connection to it"),
-        });
+    let (output, mut to_command): (Output, Input) = match socket.filter(|_| tty.is_some()) {
+        Some(socket) => {
+            let version = docker.client_version().to_string();
+            let stream = raw::start(socket, &version, &exec).await.map_err(|err| Error::IOError { err })?;
+            let (output, input) = stream.into_split();
+            (Box::pin(ReaderStream::with_capacity(output, PIECE).map(shown_raw)), Box::pin(input))
+        }
+        None => {
+            let start = StartExecOptions { detach: false, tty: tty.is_some(), output_capacity: Some(PIECE) };
+            let StartExecResults::Attached { output, input } = docker.start_exec(&exec, Some(start)).await? else {
+                return Err(Error::IOError {
+                    err: std::io::Error::other("the command was started without a connection to it"),
+                });
+            };
+            (Box::pin(output.map(|piece| piece.map(said))), input)
+        }
     };
     if let Some(tty) = tty {
         // It has begun; a terminal of another size is better than none.
@@ -79,7 +100,7 @@ pub async fn open(docker: &Docker, id: &str, command: &[String], tty: Option<&Tt
                     Some(Err(error)) => break ShellOutput::Lost(Clean::new(error.to_string())),
                     None => break status(&docker, &exec).await,
                 };
-                if shown.send(said(piece)).await.is_err() {
+                if shown.send(piece).await.is_err() {
                     return;
                 }
             };
@@ -98,6 +119,14 @@ pub async fn open(docker: &Docker, id: &str, command: &[String], tty: Option<&Tt
 fn environment(tty: &Tty) -> Vec<String> {
     let colours = tty.colours.as_ref().map(|colours| format!("COLORTERM={colours}"));
     std::iter::once(format!("TERM={}", tty.term)).chain(colours).collect()
+}
+
+/// What a command says, and where to type.
+type Output = Pin<Box<dyn Stream<Item = Result<ShellOutput, Error>> + Send>>;
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+fn shown_raw(piece: std::io::Result<Bytes>) -> Result<ShellOutput, Error> {
+    piece.map(|bytes| ShellOutput::Bytes(bytes.to_vec())).map_err(|err| Error::IOError { err })
 }
 
 async fn resize(docker: &Docker, exec: &str, (width, height): (u16, u16)) -> Result<(), Error> {

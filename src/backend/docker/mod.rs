@@ -7,18 +7,26 @@ mod ask;
 mod bridge;
 mod error;
 mod follow;
+mod guest;
 mod inside;
 mod make;
+mod raw;
 mod tar;
 mod view;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::{OnceCell, mpsc};
 
 use self::bridge::Bridge;
+pub use self::guest::{Brought, Guest, Part};
 use crate::{
     domain::{
         Clean,
@@ -56,6 +64,8 @@ pub struct Engine {
     docker: OnceCell<Docker>,
     /// The way to an engine on another machine.
     bridge: OnceCell<Bridge>,
+    /// For whom things are made that are to go again.
+    guest: Option<Guest>,
 }
 
 impl Engine {
@@ -65,7 +75,24 @@ impl Engine {
             Address::Tls { at, .. } => format!("tcp://{at}"),
             Address::Through { shown, .. } => shown.clone(),
         };
-        Self { address, shown, docker: OnceCell::new(), bridge: OnceCell::new() }
+        Self { address, shown, docker: OnceCell::new(), bridge: OnceCell::new(), guest: None }
+    }
+
+    /// The same engine for a guest, who leaves nothing behind.
+    pub fn for_guest(address: Address, guest: Guest) -> Self {
+        Self { guest: Some(guest), ..Self::new(address) }
+    }
+
+    /// The marks of all guests of whom something is there.
+    pub async fn guests(&self) -> Result<BTreeSet<String>, EngineError> {
+        let what = "looking for what guests left";
+        guest::guests(self.docker(what).await?).await.map_err(|e| self.asking(what, e))
+    }
+
+    /// Removes everything that carries a guest's mark; how many things that was.
+    pub async fn clear(&self, mark: &str) -> Result<usize, EngineError> {
+        let what = "removing what carries a guest's mark";
+        guest::clear(self.docker(what).await?, mark).await.map_err(|e| self.doing(what, e))
     }
 
     /// The connection; `what` is what it is wanted for.
@@ -95,6 +122,15 @@ impl Engine {
             return Err(EngineError::Refused { what: what.to_owned(), words: Clean::new(words) });
         }
         Ok(docker)
+    }
+
+    /// The engine's socket on this host, or the one that leads to it.
+    fn socket(&self) -> Option<String> {
+        match &self.address {
+            Address::Unix(path) => Some(path.clone()),
+            Address::Through { .. } => self.bridge.get().map(Bridge::path),
+            Address::Tls { .. } => None,
+        }
     }
 
     /// A question failed; where the way there did, that is the reason.
@@ -142,12 +178,18 @@ impl Containers for Engine {
 
     async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError> {
         let what = format!("pulling the image {image}");
-        make::pull(self.docker(&what).await?, image, tell).await.map_err(|e| self.asking(&what, e))
+        let docker = self.docker(&what).await?;
+        match self.guest.as_ref().and_then(|guest| Some((guest, guest.brings(image)?))) {
+            Some((guest, brought)) => guest.unpack(docker, brought).await,
+            None => make::pull(docker, image, tell).await,
+        }
+        .map_err(|e| self.asking(&what, e))
     }
 
     async fn create_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), EngineError> {
         let what = format!("making the network {name}");
-        let request = make::network(name, labels);
+        let mut request = make::network(name, labels);
+        self.guest.iter().for_each(|guest| guest.mark_network(&mut request));
         let made = self.docker(&what).await?.create_network(request).await;
         made.map(drop).map_err(|e| self.doing(&what, e))
     }
@@ -160,7 +202,8 @@ impl Containers for Engine {
 
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         let what = format!("making the container {}", spec.name);
-        let (options, body) = make::container(spec);
+        let (options, mut body) = make::container(spec);
+        self.guest.iter().for_each(|guest| guest.mark_container(&mut body));
         let made = self.docker(&what).await?.create_container(Some(options), body).await;
         made.map(drop).map_err(|e| self.doing(&what, e))
     }
@@ -186,7 +229,7 @@ impl Containers for Engine {
     async fn exec(&self, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, EngineError> {
         let what = format!("running a command in the container {id}");
         let docker = self.docker(&what).await?;
-        inside::open(docker, id, command, tty).await.map_err(|e| self.doing(&what, e))
+        inside::open(docker, self.socket().as_deref(), id, command, tty).await.map_err(|e| self.doing(&what, e))
     }
 
     async fn printed(

@@ -16,7 +16,7 @@ use crate::{
         label::{Label, Owner, owner},
         machine::machine_name,
         planning::MadeOf,
-        workshop::{Service, WorkshopDefinition, browser_name},
+        workshop::{Service, WorkshopDefinition, browser_name, mark},
     },
     port::{Clock, Containers, EngineError},
 };
@@ -70,6 +70,12 @@ impl Engine {
 
     pub fn lab(&self) -> &LabName {
         &self.workshop.name
+    }
+
+    /// What the proxy is to be made of.
+    pub fn proxy(&self) -> MadeOf {
+        let mark = self.certificate.as_ref().map(|certificate| mark(&certificate.cert));
+        MadeOf::proxy(&self.workshop, mark.as_deref())
     }
 
     /// The name of the proxy and of the network.

@@ -12,7 +12,6 @@ use crate::{
         Role, SeatName,
         engine::{Attached, ContainerSpec, ContainerState},
         label::{Owner, owner},
-        planning::MadeOf,
         workshop::WorkshopDefinition,
     },
 };
@@ -35,7 +34,7 @@ impl Action for StartProxy {
         let found = self.engine.own_container(&view, &SeatName::host(), &name)?;
         let runs = found.is_some_and(|found| {
             let label = owner(&self.engine.store, &name, &found.labels);
-            let wanted = MadeOf::proxy(&self.engine.workshop).text();
+            let wanted = self.engine.proxy().text();
             found.state == ContainerState::Running && matches!(label, Owner::Ours(label) if label.made_of == wanted)
         });
         Ok(if runs { Check::Done("runs".to_owned()) } else { Check::Needed })
@@ -49,7 +48,7 @@ impl Action for StartProxy {
         if let Some(old) = engine.own_container(&view, &host, &name)? {
             containers.remove(&old.id).await?;
         }
-        let made_of = MadeOf::proxy(&engine.workshop);
+        let made_of = engine.proxy();
         let spec = ContainerSpec {
             labels: engine.label(context, &host, &name, &made_of),
             name: name.clone(),

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{MadeOf, Problem, count, workshop::limits};
+use super::{MadeOf, Problem, count, hosted, workshop::limits};
 use crate::domain::{
     LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, StepName, StoreId,
-    class::{CloudInit, MachineSpec, Order, Profile, RollCall, SeatSpec},
     cloud::{CloudView, InstanceState, InstanceView, whose},
     event::RunKind,
     label::Owner,
@@ -136,46 +135,11 @@ impl<'a> CloudInput<'a> {
     }
 
     fn row(&self, seat: &SeatName, role: Role, verb: Verb, steps: &[StepName], why: impl Into<String>) -> SeatPlan {
-        let spec = SeatSpec {
-            seat: seat.clone(),
-            role,
-            machine: MachineSpec::default(),
-            cloud_init: CloudInit::default(),
-            address: None,
-        };
-        SeatPlan {
-            seat: seat.clone(),
-            role,
-            name: machine_name(self.lab(), seat),
-            verb,
-            node: self.zone(),
-            vmid: None,
-            source: None,
-            spec,
-            changes: Vec::new(),
-            steps: steps.to_vec(),
-            why: why.into(),
-        }
+        hosted::row(self.workshop, self.zone(), (seat, role), verb, steps, why.into())
     }
 
     fn plan(&self, kind: RunKind, seats: Vec<SeatPlan>, notes: Vec<String>) -> Plan {
-        Plan {
-            kind,
-            lab: self.lab().clone(),
-            site: self.workshop.site.clone(),
-            seats,
-            skipped_nodes: Vec::new(),
-            memory_after: Vec::new(),
-            estimate: None,
-            room: Vec::new(),
-            rollcall: RollCall { profile: Profile::Normal, ..RollCall::default() },
-            order: Order::Parallel,
-            stagger: std::time::Duration::ZERO,
-            pool: None,
-            fixes_drift: false,
-            workshop: Some(self.workshop.clone()),
-            notes,
-        }
+        hosted::plan(self.workshop, kind, seats, notes)
     }
 
     /// The rows the store has and the definition has no more.

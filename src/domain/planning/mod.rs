@@ -14,6 +14,7 @@ mod fallback;
 #[cfg(test)]
 pub(in crate::domain) mod fixture;
 mod gather;
+mod hosted;
 mod problems;
 mod standing;
 mod steps;
@@ -38,7 +39,7 @@ pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use steps::{Target, roll_call};
-pub use workshop::{MadeOf, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy};
+pub use workshop::{CERTIFICATE, MadeOf, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy};
 
 use super::{
     NodeName, Plan, Progress, SeatName, Vmid,

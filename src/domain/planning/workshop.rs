@@ -4,10 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Problem, count, listed};
+mod obstacles;
+
+use self::obstacles::obstacles;
+use super::{Problem, count, hosted, listed};
+use crate::domain::MachineState;
 use crate::domain::{
-    LabName, Plan, Progress, Role, SeatName, StepName, StoreId,
-    class::{CloudInit, MachineSpec, Order, RollCall, SeatSpec},
+    Plan, Progress, Role, SeatName, StepName, StoreId,
     engine::{ContainerState, ContainerView, EngineView},
     event::RunKind,
     label::{Label, Owner, owner},
@@ -17,7 +20,6 @@ use crate::domain::{
     size::Size,
     workshop::{SeatsOn, WorkshopDefinition, browser_name},
 };
-use crate::domain::{MachineState, class::Profile};
 
 /// Everything a workshop's plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +38,12 @@ pub struct WorkshopInput<'a> {
     pub max_seats: u32,
     /// Seats somebody has joined.
     pub sitting: &'a BTreeSet<SeatName>,
+    /// The mark of the proxy's certificate as its file has it now.
+    pub certificate: Option<&'a str>,
 }
+
+/// What of a proxy is another when its certificate is renewed.
+pub const CERTIFICATE: &str = "proxy.cert.mark";
 
 /// What a container is made of, in words that are kept in its label and compared later: `key=value` each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +68,8 @@ impl MadeOf {
         Some(Self(fields))
     }
 
-    /// The proxy, which knows every seat's routes.
-    pub fn proxy(workshop: &WorkshopDefinition) -> Self {
+    /// The proxy, which knows every seat's routes; `certificate` is the mark of the one it is given, where it is given one.
+    pub fn proxy(workshop: &WorkshopDefinition, certificate: Option<&str>) -> Self {
         let routes = if workshop.browser.is_some() { "terminal,files,browser" } else { "terminal,files" };
         let mut fields = vec![
             ("proxy", workshop.proxy.image.clone()),
@@ -74,6 +81,7 @@ impl MadeOf {
         fields.extend(workshop.proxy.name.as_ref().map(|name| ("proxy.name", name.clone())));
         let file = workshop.proxy.certificate.as_ref().map(|certificate| &certificate.cert_file);
         fields.extend(file.map(|file| ("proxy.cert", file.to_string_lossy().replace(' ', "%20"))));
+        fields.extend(certificate.map(|mark| (CERTIFICATE, mark.to_owned())));
         Self(fields)
     }
 
@@ -103,7 +111,7 @@ pub(super) fn limits(workshop: &WorkshopDefinition) -> [(&'static str, String); 
 
 /// What deploy would do.
 pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
-    let problems = problems(input);
+    let problems = obstacles(input);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -222,7 +230,7 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
     let proven = stored(input, &host).is_some_and(|row| row.state == MachineState::Ready);
     match proxy {
         Some((proxy, label)) if network => {
-            let changes = MadeOf::proxy(input.workshop).differs_from(&label.made_of);
+            let changes = MadeOf::proxy(input.workshop, input.certificate).differs_from(&label.made_of);
             if !changes.is_empty() {
                 let steps = StepName::HOST;
                 return SeatPlan { changes, ..row(Verb::Update, &steps, "the proxy is made anew; the seats stay") };
@@ -300,163 +308,9 @@ fn row(
     steps: &[StepName],
     why: String,
 ) -> SeatPlan {
-    let spec = SeatSpec {
-        seat: seat.clone(),
-        role,
-        machine: MachineSpec::default(),
-        cloud_init: CloudInit::default(),
-        address: None,
-    };
-    SeatPlan {
-        seat: seat.clone(),
-        role,
-        name: machine_name(&input.workshop.name, seat),
-        verb,
-        node: input.view.host.clone(),
-        vmid: None,
-        source: None,
-        spec,
-        changes: Vec::new(),
-        steps: steps.to_vec(),
-        why,
-    }
+    hosted::row(input.workshop, input.view.host.clone(), (seat, role), verb, steps, why)
 }
 
 fn plan(input: &WorkshopInput<'_>, kind: RunKind, seats: Vec<SeatPlan>, notes: Vec<String>) -> Plan {
-    Plan {
-        kind,
-        lab: input.workshop.name.clone(),
-        site: input.workshop.site.clone(),
-        seats,
-        skipped_nodes: Vec::new(),
-        memory_after: Vec::new(),
-        estimate: None,
-        room: Vec::new(),
-        rollcall: RollCall { profile: Profile::Normal, ..RollCall::default() },
-        order: Order::Parallel,
-        stagger: std::time::Duration::ZERO,
-        pool: None,
-        fixes_drift: false,
-        workshop: Some(input.workshop.clone()),
-        notes,
-    }
-}
-
-/// What stands in the way, all of it, before anything is made.
-fn problems(input: &WorkshopInput<'_>) -> Vec<Problem> {
-    let workshop = input.workshop;
-    let mut out = Vec::new();
-    if workshop.seats > input.max_seats {
-        let what = format!("{} seats, and {} takes {}", workshop.seats, workshop.site, input.max_seats);
-        out.push(Problem::new(what, "lower seats, or raise max_seats of the site"));
-    }
-    if workshop.seat.cpus > f64::from(input.view.cpus) {
-        let what =
-            format!("a seat may use {} CPUs, and {} has {}", workshop.seat.cpus, input.view.host, input.view.cpus);
-        out.push(Problem::new(what, "lower seat.cpus"));
-    }
-    if !input.view.unlimited.is_empty() {
-        let what = input.view.unlimited.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let what = format!("the engine on {} cannot limit {} of a seat", input.view.host, listed(&what));
-        out.push(Problem::new(what, "turn the kernel's cgroup controllers for it on, or use another engine"));
-    }
-    for (image, why) in input.unfit {
-        out.push(Problem::new(format!("the image {image} {why}"), "give another image, or build it anew"));
-    }
-    let makes = workshop.rows().iter().any(|(seat, _)| own(input, seat, &machine_name(&workshop.name, seat)).is_none());
-    if let Some(free) = input.view.free.filter(|free| makes && *free < LEAST_FREE) {
-        let (free, host) = (Size(free).human(), &input.view.host);
-        out.push(Problem::new(
-            format!("the engine on {host} has {free} left on its disk"),
-            "make room there (`docker system df` shows what takes it), or use another engine",
-        ));
-    }
-    out.extend(names(input));
-    out.extend(ports(input));
-    out
-}
-
-/// With less than this left on the engine's disk, containers come up that cannot write a thing.
-const LEAST_FREE: u64 = 128 << 20;
-
-/// Names that somebody else's containers or networks have.
-fn names(input: &WorkshopInput<'_>) -> Vec<Problem> {
-    let lab = &input.workshop.name;
-    let mut out = Vec::new();
-    for (seat, role) in input.workshop.rows() {
-        let name = machine_name(lab, &seat);
-        let browser = input.workshop.browser.as_ref().filter(|_| role == Role::Seat).map(|_| browser_name(lab, &seat));
-        for name in std::iter::once(name.clone()).chain(browser) {
-            if input.view.container(&name).is_some() && own(input, &seat, &name).is_none() {
-                let labels = input.view.container(&name).map(|container| &container.labels);
-                out.push(stranger("container", &name, lab, labels.map(|labels| owner(input.store, &name, labels))));
-            }
-        }
-        if role == Role::Host
-            && let Some(network) = input.view.network(&name)
-        {
-            match owner(input.store, &name, &network.labels) {
-                Owner::Ours(label) if &label.lab == lab => {}
-                other => out.push(stranger("network", &name, lab, Some(other))),
-            }
-        }
-    }
-    out
-}
-
-fn stranger(what: &str, name: &str, lab: &LabName, whose: Option<Owner>) -> Problem {
-    let whose = match whose {
-        Some(Owner::OtherStore(label)) => format!("it was made by homeroom from another store ({})", label.store),
-        _ => "it is not ours".to_owned(),
-    };
-    Problem::new(
-        format!("the engine has a {what} called {name} already, and {whose}"),
-        format!("remove or rename it, or give {lab} another name"),
-    )
-}
-
-/// Ports that others hold and this workshop needs for what is still to be made.
-fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
-    let workshop = input.workshop;
-    let mine: BTreeSet<u16> = input
-        .view
-        .containers
-        .iter()
-        .filter(|container| {
-            let whose = owner(input.store, container.name.as_str(), &container.labels);
-            matches!(whose, Owner::Ours(label) if label.lab == workshop.name)
-        })
-        .flat_map(|container| container.published.iter().copied())
-        .collect();
-    // What listens on a port of something of ours that exists is it, or told by its start: a listing may be a
-    // moment older than what it lists.
-    let host = SeatName::host();
-    let exists = |seat: &SeatName| own(input, seat, &machine_name(&workshop.name, seat)).is_some();
-    let proxy = (workshop.proxy.port, exists(&host));
-    let seats = (1..=workshop.seats).flat_map(|number| {
-        let made = exists(&SeatName::numbered(number));
-        workshop.published(number).into_iter().map(move |(.., port)| (port, made))
-    });
-    let inner = workshop.health_port().filter(|port| *port != workshop.proxy.port).map(|port| (port, exists(&host)));
-    let needed = seats.chain([proxy]).chain(inner).filter(|(port, _)| !mine.contains(port));
-    let mut by_whom: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (port, made) in needed {
-        let container = input.view.containers.iter().find(|container| container.published.contains(&port));
-        let whom = match container {
-            Some(container) => format!("by the container {}", container.name),
-            None if !made && input.taken.contains(&port) => format!("by a program on {}", input.view.host),
-            None => continue,
-        };
-        by_whom.entry(whom).or_default().push(port.to_string());
-    }
-    by_whom
-        .into_iter()
-        .map(|(whom, ports)| {
-            let what = match ports.as_slice() {
-                [one] => format!("port {one} is taken {whom}"),
-                several => format!("ports {} are taken {whom}", several.join(", ")),
-            };
-            Problem::new(what, "stop that, or use another engine; every seat has its ports at 3000 + 10 × its number")
-        })
-        .collect()
+    hosted::plan(input.workshop, kind, seats, notes)
 }

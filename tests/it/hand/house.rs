@@ -132,6 +132,7 @@ impl House {
             nodes: Arc::new(NodeTable::new(BTreeMap::<NodeName, _>::new(), nowhere)),
         };
         let engine = EngineSite {
+            clock: None,
             login: None,
             name: SiteName::new(HALL).unwrap(),
             environment: "dev".to_owned(),

@@ -18,6 +18,12 @@ pub struct Demo {
 impl Demo {
     /// Starts it this much faster than a real cluster, in so many columns and rows.
     pub fn start(speed: &str, size: (u16, u16)) -> Self {
+        // No engine of this computer's is looked for.
+        Self::with_engine(speed, size, "unix:///nowhere/docker.sock")
+    }
+
+    /// The same where an engine's address is known as Docker's own client would have it.
+    pub fn with_engine(speed: &str, size: (u16, u16), engine: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for part in ["home", "tmp"] {
             std::fs::create_dir(folder.path().join(part)).unwrap();
@@ -29,6 +35,8 @@ impl Demo {
         command.env("HOME", folder.path().join("home"));
         command.env("TMPDIR", folder.path().join("tmp"));
         command.env("LANG", "C.UTF-8");
+        command.env("DOCKER_HOST", engine);
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.cwd(folder.path().join("home"));
         Self { terminal: Terminal::start(command, size), folder }
     }

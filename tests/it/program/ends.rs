@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use super::demo::Demo;
+use crate::support::engine::{Facts, FakeEngine};
 
 const SIZE: (u16, u16) = (80, 24);
 
@@ -73,4 +74,23 @@ fn a_terminal_too_small_says_so_and_can_grow() {
     demo.terminal.until_row("cs100", "4/4");
     demo.terminal.press("q");
     assert_eq!(demo.assert_as_before(), 0);
+}
+
+#[test]
+fn without_an_engine_the_demo_says_why_its_workshop_is_on_a_simulated_cloud() {
+    let mut demo = Demo::start("20", (160, 40));
+    demo.terminal.until(
+        "rust-intro is on a simulated cloud, and nothing on a real Docker engine: there is none at /nowhere/docker.sock",
+    );
+    demo.terminal.until_row("rust-intro", "cloud");
+    assert!(!demo.terminal.text().contains("hello-docker"));
+    demo.terminal.press("q");
+    assert_eq!(demo.assert_as_before(), 0);
+
+    let elsewhere = FakeEngine::start(Facts::default());
+    let mut demo = Demo::with_engine("20", (160, 40), &elsewhere.address());
+    demo.terminal.until("runs on hall, whose ports are not this computer's");
+    demo.terminal.press("q");
+    assert_eq!(demo.assert_as_before(), 0);
+    assert_eq!(elsewhere.orders(), [""; 0], "it is only looked at");
 }

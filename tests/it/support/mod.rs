@@ -2,6 +2,7 @@
 
 pub mod big;
 pub mod child;
+pub mod engine;
 pub mod lab;
 pub mod seen;
 pub mod terminal;

@@ -1,0 +1,138 @@
+//! What stands in the way of a workshop on a container engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{WorkshopInput, own};
+use crate::domain::{
+    LabName, Role, SeatName,
+    label::{Owner, owner},
+    machine::machine_name,
+    planning::{Problem, listed},
+    size::Size,
+    workshop::browser_name,
+};
+
+/// What stands in the way, all of it, before anything is made.
+pub(super) fn obstacles(input: &WorkshopInput<'_>) -> Vec<Problem> {
+    let workshop = input.workshop;
+    let mut out = Vec::new();
+    if workshop.seats > input.max_seats {
+        let what = format!("{} seats, and {} takes {}", workshop.seats, workshop.site, input.max_seats);
+        out.push(Problem::new(what, "lower seats, or raise max_seats of the site"));
+    }
+    if workshop.seat.cpus > f64::from(input.view.cpus) {
+        let what =
+            format!("a seat may use {} CPUs, and {} has {}", workshop.seat.cpus, input.view.host, input.view.cpus);
+        out.push(Problem::new(what, "lower seat.cpus"));
+    }
+    // An engine may keep what it has to itself.
+    if workshop.seat.memory.0 > input.view.memory && input.view.memory > 0 {
+        let (wanted, has) = (workshop.seat.memory.human(), Size(input.view.memory).human());
+        let what = format!("a seat may use {wanted} of memory, and {} has {has}", input.view.host);
+        out.push(Problem::new(what, "lower seat.memory"));
+    }
+    if !input.view.unlimited.is_empty() {
+        let what = input.view.unlimited.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let what = format!("the engine on {} cannot limit {} of a seat", input.view.host, listed(&what));
+        out.push(Problem::new(what, "turn the kernel's cgroup controllers for it on, or use another engine"));
+    }
+    for (image, why) in input.unfit {
+        out.push(Problem::new(format!("the image {image} {why}"), "give another image, or build it anew"));
+    }
+    let makes = workshop.rows().iter().any(|(seat, _)| own(input, seat, &machine_name(&workshop.name, seat)).is_none());
+    if let Some(free) = input.view.free.filter(|free| makes && *free < LEAST_FREE) {
+        let (free, host) = (Size(free).human(), &input.view.host);
+        out.push(Problem::new(
+            format!("the engine on {host} has {free} left on its disk"),
+            "make room there (`docker system df` shows what takes it), or use another engine",
+        ));
+    }
+    out.extend(names(input));
+    out.extend(ports(input));
+    out
+}
+
+/// With less than this left on the engine's disk, containers come up that cannot write a thing.
+const LEAST_FREE: u64 = 128 << 20;
+
+/// Names that somebody else's containers or networks have.
+fn names(input: &WorkshopInput<'_>) -> Vec<Problem> {
+    let lab = &input.workshop.name;
+    let mut out = Vec::new();
+    for (seat, role) in input.workshop.rows() {
+        let name = machine_name(lab, &seat);
+        let browser = input.workshop.browser.as_ref().filter(|_| role == Role::Seat).map(|_| browser_name(lab, &seat));
+        for name in std::iter::once(name.clone()).chain(browser) {
+            if input.view.container(&name).is_some() && own(input, &seat, &name).is_none() {
+                let labels = input.view.container(&name).map(|container| &container.labels);
+                out.push(stranger("container", &name, lab, labels.map(|labels| owner(input.store, &name, labels))));
+            }
+        }
+        if role == Role::Host
+            && let Some(network) = input.view.network(&name)
+        {
+            match owner(input.store, &name, &network.labels) {
+                Owner::Ours(label) if &label.lab == lab => {}
+                other => out.push(stranger("network", &name, lab, Some(other))),
+            }
+        }
+    }
+    out
+}
+
+fn stranger(what: &str, name: &str, lab: &LabName, whose: Option<Owner>) -> Problem {
+    let whose = match whose {
+        Some(Owner::OtherStore(label)) => format!("it was made by homeroom from another store ({})", label.store),
+        _ => "it is not ours".to_owned(),
+    };
+    Problem::new(
+        format!("the engine has a {what} called {name} already, and {whose}"),
+        format!("remove or rename it, or give {lab} another name"),
+    )
+}
+
+/// Ports that others hold and this workshop needs for what is still to be made.
+fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
+    let workshop = input.workshop;
+    let mine: BTreeSet<u16> = input
+        .view
+        .containers
+        .iter()
+        .filter(|container| {
+            let whose = owner(input.store, container.name.as_str(), &container.labels);
+            matches!(whose, Owner::Ours(label) if label.lab == workshop.name)
+        })
+        .flat_map(|container| container.published.iter().copied())
+        .collect();
+    // What listens on a port of something of ours that exists is it, or told by its start: a listing may be a
+    // moment older than what it lists.
+    let host = SeatName::host();
+    let exists = |seat: &SeatName| own(input, seat, &machine_name(&workshop.name, seat)).is_some();
+    let proxy = (workshop.proxy.port, exists(&host));
+    let seats = (1..=workshop.seats).flat_map(|number| {
+        let made = exists(&SeatName::numbered(number));
+        workshop.published(number).into_iter().map(move |(.., port)| (port, made))
+    });
+    let inner = workshop.health_port().filter(|port| *port != workshop.proxy.port).map(|port| (port, exists(&host)));
+    let needed = seats.chain([proxy]).chain(inner).filter(|(port, _)| !mine.contains(port));
+    let mut by_whom: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (port, made) in needed {
+        let container = input.view.containers.iter().find(|container| container.published.contains(&port));
+        let whom = match container {
+            Some(container) => format!("by the container {}", container.name),
+            None if !made && input.taken.contains(&port) => format!("by a program on {}", input.view.host),
+            None => continue,
+        };
+        by_whom.entry(whom).or_default().push(port.to_string());
+    }
+    by_whom
+        .into_iter()
+        .map(|(whom, ports)| {
+            let what = match ports.as_slice() {
+                [one] => format!("port {one} is taken {whom}"),
+                several => format!("ports {} are taken {whom}", several.join(", ")),
+            };
+            Problem::new(what, "stop that, or use another engine; every seat has its ports at 3000 + 10 × its number")
+        })
+        .collect()
+}
