@@ -14,8 +14,8 @@ mmdebstrap --quiet --variant=minbase --include="$packages" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook='chroot "$1" useradd --create-home --shell /bin/bash student' \
-    --customize-hook="copy-in $here/start /usr/local/bin" \
-    --customize-hook='chmod 755 "$1/usr/local/bin/start"' \
+    --customize-hook="copy-in $here/start $here/serve.py /usr/local/bin" \
+    --customize-hook='chmod 755 "$1/usr/local/bin/start" "$1/usr/local/bin/serve.py"' \
     --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
     "$suite" "$tar"
 docker import --change 'CMD ["/usr/local/bin/start"]' --change 'ENV LANG=C.UTF-8' "$tar" "$name"
