@@ -242,6 +242,12 @@ async fn compose(
     })
 }
 
+/// The code, the end and the cost of a workshop that was deployed, from the store alone: no site is asked.
+pub async fn life_of(home: &Homeroom, definition: &Definition) -> Result<Option<LifeStatus>, ServiceError> {
+    let (progress, _) = home.store.progress(definition.name()).await?;
+    Ok(progress.life.as_ref().map(|life| living(home, definition, life)))
+}
+
 /// A life as it is now.
 fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
     let now = home.clock.now();

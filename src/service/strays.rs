@@ -20,11 +20,17 @@ pub struct Found {
 impl Found {
     /// What it is and why nobody looks after it.
     pub fn what(&self) -> String {
-        let Stray { what, name, why, .. } = &self.stray;
+        let Stray { what, name, why, things, .. } = &self.stray;
+        if let Why::PastEnd(at) = why {
+            let s = if *things == 1 { "" } else { "s" };
+            return format!(
+                "the {what} {name} is past its end, which was {}, and has {things} thing{s} on the engine",
+                shown(*at)
+            );
+        }
         let lab = self.stray.lab.as_ref().map(|lab| format!(" of {lab}")).unwrap_or_default();
         let why = match why {
-            Why::NotInStore => "carries our labels, and the store knows nothing of it".to_owned(),
-            Why::PastEnd(at) => format!("is past its end, which was {}", shown(*at)),
+            Why::NotInStore | Why::PastEnd(_) => "carries our labels, and the store knows nothing of it".to_owned(),
             Why::OtherStore(store) => format!("was made by homeroom from another store ({store})"),
             Why::Copied => "carries labels copied from another container".to_owned(),
         };

@@ -4,14 +4,17 @@
 //! ports are fixed, so one test has the engine at a time.
 
 mod browser;
+mod compose;
 mod inside;
 mod joins;
+mod kills;
 mod netns;
 mod remote;
 mod restart;
-mod workspace;
-
+mod room;
 mod startup;
+mod visit;
+mod workspace;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -7,6 +7,7 @@ mod bad_input;
 mod chaos;
 mod cli;
 mod cloud;
+mod complaints;
 mod config;
 mod definition;
 mod definition_printing;

@@ -4,7 +4,10 @@ use std::{io::Read, path::Path, process::Command};
 
 use serde_json::json;
 
-use super::Context;
+use super::{
+    Context,
+    status::{end_and_cost, put_life},
+};
 use crate::{
     cli::{
         args::Format,
@@ -13,7 +16,10 @@ use crate::{
     },
     config::{Settings, definition, read_text},
     domain::Definition,
-    service::definitions::{Applied, apply as put, delete as remove},
+    service::{
+        definitions::{Applied, apply as put, delete as remove},
+        status::life_of,
+    },
 };
 
 /// No definition is longer, in bytes.
@@ -61,13 +67,22 @@ pub async fn get(context: &Context, name: Option<&str>, format: Format) -> Resul
         None => context.home.store.definitions().await?,
     };
     stored.retain(|stored| context.wants(stored.definition.site()));
+    let mut lives = Vec::new();
+    for stored in &stored {
+        lives.push(life_of(&context.home, &stored.definition).await?);
+    }
     if context.out.json || format == Format::Json {
         let definitions: Vec<_> = stored
             .iter()
-            .map(|s| {
+            .zip(&lives)
+            .map(|(s, life)| {
                 let d = &s.definition;
-                json!({"lab": d.name(), "kind": d.kind(), "site": d.site(), "seats": seats(d),
-                       "applied_at": time(s.applied_at), "toml": definition::to_toml(d)})
+                let mut value = json!({"lab": d.name(), "kind": d.kind(), "site": d.site(), "seats": seats(d),
+                       "applied_at": time(s.applied_at), "toml": definition::to_toml(d)});
+                if matches!(d, Definition::Workshop(_)) {
+                    put_life(&mut value, life.as_ref());
+                }
+                value
             })
             .collect();
         context.out.object(json!({ "definitions": definitions }));
@@ -79,12 +94,23 @@ pub async fn get(context: &Context, name: Option<&str>, format: Format) -> Resul
     } else {
         let rows: Vec<_> = stored
             .iter()
-            .map(|s| {
+            .zip(&lives)
+            .map(|(s, life)| {
                 let d = &s.definition;
-                [d.name().to_string(), d.kind().to_owned(), d.site().to_string(), seats(d).to_string(), source(d)]
+                let code = life.as_ref().map(|life| life.code.to_string()).unwrap_or_default();
+                let [end, cost] = life.as_ref().map(end_and_cost).unwrap_or_default();
+                let (name, site) = (d.name().to_string(), d.site().to_string());
+                [name, d.kind().to_owned(), site, seats(d).to_string(), source(d), code, end, cost]
             })
             .collect();
-        context.out.table(["LAB", "KIND", "SITE", "SEATS", "FROM"], &rows);
+        match lives.iter().any(Option::is_some) {
+            true => context.out.table(["LAB", "KIND", "SITE", "SEATS", "FROM", "CODE", "ENDS", "COST"], &rows),
+            // What no lab has needs no column.
+            false => {
+                let rows: Vec<[String; 5]> = rows.into_iter().map(|[a, b, c, d, e, ..]| [a, b, c, d, e]).collect();
+                context.out.table(["LAB", "KIND", "SITE", "SEATS", "FROM"], &rows);
+            }
+        }
     }
     Ok(Exit::Done)
 }

@@ -91,8 +91,9 @@ pub fn show(out: Output, plan: &Plan) {
     for note in &plan.notes {
         out.line(format!("  note: {note}"));
     }
-    if plan.kind == RunKind::Deploy && !plan.is_empty() {
-        out.line(format!("  {}", cost(plan)));
+    let cost = cost(plan);
+    if plan.kind == RunKind::Deploy && !plan.is_empty() && !cost.trim().is_empty() {
+        out.line(format!("  {cost}"));
     }
 }
 

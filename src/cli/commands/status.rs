@@ -51,7 +51,18 @@ fn show(context: &Context, status: &LabStatus) {
     }
     let now = context.home.clock.now();
     let rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
-    out.table(["SEAT", "STATE", "NODE", "VMID", "ADDRESS", "PROVEN", "REASON"], &rows);
+    // The seats of a workshop have no numbers, and people.
+    let (number, rows) = match status.kind {
+        "workshop" => ("WHO", rows.into_iter().zip(&status.machines).map(|(row, m)| with_person(row, m)).collect()),
+        _ => ("VMID", rows),
+    };
+    out.table(["SEAT", "STATE", "NODE", number, "ADDRESS", "PROVEN", "REASON"], &rows);
+}
+
+fn with_person(row: [String; 7], machine: &MachineStatus) -> [String; 7] {
+    let [seat, state, node, _, address, proven, reason] = row;
+    let who = machine.person.as_ref().map(ToString::to_string).unwrap_or_default();
+    [seat, state, node, who, address, proven, reason]
 }
 
 fn life_line(life: &LifeStatus) -> String {
@@ -156,7 +167,7 @@ fn costing_json((site, it): &(SiteName, Costing)) -> Value {
 
 fn stray_json(found: &Found) -> Value {
     json!({"site": found.site, "kind": found.stray.what, "name": found.stray.name, "lab": found.stray.lab,
-           "what": found.what(), "mend": found.mend()})
+           "things": found.stray.things, "what": found.what(), "mend": found.mend()})
 }
 
 /// `machines`: every machine of every lab, one a line.
@@ -208,15 +219,28 @@ fn lab_json(status: &LabStatus) -> Value {
         "held_by": status.held_by, "blind": status.blind,
         "machines": status.machines.iter().map(machine_json).collect::<Vec<_>>(),
     });
-    // A workshop's alone, and null before its first deploy.
     if status.kind == "workshop" {
-        let life = status.life.as_ref();
-        value["code"] = json!(life.map(|life| &life.code));
-        value["ends_at"] = json!(life.map(|life| time(life.ends_at)));
-        value["seconds_left"] = json!(life.map(|life| life.left.as_secs()));
-        value["cost"] = json!(life.map(|life| json!({"amount": cents(life.cost), "currency": life.currency})));
+        put_life(&mut value, status.life.as_ref());
     }
     value
+}
+
+/// What only a workshop has; null before its first deploy.
+pub(super) fn put_life(value: &mut Value, life: Option<&LifeStatus>) {
+    value["code"] = json!(life.map(|life| &life.code));
+    value["ends_at"] = json!(life.map(|life| time(life.ends_at)));
+    value["seconds_left"] = json!(life.map(|life| life.left.as_secs()));
+    value["cost"] = json!(life.map(|life| json!({"amount": cents(life.cost), "currency": life.currency})));
+}
+
+/// Its end, and what it has cost, as they stand in a table.
+pub(super) fn end_and_cost(life: &LifeStatus) -> [String; 2] {
+    let end = match life.over {
+        true => format!("since {}", local_time(life.ends_at)),
+        false => format!("in {}", plain(life.left)),
+    };
+    let cost = if life.cost > 0.0 { format!("{:.2} {}", life.cost, life.currency) } else { String::new() };
+    [end, cost.trim_end().to_owned()]
 }
 
 fn cents(amount: f64) -> f64 {

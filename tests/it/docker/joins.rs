@@ -14,7 +14,7 @@ const SEAT: &str = "seat = { memory = \"64M\", cpus = 0.5, pids = 64 }\n";
 
 impl Lab {
     /// The workshop `intro` with these lines.
-    fn apply(&self, lines: &str) {
+    pub(super) fn apply(&self, lines: &str) {
         let file = self.folder.path().join("own.toml");
         let text = format!(
             "kind = \"workshop\"\nname = \"intro\"\nsite = \"local\"\nimage = \"homeroom-test/workspace:1\"\n{SEAT}{lines}"
@@ -27,7 +27,7 @@ impl Lab {
         self.status()["code"].as_str().unwrap().to_owned()
     }
 
-    fn status(&self) -> Value {
+    pub(super) fn status(&self) -> Value {
         let said = self.command(&["status", "intro", "--json"]).output().unwrap();
         serde_json::from_slice(&said.stdout).unwrap()
     }
@@ -37,7 +37,7 @@ impl Lab {
     }
 
     /// Writes an end into the journal that was a second ago.
-    fn is_over(&self) {
+    pub(super) fn is_over(&self) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let path = self.folder.path().join("homeroom.db");
@@ -70,7 +70,7 @@ impl Lab {
         Serving { child, at: said["listening"].as_str().unwrap().parse().unwrap() }
     }
 
-    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let began = Instant::now();
         while !is_so() {
             assert!(began.elapsed() < PATIENCE, "{what}: {:?}", self.names());
@@ -241,7 +241,7 @@ fn a_seat_is_made_as_somebody_comes_although_whoever_made_it_is_killed_and_the_e
     lab.is_over();
     assert!(lab.runs(&["expire"], 4).contains("intro"));
     let said = lab.runs(&["status"], 0);
-    assert!(said.contains("the container intro-seat-01 of intro is past its end"), "{said}");
+    assert!(said.contains("the workshop intro is past its end") && said.contains("4 things on the engine"), "{said}");
     let doctor = lab.runs(&["doctor"], 0);
     assert!(doctor.contains("is past its end") && doctor.contains("homeroom expire --yes"), "{doctor}");
     assert!(lab.runs(&["join", &code, "Mary"], 4).contains("intro ended at"));
@@ -311,6 +311,36 @@ fn with_a_name_the_proxy_speaks_tls_by_its_own_authority_or_by_files() {
         assert!(status == 303 && cookie.contains("; Secure"), "{status} {cookie}");
         assert_eq!(lab.status()["state"], "ready");
     }
+
+    // Renewed on disk: taken by whoever looks, with the seat left as it is.
+    let seat = |lab: &Lab| lab.containers().into_iter().find(|line| line.contains("-seat-"));
+    let before = seat(&lab);
+    let (files, root) = certificate("ws.example.org");
+    for (name, text) in [("ws.pem", files.0), ("ws.key", files.1)] {
+        let file = lab.folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        // Long enough ago to be whole.
+        let minute_ago = std::time::SystemTime::now() - Duration::from_secs(60);
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(minute_ago).unwrap();
+    }
+    let plan = lab.runs(&["plan", "intro"], 0);
+    assert!(plan.contains("proxy.cert.mark") && plan.contains("the seats stay"), "{plan}");
+    let _serving = lab.serve();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    lab.until("the new certificate", || {
+        runtime.block_on(async {
+            let client = reqwest::Client::builder()
+                .tls_certs_only([reqwest::Certificate::from_pem(root.as_bytes()).unwrap()])
+                .resolve("ws.example.org", ([127, 0, 0, 1], PROXY).into())
+                .no_proxy()
+                .build()
+                .unwrap();
+            let asked = client.get(format!("https://ws.example.org:{PROXY}/health")).send().await;
+            asked.is_ok_and(|answer| answer.status() == 200)
+        })
+    });
+    assert_eq!(seat(&lab), before);
+    lab.until("its proof", || lab.status()["state"] == "ready");
 }
 
 /// A certificate with its key, and the authority's, all in PEM.

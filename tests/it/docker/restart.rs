@@ -19,14 +19,22 @@ use crate::support::terminal::Terminal;
 pub struct Engine {
     pub folder: TempDir,
     daemon: Child,
+    /// Where its data lie.
+    data: String,
     /// Where else it listens, and how.
     more: Vec<String>,
 }
 
 impl Engine {
     pub fn start(folder: TempDir, more: Vec<String>) -> Self {
-        let daemon = daemon(folder.path(), &more);
-        let engine = Self { folder, daemon, more };
+        let data = folder.path().join("data").display().to_string();
+        Self::with_data(folder, &data, more)
+    }
+
+    /// The same with its data in another place.
+    pub fn with_data(folder: TempDir, data: &str, more: Vec<String>) -> Self {
+        let daemon = daemon(folder.path(), data, &more);
+        let engine = Self { folder, daemon, data: data.to_owned(), more };
         engine.answers();
         let made = Command::new("tests/docker-images.sh").arg(engine.socket()).status().unwrap();
         assert!(made.success(), "the images are made");
@@ -53,7 +61,7 @@ impl Engine {
     }
 
     fn start_again(&mut self) {
-        self.daemon = daemon(self.folder.path(), &self.more);
+        self.daemon = daemon(self.folder.path(), &self.data, &self.more);
         self.answers();
     }
 }
@@ -64,14 +72,14 @@ impl Drop for Engine {
     }
 }
 
-fn daemon(folder: &Path, more: &[String]) -> Child {
+fn daemon(folder: &Path, data: &str, more: &[String]) -> Child {
     let at = |name: &str| folder.join(name).display().to_string();
     let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     Command::new("dockerd")
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .args(["--storage-driver", "vfs", "--bridge", "none", "--host", &format!("unix://{}", at("socket"))])
-        .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
+        .args(["--data-root", data, "--exec-root", &at("exec"), "--pidfile", &at("pid")])
         .args(more)
         .stdout(log.try_clone().unwrap())
         .stderr(log)
