@@ -24,8 +24,8 @@ use crate::domain::{
 pub enum Effect {
     /// Ask every site now instead of at the next poll. Answers: `SiteSeen`, `SiteLost`.
     Refresh,
-    /// Plan a deploy of the lab. Answer: `PlanReady`.
-    MakePlan { lab: LabName },
+    /// Plan a deploy of the lab, with what somebody else changed put right or left. Answer: `PlanReady`.
+    MakePlan { lab: LabName, fix_drift: bool },
     /// Carry out the plan that was shown. Answer: `RunStarted` or `RunRefused`, then `EventsArrived`.
     Deploy { plan: Arc<Plan>, consent: Consent },
     /// Remove the machines of these seats; of all when the list is empty. It was confirmed by typing. Answers as

@@ -107,6 +107,9 @@ pub enum Command {
         /// Exit 2 where something would change, 0 where nothing would, 1 where no plan can be made
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Show what `deploy --fix-drift` would do: drift alone changes nothing without it
+        #[arg(long)]
+        fix_drift: bool,
     },
     /// Make a lab what its definition says: creates, and updates what needs no stop
     Deploy {

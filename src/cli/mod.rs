@@ -76,6 +76,7 @@ pub async fn run(
         out,
         speed: settings.clock.speed,
         verbose: global.verbose,
+        unicode: settings.ui.glyphs.is_unicode(|name| std::env::var(name).ok()),
         detached: global.detached,
         site: global.site.clone(),
     };
@@ -123,7 +124,9 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Get { lab, output } => definitions::get(context, lab.as_deref(), output).await,
         Command::Edit { lab } => definitions::edit(context, settings, &lab).await,
         Command::Delete { lab } => definitions::delete(context, &lab).await,
-        Command::Plan { lab, detailed_exitcode } => plan::plan(context, &lab, detailed_exitcode).await,
+        Command::Plan { lab, detailed_exitcode, fix_drift } => {
+            plan::plan(context, &lab, detailed_exitcode, fix_drift).await
+        }
         Command::Deploy { lab, yes, allow, .. } => deploy::deploy(context, &lab, yes, allow).await,
         Command::Destroy { what, yes, confirm, .. } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,
         Command::Resume { what, run, once_free, .. } => resume::resume(context, what.as_deref(), run, once_free).await,

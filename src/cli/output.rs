@@ -80,6 +80,13 @@ impl Output {
         }
     }
 
+    /// Columns there are; 80 where nobody says.
+    pub fn width(self) -> usize {
+        let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<usize>().ok());
+        let seen = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+        told.or_else(seen).filter(|columns| *columns > 0).unwrap_or(80)
+    }
+
     pub fn dim(self, text: &str) -> String {
         self.painted("2", text)
     }

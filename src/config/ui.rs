@@ -39,6 +39,28 @@ pub enum GlyphChoice {
     Ascii,
 }
 
+impl GlyphChoice {
+    /// Whether signs beyond ASCII are drawn. Unless chosen it is as the environment says: `HOMEROOM_ASCII`, else
+    /// whether the locale speaks UTF-8. The Linux console has room for few signs, and not for these.
+    pub fn is_unicode(self, var: impl Fn(&str) -> Option<String>) -> bool {
+        let set = |name: &str| var(name).filter(|value| !value.is_empty());
+        match self {
+            Self::Unicode => return true,
+            Self::Ascii => return false,
+            Self::Auto => {}
+        }
+        if set("HOMEROOM_ASCII").is_some_and(|value| value != "0") {
+            return false;
+        }
+        if set("TERM").is_some_and(|term| term == "linux") && set("HOMEROOM_ASCII").is_none() {
+            return false;
+        }
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    }
+}
+
 /// Other keys for a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySetting {

@@ -223,6 +223,10 @@ pub enum Change {
     HostKeysSeen {
         keys: Vec<String>,
     },
+    /// The machine was seen in this pool, or was put into it.
+    PoolJoined {
+        pool: String,
+    },
     /// Every proof was seen.
     SeatReady,
     /// The seat will not become ready in this run; the message says why.

@@ -34,12 +34,23 @@ pub struct Plan {
     /// What somebody else changed is put right too.
     #[serde(default)]
     pub fixes_drift: bool,
+    /// Machines that were asked to be made anew, whatever the definition says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilds: Option<Rebuilds>,
     /// What the containers of a workshop are made of; absent in a class's plan. It says which catalogue of
     /// steps carries the plan out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workshop: Option<WorkshopDefinition>,
     /// What the reader should know before saying yes.
     pub notes: Vec<String>,
+}
+
+/// Seats whose machines are made anew, as asked: it stays with the run, which may be broken off and go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebuilds {
+    pub seats: Vec<SeatName>,
+    /// A machine on a node that does not answer is given up: its seat gets another, with a number of its own.
+    pub abandon: bool,
 }
 
 /// What happens to one seat.
@@ -150,6 +161,16 @@ pub struct FieldChange {
     pub field: String,
     pub from: String,
     pub to: String,
+    /// The machine had been brought to what is wanted, and somebody else changed it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drift: bool,
+}
+
+impl FieldChange {
+    /// One that the definition asks for.
+    pub fn new(field: impl Into<String>, from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self { field: field.into(), from: from.into(), to: to.into(), drift: false }
+    }
 }
 
 /// What the person has agreed to beyond creating and updating.
@@ -165,6 +186,11 @@ impl Plan {
     /// Whether a deploy would change or prove anything.
     pub fn is_empty(&self) -> bool {
         !self.seats.iter().any(|seat| seat.verb.acts())
+    }
+
+    /// Seats whose machines somebody else changed, and what; whether or not that is put right.
+    pub fn drifted(&self) -> impl Iterator<Item = &SeatPlan> {
+        self.seats.iter().filter(|seat| seat.changes.iter().any(|change| change.drift))
     }
 
     pub fn count(&self, verb: Verb) -> usize {

@@ -62,6 +62,13 @@ pub struct SeatProgress {
     pub removal: Option<Removal>,
     pub reason: Option<Clean>,
     pub proven_at: Option<Timestamp>,
+    /// The run whose plan the machine was last brought to, all of it: every step of it that makes or changes a machine
+    /// was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought: Option<RunId>,
+    /// The pool the machine was put into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// The run that touched it last.
     pub run: RunId,
     pub steps: Vec<StepProgress>,
@@ -229,6 +236,8 @@ fn plan_seat(
             removal: None,
             reason: None,
             proven_at: None,
+            brought: None,
+            pool: None,
             run: event.run,
             steps: Vec::new(),
         });
@@ -287,6 +296,7 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         }
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),
+        Change::PoolJoined { pool } => row.pool = Some(pool.clone()),
         Change::SeatReady => settle(row, MachineState::Ready, None, event),
         Change::SeatFailed => settle(row, MachineState::Failed, Some(event.message.clone()), event),
         Change::SeatStale => settle(row, MachineState::Stale, Some(event.message.clone()), event),
@@ -341,6 +351,10 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
             if name == StepName::Destroy {
                 begin_removal(row, event, false);
             }
+            if is_given_up(row, name, event.run) {
+                // From here on it is nobody's way to the seat.
+                row.ip = None;
+            }
         }
         Change::TaskStarted { upid } => {
             step.upid = Some(upid.clone());
@@ -364,8 +378,16 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
                 // What was to be removed is gone.
                 row.removal = None;
             }
+            if name == StepName::Clone || (name == StepName::Destroy && row.step(StepName::Clone).is_some()) {
+                // What was known is known of another machine.
+                (row.ip, row.proven_at, row.pool) = (None, None, None);
+            }
+            note_brought(row, name, event.run);
         }
-        Change::StepSkipped => step.state = StepState::Skipped,
+        Change::StepSkipped => {
+            step.state = StepState::Skipped;
+            note_brought(row, name, event.run);
+        }
         Change::StepFailed { took } => {
             step.state = StepState::Failed;
             step.took = Some(*took);
@@ -375,203 +397,22 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use proptest::prelude::*;
+/// Whether a step of the run takes a machine away that the same run makes anew.
+fn is_given_up(row: &SeatProgress, name: StepName, run: RunId) -> bool {
+    let anew = row.step(StepName::Clone).is_some_and(|step| step.run == run && step.state == StepState::Waiting);
+    let removed = row.step(StepName::Destroy).is_some_and(|step| step.run == run);
+    matches!(name, StepName::Stop | StepName::Destroy) && anew && removed
+}
 
-    use super::*;
-    use crate::domain::Level;
-
-    const SEATS: [&str; 3] = ["teacher", "ada", "grace"];
-
-    fn event(run: i64, seq: u64, seat: Option<&str>, step: Option<StepName>, change: Change) -> Event {
-        Event {
-            at: Timestamp::from_second(1_000_000 * run + i64::try_from(seq).unwrap()).unwrap(),
-            seq,
-            run: RunId(run),
-            lab: LabName::new("cs101").unwrap(),
-            seat: seat.map(|seat| SeatName::new(seat).unwrap()),
-            machine: None,
-            step,
-            level: Level::Info,
-            message: Clean::new(format!("event {seq} of run {run}")),
-            change,
-        }
-    }
-
-    fn site() -> SiteName {
-        SiteName::new("sim").unwrap()
-    }
-
-    fn started() -> Change {
-        Change::RunStarted { kind: RunKind::Deploy, site: site(), owner: Clean::new("ada") }
-    }
-
-    fn planned(steps: &[StepName]) -> Change {
-        Change::SeatPlanned { role: Role::Student, site: site(), steps: steps.to_vec() }
-    }
-
-    fn reserved() -> Change {
-        Change::Reserved { node: NodeName::new("pve1"), vmid: Vmid::new(9101).unwrap() }
-    }
-
-    fn folded(events: &[Event]) -> Progress {
-        let mut progress = Progress::new(LabName::new("cs101").unwrap());
-        events.iter().for_each(|event| fold(&mut progress, event));
-        progress
-    }
-
-    /// Anything that can happen to a seat, whether or not it makes sense there.
-    fn change() -> impl Strategy<Value = Change> {
-        let took = Duration::from_secs(3);
-        prop_oneof![
-            Just(Change::Note),
-            Just(planned(&StepName::CLASS)),
-            Just(planned(&[StepName::Stop, StepName::Destroy])),
-            Just(reserved()),
-            (1u32..4).prop_map(|attempt| Change::StepStarted { attempt }),
-            Just(Change::TaskStarted { upid: Clean::new("UPID:pve1:1") }),
-            Just(Change::StepRetry { wait: Duration::from_secs(2), of: 5 }),
-            Just(Change::StepDone { took }),
-            Just(Change::StepSkipped),
-            Just(Change::StepFailed { took }),
-            (1u8..9).prop_map(|n| Change::AddressSeen { ip: IpAddr::from([10, 0, 0, n]) }),
-            Just(Change::HostKeysSeen { keys: vec!["ssh-ed25519 AAAA".into()] }),
-            Just(Change::SeatReady),
-            Just(Change::SeatFailed),
-            Just(Change::SeatStale),
-            Just(Change::SeatStopped),
-            Just(Change::SeatGone),
-        ]
-    }
-
-    /// The events of up to three runs of one lab, in the order they were written.
-    fn history() -> impl Strategy<Value = Vec<Event>> {
-        let line = (0..SEATS.len(), 0..StepName::CLASS.len(), change());
-        let run = (prop::collection::vec(line, 0..25), any::<bool>());
-        prop::collection::vec(run, 1..4).prop_map(|runs| {
-            let mut events = Vec::new();
-            for (id, (lines, ended)) in (1..).zip(runs) {
-                let mut changes = vec![(None, None, started())];
-                changes.extend(SEATS.map(|seat| (Some(seat), None, planned(&StepName::CLASS))));
-                changes.extend(
-                    lines
-                        .into_iter()
-                        .map(|(seat, step, change)| (Some(SEATS[seat]), Some(StepName::CLASS[step]), change)),
-                );
-                if ended {
-                    changes.push((None, None, Change::RunEnded { state: RunState::Done }));
-                }
-                events.extend((1..).zip(changes).map(|(seq, (seat, step, change))| event(id, seq, seat, step, change)));
-            }
-            events
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn a_reader_that_begins_again_before_its_place_ends_where_one_that_read_once_does(
-            events in history(), stop in any::<prop::sample::Index>(), back in any::<prop::sample::Index>()
-        ) {
-            let whole = folded(&events);
-            let stop = stop.index(events.len() + 1);
-            let again = back.index(stop + 1);
-            let mut progress = folded(&events[..stop]);
-            events[again..].iter().for_each(|event| fold(&mut progress, event));
-            prop_assert_eq!(progress, whole);
-        }
-
-        #[test]
-        fn progress_that_was_stored_and_read_goes_on_as_if_it_had_not_been(
-            events in history(), stop in any::<prop::sample::Index>()
-        ) {
-            let stop = stop.index(events.len() + 1);
-            let stored = serde_json::to_string(&folded(&events[..stop])).unwrap();
-            let mut progress: Progress = serde_json::from_str(&stored).unwrap();
-            events[stop..].iter().for_each(|event| fold(&mut progress, event));
-            prop_assert_eq!(progress, folded(&events));
-        }
-
-        #[test]
-        fn an_event_changes_only_its_own_seat(events in history()) {
-            let mut progress = Progress::new(LabName::new("cs101").unwrap());
-            for event in &events {
-                let before = progress.clone();
-                fold(&mut progress, event);
-                for row in before.seats.iter().filter(|row| Some(&row.seat) != event.seat.as_ref()) {
-                    prop_assert_eq!(progress.seat(&row.seat), Some(row));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_broken_off_run_left_under_way_is_not_under_way_in_the_next() {
-        let begun = |run, seq, step| event(run, seq, Some("ada"), Some(step), Change::StepStarted { attempt: 1 });
-        let progress = folded(&[
-            event(1, 1, None, None, started()),
-            event(1, 2, Some("ada"), None, planned(&StepName::CLASS)),
-            begun(1, 3, StepName::Address),
-            event(2, 1, None, None, started()),
-            event(2, 2, Some("ada"), None, planned(&[StepName::Stop, StepName::Destroy])),
-            begun(2, 3, StepName::Stop),
-            event(3, 1, None, None, started()),
-            event(3, 2, Some("ada"), None, planned(&[StepName::Start, StepName::Ssh])),
-            begun(3, 3, StepName::Start),
-        ]);
-        let ada = &progress.seats[0];
-        assert_eq!(ada.current().map(|step| step.step), Some(StepName::Start));
-        assert_eq!(ada.step(StepName::Address).map(|step| step.state), Some(StepState::Waiting));
-        assert_eq!(ada.step(StepName::Stop), None);
-    }
-
-    #[test]
-    fn a_second_run_keeps_what_a_seat_owns_and_lets_its_steps_wait_again() {
-        let done = |step, seq| event(1, seq, Some("ada"), Some(step), Change::StepDone { took: Duration::ZERO });
-        let progress = folded(&[
-            event(1, 1, None, None, started()),
-            event(1, 2, Some("ada"), None, planned(&StepName::CLASS)),
-            event(1, 3, Some("ada"), Some(StepName::Reserve), reserved()),
-            event(1, 4, Some("ada"), Some(StepName::Clone), Change::StepStarted { attempt: 1 }),
-            event(1, 5, Some("ada"), Some(StepName::Clone), Change::TaskStarted { upid: Clean::new("UPID:1") }),
-            done(StepName::Configure, 6),
-            event(2, 1, None, None, started()),
-            event(2, 2, Some("ada"), None, planned(&[StepName::Clone, StepName::Ssh])),
-        ]);
-        let ada = progress.seat(&SeatName::new("ada").unwrap()).unwrap();
-        assert_eq!((ada.vmid, ada.run), (Some(Vmid::new(9101).unwrap()), RunId(2)));
-        let clone = ada.step(StepName::Clone).unwrap();
-        assert_eq!((clone.state, clone.attempts, clone.run), (StepState::Waiting, 0, RunId(2)));
-        assert_eq!(clone.upid, Some(Clean::new("UPID:1")), "the task may still be under way");
-        assert_eq!(ada.step(StepName::Configure).unwrap().state, StepState::Ok, "not part of the second run");
-    }
-
-    #[test]
-    fn a_seat_that_is_gone_is_forgotten_and_can_come_back() {
-        let mut events = vec![
-            event(1, 1, None, None, started()),
-            event(1, 2, Some("ada"), None, planned(&StepName::CLASS)),
-            event(1, 3, Some("ada"), Some(StepName::Reserve), reserved()),
-            event(1, 4, Some("ada"), None, Change::SeatGone),
-        ];
-        assert_eq!(folded(&events).seats, []);
-        events.push(event(2, 1, None, None, started()));
-        events.push(event(2, 2, Some("ada"), None, planned(&StepName::CLASS)));
-        assert_eq!(folded(&events).seats[0].vmid, None, "the old machine's number is not its own");
-    }
-
-    #[test]
-    fn the_time_of_a_proof_outlives_what_takes_the_proof_away() {
-        let ready = event(1, 3, Some("ada"), None, Change::SeatReady);
-        let progress = folded(&[
-            event(1, 1, None, None, started()),
-            event(1, 2, Some("ada"), None, planned(&StepName::CLASS)),
-            ready.clone(),
-            event(1, 4, Some("ada"), None, Change::SeatStale),
-        ]);
-        let ada = &progress.seats[0];
-        assert_eq!((ada.state, ada.proven_at), (MachineState::Stale, Some(ready.at)));
-        assert_eq!(ada.reason.as_ref().map(Clean::as_str), Some("event 4 of run 1"));
+/// Once the last step of the run that makes or changes the machine is done, the machine is what the run's plan says.
+fn note_brought(row: &mut SeatProgress, name: StepName, run: RunId) {
+    let makes = |step: StepName| matches!(step, StepName::Clone | StepName::Configure | StepName::Resize);
+    let of_run = |step: &&StepProgress| step.run == run && makes(step.step);
+    let is_done = |step: &StepProgress| matches!(step.state, StepState::Ok | StepState::Skipped);
+    if makes(name) && row.steps.iter().filter(of_run).all(is_done) {
+        row.brought = Some(run);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,7 +140,10 @@ pub fn current_state(
 fn without_run(row: &SeatProgress) -> (MachineState, Option<Clean>) {
     let at = row.current().map(|step| format!(" at {}", step.step)).unwrap_or_default();
     if row.proven_at.is_some() {
-        (MachineState::Stale, Some(format!("its roll call was broken off{at}").into()))
+        // A restart's shutdown is no part of the roll call behind it.
+        let of_proofs = row.current().is_none_or(|step| step.step.is_proof());
+        let what = if of_proofs { "its roll call" } else { "its run" };
+        (MachineState::Stale, Some(format!("{what} was broken off{at}").into()))
     } else if row.state == MachineState::Working || was_made(row) {
         (MachineState::Failed, Some(format!("the run was broken off{at}; deploy goes on from there").into()))
     } else {

@@ -141,6 +141,8 @@ mod tests {
             removal: None,
             reason: None,
             proven_at: None,
+            brought: None,
+            pool: None,
             run: RunId(1),
             steps: Vec::new(),
         });

@@ -20,7 +20,7 @@ use crate::{
         destroy::{Confirmation, destroy},
         hindsight::hindsight,
         inside::last_lines,
-        plan::plan_deploy,
+        plan::plan_deploy_with,
         rebuild,
     },
 };
@@ -70,8 +70,11 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
     }
     match effect {
         Effect::Refresh => shared.look_now.iter().for_each(|site| site.notify_one()),
-        Effect::MakePlan { lab } => {
-            let plan = plan_deploy(home, &lab).await.map(|planned| Arc::new(planned.plan)).map_err(words);
+        Effect::MakePlan { lab, fix_drift } => {
+            let plan = plan_deploy_with(home, &lab, fix_drift, None)
+                .await
+                .map(|planned| Arc::new(planned.plan))
+                .map_err(words);
             shared.say(Action::PlanReady { lab, plan }).await;
         }
         Effect::Deploy { plan, consent } => {

@@ -1,5 +1,7 @@
 //! Plans: everything a plan is made from is read, and then the pure rules decide.
 
+mod read;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -7,19 +9,17 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
+use self::read::{applied, observe, others, read_templates, unseen};
 use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, workshop};
-use crate::{
-    deploy::class::{Rest, rest},
-    domain::{
-        LabName, MachineState, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
-        class::ClassDefinition,
-        cluster::{ClusterView, Power, TemplateView},
-        event::RunKind,
-        mark::{Ownership, ownership},
-        planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
-        progress::SeatProgress,
-    },
-    port::SiteError,
+use crate::domain::{
+    LabName, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
+    class::ClassDefinition,
+    cluster::{ClusterView, Power, TemplateView},
+    mark::Ownership,
+    placement::Want,
+    plan::Verb,
+    planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
+    progress::SeatProgress,
 };
 
 /// A plan with what a run of it needs.
@@ -44,10 +44,6 @@ pub enum On {
 const SPARES: usize = 64;
 /// Machines asked about at once: a node answers with three workers.
 const READ_AT_ONCE: usize = 4;
-/// Runs whose plans are looked through for what was deployed last.
-const RUNS_LOOKED_AT: u32 = 10_000;
-/// Deploys among them whose plans are read.
-const DEPLOYS_READ: usize = 50;
 
 /// What deploy would do.
 pub async fn plan_deploy(home: &Homeroom, lab: &LabName) -> Result<Planned, ServiceError> {
@@ -68,12 +64,30 @@ pub async fn plan_deploy_with(
         return workshop::plan_deploy(home, workshop, engine).await;
     }
     let ground = Ground::read(home, lab, true).await?;
-    let mut plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
-    ground.allowed.apply(&mut plan);
-    ground.allowed.covers(&ground.site, &plan).await?;
-    super::bridges::are_there(&ground.site, &plan).await?;
-    super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
-    Ok(ground.planned(plan))
+    let plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
+    ground.can_be_done(home, plan).await
+}
+
+/// What is left of a deploy that goes on: asked for as it was when it began, whatever the definition says by now of
+/// the roll call, its order and the pool.
+pub async fn plan_deploy_again(
+    home: &Homeroom,
+    lab: &LabName,
+    begun: &Plan,
+    run: RunId,
+) -> Result<Planned, ServiceError> {
+    if begun.workshop.is_some() {
+        return plan_deploy_with(home, lab, begun.fixes_drift, Some(begun)).await;
+    }
+    let mut ground = Ground::read(home, lab, true).await?;
+    ground.asked_as(begun);
+    let asked = begun.rebuilds.clone().unwrap_or_default();
+    let left: Vec<SeatName> = asked.seats.into_iter().filter(|seat| !ground.was_made_in(seat, begun, run)).collect();
+    let rebuild = Rebuild { seats: &left, abandon: asked.abandon };
+    let shown = Some(begun);
+    let plan =
+        ground.ask(home, begun.fixes_drift, |input| planning::plan_deploy(&PlanInput { shown, rebuild, ..*input }))?;
+    ground.can_be_done(home, plan).await
 }
 
 /// What rebuilding seats would do: each is removed and made anew. With `abandon`, a machine on a node that does not
@@ -89,11 +103,7 @@ pub async fn plan_rebuild(
     let rebuild = Rebuild { seats, abandon };
     let mut plan = ground.ask(home, false, |input| planning::plan_deploy(&PlanInput { rebuild, ..*input }))?;
     plan.seats.retain(|seat| seats.contains(&seat.seat));
-    ground.allowed.apply(&mut plan);
-    ground.allowed.covers(&ground.site, &plan).await?;
-    super::bridges::are_there(&ground.site, &plan).await?;
-    super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
-    Ok(ground.planned(plan))
+    ground.can_be_done(home, plan).await
 }
 
 /// What taking a run back would do: the machines that carry its number in their mark go, and numbers it set aside
@@ -150,6 +160,26 @@ pub async fn plan_deed(
     seats: &[SeatName],
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
+    plan_deed_as(home, lab, seats, deed, None).await
+}
+
+/// A run of a deed that goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct GoesOn<'a> {
+    /// Its plan, as it was begun.
+    pub begun: &'a Plan,
+    /// Seats whose machines it has shut down already.
+    pub halted: &'a [SeatName],
+}
+
+/// The same, for a new run or for one that goes on.
+pub async fn plan_deed_as(
+    home: &Homeroom,
+    lab: &LabName,
+    seats: &[SeatName],
+    deed: Deed,
+    again: Option<GoesOn<'_>>,
+) -> Result<Planned, ServiceError> {
     if let Some((workshop, site)) = home.in_cloud(lab).await? {
         return cloud::plan_deed(home, workshop, site, seats, deed).await;
     }
@@ -159,7 +189,11 @@ pub async fn plan_deed(
     let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
     ground.see_power(|_| true).await?;
-    let mut plan = ground.ask(home, false, |input| planning::plan_deed(input, seats, deed))?;
+    let halted = again.map(|again| again.halted).unwrap_or_default();
+    if let Some(GoesOn { begun, .. }) = again {
+        ground.asked_as(begun);
+    }
+    let mut plan = ground.ask(home, false, |input| planning::plan_deed_again(input, seats, deed, halted))?;
     super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
     Ok(ground.planned(plan))
 }
@@ -175,7 +209,7 @@ struct Ground {
     unseen: BTreeSet<Vmid>,
     applied: BTreeMap<SeatName, planning::Applied>,
     reserved: BTreeSet<Vmid>,
-    commitments: Vec<(crate::domain::NodeName, crate::domain::placement::Want)>,
+    commitments: Vec<(NodeName, Want)>,
     lab_key: Option<String>,
     allowed: Allowed,
 }
@@ -191,7 +225,7 @@ impl Ground {
         let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };
         let observed = observe(home, &site, &view, &progress).await?;
         let unseen = unseen(&site, &view, &progress).await?;
-        let applied = applied(home, lab).await?;
+        let applied = applied(home, lab, &progress, &observed).await?;
         let (mut reserved, commitments) = others(home, lab, &site, &view).await?;
         let allowed = match templates.is_empty() {
             true => Allowed::default(),
@@ -303,6 +337,33 @@ impl Ground {
         }
     }
 
+    /// What a run was begun with stays, whatever the definition says by now.
+    fn asked_as(&mut self, begun: &Plan) {
+        self.class.rollcall = begun.rollcall.clone();
+        (self.class.rollout.order, self.class.rollout.delay) = (begun.order, begun.stagger);
+        self.class.pool = begun.pool.clone();
+    }
+
+    /// Whether the machine of a seat came to be in this run, whose plan is `begun`.
+    fn was_made_in(&self, seat: &SeatName, begun: &Plan, run: RunId) -> bool {
+        let Some(row) = self.progress.seat(seat) else { return false };
+        // One given up for another: that one's number was set aside by the run.
+        let created = begun.seats.iter().any(|planned| planned.seat == *seat && planned.verb == Verb::Create);
+        let reserved = row.step(StepName::Reserve).is_some_and(|s| s.run == run && s.state == StepState::Ok);
+        let facts = row.vmid.and_then(|vmid| self.observed.get(&vmid));
+        let marked = facts.is_some_and(|facts| matches!(&facts.ownership, Ownership::Ours(mark) if mark.run == run));
+        marked || (created && reserved)
+    }
+
+    /// The plan as the token and the site's bridges allow it, ready to be carried out.
+    async fn can_be_done(self, home: &Homeroom, mut plan: Plan) -> Result<Planned, ServiceError> {
+        self.allowed.apply(&mut plan);
+        self.allowed.covers(&self.site, &plan).await?;
+        super::bridges::are_there(&self.site, &plan).await?;
+        super::offline::tell(home, &self.site, &self.view, &mut plan).await;
+        Ok(self.planned(plan))
+    }
+
     fn planned(self, plan: Plan) -> Planned {
         let range = self.class.placement.vmids.unwrap_or(self.site.rules.vmids);
         let planned: BTreeSet<Vmid> = plan.seats.iter().filter_map(|seat| seat.vmid).collect();
@@ -313,109 +374,4 @@ impl Ground {
             .collect();
         Planned { plan, on: On::Cluster { site: self.site, spares } }
     }
-}
-
-async fn read_templates(
-    site: &Site,
-    view: &ClusterView,
-    class: &ClassDefinition,
-) -> Result<Vec<TemplateView>, ServiceError> {
-    let wanted = planning::templates_to_read(&class.template, view);
-    let asked = wanted.into_iter().map(|(node, vmid)| async move { site.cluster.template(&node, vmid).await });
-    let mut answers = stream::iter(asked).buffered(READ_AT_ONCE);
-    let mut templates = Vec::new();
-    while let Some(answer) = answers.next().await {
-        match answer {
-            Ok(template) => templates.push(template),
-            // Its node may have gone since; the plan says so if no other will do.
-            Err(SiteError::Lost { .. } | SiteError::Unreachable { .. } | SiteError::Missing { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(templates)
-}
-
-/// Reads the configuration of every machine the store knows of and the site shows on nodes that answer.
-async fn observe(
-    home: &Homeroom,
-    site: &Site,
-    view: &ClusterView,
-    progress: &Progress,
-) -> Result<BTreeMap<Vmid, GuestFacts>, ServiceError> {
-    let read = |(node, vmid): (NodeName, Vmid)| async move {
-        let config = site.cluster.config(&node, vmid).await;
-        (node, vmid, config)
-    };
-    let wanted = planning::machines_to_read(progress, view);
-    let mut answers = stream::iter(wanted).map(read).buffered(READ_AT_ONCE);
-    let mut observed = BTreeMap::new();
-    while let Some((node, vmid, config)) = answers.next().await {
-        match config {
-            Ok(config) => {
-                let template = view.guest(vmid).is_some_and(|guest| guest.template);
-                let ownership = ownership(home.store.id(), vmid, template, &config.description);
-                let row = progress.seats.iter().find(|row| row.vmid == Some(vmid));
-                let marked = |row: &SeatProgress| matches!(&ownership, Ownership::Ours(mark) if mark.lab == progress.lab && mark.seat == row.seat);
-                let (removal, marked) = (row.and_then(|row| row.removal.as_ref()), row.is_some_and(marked));
-                let removal = match rest(&*site.cluster, removal, &node, vmid, &config, marked).await? {
-                    Rest::Whole => planning::Removal::None,
-                    Rest::Ours(_) => planning::Removal::Ours,
-                    Rest::Unproven(why) => planning::Removal::Unproven(why.to_string()),
-                    Rest::Gone => continue,
-                };
-                observed.insert(vmid, GuestFacts { node, config: config.plain(), ownership, removal });
-            }
-            Err(SiteError::Lost { .. } | SiteError::Unreachable { .. } | SiteError::Missing { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(observed)
-}
-
-/// Numbers of the lab that nobody lists and that are taken all the same. A machine is gone only where its
-/// number is free: a token that may not see it would otherwise make us forget it.
-async fn unseen(site: &Site, view: &ClusterView, progress: &Progress) -> Result<BTreeSet<Vmid>, ServiceError> {
-    let unlisted: Vec<_> =
-        progress.seats.iter().filter_map(|row| row.vmid).filter(|vmid| view.guest(*vmid).is_none()).collect();
-    let asked: Vec<_> = stream::iter(unlisted)
-        .map(|vmid| async move { (vmid, site.inspect.is_free(vmid).await) })
-        .buffer_unordered(READ_AT_ONCE)
-        .collect()
-        .await;
-    let mut unseen = BTreeSet::new();
-    for (vmid, is_free) in asked {
-        if !is_free? {
-            unseen.insert(vmid);
-        }
-    }
-    Ok(unseen)
-}
-
-/// What was last deployed to each seat.
-async fn applied(home: &Homeroom, lab: &LabName) -> Result<BTreeMap<SeatName, planning::Applied>, ServiceError> {
-    let mut plans = Vec::new();
-    let runs = home.store.runs(Some(lab), RUNS_LOOKED_AT).await?;
-    for row in runs.iter().filter(|row| row.kind == RunKind::Deploy).take(DEPLOYS_READ) {
-        plans.push((row.id, home.store.run(row.id).await?.1));
-    }
-    plans.sort_by_key(|(id, _)| *id);
-    Ok(planning::applied(plans.iter().map(|(_, plan)| plan)))
-}
-
-type Others = (BTreeSet<Vmid>, Vec<(crate::domain::NodeName, crate::domain::placement::Want)>);
-
-/// VMIDs and memory that other labs of the site have set aside.
-async fn others(home: &Homeroom, lab: &LabName, site: &Site, view: &ClusterView) -> Result<Others, ServiceError> {
-    let (all, _) = home.store.all_progress().await?;
-    let (mut reserved, mut commitments) = (BTreeSet::new(), Vec::new());
-    let rows = all.iter().filter(|other| &other.lab != lab).flat_map(|other| &other.seats);
-    for row in rows.filter(|row| row.site == site.name && row.state != MachineState::Gone) {
-        let Some(vmid) = row.vmid else { continue };
-        reserved.insert(vmid);
-        if let Some(guest) = view.guest(vmid).filter(|guest| guest.power == Power::Stopped) {
-            let want = crate::domain::placement::Want { cpus: guest.cpus, memory: guest.memory };
-            commitments.push((guest.node.clone(), want));
-        }
-    }
-    Ok((reserved, commitments))
 }

@@ -8,16 +8,17 @@ use std::{
 use super::{
     Homeroom, ServiceError,
     deploy::{Outcome, needs_a_yes},
-    plan::{On, Planned, plan_deed, plan_deploy_with, plan_destroy},
+    plan::{GoesOn, On, Planned, plan_deed_as, plan_deploy_again, plan_destroy},
     run::{As, begin_as, lock},
 };
 use crate::{
     deploy::{Recorder, recorder::Entry},
     domain::{
-        Change, LabName, Level, MachineState, Plan, Progress, RunId, SeatName,
+        Change, LabName, Level, MachineState, Plan, Progress, RunId, SeatName, StepName, StepState,
         event::{RunKind, RunState},
         plan::{SeatPlan, Verb},
         planning::Deed,
+        progress::SeatProgress,
     },
     port::store::RunRow,
 };
@@ -81,6 +82,10 @@ pub async fn cancel(home: &Homeroom, run: RunId) -> Result<Cancelled, ServiceErr
             Ok(Cancelled::WindingDown)
         }
         Standing::Interrupted => give_up(home, &row).await,
+        Standing::Superseded => Err(ServiceError::Refused(format!(
+            "run {run} was interrupted, and a later run has worked on {} since: there is nothing of it to give up",
+            row.lab
+        ))),
         other => Err(ServiceError::Refused(format!("run {run} is not under way ({})", other.as_str()))),
     }
 }
@@ -155,9 +160,12 @@ pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, Service
     let left = left_to_do(&plan, &progress, run);
     let planned = match deed(row.kind) {
         _ if left.is_empty() => Planned { plan: Plan { seats: Vec::new(), ..plan.clone() }, ..nothing(home, &plan)? },
-        Some(deed) => plan_deed(home, &lab, &left, deed).await?,
+        Some(deed) => {
+            let again = GoesOn { begun: &plan, halted: &halted(&progress, run) };
+            plan_deed_as(home, &lab, &left, deed, Some(again)).await?
+        }
         None if row.kind == RunKind::Destroy => plan_destroy(home, &lab, &left).await?,
-        None => deploy_again(home, &lab, &plan, &left).await?,
+        None => deploy_again(home, &lab, &plan, run, &left).await?,
     };
     Ok(Outcome::Begun(begin_as(home, planned, lock, As::Again(run)).await?))
 }
@@ -193,7 +201,7 @@ fn left_to_do(plan: &Plan, progress: &Progress, run: RunId) -> Vec<SeatName> {
                 (RunKind::Stop, MachineState::Stopped) => false,
                 (RunKind::Check | RunKind::Start | RunKind::Restart, MachineState::Ready | MachineState::Stale) => {
                     // A seat that waits for its steps is neither: it was proven before.
-                    row.steps.iter().any(|step| step.run == run && step.state == crate::domain::StepState::Waiting)
+                    row.steps.iter().any(|step| step.run == run && step.state == StepState::Waiting)
                 }
                 _ => true,
             },
@@ -202,15 +210,34 @@ fn left_to_do(plan: &Plan, progress: &Progress, run: RunId) -> Vec<SeatName> {
     plan.seats.iter().filter(|seat| seat.verb.acts()).filter(is_left).map(|seat| seat.seat.clone()).collect()
 }
 
+/// The seats whose machines a restart has shut down, or found off.
+fn halted(progress: &Progress, run: RunId) -> Vec<SeatName> {
+    let is_done = |row: &&SeatProgress| match row.step(StepName::Stop).filter(|step| step.run == run) {
+        Some(stop) => matches!(stop.state, StepState::Ok | StepState::Skipped),
+        // An earlier part of the run that went on had nothing to shut down any more.
+        None => row.steps.iter().any(|step| step.run == run),
+    };
+    progress.seats.iter().filter(|row| row.run == run).filter(is_done).map(|row| row.seat.clone()).collect()
+}
+
+/// Whether a machine would be cloned from something else than the plan said that was agreed to.
+fn is_of_another_template(before: &SeatPlan, now: &SeatPlan) -> bool {
+    match (&before.source, &now.source) {
+        (Some(before), Some(now)) => before.template != now.template && before.template_name != now.template_name,
+        _ => false,
+    }
+}
+
 /// What is left of a deploy, and nothing that it was not begun to do.
 async fn deploy_again(
     home: &Homeroom,
     lab: &LabName,
     begun: &Plan,
+    run: RunId,
     left: &[SeatName],
 ) -> Result<Planned, ServiceError> {
     let of = |seat: &SeatName| begun.seats.iter().find(|planned| planned.seat == *seat);
-    let mut planned = plan_deploy_with(home, lab, begun.fixes_drift, Some(begun)).await?;
+    let mut planned = plan_deploy_again(home, lab, begun, run).await?;
     if planned.plan.workshop != begun.workshop {
         return Err(ServiceError::Refused(format!(
             "the definition of {lab} has changed since; `homeroom deploy {lab}` plans anew"
@@ -219,7 +246,10 @@ async fn deploy_again(
     planned.plan.seats.retain(|seat| left.contains(&seat.seat));
     let changed = planned.plan.seats.iter().find(|seat| {
         let removed = seat.verb == Verb::Remove;
-        !removed && of(&seat.seat).is_some_and(|before| before.verb == Verb::Remove || before.spec != seat.spec)
+        !removed
+            && of(&seat.seat).is_some_and(|before| {
+                before.verb == Verb::Remove || before.spec != seat.spec || is_of_another_template(before, seat)
+            })
     });
     if let Some(seat) = changed {
         return Err(ServiceError::Refused(format!(

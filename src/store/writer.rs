@@ -425,6 +425,7 @@ mod tests {
             stagger: std::time::Duration::ZERO,
             pool: None,
             fixes_drift: false,
+            rebuilds: None,
             workshop: None,
             notes: Vec::new(),
         };

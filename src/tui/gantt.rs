@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::{Context, State, cursor::window, runs::RunBoard},
-    domain::timing::{SeatEnd, SeatTiming, Span, SpanKind, Timing},
+    domain::timing::{Ruler, SeatEnd, SeatTiming, Span, SpanKind, Timing},
 };
 
 /// Lines below: what held it up, two of them, a rule, three of steps.
@@ -99,6 +99,7 @@ fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, seat: &
             SpanKind::Working if span.to.is_none() => ("", Tone::Busy),
             SpanKind::Working => ("", Tone::Ok),
             SpanKind::Failed => ("", Tone::Bad),
+            SpanKind::BrokenOff => ("broken off at ", Tone::Warn),
         };
         let time = match span.to {
             Some(_) => format::took(modelled(span.lasted(), speed)),
@@ -120,9 +121,7 @@ fn modelled(time: Duration, speed: f64) -> Duration {
 /// Time across the screen.
 struct Scale {
     seat: usize,
-    /// Columns for time.
-    width: usize,
-    whole: Duration,
+    ruler: Ruler,
     speed: f64,
     /// It is not over, nor broken off.
     going: bool,
@@ -132,40 +131,21 @@ impl Scale {
     fn fit(page: &Page<'_>, state: &State, board: &RunBoard, timing: &Timing, width: usize) -> Self {
         let seat = timing.seats.iter().map(|seat| seat.seat.as_str().width()).max().unwrap_or(0).clamp(4, 16) + 2;
         let so_far = state.now.duration_since(board.run.started_at).unsigned_abs();
-        let last =
-            timing.seats.iter().flat_map(|seat| &seat.spans).filter_map(|span| span.to.or(Some(span.from))).max();
         let broken_off = state.orphaned.contains(&board.run.id);
-        let whole = timing.took.or(last.filter(|_| broken_off)).unwrap_or(so_far).max(Duration::from_millis(1));
+        let whole = timing.shown(broken_off).unwrap_or(so_far);
         let margin = page.look.glyphs.cursor.width() + seat + END + 1;
         Self {
             seat,
-            width: width.saturating_sub(margin).max(1),
-            whole,
+            ruler: Ruler::new(whole, width.saturating_sub(margin)),
             speed: state.settings.speed,
             going: timing.took.is_none() && !broken_off,
         }
     }
 
-    /// The column in which an instant lies.
-    fn column(&self, at: Duration) -> usize {
-        let share = at.as_secs_f64() / self.whole.as_secs_f64();
-        ((share * self.width as f64) as usize).min(self.width)
-    }
-
-    /// Ticks of a round length, at least ten columns apart.
     fn title(&self, page: &mut Page<'_>, area: Rect, seat: &str) {
-        const ROUND: [u64; 14] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 3_600, 7_200, 21_600];
-        let wall = |seconds: u64| Duration::from_secs_f64(seconds as f64 / self.speed.max(0.001));
-        let step = ROUND.into_iter().find(|step| self.column(wall(*step)) >= 10).unwrap_or(86_400);
         page.line(area, 0).skip(1).put(seat, Tone::Dim);
-        for n in 0.. {
-            let at = wall(n * step);
-            let column = self.column(at);
-            if at > self.whole || column + 6 > self.width {
-                return;
-            }
-            let text = format::took(Duration::from_secs(n * step));
-            let text = if n == 0 { "0s".to_owned() } else { text };
+        for (column, at) in self.ruler.ticks(self.speed) {
+            let text = if at.is_zero() { "0s".to_owned() } else { format::took(at) };
             page.line(area, 0).skip(1 + self.seat + column).put(&text, Tone::Dim);
         }
     }
@@ -173,23 +153,15 @@ impl Scale {
     fn row(&self, page: &mut Page<'_>, area: Rect, row: usize, seat: &SeatTiming) {
         page.line(area, row).skip(1).col(seat.seat.as_str(), self.seat, Tone::Text);
         let mut free = 0;
-        for span in &seat.spans {
-            let from = self.column(span.from).max(free);
-            let to = span.to.map_or(self.width, |to| self.column(to)).max(from);
-            // Even the shortest work is seen; waiting that fills no column is not.
-            let shown = if span.kind == SpanKind::Waiting { to - from } else { (to - from).max(1) };
-            if from >= self.width || shown == 0 || (to <= free && free > 0 && self.column(span.from) < free) {
-                continue;
-            }
-            let width = shown.min(self.width - from);
-            self.span(page, area, row, span, from, width);
-            free = from + width;
+        for bar in self.ruler.bars(seat) {
+            self.span(page, area, row, bar.span, bar.from, bar.width);
+            free = bar.from + bar.width;
         }
         let glyphs = &page.look.glyphs;
         let begun = seat.spans.iter().any(|span| span.to.is_none());
         if self.going && !begun && seat.end == SeatEnd::Open {
             // Nothing is done for it now: it waits, since its last step ended.
-            let rest = glyphs.dot.repeat(self.width.saturating_sub(free));
+            let rest = glyphs.dot.repeat(self.ruler.width.saturating_sub(free));
             page.line(area, row).skip(1 + self.seat + free).put(&rest, Tone::Dim);
         }
         let (sign, at, tone) = match seat.end {
@@ -199,7 +171,7 @@ impl Scale {
             SeatEnd::Failed(at) => (glyphs.failed, Some(at), Tone::Bad),
         };
         let text = at.map_or(String::new(), |at| format::took(modelled(at, self.speed)));
-        page.line(area, row).skip(1 + self.seat + self.width + 1).put(sign, tone).skip(1).put(&text, Tone::Text);
+        page.line(area, row).skip(1 + self.seat + self.ruler.width + 1).put(sign, tone).skip(1).put(&text, Tone::Text);
     }
 
     fn span(&self, page: &mut Page<'_>, area: Rect, row: usize, span: &Span, from: usize, width: usize) {
@@ -207,11 +179,13 @@ impl Scale {
         let (fill, tone) = match span.kind {
             SpanKind::Waiting => (glyphs.dot, Tone::Dim),
             SpanKind::Pausing => (glyphs.dot, Tone::Warn),
+            SpanKind::BrokenOff => (" ", Tone::Warn),
             SpanKind::Failed => (glyphs.block, Tone::Bad),
             SpanKind::Working if span.to.is_none() => (glyphs.rule, Tone::Busy),
             SpanKind::Working => (glyphs.rule, Tone::Ok),
         };
         let bar = match (span.kind, width) {
+            (SpanKind::BrokenOff, 10..) => format!("{:^width$}", "broken off"),
             (SpanKind::Working, 1) => glyphs.block.to_owned(),
             (SpanKind::Working, _) => {
                 let (left, right) = if glyphs.unicode { ("▐", "▌") } else { ("[", "]") };

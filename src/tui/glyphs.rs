@@ -2,7 +2,7 @@
 
 use ratatui::symbols::border;
 
-use crate::domain::MachineState;
+use crate::{config::GlyphChoice, domain::MachineState};
 
 /// One set of signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,19 +103,9 @@ impl Glyphs {
         unicode: false,
     };
 
-    /// As the environment says: `HOMEROOM_ASCII`, else whether the locale speaks UTF-8. The Linux console has
-    /// room for few signs, and not for these.
+    /// As the environment says.
     pub fn from_env(var: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| var(name).filter(|value| !value.is_empty());
-        if set("HOMEROOM_ASCII").is_some_and(|value| value != "0") {
-            return Self::ASCII;
-        }
-        if set("TERM").is_some_and(|term| term == "linux") && set("HOMEROOM_ASCII").is_none() {
-            return Self::ASCII;
-        }
-        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
-        let locale = locale.to_ascii_lowercase();
-        if locale.contains("utf-8") || locale.contains("utf8") { Self::UNICODE } else { Self::ASCII }
+        if GlyphChoice::Auto.is_unicode(var) { Self::UNICODE } else { Self::ASCII }
     }
 
     /// The sign of a machine's state.

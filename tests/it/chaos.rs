@@ -8,6 +8,7 @@ mod mutants;
 mod promises;
 mod seeds;
 mod speed;
+mod standing;
 mod story;
 mod verbs;
 pub mod weather;

@@ -2,6 +2,17 @@
 //! committed, after it and before the request, after the request, after the answer. The cluster's own
 //! listing says what came of it.
 
+macro_rules! killed {
+    ($($name:ident: $run:ident($($what:expr),+);)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            $run($($what),+).await;
+        })+
+    };
+}
+
+mod standing;
+
 use homeroom::{
     domain::{Change, StepName},
     sim::{Fault, FaultKind},
@@ -76,6 +87,9 @@ const NEVER: FaultKind = FaultKind::Slow { seconds: 1e8 };
 
 /// Runs the program until it is at that instant of that effect, and kills it there.
 async fn kill(lab: &Lab, args: &[&str], effect: &Effect, instant: Instant) {
+    let since = lab.journal("duo").await.len();
+    let until_written =
+        async |step, met: &dyn Fn(&Change) -> bool| lab.until_written_since(since, "duo", step, met).await;
     let begun = |change: &Change| matches!(change, Change::StepStarted { .. });
     let done = |change: &Change| matches!(change, Change::StepDone { .. });
     match instant {
@@ -88,13 +102,13 @@ async fn kill(lab: &Lab, args: &[&str], effect: &Effect, instant: Instant) {
     let mut child = lab.spawn(args);
     match instant {
         // The step before is on disk, and what comes next never can be.
-        Instant::BeforeTheIntent => lab.until_written("duo", effect.before, done).await,
-        Instant::BeforeTheRequest => lab.until_written("duo", effect.step, begun).await,
+        Instant::BeforeTheIntent => until_written(effect.before, &done).await,
+        Instant::BeforeTheRequest => until_written(effect.step, &begun).await,
         Instant::AfterTheRequest => lab.until("the effect is there", async || (effect.seen)(lab)).await,
         Instant::AfterTheAnswer if effect.task => {
-            lab.until_written("duo", effect.step, |change| matches!(change, Change::TaskStarted { .. })).await;
+            until_written(effect.step, &|change| matches!(change, Change::TaskStarted { .. })).await;
         }
-        Instant::AfterTheAnswer => lab.until_written("duo", effect.step, done).await,
+        Instant::AfterTheAnswer => until_written(effect.step, &done).await,
     }
     child.kill().await.unwrap();
     lab.heal();
@@ -102,7 +116,7 @@ async fn kill(lab: &Lab, args: &[&str], effect: &Effect, instant: Instant) {
     if matches!(instant, Instant::BeforeTheIntent) {
         let events = lab.journal("duo").await;
         let of_step = |change: &Change| matches!(change, Change::StepStarted { .. });
-        assert!(!events.iter().any(|event| event.step == Some(effect.step) && of_step(&event.change)));
+        assert!(!events[since..].iter().any(|event| event.step == Some(effect.step) && of_step(&event.change)));
         assert!(!(effect.seen)(lab), "an effect without an intent");
     }
 }
@@ -138,15 +152,6 @@ async fn destroy_survives(instant: Instant) {
     assert_eq!(lab.made(), []);
     lab.is_tidy();
     assert_eq!(lab.status("duo").await["state"], "absent");
-}
-
-macro_rules! killed {
-    ($($name:ident: $run:ident($($what:expr),+);)+) => {
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            $run($($what),+).await;
-        })+
-    };
 }
 
 killed! {

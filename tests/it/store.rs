@@ -88,6 +88,7 @@ pub fn plan(lab_name: &str) -> Plan {
         stagger: Duration::ZERO,
         pool: None,
         fixes_drift: false,
+        rebuilds: None,
         workshop: None,
         notes: vec!["eleven machines".into()],
     }

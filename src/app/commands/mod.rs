@@ -86,6 +86,7 @@ pub enum Command {
     AllowRestart,
     AllowReplace,
     AllowRemove,
+    FixDrift,
     Apply,
     Submit,
     Edit,

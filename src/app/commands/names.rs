@@ -75,6 +75,7 @@ const NAMES: &[(Command, &str)] = &[
     (Command::AllowRestart, "allow-restart"),
     (Command::AllowReplace, "allow-replace"),
     (Command::AllowRemove, "allow-remove"),
+    (Command::FixDrift, "fix-drift"),
     (Command::Apply, "keep"),
     (Command::Submit, "submit"),
     (Command::Edit, "edit"),

@@ -60,6 +60,7 @@ impl Command {
             | Self::AllowRestart
             | Self::AllowReplace
             | Self::AllowRemove
+            | Self::FixDrift
             | Self::Power
             | Self::Start
             | Self::Stop

@@ -360,6 +360,7 @@ pub static TABLE: &[Entry] = &[
     acts(Command::AllowRestart, &[Char('r')], &[C::PlanPopup], Group::Popup, "", "allow restarts"),
     acts(Command::AllowReplace, &[Char('p')], &[C::PlanPopup], Group::Popup, "", "allow replacing machines"),
     acts(Command::AllowRemove, &[Char('x')], &[C::PlanPopup], Group::Popup, "", "allow removing machines"),
+    acts(Command::FixDrift, &[Char('f')], &[C::PlanPopup], Group::Popup, "", "put right what someone else changed"),
     acts(Command::ConfirmDestroy, &[Enter], &[C::DestroyPopup], Group::Popup, "destroy", "remove the machines"),
     looks(Command::ConfirmCopy, &[Enter, Char('y')], &[C::CopyPopup], Group::Popup, "copy", "copy"),
     acts(Command::ConfirmDeed, &[Enter], &[C::DeedPopup], Group::Popup, "do it", "do it"),

@@ -36,7 +36,7 @@ pub(super) fn plan(state: &mut State) -> Vec<Effect> {
     }
     let popup = PlanPopup { lab: lab.clone(), plan: Planned::Asked, consent: Consent::default(), scroll: 0 };
     state.popup = Some(Popup::Plan(popup));
-    vec![Effect::MakePlan { lab }]
+    vec![Effect::MakePlan { lab, fix_drift: false }]
 }
 
 /// Enter on a plan.
@@ -73,6 +73,19 @@ pub(super) fn consent(state: &mut State, change: impl FnOnce(&mut Consent)) -> V
         change(&mut popup.consent);
     }
     Vec::new()
+}
+
+/// `f` on a plan: what somebody else changed is put right too, or left again. That is another plan, which may need
+/// more to be agreed to.
+pub(super) fn fix_drift(state: &mut State) -> Vec<Effect> {
+    let Some(Popup::Plan(popup)) = &mut state.popup else { return Vec::new() };
+    let Planned::Ready(plan) = &popup.plan else { return Vec::new() };
+    if plan.drifted().next().is_none() && !popup.consent.fix_drift {
+        return no(state, "nothing was changed by someone else");
+    }
+    popup.consent.fix_drift = !popup.consent.fix_drift;
+    (popup.plan, popup.scroll) = (Planned::Asked, 0);
+    vec![Effect::MakePlan { lab: popup.lab.clone(), fix_drift: popup.consent.fix_drift }]
 }
 
 /// `r`: the failed seats again; on a board, the one under the cursor when it failed, else all that did.

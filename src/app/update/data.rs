@@ -95,7 +95,10 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::RunsLoaded { lab, runs } => state.runs_loaded(&lab, runs),
         Action::TimingLoaded { run, timing } => return state.timing_loaded(run, timing),
         Action::RunOrphaned { lab, run } => {
-            if state.orphaned.insert(run) {
+            // What a later run took over needs nobody's hand.
+            let newest = state.progress.get(&lab).and_then(|progress| progress.run.as_ref());
+            let superseded = newest.is_some_and(|newest| newest.id > run);
+            if state.orphaned.insert(run) && !superseded {
                 let text = format!("run {run} broke off and nobody is working on it; deploy goes on from there");
                 notice(state, Some(lab), Level::Warning, text);
             }
@@ -209,8 +212,11 @@ pub(super) fn notice(state: &mut State, lab: Option<LabName>, level: Level, text
 
 /// Hands a plan to the popup that waits for it; one that nobody waits for any more is dropped.
 fn planned(state: &mut State, lab: &LabName, plan: Result<std::sync::Arc<crate::domain::Plan>, Clean>) {
-    if let Some(Popup::Plan(PlanPopup { lab: wanted, plan: slot, .. })) = &mut state.popup
+    // One that was asked for before drift was to be put right, or left, is another plan.
+    let other = |fixes: bool| plan.as_ref().is_ok_and(|plan| plan.workshop.is_none() && plan.fixes_drift != fixes);
+    if let Some(Popup::Plan(PlanPopup { lab: wanted, plan: slot, consent, .. })) = &mut state.popup
         && wanted == lab
+        && !other(consent.fix_drift)
     {
         *slot = plan.map_or_else(Planned::Failed, Planned::Ready);
     }

@@ -165,6 +165,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::AllowRestart => acts::consent(state, |consent| consent.restart = !consent.restart),
         Command::AllowReplace => acts::consent(state, |consent| consent.replace = !consent.replace),
         Command::AllowRemove => acts::consent(state, |consent| consent.remove = !consent.remove),
+        Command::FixDrift => acts::fix_drift(state),
         Command::Refresh => {
             say(state, Level::Info, "asking every site");
             vec![Effect::Refresh]

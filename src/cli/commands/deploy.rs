@@ -26,21 +26,21 @@ use crate::{
 
 pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> Result<Exit, CliError> {
     let lab = context.lab(name).await?;
-    if !yes {
-        let planned = crate::service::plan::plan_deploy(&context.home, &lab).await?;
-        plan::show(context.out, &planned.plan);
-        if planned.plan.is_empty() {
-            return Ok(Exit::Done);
-        }
-        eprintln!("not done: `homeroom deploy {lab} --yes` does it");
-        return Ok(Exit::Refused);
-    }
     let consent = Consent {
         restart: allow.allow_restart,
         replace: allow.allow_replace,
         remove: allow.allow_remove,
         fix_drift: allow.fix_drift,
     };
+    if !yes {
+        let planned = crate::service::plan::plan_deploy_with(&context.home, &lab, consent.fix_drift, None).await?;
+        plan::show(context.out, &planned.plan);
+        if planned.plan.is_empty() {
+            return Ok(Exit::Done);
+        }
+        eprintln!("not done: `homeroom deploy {lab} --yes{}` does it", plan::flags(&planned.plan));
+        return Ok(Exit::Refused);
+    }
     let asked = begin(&context.home, &lab, &Request { consent, ..Request::default() }).await?;
     outcome(context, asked, RunKind::Deploy).await
 }
@@ -154,6 +154,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
             _ => format!("{ready} ready, {failed} failed, "),
         };
         context.out.line(format!("run {run} {}: {counts}{seconds:.0} s", state.as_str()));
+        context.say_whose_seconds();
         if failed > 0 && kind == RunKind::Deploy {
             context
                 .out

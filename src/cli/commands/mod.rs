@@ -9,6 +9,7 @@ pub mod destroy;
 pub mod doctor;
 pub mod ends;
 pub mod exec;
+mod gantt;
 pub mod inventory;
 pub mod join;
 pub mod key;
@@ -38,6 +39,8 @@ pub struct Context {
     /// Modelled seconds in one of the wall's; 1 but for a simulated cluster.
     pub speed: f64,
     pub verbose: bool,
+    /// Signs beyond ASCII may be printed.
+    pub unicode: bool,
     /// Nobody waits for the end of a run: this process carries it out apart from every terminal.
     pub detached: bool,
     /// `--site`: nothing else is looked at.
@@ -45,6 +48,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Says whose seconds were told: times of day are the wall's whatever the cluster's speed, how long things took
+    /// is the cluster's.
+    pub fn say_whose_seconds(&self) {
+        if self.speed != 1.0 {
+            self.out.line(format!("seconds are the simulated cluster's: {} in one of the wall's", self.speed));
+        }
+    }
+
     /// Whether a site is asked for.
     pub fn wants(&self, site: &SiteName) -> bool {
         self.site.as_ref().is_none_or(|only| only == site)

@@ -11,19 +11,20 @@ use crate::{
     domain::{
         Plan,
         event::RunKind,
-        plan::{SeatPlan, Verb},
+        plan::{Consent, SeatPlan, Verb},
         size::Size,
     },
-    service::plan::plan_deploy,
+    service::plan::plan_deploy_with,
 };
 
 /// What `--detailed-exitcode` ends with where something would change, as Terraform's does.
 const WOULD_CHANGE: u8 = 2;
 
-/// `detailed`: the exit code tells whether something would change, so that no error may end in the same.
-pub async fn plan(context: &Context, name: &str, detailed: bool) -> Result<Exit, CliError> {
+/// `detailed`: the exit code tells whether something would change, so that no error may end in the same. Drift is
+/// left as it is unless `fix_drift`, so by itself it changes nothing.
+pub async fn plan(context: &Context, name: &str, detailed: bool, fix_drift: bool) -> Result<Exit, CliError> {
     let planned = match context.lab(name).await {
-        Ok(lab) => plan_deploy(&context.home, &lab).await.map_err(CliError::from),
+        Ok(lab) => plan_deploy_with(&context.home, &lab, fix_drift, None).await.map_err(CliError::from),
         Err(error) => Err(error),
     };
     let planned = match planned {
@@ -50,7 +51,7 @@ pub fn show(out: Output, plan: &Plan) {
         .map(|verb| format!("{} {}", plan.count(verb), verb.as_str()))
         .collect::<Vec<_>>();
     let left = plan.count(Verb::Leave);
-    let drifted = plan.seats.iter().filter(|seat| seat.verb == Verb::Keep && !seat.changes.is_empty()).count();
+    let drifted = plan.drifted().count();
     if plan.is_empty() && left > 0 {
         out.line(format!(
             "{} {} on {}: nothing can be done, {left} left alone",
@@ -82,8 +83,13 @@ pub fn show(out: Output, plan: &Plan) {
     }
     for seat in &shown {
         for change in &seat.changes {
-            out.line(format!("    {} {}: {} -> {}", seat.seat, change.field, change.from, change.to));
+            let by = if change.drift { "  (changed by someone else)" } else { "" };
+            out.line(format!("    {} {}: {} -> {}{by}", seat.seat, change.field, change.from, change.to));
         }
+    }
+    if drifted > 0 && plan.kind == RunKind::Deploy && !plan.fixes_drift {
+        let of = if drifted == 1 { "1 machine".to_owned() } else { format!("{drifted} machines") };
+        out.line(format!("  {of} changed by someone else: `homeroom deploy {} --fix-drift` puts that right", plan.lab));
     }
     for (node, why) in &plan.skipped_nodes {
         out.line(format!("  {node} skipped: {why}"));
@@ -95,6 +101,22 @@ pub fn show(out: Output, plan: &Plan) {
     if plan.kind == RunKind::Deploy && !plan.is_empty() && !cost.trim().is_empty() {
         out.line(format!("  {cost}"));
     }
+}
+
+/// What has to be added to `--yes` for a plan to be carried out as it is.
+pub fn flags(plan: &Plan) -> String {
+    let refused = plan.refused(Consent::default());
+    let needs = |verb: Verb| refused.iter().any(|seat| seat.verb == verb);
+    [
+        (plan.fixes_drift, "--fix-drift"),
+        (needs(Verb::Restart), "--allow-restart"),
+        (needs(Verb::Replace), "--allow-replace"),
+        (needs(Verb::Remove), "--allow-remove"),
+    ]
+    .into_iter()
+    .filter(|(needed, _)| *needed)
+    .map(|(_, flag)| format!(" {flag}"))
+    .collect()
 }
 
 fn sign(verb: Verb) -> &'static str {
@@ -161,7 +183,7 @@ pub fn to_json(plan: &Plan) -> Value {
         .collect();
     let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
     json!({
-        "lab": plan.lab, "site": plan.site, "kind": plan.kind,
+        "lab": plan.lab, "site": plan.site, "kind": plan.kind, "drifted": plan.drifted().count(),
         "create": count(&[Verb::Create, Verb::Resume]),
         "change": count(&[Verb::Update, Verb::Restart, Verb::Replace]),
         "remove": count(&[Verb::Remove]),

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Context, plan, status::step_json};
+use super::{Context, gantt, plan, status::step_json};
 use crate::{
     cli::{
         exit::{CliError, Exit},
         output::{local_time, time},
     },
-    domain::{Progress, RunId, progress::fold, timing::Timing},
+    domain::{Progress, RunId, event::RunState, progress::fold, timing::Timing},
     service::{
         EventFilter, RunRow,
         runs::{Cancelled, cancel as give_up, standing},
@@ -46,7 +46,7 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
         context.out.nothing("nothing was run yet");
     } else {
         context.out.table(["RUN", "LAB", "WHAT", "STATE", "STARTED", "TOOK", "BY"], &rows);
-        say_whose_seconds(context);
+        context.say_whose_seconds();
     }
     Ok(Exit::Done)
 }
@@ -61,13 +61,6 @@ fn took(context: &Context, run: &RunRow) -> Option<Duration> {
     run.took(context.speed)
 }
 
-/// Times of day are the wall's whatever the cluster's speed; how long things took is the cluster's.
-fn say_whose_seconds(context: &Context) {
-    if context.speed != 1.0 {
-        context.out.line(format!("seconds are the simulated cluster's: {} in one of the wall's", context.speed));
-    }
-}
-
 fn run_json(context: &Context, run: &RunRow, state: &str) -> serde_json::Value {
     json!({
         "run": run.id, "lab": run.lab, "kind": run.kind.as_str(), "state": state, "owner": run.owner,
@@ -76,7 +69,7 @@ fn run_json(context: &Context, run: &RunRow, state: &str) -> serde_json::Value {
     })
 }
 
-/// `runs show N`: the plan as it was, and each seat's steps with their times.
+/// `runs show N`: where its time went, machine by machine, and what held it up; in JSON also the plan as it was.
 pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     let run = RunId(run);
     let (row, planned) = context.home.store.run(run).await?;
@@ -84,7 +77,8 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
     let events: Vec<_> = context.home.store.events(&filter).await?.into_iter().map(|stored| stored.event).collect();
     events.iter().for_each(|event| fold(&mut progress, event));
-    let held_up_by = Timing::of(&events, Some(&planned)).and_then(|timing| timing.held_up_by(context.speed));
+    let timing = Timing::of(&events, Some(&planned));
+    let held_up_by = timing.as_ref().and_then(|timing| timing.held_up_by(context.speed));
     let state = state_of(context, &row).await?;
     if context.out.json {
         let mut value = run_json(context, &row, state);
@@ -98,34 +92,39 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
                        "steps": seat.steps.iter().map(step_json).collect::<Vec<_>>()})
             })
             .collect();
+        value["timing"] = timing.map_or(serde_json::Value::Null, |timing| gantt::to_json(&timing, context.speed));
         context.out.object(value);
         return Ok(Exit::Done);
     }
     let lasted = took(context, &row).map(|took| format!("  in {} s", took.as_secs())).unwrap_or_default();
     context.out.line(format!("run {run}  {} of {}  {state}{lasted}  by {}", row.kind.as_str(), row.lab, row.owner));
-    let rows: Vec<_> = progress
-        .seats
-        .iter()
-        .map(|seat| {
-            let steps: Vec<_> = seat
-                .steps
-                .iter()
-                .filter_map(|step| Some(format!("{} {:.1}s", step.step, step.took?.as_secs_f64())))
-                .collect();
-            [
-                seat.seat.to_string(),
-                seat.state.to_string(),
-                steps.join("  "),
-                seat.reason.as_ref().map(ToString::to_string).unwrap_or_default(),
-            ]
-        })
-        .collect();
-    context.out.table(["SEAT", "STATE", "STEPS", "REASON"], &rows);
+    if let Some(timing) = timing.filter(|timing| !timing.seats.is_empty()) {
+        draw(context, &row, &timing, state);
+    }
+    let told = progress.seats.iter().filter_map(|seat| Some((seat, seat.reason.as_ref()?)));
+    for (seat, reason) in told {
+        context.out.line(format!("{} {}: {reason}", seat.seat, seat.state));
+    }
     if let Some(held_up_by) = held_up_by {
         context.out.line(format!("held up by: {held_up_by}"));
     }
-    say_whose_seconds(context);
+    context.say_whose_seconds();
     Ok(Exit::Done)
+}
+
+/// The bars of a run and its seconds.
+fn draw(context: &Context, row: &RunRow, timing: &Timing, state: &str) {
+    let so_far = context.home.clock.now().duration_since(row.started_at).unsigned_abs();
+    let whole = timing.shown(state != RunState::Running.as_str()).unwrap_or(so_far);
+    let style = gantt::Style {
+        width: context.out.width(),
+        unicode: context.unicode,
+        steps: context.verbose,
+        speed: context.speed,
+    };
+    for line in gantt::bars(timing, whole, style).into_iter().chain(gantt::table(timing, context.speed)) {
+        context.out.line(line);
+    }
 }
 
 /// `cancel RUN`: whichever process carries it out winds it down; one that nobody carries out is over at once.

@@ -3,11 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 
 use super::{seat::Seat, site::Site};
 use crate::{
-    deploy::step::{Action, Check, StepContext, StepError},
-    domain::Vmid,
+    deploy::{
+        recorder::Entry,
+        step::{Action, Check, StepContext, StepError},
+    },
+    domain::{Change, Level, Vmid},
 };
 
 pub struct JoinPool {
@@ -18,25 +22,38 @@ pub struct JoinPool {
 
 #[async_trait]
 impl Action for JoinPool {
-    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
-        Ok(if self.outside().await?.is_empty() {
-            Check::Done(format!("all in pool {}", self.pool))
-        } else {
-            Check::Needed
-        })
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        if !self.outside().await?.is_empty() {
+            return Ok(Check::Needed);
+        }
+        self.write_down(context).await?;
+        Ok(Check::Done(format!("all in pool {}", self.pool)))
     }
 
-    async fn act(&self, _: &StepContext) -> Result<String, StepError> {
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let outside = self.outside().await?;
         if !self.site.cluster.pools().await?.iter().any(|pool| pool.as_str() == self.pool) {
             self.site.cluster.create_pool(&self.pool).await?;
         }
         self.site.cluster.add_to_pool(&self.pool, &outside).await?;
+        self.write_down(context).await?;
         Ok(format!("{} machines put into pool {}", outside.len(), self.pool))
     }
 }
 
 impl JoinPool {
+    /// Where a machine stands outside later, somebody else took it out.
+    async fn write_down(&self, context: &StepContext) -> Result<(), StepError> {
+        let words = format!("in pool {}", self.pool);
+        let joined = |seat: &Arc<Seat>| {
+            let change = Change::PoolJoined { pool: self.pool.clone() };
+            context.recorder.write(Entry::seat(seat.name(), Level::Debug, &words, change))
+        };
+        // Together, so that they are committed together.
+        join_all(self.seats.iter().map(joined)).await.into_iter().collect::<Result<(), _>>()?;
+        Ok(())
+    }
+
     /// Machines of the class that exist and are not in the pool: adding a member again is an error.
     async fn outside(&self) -> Result<Vec<Vmid>, StepError> {
         let ours: BTreeSet<Vmid> = self.seats.iter().map(|seat| seat.facts().vmid).collect();

@@ -208,7 +208,7 @@ fn host(input: &CloudInput<'_>) -> SeatPlan {
     match instance.state {
         InstanceState::Running if input.begun(&host) && open_as_defined(input) != Some(true) => {
             let ranges = ("gce.source_ranges".to_owned(), rule_ranges(input), ranges(input.workshop).join(","));
-            let changes = vec![FieldChange { field: ranges.0, from: ranges.1, to: ranges.2 }];
+            let changes = vec![FieldChange::new(ranges.0, ranges.1, ranges.2)];
             SeatPlan { changes, ..row(Verb::Update, "who may connect changes".to_owned()) }
         }
         InstanceState::Running if moved => row(Verb::Prove, "its address has changed".to_owned()),

@@ -59,13 +59,30 @@ impl Deed {
 
 /// Which machines it is done to, and which are left alone; `seats` empty means the whole lab.
 pub fn plan_deed(input: &PlanInput<'_>, seats: &[SeatName], deed: Deed) -> Result<Plan, Vec<Problem>> {
+    plan_deed_again(input, seats, deed, &[])
+}
+
+/// The same for a run that goes on: the machines of `halted` were shut down by it already.
+pub fn plan_deed_again(
+    input: &PlanInput<'_>,
+    seats: &[SeatName],
+    deed: Deed,
+    halted: &[SeatName],
+) -> Result<Plan, Vec<Problem>> {
     unknown_seats(input, seats)?;
     let class = input.class;
     let mut notes = Vec::new();
     let specs = addresses::settle(input).map_err(|problem| vec![problem])?;
     let chosen = |spec: &SeatSpec| seats.is_empty() || seats.contains(&spec.seat);
-    let plans: Vec<SeatPlan> =
-        specs.into_iter().filter(chosen).filter_map(|spec| seat(input, spec, deed, &mut notes)).collect();
+    let plans: Vec<SeatPlan> = specs
+        .into_iter()
+        .filter(chosen)
+        .filter_map(|spec| {
+            // What is left of a restart is a start.
+            let rest = if halted.contains(&spec.seat) && deed == Deed::Restart { Deed::Start } else { deed };
+            seat(input, spec, rest, &mut notes)
+        })
+        .collect();
     if plans.is_empty() {
         let next = format!("`homeroom deploy {}` makes them", class.name);
         return Err(vec![Problem::new(format!("{} has no machines to {}", class.name, deed.kind().as_str()), next)]);
@@ -86,6 +103,7 @@ pub fn plan_deed(input: &PlanInput<'_>, seats: &[SeatName], deed: Deed) -> Resul
         stagger: class.rollout.delay,
         pool: class.pool.clone(),
         fixes_drift: false,
+        rebuilds: None,
         workshop: None,
         notes,
         seats: plans,
@@ -134,7 +152,7 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
         && let (Some(applied), Some(facts)) = (input.applied.get(&plan.seat), facts)
         && applied.spec != plan.spec
     {
-        let changes = difference(input, &plan.spec, row, facts).changes;
+        let changes = difference(input, &plan.spec, facts).changes;
         let disturbs = changes.iter().any(|change| needs_stop(&change.field));
         if !changes.is_empty() {
             notes.push(format!(
@@ -180,6 +198,22 @@ mod tests {
         let verbs = verbs(&world, Deed::Stop);
         assert!(verbs.contains(&(Verb::Keep, Vec::new())));
         assert!(verbs.contains(&(Verb::Halt, vec![StepName::Stop])));
+    }
+
+    #[test]
+    fn a_restart_that_goes_on_stops_nobody_a_second_time() {
+        let mut world = World::new();
+        world.stand();
+        for seat in ["ada", "grace"] {
+            world.row(seat).state = MachineState::Working;
+        }
+        world.guest_of("grace").power = Power::Stopped;
+        let halted = ["ada", "grace"].map(|seat| seat.parse().unwrap());
+        let plan = world.with(|input| plan_deed_again(input, &[], Deed::Restart, &halted)).unwrap();
+        let steps = |name: &str| &plan.seats.iter().find(|seat| seat.seat.as_str() == name).unwrap().steps;
+        assert_eq!(steps("teacher")[..2], [StepName::Stop, StepName::Start]);
+        assert_eq!(steps("ada")[..], StepName::ROLL_CALL, "it was started already");
+        assert_eq!(steps("grace")[..2], [StepName::Start, StepName::Address]);
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         stagger: input.class.rollout.delay,
         pool: input.class.pool.clone(),
         fixes_drift: input.fix_drift,
+        rebuilds: input.rebuild.kept(),
         workshop: None,
         notes,
         seats,

@@ -39,6 +39,7 @@ pub fn plan_destroy(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<Plan, V
         stagger: std::time::Duration::ZERO,
         pool: input.class.pool.clone(),
         fixes_drift: false,
+        rebuilds: None,
         workshop: None,
         notes,
         seats,

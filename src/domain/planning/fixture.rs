@@ -15,6 +15,7 @@ use crate::domain::{
     machine::machine_name,
     mark::{Mark, Ownership},
     placement::Want,
+    plan::SeatPlan,
     progress::{SeatProgress, StepProgress},
 };
 
@@ -205,7 +206,13 @@ impl World {
             let vmid = seat.vmid.unwrap().get();
             self.stand_seat(seat.seat.as_str(), vmid.into(), seat.node.as_str());
         }
-        self.applied = super::applied([&plan]);
+        self.applied = super::applied(&self.progress, &self.observed, &[(RunId(1), plan)].into());
+    }
+
+    /// What the journal and the marks say of the machines, where these were the plans of runs 1, 2 …
+    pub fn journal(&mut self, plans: &[&Plan]) {
+        let plans = (1..).map(RunId).zip(plans.iter().map(|plan| (*plan).clone())).collect();
+        self.applied = super::applied(&self.progress, &self.observed, &plans);
     }
 
     pub fn stand_seat(&mut self, seat: &str, vmid: u64, node: &str) {
@@ -278,6 +285,13 @@ impl World {
     }
 }
 
+/// The same plan with its seats changed.
+pub fn plan_of(plan: &Plan, change: impl FnMut(&mut SeatPlan)) -> Plan {
+    let mut plan = plan.clone();
+    plan.seats.iter_mut().for_each(change);
+    plan
+}
+
 pub fn store() -> StoreId {
     StoreId::from_bytes([7; 8])
 }
@@ -309,6 +323,8 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         removal: None,
         reason: None,
         proven_at: Some(proven),
+        brought: Some(RunId(1)),
+        pool: class.pool.clone(),
         run: RunId(1),
         steps: steps.collect(),
     }

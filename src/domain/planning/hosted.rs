@@ -25,6 +25,7 @@ pub(super) fn plan(workshop: &WorkshopDefinition, kind: RunKind, seats: Vec<Seat
         stagger: std::time::Duration::ZERO,
         pool: None,
         fixes_drift: false,
+        rebuilds: None,
         workshop: Some(workshop.clone()),
         notes,
     }

@@ -4,6 +4,7 @@
 //! what stands in the way. Nothing here changes a site, reads a clock or decides what was agreed to.
 
 mod addresses;
+mod applied;
 mod cloud;
 mod costing;
 mod deed;
@@ -32,9 +33,10 @@ use std::{
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use applied::{Applied, applied, runs_to_read};
 pub use cloud::{CloudInput, InstanceShape, MADE_OF, plan_cloud, plan_cloud_check, plan_cloud_destroy, ranges};
 pub use costing::{Orphan, costing};
-pub use deed::{Deed, plan_deed};
+pub use deed::{Deed, plan_deed, plan_deed_again};
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
@@ -43,12 +45,12 @@ pub use workshop::{CERTIFICATE, MadeOf, WorkshopInput, plan_workshop, plan_works
 
 use super::{
     NodeName, Plan, Progress, SeatName, Vmid,
-    class::{ClassDefinition, SeatSpec},
+    class::ClassDefinition,
     cluster::{ClusterView, TemplateView},
     mark::Ownership,
     name::VmidRange,
     placement::Want,
-    plan::Verb,
+    plan::Rebuilds,
 };
 
 /// Everything a plan is made from.
@@ -64,7 +66,7 @@ pub struct PlanInput<'a> {
     pub observed: &'a BTreeMap<Vmid, GuestFacts>,
     /// Numbers of the lab's machines that are not listed and yet are taken: machines the token may not see.
     pub unseen: &'a BTreeSet<Vmid>,
-    /// What was last deployed, by seat ([`applied`]); tells a changed definition from a changed machine.
+    /// What each machine was brought to, by seat ([`applied()`]); tells a changed definition from a changed machine.
     pub applied: &'a BTreeMap<SeatName, Applied>,
     /// VMIDs that other labs of the store have set aside.
     pub reserved: &'a BTreeSet<Vmid>,
@@ -88,6 +90,13 @@ pub struct Rebuild<'a> {
     pub seats: &'a [SeatName],
     /// A machine on a node that does not answer is given up: its seat gets another, with a number of its own.
     pub abandon: bool,
+}
+
+impl Rebuild<'_> {
+    /// What of it stays with a run.
+    fn kept(&self) -> Option<Rebuilds> {
+        (!self.seats.is_empty()).then(|| Rebuilds { seats: self.seats.to_vec(), abandon: self.abandon })
+    }
 }
 
 /// What a site's configuration says about plans.
@@ -124,16 +133,6 @@ pub enum Removal {
     Unproven(String),
 }
 
-/// What was last deployed to a seat.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Applied {
-    pub spec: SeatSpec,
-    /// Number and name of the template it was cloned from, if known.
-    pub template: Option<(Vmid, String)>,
-    /// The pool it was put into.
-    pub pool: Option<String>,
-}
-
 /// Something that stands in the way of a plan: what, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{what}; {next}")]
@@ -146,20 +145,6 @@ impl Problem {
     pub fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
         Self { what: what.into(), next: next.into() }
     }
-}
-
-/// What the deploys so far have put in place, from their plans, oldest first.
-pub fn applied<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> BTreeMap<SeatName, Applied> {
-    let mut out: BTreeMap<SeatName, Applied> = BTreeMap::new();
-    for (pool, seat) in plans.into_iter().flat_map(|plan| plan.seats.iter().map(|seat| (plan.pool.clone(), seat))) {
-        if !matches!(seat.verb, Verb::Create | Verb::Resume | Verb::Update | Verb::Restart | Verb::Replace) {
-            continue;
-        }
-        let cloned = seat.source.as_ref().map(|source| (source.template, source.template_name.to_string()));
-        let known = out.remove(&seat.seat).and_then(|earlier| earlier.template);
-        out.insert(seat.seat.clone(), Applied { spec: seat.spec.clone(), template: cloned.or(known), pool });
-    }
-    out
 }
 
 impl PlanInput<'_> {

@@ -202,8 +202,8 @@ fn of_ours(
     home: Home,
 ) -> Fate {
     let rollcall = &input.class.rollcall;
-    let Difference { mut changes, grow, replace, template } = difference(input, spec, row, facts);
-    changes.extend(joins(input, guest));
+    let Difference { mut changes, grow, replace, made_of } = difference(input, spec, facts);
+    changes.extend(joins(input, row, guest));
     let running = guest.power == Power::Running;
     let done = |step| is_done(row, step);
     // Steps are asked for until the journal says they are done: each looks first whether there is anything to do.
@@ -215,11 +215,20 @@ fn of_ours(
         steps: target.steps(rollcall),
         why,
     };
-    if row.proven_at.is_none() && !done(StepName::Clone) {
+    let replaced = |changes: Vec<FieldChange>| {
+        let why = format!("{} cannot be changed in place", fields(&changes));
+        Fate::Replace { home: home.clone(), stop: guest.power != Power::Stopped, changes, why }
+    };
+    // Whatever a later run set out to do and did not, this much was done.
+    let whole = input.applied.get(&spec.seat).is_some_and(|applied| applied.whole);
+    if made_of {
+        return replaced(changes);
+    }
+    if row.proven_at.is_none() && !whole && !done(StepName::Clone) {
         let why = format!("run {} cloned it and could not write that down", row.run);
         return Fate::Again { home, verb: Verb::Resume, reserve: !done(StepName::Reserve), rest: false, why };
     }
-    let written = done(StepName::Configure);
+    let written = whole || done(StepName::Configure);
     if row.proven_at.is_none() && !(written && done(StepName::Start)) {
         let configure = !written || changes.iter().any(is_setting);
         let start = !running || !done(StepName::Start);
@@ -227,39 +236,63 @@ fn of_ours(
             Target { configure, resize: grow || owed(StepName::Resize), start, proofs: true, ..Target::default() };
         return settled(Verb::Resume, changes, target, format!("run {} cloned it and went no further", row.run));
     }
-    // What was deployed is what is defined: then somebody else changed the machine.
-    let same = |applied: &super::Applied| applied.spec == *spec && applied.pool == input.class.pool;
-    let drift = !template && written && !owed(StepName::Resize) && input.applied.get(&spec.seat).is_some_and(same);
-    let act = !changes.is_empty() && (!drift || input.fix_drift);
-    if act && replace {
-        let why = format!("{} cannot be changed in place", fields(&changes));
-        return Fate::Replace { home, stop: guest.power != Power::Stopped, changes, why };
-    }
-    if act {
-        let configure = changes.iter().any(is_setting);
-        let stop = running && changes.iter().any(|change| change.field != POOL && needs_stop(&change.field));
-        let why = format!("{}{}", if drift { "changed by someone else: " } else { "" }, fields(&changes));
-        let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
-        if !stop {
-            return settled(Verb::Update, changes, target, why);
+    if changes.iter().all(|change| change.drift || change.field == POOL) && !input.fix_drift {
+        let own: Vec<FieldChange> = changes.iter().filter(|change| !change.drift).cloned().collect();
+        if own.is_empty() || changes.len() > own.len() {
+            return left_as_it_is(input, row, running, (changes, own), home);
         }
-        let mut steps = vec![StepName::Stop];
-        steps.extend(target.steps(rollcall));
-        return Fate::Settled { home, verb: Verb::Restart, changes, steps, why: format!("{why}; needs a stop") };
     }
-    let drifted = if changes.is_empty() {
-        String::new()
-    } else {
-        format!("; changed by someone else: {}, --fix-drift puts it right", fields(&changes))
+    if changes.is_empty() {
+        return left_as_it_is(input, row, running, (changes, Vec::new()), home);
+    }
+    if replace {
+        return replaced(changes);
+    }
+    let configure = changes.iter().any(is_setting);
+    let stop = running && changes.iter().any(|change| change.field != POOL && needs_stop(&change.field));
+    let why = told(&changes);
+    let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
+    if !stop {
+        return settled(Verb::Update, changes, target, why);
+    }
+    let mut steps = vec![StepName::Stop];
+    steps.extend(target.steps(rollcall));
+    Fate::Settled { home, verb: Verb::Restart, changes, steps, why: format!("{why}; needs a stop") }
+}
+
+/// The fate of a machine whose settings stay: kept or proven. `drift` is what somebody else changed; `own`, that it is
+/// still to join the lab's pool, which touches nothing of the machine's.
+fn left_as_it_is(
+    input: &PlanInput<'_>,
+    row: &SeatProgress,
+    running: bool,
+    (drift, own): (Vec<FieldChange>, Vec<FieldChange>),
+    home: Home,
+) -> Fate {
+    let rollcall = &input.class.rollcall;
+    let drifted = match drift.iter().any(|change| change.drift) {
+        true => format!("; {}, --fix-drift puts it right", told(&drift)),
+        false => String::new(),
     };
     let (state, reason) = current_state(row, Look::of(input.view, row), false, input.now, input.site.proof_max_age);
+    let settled = |verb, changes, steps, why| Fate::Settled { home, verb, changes, steps, why };
     if state == MachineState::Ready {
-        return settled(Verb::Keep, changes, Target::default(), format!("ready{drifted}"));
+        let verb = if own.is_empty() { Verb::Keep } else { Verb::Update };
+        return settled(verb, drift, Vec::new(), format!("ready{drifted}"));
     }
     // With the roll call off, a look at its power is all the proof there is.
     let start = !running || rollcall.profile == Profile::Off;
     let reason = reason.map_or_else(|| "not proven yet".to_owned(), |reason| reason.to_string());
-    settled(Verb::Prove, changes, Target { start, proofs: true, ..Target::default() }, format!("{reason}{drifted}"))
+    let target = Target { start, proofs: true, ..Target::default() };
+    settled(Verb::Prove, drift, target.steps(rollcall), format!("{reason}{drifted}"))
+}
+
+/// What changes, told apart from what somebody else changed: `cores; changed by someone else: memory`.
+fn told(changes: &[FieldChange]) -> String {
+    let (drift, own): (Vec<_>, Vec<_>) = changes.iter().cloned().partition(|change| change.drift);
+    let by_others = (!drift.is_empty()).then(|| format!("changed by someone else: {}", fields(&drift)));
+    let own = (!own.is_empty()).then(|| fields(&own));
+    own.into_iter().chain(by_others).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether a change is written to the machine's settings.
@@ -267,11 +300,13 @@ fn is_setting(change: &FieldChange) -> bool {
     change.field != "disk" && change.field != POOL
 }
 
-/// The machine's way into the lab's pool, if it stands outside.
-fn joins(input: &PlanInput<'_>, guest: &GuestView) -> Option<FieldChange> {
+/// The machine's way into the lab's pool, if it stands outside. It is drift only once it was seen in there.
+fn joins(input: &PlanInput<'_>, row: &SeatProgress, guest: &GuestView) -> Option<FieldChange> {
     let to = input.class.pool.clone()?;
     let from = guest.pool.as_ref().map(ToString::to_string).unwrap_or_default();
-    (from != to).then(|| FieldChange { field: POOL.to_owned(), from, to })
+    let drift = row.pool.as_ref() == Some(&to);
+    (from != to)
+        .then(|| FieldChange { drift, ..FieldChange::new(POOL, if from.is_empty() { "none" } else { &from }, &to) })
 }
 
 /// How a machine differs from its definition.
@@ -281,11 +316,27 @@ pub(super) struct Difference {
     grow: bool,
     /// Something in it cannot be changed in place.
     replace: bool,
-    /// It was cloned from another template than the definition names: nobody but the definition did that.
-    template: bool,
+    /// It was cloned from another template, or to another storage, than the definition names: nobody but the
+    /// definition did that.
+    made_of: bool,
 }
 
-pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgress, facts: &GuestFacts) -> Difference {
+/// How a machine differs from its definition, and what of it was brought about once and undone by somebody else.
+pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
+    let mut now = differing(input, spec, facts);
+    if let Some(applied) = input.applied.get(&spec.seat).filter(|applied| applied.whole) {
+        let before = differing(input, &applied.spec, facts).changes;
+        for change in now.changes.iter_mut().filter(|change| !MADE_OF.contains(&change.field.as_str())) {
+            change.drift = before.iter().any(|known| known.field == change.field && known.to == change.to);
+        }
+    }
+    now
+}
+
+/// What only a clone decides.
+const MADE_OF: [&str; 2] = ["template", "storage"];
+
+fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
     let name = machine_name(&input.class.name, &spec.seat);
     let agent = !roll_call(&input.class.rollcall).is_empty();
     let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent };
@@ -293,10 +344,7 @@ pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgr
         config_changes(&config_wanted(&wanted, &facts.config), &config_unwanted(spec, &facts.config), &facts.config);
     let mut replace = changes.iter().any(|change| change.field == "bios");
     let mut grow = false;
-    let mut template = false;
-    let mut differs = |field: &str, from: String, to: String| {
-        changes.push(FieldChange { field: field.to_owned(), from, to });
-    };
+    let mut differs = |field: &str, from: String, to: String| changes.push(FieldChange::new(field, from, to));
     let applied = input.applied.get(&spec.seat);
     let disk = boot_disk(&facts.config);
     if let (Some(to), Some(from)) = (spec.machine.disk, disk.as_ref().and_then(|disk| disk.size)) {
@@ -320,8 +368,7 @@ pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgr
         // Proxmox shows no password: only where it came from can be held against where it is to come from. One whose
         // run was broken off before it was written is still to be written.
         let from = applied.spec.cloud_init.password.as_ref();
-        let owed = row.step(StepName::Configure).is_some() && !is_done(row, StepName::Configure);
-        if from != Some(to) || owed {
+        if from != Some(to) || !applied.whole {
             differs("cipassword", from.map_or("none", Password::origin).to_owned(), to.origin().to_owned());
         }
     }
@@ -331,11 +378,12 @@ pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, row: &SeatProgr
             TemplateRef::Vmid(wanted) => wanted == vmid,
         };
         if !same {
-            (replace, template) = (true, true);
+            replace = true;
             differs("template", format!("{name} ({vmid})"), input.class.template.to_string());
         }
     }
-    Difference { changes, grow, replace, template }
+    let made_of = changes.iter().any(|change| MADE_OF.contains(&change.field.as_str()));
+    Difference { changes, grow, replace, made_of }
 }
 
 pub(super) fn fields(changes: &[FieldChange]) -> String {

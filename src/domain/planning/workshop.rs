@@ -94,13 +94,7 @@ impl MadeOf {
     pub(super) fn differs_from(&self, label: &str) -> Vec<FieldChange> {
         let was: BTreeMap<&str, &str> = label.split(' ').filter_map(|word| word.split_once('=')).collect();
         let differing = self.0.iter().filter(|(key, value)| was.get(key).is_none_or(|was| was != value));
-        differing
-            .map(|(key, value)| FieldChange {
-                field: (*key).to_owned(),
-                from: was.get(key).map_or_else(String::new, |was| (*was).to_owned()),
-                to: value.clone(),
-            })
-            .collect()
+        differing.map(|(key, value)| FieldChange::new(*key, was.get(key).copied().unwrap_or_default(), value)).collect()
     }
 }
 

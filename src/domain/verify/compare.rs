@@ -103,13 +103,10 @@ pub fn config_changes(
 ) -> Vec<FieldChange> {
     let differ = wanted.iter().filter(|(key, value)| !same(key, value, current.get(*key))).map(|(key, value)| {
         let from = current.get(key).map(String::as_str).or_else(|| default_of(key));
-        FieldChange { field: key.clone(), from: shown(key, from), to: shown(key, Some(value)) }
+        FieldChange::new(key, shown(key, from), shown(key, Some(value)))
     });
-    let gone = unwanted.iter().map(|key| FieldChange {
-        field: key.clone(),
-        from: shown(key, current.get(key).map(String::as_str)),
-        to: "none".to_owned(),
-    });
+    let gone =
+        unwanted.iter().map(|key| FieldChange::new(key, shown(key, current.get(key).map(String::as_str)), "none"));
     differ.chain(gone).collect()
 }
 

@@ -152,6 +152,7 @@ fn empty_plan(class: &ClassDefinition) -> Plan {
         stagger: Duration::ZERO,
         pool: None,
         fixes_drift: false,
+        rebuilds: None,
         workshop: None,
         notes: Vec::new(),
     }

@@ -201,9 +201,28 @@ impl Why {
 const INDENT: usize = 2;
 
 fn why(seat: &SeatPlan, columns: &Columns, width: usize) -> Why {
-    let changes: Vec<_> = seat.changes.iter().map(|c| format!("{} {} to {}", c.field, c.from, c.to)).collect();
-    let text = if changes.is_empty() { seat.why.clone() } else { changes.join(", ") };
+    let text = told(seat);
     if text.width() + columns.all() <= width { Why::Behind(text) } else { Why::Below(wrap(&text, width - INDENT)) }
+}
+
+/// What changes of a machine, and apart from that what somebody else changed: put right, or left as it is.
+fn told(seat: &SeatPlan) -> String {
+    let settled = matches!(seat.verb, Verb::Keep | Verb::Prove);
+    let list = |drift: bool| {
+        let of = seat.changes.iter().filter(|change| change.drift == drift);
+        let told = of.map(|c| match drift && settled {
+            true => format!("{} is {}, not {}", c.field, c.from, c.to),
+            false => format!("{} {} to {}", c.field, c.from, c.to),
+        });
+        told.collect::<Vec<_>>().join(", ")
+    };
+    let (own, drift) = (list(false), list(true));
+    match (own.is_empty(), drift.is_empty()) {
+        (true, true) => seat.why.clone(),
+        (false, true) => own,
+        (true, false) => format!("changed by someone else: {drift}"),
+        (false, false) => format!("{own}; changed by someone else: {drift}"),
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one line of a table, with all it depends on")]
@@ -235,7 +254,8 @@ fn seat_lines(
         let told = if seat.source.is_some() { Tone::Text } else { Tone::Dim };
         pen.col(&cores, CORES, told).col(&memory, MEMORY, told);
     }
-    let tone = if withheld { Tone::Warn } else { Tone::Dim };
+    let changed = seat.changes.iter().any(|change| change.drift);
+    let tone = if withheld || changed { Tone::Warn } else { Tone::Dim };
     match why {
         Why::Behind(text) => _ = pen.put(text, tone),
         Why::Below(lines) => {
@@ -249,7 +269,13 @@ fn seat_lines(
 /// What stands under the seats.
 fn foot(page: &Page<'_>, plan: &Plan, consent: Consent, width: usize, state: &State) -> Vec<(String, Tone)> {
     let mut lines = Vec::new();
-    if plan.is_empty() {
+    let (drifted, left) = (plan.drifted().count(), plan.count(Verb::Leave));
+    if plan.is_empty() && left > 0 {
+        let machines = format::count(left, "machine");
+        lines.push((format!("nothing can be done; {machines} left alone"), Tone::Warn));
+    } else if plan.is_empty() && drifted > 0 {
+        lines.push(("nothing to do: the definition is as it was deployed".to_owned(), Tone::Text));
+    } else if plan.is_empty() {
         lines.push(("it stands as defined; there is nothing to do".to_owned(), Tone::Ok));
     } else {
         let mut takes = Vec::new();
@@ -270,13 +296,38 @@ fn foot(page: &Page<'_>, plan: &Plan, consent: Consent, width: usize, state: &St
     for note in &plan.notes {
         lines.extend(wrap(note, width).into_iter().map(|line| (line, Tone::Warn)));
     }
+    lines.extend(fix(page, plan, consent, state));
     lines.extend(yeses(page, plan, consent, state));
     lines
 }
 
+/// Whether what somebody else changed is put right, and the key that turns it.
+fn fix(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Option<(String, Tone)> {
+    let n = plan.drifted().count();
+    let key = key_of(Command::FixDrift, state)?;
+    let glyphs = &page.look.glyphs;
+    let machines = if n == 1 { "1 machine was".to_owned() } else { format!("{n} machines were") };
+    match (consent.fix_drift, n) {
+        (true, _) => {
+            let text = format!("{} what someone else changed is put right ({key} takes that back)", glyphs.done);
+            Some((text, Tone::Warn))
+        }
+        (false, 0) => None,
+        (false, _) => {
+            Some((format!("{} {machines} changed by someone else: {key} puts that right", glyphs.stale), Tone::Warn))
+        }
+    }
+}
+
+/// The key of a command of this popup.
+fn key_of(command: Command, state: &State) -> Option<String> {
+    let context = state.context();
+    let entry = state.commands.iter().find(|e| e.command == command && e.on.contains(&context))?;
+    entry.keys.first().map(ToString::to_string)
+}
+
 /// One line for each kind of step that needs a yes of its own.
 fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Vec<(String, Tone)> {
-    let context = state.context();
     let kinds = [
         (Verb::Restart, consent.restart, Command::AllowRestart, "be restarted"),
         (Verb::Replace, consent.replace, Command::AllowReplace, "be replaced"),
@@ -286,8 +337,7 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Vec<(
         .into_iter()
         .filter(|(verb, ..)| plan.count(*verb) > 0)
         .filter_map(|(verb, given, command, what)| {
-            let entry = state.commands.iter().find(|e| e.command == command && e.on.contains(&context))?;
-            let key = entry.keys.first()?;
+            let key = key_of(command, state)?;
             let n = plan.count(verb);
             let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
             let lost = match (verb, n) {

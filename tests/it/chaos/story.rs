@@ -6,17 +6,19 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use homeroom::{
     config::definition::parse,
     domain::{
-        Definition, Event, LabName, Level, SeatName,
+        Definition, Event, LabName, Level, RunId, SeatName,
         class::{ClassDefinition, Via},
         event::{RunKind, RunState},
+        plan::Consent,
     },
     service::{
         Homeroom, ServiceError,
         adopt::adopt,
-        check::check,
+        check::{Deed, carry_out as carry},
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
-        rebuild::rollback,
+        rebuild::{rebuild, rollback},
+        runs::{latest, resume},
     },
     sim::{Fault, FaultKind, Scenario},
 };
@@ -33,6 +35,8 @@ pub struct End {
     pub broken: Vec<String>,
     /// Every request, in order.
     pub requests: Vec<String>,
+    /// Every line of the journal, in order, with all that is in it.
+    pub journal: Vec<String>,
     /// What was done to it, for people.
     pub acts: Vec<String>,
     /// Commands homeroom printed, and somebody ran.
@@ -41,25 +45,33 @@ pub struct End {
     pub rests: usize,
 }
 
-#[derive(Debug, Clone)]
-enum Act {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
     Deploy,
+    /// A deploy that may restart and replace.
+    Change,
     Check,
+    Start,
+    Stop,
+    Restart,
+    Rebuild(SeatName),
     DestroyAll,
     Destroy(SeatName),
     /// Of the last deploy.
     Rollback,
     Adopt,
+    /// Going on with whatever was begun last.
+    Resume,
 }
 
-struct Story {
-    house: House,
-    dice: Dice,
-    lab: LabName,
-    class: ClassDefinition,
+pub struct Story {
+    pub house: House,
+    pub dice: Dice,
+    pub lab: LabName,
+    pub class: ClassDefinition,
     before: BTreeMap<u32, Portrait>,
-    acts: Vec<String>,
-    broken: Vec<String>,
+    pub acts: Vec<String>,
+    pub broken: Vec<String>,
     /// Nodes let nobody in by SSH, in calm weather too.
     shut: bool,
     advice: Vec<String>,
@@ -81,28 +93,48 @@ pub fn tell(seed: u64, habit: Habit, forgets_intents: bool) -> End {
     }
     story.calm_down();
     story.settle("deploy", &Act::Deploy);
-    story.look("after the deploy", |story| {
-        let seats: Vec<SeatName> = story.class.seats().into_iter().map(|(seat, _)| seat).collect();
-        let key = story.house.lab_key(&story.lab);
-        story.house.stage.world(|world| promises::deployed(world, &story.lab, &seats, &key))
-    });
+    story.stands();
     if story.dice.chance(50) {
         story.house.stage.world(|world| weather::faults(&mut story.dice).into_iter().for_each(|f| world.inject(f)));
         story.stormy(&Act::DestroyAll);
         story.calm_down();
     }
-    story.settle("destroy", &Act::DestroyAll);
-    story.look("after the destroy", |story| {
-        let told: Vec<String> = story.house.disk.told().iter().map(|event| event.message.to_string()).collect();
-        story.house.stage.world(|world| promises::destroyed(world, &story.before, &told))
-    });
-    let ended = |event: &&Event| event.message.as_str().contains("is what a dead removal left");
-    let rests = story.house.disk.told().iter().filter(ended).count();
-    End { broken: story.broken, requests: story.house.stage.journal(), acts: story.acts, advice: story.advice, rests }
+    story.goes()
 }
 
 impl Story {
-    fn begin(seed: u64, habit: Habit, forgets_intents: bool) -> Self {
+    /// After a deploy in calm weather: every seat has its machine.
+    pub fn stands(&mut self) {
+        self.look("after the deploy", |story| {
+            let key = story.house.lab_key(&story.lab);
+            story.house.stage.world(|world| promises::deployed(world, &story.lab, &story.seats(), &key))
+        });
+    }
+
+    /// The end of every story: nothing is left.
+    pub fn goes(mut self) -> End {
+        self.settle("destroy", &Act::DestroyAll);
+        self.look("after the destroy", |story| {
+            let told: Vec<String> = story.house.disk.told().iter().map(|event| event.message.to_string()).collect();
+            story.house.stage.world(|world| promises::destroyed(world, &story.before, &told))
+        });
+        let journal = self.house.disk.told().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+        let requests = self.house.stage.journal();
+        let ended = |event: &&Event| event.message.as_str().contains("is what a dead removal left");
+        let rests = self.house.disk.told().iter().filter(ended).count();
+        End { broken: self.broken, requests, journal, acts: self.acts, advice: self.advice, rests }
+    }
+
+    pub fn seats(&self) -> Vec<SeatName> {
+        self.class.seats().into_iter().map(|(seat, _)| seat).collect()
+    }
+
+    /// The run that was begun last.
+    pub fn newest_run(&self) -> Option<RunId> {
+        self.house.disk.told().iter().map(|event| event.run).max()
+    }
+
+    pub fn begin(seed: u64, habit: Habit, forgets_intents: bool) -> Self {
         let mut dice = Dice::new(seed);
         let mut scenario = Scenario::default_world().unwrap();
         scenario.nodes.truncate(2);
@@ -119,7 +151,7 @@ impl Story {
     }
 
     fn next_act(&mut self, n: u64) -> Act {
-        let seats: Vec<SeatName> = self.class.seats().into_iter().map(|(seat, _)| seat).collect();
+        let seats = self.seats();
         match self.dice.from(0, 9) {
             _ if n == 0 => Act::Deploy,
             0..=5 => Act::Deploy,
@@ -134,7 +166,7 @@ impl Story {
     }
 
     /// One act with everything that may come over it.
-    fn stormy(&mut self, act: &Act) {
+    pub fn stormy(&mut self, act: &Act) -> String {
         weather::events(&mut self.dice, &self.house.stage);
         if self.dice.chance(15) {
             let first = self.dice.from(1, 150);
@@ -150,10 +182,11 @@ impl Story {
         *self.house.disk.full.lock().unwrap() = 0..0;
         let pause = self.dice.seconds(0, 60);
         self.house.stage.rest(pause);
+        end
     }
 
     /// One life: the act in words, and how it ended.
-    fn play(&mut self, act: &Act, die_at: Option<u64>, interrupt: Option<Duration>) -> String {
+    pub fn play(&mut self, act: &Act, die_at: Option<u64>, interrupt: Option<Duration>) -> String {
         let home = self.house.homeroom();
         let work = carry_out(&home, &self.lab, act, interrupt);
         match self.house.stage.live(die_at, work) {
@@ -169,7 +202,7 @@ impl Story {
     }
 
     /// Everything works again, and what was under way ends.
-    fn calm_down(&self) {
+    pub fn calm_down(&self) {
         self.house.stage.call_off();
         self.house.stage.world(|world| {
             world.faults.clear();
@@ -189,7 +222,7 @@ impl Story {
     }
 
     /// Asks in calm weather until there is nothing left to do, as a patient admin would.
-    fn settle(&mut self, what: &str, act: &Act) {
+    pub fn settle(&mut self, what: &str, act: &Act) {
         let mut given = Vec::new();
         for _ in 0..4 {
             let told = self.house.disk.told().len();
@@ -263,7 +296,16 @@ async fn carry_out(
 ) -> Result<Option<RunState>, ServiceError> {
     let outcome = match act {
         Act::Deploy => deploy(home, lab, &Request::default()).await?,
-        Act::Check => check(home, lab, &[]).await?,
+        Act::Change => {
+            let consent = Consent { restart: true, replace: true, ..Consent::default() };
+            deploy(home, lab, &Request { consent, ..Request::default() }).await?
+        }
+        Act::Check => carry(home, lab, &[], Deed::Check).await?,
+        Act::Start => carry(home, lab, &[], Deed::Start).await?,
+        Act::Stop => carry(home, lab, &[], Deed::Stop).await?,
+        Act::Restart => carry(home, lab, &[], Deed::Restart).await?,
+        Act::Rebuild(seat) => rebuild(home, lab, std::slice::from_ref(seat), false, &Confirmation::default()).await?,
+        Act::Resume => resume(home, latest(home, lab).await?).await?,
         Act::DestroyAll => destroy(home, lab, &[], &Confirmation::default()).await?,
         Act::Destroy(seat) => destroy(home, lab, std::slice::from_ref(seat), &Confirmation::default()).await?,
         Act::Rollback => {

@@ -24,7 +24,7 @@ fn answer(state: &mut State, verbs: &[(&str, Verb)]) {
 #[test]
 fn deploying_asks_for_the_plan_first_and_for_a_yes_second() {
     let mut state = world(120, 40);
-    assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101") }]);
+    assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101"), fix_drift: false }]);
     assert!(press(&mut state, "<enter>").is_empty(), "there is no plan to say yes to yet");
     answer(&mut state, &[]);
     let effects = press(&mut state, "<enter>");
@@ -154,7 +154,7 @@ fn the_filter_narrows_a_list_and_escape_takes_it_back() {
     let mut state = world(120, 40);
     press(&mut state, "/102");
     assert_eq!(state.shown_classes().len(), 1);
-    assert_eq!(press(&mut state, "<enter>d"), [Effect::MakePlan { lab: lab("cs102") }]);
+    assert_eq!(press(&mut state, "<enter>d"), [Effect::MakePlan { lab: lab("cs102"), fix_drift: false }]);
     press(&mut state, "<esc><esc>");
     assert_eq!(state.shown_classes().len(), 3);
     press(&mut state, "j<enter>/failed<enter>");
@@ -254,7 +254,7 @@ fn the_cursor_stays_within_every_list() {
 #[test]
 fn the_palette_does_what_its_row_says_wherever_it_is_opened() {
     let mut state = world(120, 40);
-    assert_eq!(press(&mut state, ":dep102<enter>"), [Effect::MakePlan { lab: lab("cs102") }]);
+    assert_eq!(press(&mut state, ":dep102<enter>"), [Effect::MakePlan { lab: lab("cs102"), fix_drift: false }]);
     press(&mut state, "<esc>");
     assert_eq!(state.target_lab(), Some(lab("cs102")), "the cursor is on what it is about");
     press(&mut state, ":show 101<enter>");
@@ -381,7 +381,7 @@ fn a_run_nobody_works_on_is_called_broken_off() {
     update(&mut state, Action::RunOrphaned { lab: lab("cs101"), run: RunId(12) });
     assert_eq!(state.class(&lab("cs101")).unwrap().phase.word(), "broken off");
     assert_eq!(state.running(), 0);
-    assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101") }]);
+    assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101"), fix_drift: false }]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn lead(state: &mut State, keys: &str, hindsight: &Hindsight) {
 
 fn answer(state: &mut State, effect: &Effect, hindsight: &Hindsight) {
     let action = match effect {
-        Effect::MakePlan { lab } => Action::PlanReady { lab: lab.clone(), plan: Ok(Arc::new(plan(&[]))) },
+        Effect::MakePlan { lab, .. } => Action::PlanReady { lab: lab.clone(), plan: Ok(Arc::new(plan(&[]))) },
         Effect::LoadRuns { lab } => {
             let of = |name: &str| state.progress[&super::world::lab(name)].run.clone().unwrap();
             let runs = vec![of("cs101"), RunProgress { id: RunId(9), ..of("cs100") }];

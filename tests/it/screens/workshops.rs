@@ -176,7 +176,7 @@ fn a_seat_whose_engine_is_away_is_unknown_and_not_gone_until_it_answers() {
 fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
     let mut state = standing(120, 40);
     let intro = || lab("rust-intro");
-    assert_eq!(press(&mut state, "3jd"), [Effect::MakePlan { lab: intro() }]);
+    assert_eq!(press(&mut state, "3jd"), [Effect::MakePlan { lab: intro(), fix_drift: false }]);
     press(&mut state, "<esc>");
     assert_eq!(press(&mut state, "c"), [Effect::Carry { lab: intro(), seats: Vec::new(), deed: Deed::Check }]);
     assert_eq!(
@@ -197,7 +197,7 @@ fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
 
     // What is only defined can be deployed, and nothing else.
     press(&mut state, "k");
-    assert_eq!(press(&mut state, "d"), [Effect::MakePlan { lab: lab("k8s-day2") }]);
+    assert_eq!(press(&mut state, "d"), [Effect::MakePlan { lab: lab("k8s-day2"), fix_drift: false }]);
     press(&mut state, "<esc>");
     assert!(press(&mut state, "x").is_empty());
     assert!(state.toast.take().is_some_and(|toast| toast.text.as_str().contains("nothing stands")));

@@ -503,6 +503,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
         stagger: Duration::ZERO,
         pool: None,
         fixes_drift: false,
+        rebuilds: None,
         workshop: None,
         notes: Vec::new(),
     }

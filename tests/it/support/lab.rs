@@ -301,9 +301,14 @@ impl Lab {
 
     /// Waits until the journal of a lab says this about a step.
     pub async fn until_written(&self, lab: &str, step: StepName, met: impl Fn(&Change) -> bool) {
-        let met = &met;
+        self.until_written_since(0, lab, step, &met).await;
+    }
+
+    /// The same, of the lines behind the first so many.
+    pub async fn until_written_since(&self, since: usize, lab: &str, step: StepName, met: &dyn Fn(&Change) -> bool) {
         self.until(&format!("the journal says it of {step}"), async || {
-            self.journal(lab).await.iter().any(|event| event.step == Some(step) && met(&event.change))
+            let events = self.journal(lab).await;
+            events.iter().skip(since).any(|event| event.step == Some(step) && met(&event.change))
         })
         .await;
     }

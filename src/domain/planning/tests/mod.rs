@@ -1,5 +1,6 @@
 //! The rules of deploy, destroy and check, told as sentences over the fixture's small site.
 
+mod broken_off;
 mod changes;
 mod new_class;
 mod removal;
@@ -7,7 +8,7 @@ mod standing;
 mod templates;
 
 use super::{
-    fixture::{World, guest, node, now, storage, store, template},
+    fixture::{World, guest, node, now, plan_of, storage, store, template},
     *,
 };
 use crate::domain::{
@@ -16,7 +17,7 @@ use crate::domain::{
     cluster::Power,
     event::RunKind,
     mark::Mark,
-    plan::{Consent, SeatPlan},
+    plan::{Consent, SeatPlan, Verb},
     size::Size,
 };
 
@@ -49,5 +50,10 @@ fn broken_off_after(world: &mut World, name: &str, last: StepName) {
     row.proven_at = None;
     for step in row.steps.iter_mut().filter(|step| step.step > last) {
         step.state = StepState::Waiting;
+    }
+    if last < StepName::Configure {
+        row.brought = None;
+        let seat = row.seat.clone();
+        world.applied.get_mut(&seat).unwrap().whole = false;
     }
 }

@@ -115,23 +115,6 @@ fn the_estimate_grows_with_copies_and_with_order() {
 }
 
 #[test]
-fn applied_remembers_the_last_settings_and_the_template_they_were_cloned_from() {
-    let world = World::new();
-    let first = world.deploy();
-    let mut second = first.clone();
-    for seat in &mut second.seats {
-        (seat.verb, seat.source) = (Verb::Update, None);
-        seat.spec.machine.cores = Some(8);
-    }
-    let mut third = second.clone();
-    third.seats.iter_mut().for_each(|seat| (seat.verb, seat.spec.machine.cores) = (Verb::Keep, None));
-    let applied = applied([&first, &second, &third]);
-    let ada = &applied[&"ada".parse::<SeatName>().unwrap()];
-    assert_eq!(ada.spec.machine.cores, Some(8));
-    assert_eq!(ada.template.as_ref().map(|(vmid, _)| vmid.get()), Some(9000));
-}
-
-#[test]
 fn memory_of_other_labs_that_are_stopped_is_kept_free() {
     let mut world = World::new();
     world.view.nodes = vec![node("pve1")];

@@ -2,15 +2,16 @@
 //!
 //! Computed from the run's events alone. Times are the wall's, counted from the beginning of the run.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    time::Duration,
-};
+mod cause;
+mod ruler;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Change, Clean, Event, NodeName, Plan, RunId, SeatName, StepName, class::Order, event::RunState};
+pub use ruler::{Bar, Ruler};
+
+use super::{Change, Event, NodeName, Plan, RunId, SeatName, StepName, class::Order, event::RunState};
 
 /// A run in time.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Timing {
     pub state: RunState,
     /// In the order of the run.
     pub seats: Vec<SeatTiming>,
+    /// When anything was written down last.
+    last: Duration,
     /// What seats can wait for, as the plan has it.
     storages: BTreeMap<SeatName, String>,
     ordered: bool,
@@ -63,6 +66,20 @@ pub enum SpanKind {
     /// Between an attempt that failed and the next.
     Pausing,
     Failed,
+    /// Nobody carried the run out: it was broken off, and went on later.
+    BrokenOff,
+}
+
+impl SpanKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Working => "working",
+            Self::Pausing => "pausing",
+            Self::Failed => "failed",
+            Self::BrokenOff => "broken-off",
+        }
+    }
 }
 
 impl Span {
@@ -87,6 +104,7 @@ impl Timing {
             took: None,
             state: RunState::Running,
             seats: Vec::new(),
+            last: Duration::ZERO,
             storages: storages.collect(),
             ordered: plan.is_some_and(|plan| plan.order != Order::Parallel),
         };
@@ -107,10 +125,13 @@ impl Timing {
             // It was broken off, and goes on.
             Change::RunStarted { .. } => {
                 (self.state, self.took) = (RunState::Running, None);
+                let last = std::mem::replace(&mut self.last, at);
+                self.seats.iter_mut().for_each(|seat| seat.broken_off(last, at));
                 return;
             }
             _ => {}
         }
+        self.last = at;
         let Some(seat) = &event.seat else { return };
         let place = self.seats.iter().position(|row| row.seat == *seat).unwrap_or_else(|| {
             let (seat, spans) = (seat.clone(), Vec::new());
@@ -118,102 +139,6 @@ impl Timing {
             self.seats.len() - 1
         });
         self.seats[place].take(event, at);
-    }
-
-    /// When the seat that ended last did; else when the run did.
-    fn length(&self, without: impl Fn(&SeatTiming) -> Duration) -> Duration {
-        let ends = self.seats.iter().filter_map(|seat| Some(seat.end.at()?.saturating_sub(without(seat))));
-        ends.max().unwrap_or_default()
-    }
-
-    /// One sentence on what held the run up, once it has ended. `speed` is that of the modelled world.
-    ///
-    /// The rule: of everything that was waited for, tried again, or slower on one seat than on the others,
-    /// what would have made the run shortest had it not been.
-    pub fn held_up_by(&self, speed: f64) -> Option<Clean> {
-        self.took?;
-        let whole = self.length(|_| Duration::ZERO);
-        let say = |time: Duration| seconds(time, speed);
-        let best = self
-            .causes()
-            .into_iter()
-            .map(|cause| (self.length(|seat| self.lost(seat, &cause)), cause))
-            .min_by(|a, b| a.0.cmp(&b.0));
-        let noticeable = (whole / 20).max(NOTICED);
-        match best {
-            Some((without, cause)) if whole.saturating_sub(without) >= noticeable => {
-                let lost: Vec<_> =
-                    self.seats.iter().map(|seat| self.lost(seat, &cause)).filter(|t| !t.is_zero()).collect();
-                let longest = lost.iter().max().copied().unwrap_or_default();
-                let how = match &cause {
-                    Cause::Slow(_, step) => format!("{} longer than {step} took elsewhere", say(longest)),
-                    Cause::Again(_) if lost.len() == 1 => format!("1 seat, {}", say(longest)),
-                    Cause::Again(_) => format!("{} seats, the longest {}", lost.len(), say(longest)),
-                    _ if lost.len() == 1 => format!("1 seat waited {}", say(longest)),
-                    _ => format!("{} seats waited, the longest {}", lost.len(), say(longest)),
-                };
-                Some(Clean::new(format!("{cause} ({how}); without it about {}", say(without))))
-            }
-            _ => self.longest(speed),
-        }
-    }
-
-    /// The longest step of the seat that ended last, where nothing else stands out.
-    fn longest(&self, speed: f64) -> Option<Clean> {
-        let seat = self.seats.iter().max_by_key(|seat| seat.end.at())?;
-        let span = seat.spans.iter().filter(|span| span.kind == SpanKind::Working).max_by_key(|span| span.lasted())?;
-        Some(Clean::new(format!(
-            "nothing in particular; the longest step of {}, the last, was {} with {}",
-            seat.seat,
-            span.step,
-            seconds(span.lasted(), speed)
-        )))
-    }
-
-    fn causes(&self) -> BTreeSet<Cause> {
-        let mut causes = BTreeSet::new();
-        for seat in &self.seats {
-            for span in &seat.spans {
-                match span.kind {
-                    SpanKind::Waiting => causes.extend([self.awaited(seat, span.step)]),
-                    SpanKind::Pausing => causes.extend([Cause::Again(span.step)]),
-                    SpanKind::Working | SpanKind::Failed => causes.extend([Cause::Slow(seat.seat.clone(), span.step)]),
-                }
-            }
-        }
-        causes
-    }
-
-    /// What a seat waits for before a step.
-    fn awaited(&self, seat: &SeatTiming, step: StepName) -> Cause {
-        match (step, &seat.node, self.storages.get(&seat.seat)) {
-            _ if self.ordered => Cause::Order,
-            (StepName::Clone, _, Some(storage)) => Cause::Clones(storage.clone()),
-            (StepName::Start, Some(node), _) => Cause::Boots(node.clone()),
-            _ => Cause::Turn(step),
-        }
-    }
-
-    /// What a seat lost to a cause.
-    fn lost(&self, seat: &SeatTiming, cause: &Cause) -> Duration {
-        let sum = |of: &dyn Fn(&Span) -> bool| seat.spans.iter().filter(|span| of(span)).map(Span::lasted).sum();
-        match cause {
-            Cause::Again(step) => sum(&|span| span.kind == SpanKind::Pausing && span.step == *step),
-            Cause::Slow(who, step) if *who == seat.seat => {
-                let usual = self.usual(who, *step);
-                usual.map_or(Duration::ZERO, |usual| seat.worked(*step).saturating_sub(usual))
-            }
-            Cause::Slow(..) => Duration::ZERO,
-            waited => sum(&|span| span.kind == SpanKind::Waiting && self.awaited(seat, span.step) == *waited),
-        }
-    }
-
-    /// What a step took on the other seats: their median. None where there are fewer than two.
-    fn usual(&self, but: &SeatName, step: StepName) -> Option<Duration> {
-        let others = self.seats.iter().filter(|seat| seat.seat != *but).map(|seat| seat.worked(step));
-        let mut times: Vec<_> = others.filter(|time| !time.is_zero()).collect();
-        times.sort();
-        (times.len() >= 2).then(|| times[times.len() / 2])
     }
 }
 
@@ -234,6 +159,12 @@ impl SeatTiming {
         self.spans.iter().filter(works).map(Span::lasted).sum()
     }
 
+    /// Time in which nothing was done for it that could have been.
+    pub fn waited(&self) -> Duration {
+        let idle = |span: &&Span| matches!(span.kind, SpanKind::Waiting | SpanKind::Pausing);
+        self.spans.iter().filter(idle).map(Span::lasted).sum()
+    }
+
     fn take(&mut self, event: &Event, at: Duration) {
         match (&event.change, event.step) {
             (Change::Reserved { node, .. }, _) => self.node = Some(node.clone()),
@@ -248,6 +179,18 @@ impl SeatTiming {
             (Change::StepFailed { .. }, Some(step)) => self.close(step, at, SpanKind::Failed),
             _ => {}
         }
+    }
+
+    /// The run's process died at `last`, and another went on at `now`.
+    fn broken_off(&mut self, last: Duration, now: Duration) {
+        if self.end != SeatEnd::Open {
+            return;
+        }
+        let Some(step) = self.spans.last().map(|span| span.step) else { return };
+        for span in self.spans.iter_mut().filter(|span| span.to.is_none()) {
+            span.to = Some(last.max(span.from));
+        }
+        self.spans.push(Span { step, kind: SpanKind::BrokenOff, from: last, to: Some(now) });
     }
 
     fn begin(&mut self, step: StepName, at: Duration) {
@@ -271,36 +214,6 @@ impl SeatTiming {
             }
         }
     }
-}
-
-/// What can hold a run up.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Cause {
-    Order,
-    Clones(String),
-    Boots(NodeName),
-    Again(StepName),
-    Slow(SeatName, StepName),
-    Turn(StepName),
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Order => f.write_str("the order its definition asks for"),
-            Self::Clones(storage) => write!(f, "clones on {storage}"),
-            Self::Boots(node) => write!(f, "boots on {node}"),
-            Self::Again(step) => write!(f, "attempts of {step} that failed"),
-            Self::Slow(seat, step) => write!(f, "{step} of {seat}"),
-            Self::Turn(step) => write!(f, "the turn to {step}"),
-        }
-    }
-}
-
-/// `0.4 s`, `12 s`
-fn seconds(time: Duration, speed: f64) -> String {
-    let seconds = time.as_secs_f64() * speed;
-    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
 }
 
 #[cfg(test)]
@@ -353,6 +266,26 @@ mod tests {
     }
 
     use StepName::{Agent, Clone as Cloned, Configure, Exec, Start};
+
+    #[test]
+    fn the_time_in_which_a_run_lay_broken_off_is_no_work_of_anybodys() {
+        let mut events = run(&[("ada", &[(Cloned, 0, 400)])]);
+        events.truncate(3);
+        let again =
+            Change::RunStarted { kind: RunKind::Deploy, site: SiteName::new("sim").unwrap(), owner: "grace".into() };
+        let (begun, done) = (Change::StepStarted { attempt: 1 }, Change::StepDone { took: Duration::ZERO });
+        events.push(event(900, Some("ada"), Some(Cloned), Change::TaskStarted { upid: "UPID:1".into() }));
+        events.push(event(60_900, None, None, again));
+        events.push(event(61_000, Some("ada"), Some(Cloned), begun));
+        events.push(event(62_000, Some("ada"), Some(Cloned), done));
+        events.push(event(62_000, Some("ada"), None, Change::SeatReady));
+        events.push(event(62_000, None, None, Change::RunEnded { state: RunState::Done }));
+        let timing = Timing::of(&events, None).unwrap();
+        let spans: Vec<_> = timing.seats[0].spans.iter().map(|span| (span.kind, span.lasted().as_millis())).collect();
+        assert_eq!(spans[..2], [(SpanKind::Working, 900), (SpanKind::BrokenOff, 60_000)], "{spans:?}");
+        assert!(timing.seats[0].worked(Cloned) < Duration::from_secs(2));
+        assert!(sentence(&events).starts_with("a break in which nobody carried it out"), "{}", sentence(&events));
+    }
 
     #[test]
     fn waiting_is_told_apart_from_working() {

@@ -1,0 +1,139 @@
+//! What held a run up, in one sentence: of all that cost somebody time, what would have made it shortest had it not been.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use super::{NOTICED, SeatTiming, Span, SpanKind, Timing};
+use crate::domain::{Clean, NodeName, SeatName, StepName};
+
+impl Timing {
+    /// When the seat that ended last did; else when the run did.
+    fn length(&self, without: impl Fn(&SeatTiming) -> Duration) -> Duration {
+        let ends = self.seats.iter().filter_map(|seat| Some(seat.end.at()?.saturating_sub(without(seat))));
+        ends.max().unwrap_or_default()
+    }
+
+    /// One sentence on what held the run up, once it has ended. `speed` is that of the modelled world.
+    ///
+    /// The rule: of everything that was waited for, tried again, or slower on one seat than on the others,
+    /// what would have made the run shortest had it not been.
+    pub fn held_up_by(&self, speed: f64) -> Option<Clean> {
+        self.took?;
+        let whole = self.length(|_| Duration::ZERO);
+        let say = |time: Duration| seconds(time, speed);
+        let best = self
+            .causes()
+            .into_iter()
+            .map(|cause| (self.length(|seat| self.lost(seat, &cause)), cause))
+            .min_by(|a, b| a.0.cmp(&b.0));
+        let noticeable = (whole / 20).max(NOTICED);
+        match best {
+            Some((without, cause)) if whole.saturating_sub(without) >= noticeable => {
+                let lost: Vec<_> =
+                    self.seats.iter().map(|seat| self.lost(seat, &cause)).filter(|t| !t.is_zero()).collect();
+                let longest = lost.iter().max().copied().unwrap_or_default();
+                let how = match &cause {
+                    Cause::Slow(_, step) => format!("{} longer than {step} took elsewhere", say(longest)),
+                    Cause::Again(_) if lost.len() == 1 => format!("1 seat, {}", say(longest)),
+                    Cause::Again(_) => format!("{} seats, the longest {}", lost.len(), say(longest)),
+                    _ if lost.len() == 1 => format!("1 seat waited {}", say(longest)),
+                    _ => format!("{} seats waited, the longest {}", lost.len(), say(longest)),
+                };
+                Some(Clean::new(format!("{cause} ({how}); without it about {}", say(without))))
+            }
+            _ => self.longest(speed),
+        }
+    }
+
+    /// The longest step of the seat that ended last, where nothing else stands out.
+    fn longest(&self, speed: f64) -> Option<Clean> {
+        let seat = self.seats.iter().max_by_key(|seat| seat.end.at())?;
+        let span = seat.spans.iter().filter(|span| span.kind == SpanKind::Working).max_by_key(|span| span.lasted())?;
+        Some(Clean::new(format!(
+            "nothing in particular; the longest step of {}, the last, was {} with {}",
+            seat.seat,
+            span.step,
+            seconds(span.lasted(), speed)
+        )))
+    }
+
+    fn causes(&self) -> BTreeSet<Cause> {
+        let mut causes = BTreeSet::new();
+        for seat in &self.seats {
+            for span in &seat.spans {
+                match span.kind {
+                    SpanKind::Waiting => causes.extend([self.awaited(seat, span.step)]),
+                    SpanKind::Pausing => causes.extend([Cause::Again(span.step)]),
+                    SpanKind::BrokenOff => causes.extend([Cause::Away]),
+                    SpanKind::Working | SpanKind::Failed => causes.extend([Cause::Slow(seat.seat.clone(), span.step)]),
+                }
+            }
+        }
+        causes
+    }
+
+    /// What a seat waits for before a step.
+    fn awaited(&self, seat: &SeatTiming, step: StepName) -> Cause {
+        match (step, &seat.node, self.storages.get(&seat.seat)) {
+            _ if self.ordered => Cause::Order,
+            (StepName::Clone, _, Some(storage)) => Cause::Clones(storage.clone()),
+            (StepName::Start, Some(node), _) => Cause::Boots(node.clone()),
+            _ => Cause::Turn(step),
+        }
+    }
+
+    /// What a seat lost to a cause.
+    fn lost(&self, seat: &SeatTiming, cause: &Cause) -> Duration {
+        let sum = |of: &dyn Fn(&Span) -> bool| seat.spans.iter().filter(|span| of(span)).map(Span::lasted).sum();
+        match cause {
+            Cause::Away => sum(&|span| span.kind == SpanKind::BrokenOff),
+            Cause::Again(step) => sum(&|span| span.kind == SpanKind::Pausing && span.step == *step),
+            Cause::Slow(who, step) if *who == seat.seat => {
+                let usual = self.usual(who, *step);
+                usual.map_or(Duration::ZERO, |usual| seat.worked(*step).saturating_sub(usual))
+            }
+            Cause::Slow(..) => Duration::ZERO,
+            waited => sum(&|span| span.kind == SpanKind::Waiting && self.awaited(seat, span.step) == *waited),
+        }
+    }
+
+    /// What a step took on the other seats: their median. None where there are fewer than two.
+    fn usual(&self, but: &SeatName, step: StepName) -> Option<Duration> {
+        let others = self.seats.iter().filter(|seat| seat.seat != *but).map(|seat| seat.worked(step));
+        let mut times: Vec<_> = others.filter(|time| !time.is_zero()).collect();
+        times.sort();
+        (times.len() >= 2).then(|| times[times.len() / 2])
+    }
+}
+
+/// What can hold a run up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Away,
+    Order,
+    Clones(String),
+    Boots(NodeName),
+    Again(StepName),
+    Slow(SeatName, StepName),
+    Turn(StepName),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away => f.write_str("a break in which nobody carried it out"),
+            Self::Order => f.write_str("the order its definition asks for"),
+            Self::Clones(storage) => write!(f, "clones on {storage}"),
+            Self::Boots(node) => write!(f, "boots on {node}"),
+            Self::Again(step) => write!(f, "attempts of {step} that failed"),
+            Self::Slow(seat, step) => write!(f, "{step} of {seat}"),
+            Self::Turn(StepName::Configure) => f.write_str("the rest that a clone is given before it is configured"),
+            Self::Turn(step) => write!(f, "the turn to {step}"),
+        }
+    }
+}
+
+/// `0.4 s`, `12 s`
+fn seconds(time: Duration, speed: f64) -> String {
+    let seconds = time.as_secs_f64() * speed;
+    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
+}
