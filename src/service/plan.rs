@@ -11,15 +11,18 @@ use futures_util::{StreamExt, stream};
 
 use self::read::{applied, observe, others, read_templates, unseen};
 use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, workshop};
-use crate::domain::{
-    LabName, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
-    class::ClassDefinition,
-    cluster::{ClusterView, Power, TemplateView},
-    mark::Ownership,
-    placement::Want,
-    plan::Verb,
-    planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
-    progress::SeatProgress,
+use crate::{
+    domain::{
+        LabName, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
+        class::ClassDefinition,
+        cluster::{ClusterView, Power, TemplateView},
+        mark::Ownership,
+        placement::Want,
+        plan::Verb,
+        planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
+        progress::SeatProgress,
+    },
+    port::SiteError,
 };
 
 /// A plan with what a run of it needs.

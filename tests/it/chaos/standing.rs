@@ -149,7 +149,7 @@ fn compare(story: &mut Story, act: &Act, before: &BTreeMap<SeatName, Machine>, k
 
 #[test]
 fn whatever_breaks_a_rebuild_a_replacement_or_a_restart_off_it_does_what_was_asked_and_no_more() {
-    let failures = failures_of(0..SEEDS, |seed| tell(seed));
+    let failures = failures_of(0..SEEDS, tell);
     assert!(
         failures.is_empty(),
         "{} of {SEEDS} stories end badly:\n{}",
