@@ -91,9 +91,9 @@ pub struct Qm {
 
 impl Qm {
     /// Logs in to the node and starts `qm` there.
-    async fn begin(&self, node: &NodeName) -> Result<(), AgentError> {
+    async fn begin(&self, node: &NodeName, what: &str, vmid: Vmid) -> Result<(), AgentError> {
         self.stage.point().await;
-        self.stage.note_ask(format!("qm {node}"));
+        self.stage.note_ask(format!("qm {node} {what} {vmid}"));
         let host = node.to_string();
         let (online, struck) = self.stage.world(|world| {
             let path = format!("/nodes/{node}/ssh");
@@ -122,12 +122,12 @@ impl Qm {
 #[async_trait]
 impl GuestAgent for Qm {
     async fn ping(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
-        self.begin(node).await?;
+        self.begin(node, "ping", vmid).await?;
         self.call(node, "POST", &qemu(node, vmid, "/agent/ping"), json!({})).await.map(drop)
     }
 
     async fn interfaces(&self, node: &NodeName, vmid: Vmid) -> Result<Vec<Interface>, AgentError> {
-        self.begin(node).await?;
+        self.begin(node, "interfaces", vmid).await?;
         let path = qemu(node, vmid, "/agent/network-get-interfaces");
         Ok(decode::interfaces(&self.call(node, "GET", &path, json!({})).await?))
     }
@@ -139,7 +139,7 @@ impl GuestAgent for Qm {
         command: &[String],
         within: Duration,
     ) -> Result<ExecOutput, AgentError> {
-        self.begin(node).await?;
+        self.begin(node, "exec", vmid).await?;
         let path = qemu(node, vmid, "/agent/exec");
         let started = self.call(node, "POST", &path, json!({ "command": command })).await?;
         let pid = started["pid"].to_string();
@@ -164,13 +164,13 @@ impl GuestAgent for Qm {
 #[async_trait]
 impl Mend for Qm {
     async fn is_copying(&self, node: &NodeName, vmid: Vmid) -> Result<bool, AgentError> {
-        self.begin(node).await?;
+        self.begin(node, "copies", vmid).await?;
         let disk = format!("vm-{vmid}-disk");
         Ok(self.stage.world(|world| world.copies(node.as_str()).any(|line| line.contains(&disk))))
     }
 
     async fn remove_locked(&self, node: &NodeName, vmid: Vmid) -> Result<(), AgentError> {
-        self.begin(node).await?;
+        self.begin(node, "destroy", vmid).await?;
         let options = json!({"skiplock": "1", "purge": "1"});
         let upid = decode::upid(&self.call(node, "DELETE", &qemu(node, vmid, ""), options).await?);
         loop {

@@ -21,5 +21,5 @@ pub use cloud::{Cloud, CloudHabit, ZONES};
 pub use cluster::Habit;
 pub use engine::Hall;
 pub use house::{House, LAB, SITE, lab as house_lab};
-pub use stage::{Calls, Over, Stage};
+pub use stage::{Calls, EPOCH, Over, Stage};
 pub use store::Disk;

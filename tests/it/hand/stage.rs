@@ -45,6 +45,8 @@ pub struct Calls {
     pub polls: u64,
     /// Reads of one guest.
     pub reads: u64,
+    /// Reads of a template: they belong to a plan, however many machines it is for.
+    pub plans: u64,
     /// Requests that change something.
     pub writes: u64,
     /// Questions to guest agents, and logins.
@@ -323,6 +325,9 @@ impl Stage {
     }
 
     fn note(&self, request: &Request) {
+        let of = request.path.split("/qemu/").nth(1).and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
+        let of_template =
+            of.is_some_and(|vmid| self.world(|world| world.guests.get(&vmid).is_some_and(|vm| vm.template())));
         let mut state = self.state();
         let mut params: Vec<String> = request.params.iter().map(|(key, value)| format!("{key}={value}")).collect();
         params.sort();
@@ -331,6 +336,7 @@ impl Stage {
         let calls = &mut state.calls;
         let kind = match request.method.as_str() {
             _ if request.path.contains("/agent/") => &mut calls.asks,
+            "GET" if of_template => &mut calls.plans,
             "GET" if request.path.contains("/qemu/") => &mut calls.reads,
             "GET" => &mut calls.polls,
             _ => &mut calls.writes,
