@@ -10,4 +10,5 @@ mod kiosk;
 mod site;
 mod terminals;
 mod tour;
+mod two;
 mod welcome;
