@@ -21,6 +21,7 @@ pub mod life;
 pub mod machine;
 pub mod mark;
 pub mod name;
+pub mod paces;
 pub mod person;
 pub mod placement;
 pub mod plan;

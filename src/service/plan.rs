@@ -17,6 +17,7 @@ use crate::{
         class::ClassDefinition,
         cluster::{ClusterView, Power, TemplateView},
         mark::Ownership,
+        paces::Paces,
         placement::Want,
         plan::Verb,
         planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
@@ -215,6 +216,7 @@ struct Ground {
     commitments: Vec<(NodeName, Want)>,
     lab_key: Option<String>,
     allowed: Allowed,
+    paces: Paces,
 }
 
 impl Ground {
@@ -235,6 +237,7 @@ impl Ground {
             false => Allowed::ask(&site, &class, &view, &progress, &reserved).await?,
         };
         reserved.extend(&allowed.unseen);
+        let paces = Paces::of(home.store.learned(&site.name).await?);
         // A plan makes nothing, not even a key: a lab without machines has none to compare.
         let lab_key = match progress.seats.iter().any(|row| row.vmid.is_some()) {
             true => Some(home.keys.lab_key(lab).await?.public),
@@ -253,6 +256,7 @@ impl Ground {
             commitments,
             lab_key,
             allowed,
+            paces,
         })
     }
 
@@ -311,6 +315,7 @@ impl Ground {
             commitments: &self.commitments,
             site: &site,
             now: home.clock.now(),
+            paces: &self.paces,
             lab_key: self.lab_key.as_deref(),
             fix_drift,
             shown: None,

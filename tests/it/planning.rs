@@ -78,6 +78,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         commitments: &[],
         site: &site,
         now: view.at,
+        paces: &Default::default(),
         lab_key: None,
         fix_drift: false,
         shown: None,

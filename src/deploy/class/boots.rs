@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::{NodeName, SeatName, Vmid};
+use crate::domain::{
+    NodeName, SeatName, Vmid,
+    paces::{Paces, Stretches, boot_key, boots_key},
+};
 
 /// What is known of boots in one run.
 #[derive(Debug)]
@@ -32,7 +35,9 @@ struct State {
     /// The shortest boot of a template seen in this run, in progress.
     by_template: HashMap<Vmid, f64>,
     /// The same, from earlier runs.
-    learned: HashMap<Vmid, f64>,
+    learned: Paces,
+    /// When machines booted, by node.
+    stretches: Stretches,
 }
 
 /// A node's boots.
@@ -48,6 +53,8 @@ struct Node {
     booting: HashMap<SeatName, Boot>,
     /// What the latest boot took, in progress.
     latest: Option<f64>,
+    /// Machines that came up.
+    came_up: usize,
     /// Who is asked first.
     leader: Option<SeatName>,
 }
@@ -87,17 +94,15 @@ const SPARSEST: f64 = 4.0;
 const BORNE: f64 = 4.0;
 /// Questions to a leader before they are put further apart.
 const PATIENT: u32 = 8;
+/// So many times what a node bears, and more, show what it takes for each of many.
+const MANY: f64 = 2.0;
 /// Less than this is not waited for.
 const AT_LEAST: Duration = Duration::from_millis(200);
 
 impl Boots {
-    /// `learned` holds what templates took in earlier runs, in seconds, as [`Boots::learned`] writes it.
-    pub fn new(first_ask: Duration, poll: Duration, learned: &HashMap<String, f64>) -> Self {
-        let known = learned.iter().filter_map(|(key, seconds)| {
-            let template = Vmid::new(key.strip_prefix(KEY)?.parse().ok()?).ok()?;
-            (seconds.is_finite() && *seconds > 0.0).then_some((template, *seconds))
-        });
-        let state = State { learned: known.collect(), ..State::default() };
+    /// `learned` holds what earlier runs took.
+    pub fn new(first_ask: Duration, poll: Duration, learned: Paces) -> Self {
+        let state = State { learned, ..State::default() };
         Self { first_ask, poll, state: Mutex::new(state) }
     }
 
@@ -180,21 +185,30 @@ impl Boots {
         // Somewhere between the last question in vain and this one.
         let took = boot.missed.map_or(took * EARLY, |missed| missed + (took - missed) * LATE);
         node.latest = Some(took);
+        node.came_up += 1;
+        state.stretches.add(boots_key(machine.node), boot.began, machine.now);
         if let Some(template) = machine.template {
             let best = state.by_template.entry(template).or_insert(took);
             *best = best.min(took);
         }
     }
 
-    /// What is worth keeping: the shortest boot of each template, in seconds.
+    /// What is worth keeping: the shortest boot of each template, and what a node took for each of many; in seconds.
     pub fn learned(&self) -> Vec<(String, f64)> {
         let state = self.state();
-        state.by_template.iter().map(|(template, boot)| (format!("{KEY}{template}"), *boot)).collect()
+        let boots = state.by_template.iter().map(|(template, boot)| (boot_key(*template), *boot));
+        let had_many = |key: &str| {
+            let many = |node: &Node| node.came_up as f64 >= MANY * node.borne.unwrap_or(BORNE);
+            state.nodes.iter().any(|(name, node)| boots_key(name) == key && many(node))
+        };
+        let each = state.stretches.each().into_iter().filter(|(key, _)| had_many(key));
+        let each = each.map(|(key, new)| {
+            let blended = state.learned.blended(&key, new);
+            (key, blended)
+        });
+        boots.chain(each).collect()
     }
 }
-
-/// What learned boots are kept under: `boot/9000`.
-const KEY: &str = "boot/";
 
 impl State {
     /// The node, its progress brought up to date.
@@ -209,7 +223,7 @@ impl State {
     /// What this machine's boot should take: as the last one on its node, else as its template took before.
     fn expected(&self, machine: Waiting<'_>) -> Option<f64> {
         let latest = self.nodes.get(machine.node).and_then(|node| node.latest);
-        latest.or_else(|| self.learned.get(machine.template.as_ref()?).copied())
+        latest.or_else(|| self.learned.boot(machine.template?))
     }
 
     /// After this long a machine is not taken for booting any more.
@@ -247,7 +261,7 @@ mod tests {
     }
 
     fn none(borne: u32) -> Boots {
-        let boots = Boots::new(FIRST, POLL, &HashMap::new());
+        let boots = Boots::new(FIRST, POLL, Paces::default());
         boots.bears(&NodeName::new("pve1"), f64::from(borne));
         boots
     }
@@ -278,7 +292,7 @@ mod tests {
         let (boots, (ada, bob, node)) = (none(4), names());
         boots.begins(waiting(&ada, &node, 0.0));
         boots.answered(waiting(&ada, &node, 25.0), at(25.0));
-        let next = Boots::new(FIRST, POLL, &boots.learned().into_iter().collect());
+        let next = Boots::new(FIRST, POLL, Paces::of(boots.learned()));
         next.begins(waiting(&bob, &node, 0.0));
         assert!(next.wait(waiting(&bob, &node, 8.0)) > at(14.0));
     }

@@ -139,6 +139,8 @@ impl Action for CloneMachine {
         match self.site.tasks.wait(context, &upid).await? {
             TaskState::Ok { .. } => {
                 self.seat.learn(|facts| facts.cloned_at = Some(self.site.clock.monotonic()));
+                let made = CloneSource { linked: !request.full, ..self.source.clone() };
+                self.site.cloned(&made, began);
                 let took = self.site.clock.monotonic().saturating_sub(began);
                 context.observe(Observed::Took(took));
                 let took = took.as_secs_f64();

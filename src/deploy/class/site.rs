@@ -20,7 +20,13 @@ use crate::{
         limits::{LimitKey, Limits, Permit},
         tasks::Tasks,
     },
-    domain::{LabName, NodeName, SeatName, StoreId, Vmid, class::SeatSpec, cluster::ClusterView},
+    domain::{
+        LabName, NodeName, SeatName, StoreId, Vmid,
+        class::SeatSpec,
+        cluster::ClusterView,
+        paces::{Paces, Stretches, clone_key},
+        plan::CloneSource,
+    },
     port::{
         Clock, Cluster, GuestAgent, Mend, RemoteShell, SiteError,
         agent::{AgentError, ExecOutput, Interface},
@@ -61,6 +67,10 @@ pub struct Site {
     /// VMIDs of the plan's block nobody has taken, for machines whose own was taken by others.
     spares: StdMutex<Vec<Vmid>>,
     pub(super) boots: Boots,
+    /// What earlier runs took.
+    paces: Paces,
+    /// When clones were at work.
+    clones: StdMutex<Stretches>,
     pub identities: Identities,
     /// Every answer of an agent counts towards its proof.
     pub(super) signs: Arc<Signs>,
@@ -110,7 +120,8 @@ impl Site {
         let rekeyed_at = parts.learned.get(&rekeyed(&parts.lab)).and_then(when);
         let of_seat = |name: &str| name.strip_prefix(&format!("host-key/{}/", parts.lab)).map(str::to_owned);
         let new_host_keys = parts.learned.iter().filter_map(|(name, at)| Some((of_seat(name)?, when(at)?))).collect();
-        let boots = Boots::new(parts.tuning.first_ask, parts.tuning.agent_poll, &parts.learned);
+        let paces = Paces::of(parts.learned.clone());
+        let boots = Boots::new(parts.tuning.first_ask, parts.tuning.agent_poll, paces.clone());
         let limits = Arc::new(Limits::new(parts.tuning.clone(), parts.learned));
         let signs = Arc::new(Signs::default());
         let (clock, noted) = (parts.clock.clone(), signs.clone());
@@ -130,6 +141,8 @@ impl Site {
             look: Mutex::new(None),
             spares: StdMutex::new(parts.spares),
             boots,
+            paces,
+            clones: StdMutex::default(),
             identities: Identities::default(),
             signs,
             rekeyed_at,
@@ -178,10 +191,21 @@ impl Site {
         said.into_iter().flatten().any(|at| proven.is_none_or(|proven| at > proven))
     }
 
+    /// A clone was at work from then until now.
+    pub(super) fn cloned(&self, source: &CloneSource, began: Duration) {
+        let mut clones = self.clones.lock().unwrap_or_else(PoisonError::into_inner);
+        clones.add(clone_key(source), began, self.clock.monotonic());
+    }
+
     /// What the run has found out, worth keeping for the next.
     pub fn learned(&self) -> Vec<(String, f64)> {
         let mut learned = self.limits.learned();
         learned.extend(self.boots.learned());
+        let clones = self.clones.lock().unwrap_or_else(PoisonError::into_inner).each();
+        learned.extend(clones.into_iter().map(|(key, new)| {
+            let blended = self.paces.blended(&key, new);
+            (key, blended)
+        }));
         learned
     }
 }

@@ -96,7 +96,7 @@ pub fn plan_deed_again(
         site: class.site.clone(),
         skipped_nodes: Vec::new(),
         memory_after: Vec::new(),
-        estimate: estimate(&plans, input.view, &class.rollcall, &class.rollout),
+        estimate: estimate(&plans, input.view, input.paces, &class.rollcall, &class.rollout),
         room: Vec::new(),
         rollcall: class.rollcall.clone(),
         order: class.rollout.order,

@@ -72,7 +72,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         site: input.class.site.clone(),
         skipped_nodes: work.board.skipped(),
         memory_after: work.board.memory_after(),
-        estimate: estimate(&seats, input.view, &input.class.rollcall, &input.class.rollout),
+        estimate: estimate(&seats, input.view, input.paces, &input.class.rollcall, &input.class.rollout),
         room: work.room.taken(),
         rollcall: input.class.rollcall.clone(),
         order: input.class.rollout.order,

@@ -32,7 +32,7 @@ pub fn plan_destroy(input: &PlanInput<'_>, seats: &[SeatName]) -> Result<Plan, V
         site: input.class.site.clone(),
         skipped_nodes: Vec::new(),
         memory_after: Vec::new(),
-        estimate: estimate(&seats, input.view, &rollcall, &Default::default()),
+        estimate: estimate(&seats, input.view, input.paces, &rollcall, &Default::default()),
         room: Vec::new(),
         rollcall,
         order: crate::domain::class::Order::Parallel,

@@ -114,6 +114,7 @@ pub struct World {
     pub commitments: Vec<(NodeName, Want)>,
     pub site: SiteRules,
     pub fix_drift: bool,
+    pub paces: crate::domain::paces::Paces,
 }
 
 impl World {
@@ -156,6 +157,7 @@ impl World {
                 proof_max_age: Duration::from_secs(12 * 3600),
             },
             fix_drift: false,
+            paces: Default::default(),
         };
         world.add_template(template(9000, "pve1", "fast"));
         world
@@ -183,6 +185,7 @@ impl World {
             commitments: &self.commitments,
             site: &self.site,
             now: now(),
+            paces: &self.paces,
             lab_key: Some("ssh-ed25519 AAAAlab homeroom"),
             fix_drift: self.fix_drift,
             shown: None,

@@ -49,6 +49,7 @@ use super::{
     cluster::{ClusterView, TemplateView},
     mark::Ownership,
     name::VmidRange,
+    paces::Paces,
     placement::Want,
     plan::Rebuilds,
 };
@@ -74,6 +75,8 @@ pub struct PlanInput<'a> {
     pub commitments: &'a [(NodeName, Want)],
     pub site: &'a SiteRules,
     pub now: Timestamp,
+    /// What earlier runs on the site took.
+    pub paces: &'a Paces,
     /// The public half of the lab's key, one line, given to the guests by cloud-init.
     pub lab_key: Option<&'a str>,
     /// Settings changed by someone else are put right.
