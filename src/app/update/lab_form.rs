@@ -284,5 +284,5 @@ pub(super) fn defined(state: &mut State, taken: Result<Clean, Clean>) -> Vec<Eff
     // What it means, and the way to carry it out.
     let popup = PlanPopup { lab: lab.clone(), plan: Planned::Asked, consent: Consent::default(), scroll: 0 };
     state.popup = Some(Popup::Plan(popup));
-    vec![Effect::MakePlan { lab }]
+    vec![Effect::MakePlan { lab, fix_drift: false }]
 }

@@ -99,7 +99,7 @@ fn a_new_class_is_chosen_from_what_there_is_and_its_plan_is_offered() {
     assert!(press(&mut state, "x").is_empty() && text_of(&state) == wanted, "nothing is typed while it is handed in");
     let taken = Ok("class bio created".into());
     let effects = update(&mut state, Action::Defined { lab: None, text: wanted.to_owned(), taken });
-    assert_eq!(effects, [Effect::MakePlan { lab: lab("bio") }]);
+    assert_eq!(effects, [Effect::MakePlan { lab: lab("bio"), fix_drift: false }]);
     assert_eq!(state.context(), Context::PlanPopup);
     assert!(state.lab_form.is_none());
 }
