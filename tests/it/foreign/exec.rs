@@ -23,11 +23,13 @@ const SEATS: u8 = 50;
 const ADDRESSES: u8 = 13;
 const LAB: &str = "fifty";
 
-/// Four servers that share a port and answer at fifty addresses of the loopback network.
+/// Guests are logged in to on this port and no other.
+const PORT: u16 = 22;
+
+/// Four servers that answer at fifty addresses of the loopback network, on the port that guests have.
 struct Servers {
     children: Vec<Child>,
     folder: TempDir,
-    port: u16,
     host_key: String,
 }
 
@@ -51,12 +53,11 @@ impl Servers {
         let host_key = lab_key(&path("host"), "host", 0o600).unwrap();
         fs::write(path("authorized_keys"), authorized).unwrap();
         fs::create_dir_all("/run/sshd").unwrap();
-        let port = std::net::TcpListener::bind("127.0.1.1:0").unwrap().local_addr().unwrap().port();
         let seats: Vec<u8> = (0..SEATS).collect();
         let children = seats.chunks(usize::from(ADDRESSES)).enumerate().map(|(n, seats)| {
             let listen: String = seats.iter().map(|seat| format!("ListenAddress {}\n", address(*seat))).collect();
             let text = format!(
-                "Port {port}\n{listen}HostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nPidFile none\n\
+                "Port {PORT}\n{listen}HostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nPidFile none\n\
                  StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
                  KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\nMaxStartups 100\n",
                 folder.path().display()
@@ -67,10 +68,10 @@ impl Servers {
             command.spawn().unwrap()
         });
         let children = children.collect();
-        let servers = Self { children, folder, port, host_key };
+        let servers = Self { children, folder, host_key };
         let deadline = Instant::now() + PATIENCE;
         for seat in seats {
-            while std::net::TcpStream::connect((address(seat), port)).is_err() {
+            while std::net::TcpStream::connect((address(seat), PORT)).is_err() {
                 assert!(Instant::now() < deadline, "sshd does not listen at {}", address(seat));
                 std::thread::yield_now();
             }
@@ -130,6 +131,10 @@ fn ansible(folder: &Path, module: &str, at_once: &str) -> tokio::process::Comman
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs /usr/sbin/sshd and the Python packages that .ci/run installs; prints figures"]
 async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
+    if let Err(why) = std::net::TcpListener::bind((address(0), PORT)) {
+        println!("left out: nobody may listen on port {PORT} of {} here: {why}", address(0));
+        return;
+    }
     let desk = Desk::new().await;
     let lab = LabName::new(LAB).unwrap();
     desk.apply(&format!(
@@ -141,8 +146,6 @@ async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
     let servers = Servers::start(&key.public);
     found(&desk, &lab, &servers.host_key).await;
     let config = desk.altered("guest_via = \"node\"", "guest_via = \"direct\"");
-    let text = fs::read_to_string(&config).unwrap().replace("port = 22", &format!("port = {}", servers.port));
-    fs::write(&config, text).unwrap();
     let python = std::env::var("HOMEROOM_FOREIGN_PYTHON").unwrap();
     let inventory: String = (0..SEATS)
         .map(|seat| {
@@ -152,7 +155,7 @@ async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
                  ansible_ssh_common_args='-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ControlMaster=no'\n",
                 seat + 1,
                 address(seat),
-                servers.port,
+                PORT,
                 key.private.display(),
             )
         })
