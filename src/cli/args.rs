@@ -1,14 +1,14 @@
 //! The command line, as typed.
 
+mod values;
+
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+pub use values::{Format, Via};
 
-use crate::{
-    config::parse_duration,
-    domain::{Level, SiteName},
-    service::exec::Way,
-};
+use self::values::{run_number, time_span};
+use crate::domain::{Level, SiteName};
 
 /// Below the list of commands.
 const AFTER: &str = "Without a command: the dashboard.\n\n\
@@ -418,44 +418,6 @@ impl Command {
             Self::Deploy { detach: true, .. } | Self::Destroy { detach: true, .. } | Self::Resume { detach: true, .. }
         )
     }
-}
-
-/// How `get` prints.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    #[default]
-    Table,
-    Toml,
-    Json,
-}
-
-/// How `exec` gets in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Via {
-    #[default]
-    Auto,
-    Ssh,
-    Agent,
-}
-
-impl From<Via> for Way {
-    fn from(via: Via) -> Self {
-        match via {
-            Via::Auto => Self::Auto,
-            Via::Ssh => Self::Ssh,
-            Via::Agent => Self::Agent,
-        }
-    }
-}
-
-fn time_span(text: &str) -> Result<Duration, String> {
-    let span = parse_duration(text).filter(|span| !span.is_zero());
-    span.ok_or_else(|| "a time such as 30s, 5m or 1h30m".to_owned())
-}
-
-fn run_number(text: &str) -> Result<i64, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "a run is a number; `homeroom runs` lists them".to_owned())
 }
 
 #[derive(Debug, ClapArgs)]

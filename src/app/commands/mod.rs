@@ -1,6 +1,7 @@
 //! The one table of commands: what each is called, its keys, where it applies, whether it changes
 //! anything outside. Keys, help, hints and the read-only mode are derived from it.
 
+mod contexts;
 mod keymap;
 mod names;
 mod reach;

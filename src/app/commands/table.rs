@@ -5,90 +5,11 @@ use std::borrow::Cow;
 use super::{
     super::{Key, Pane},
     Command, Context, Entry, Group,
+    contexts::{ANYWHERE, COPIED, ENTERED, FILTERED, LABS, LISTS, LOGS, MACHINES, MARKED, ORDERED, OVERVIEW, SCROLLS},
 };
 
 use Context as C;
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
-
-const OVERVIEW: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Log];
-const FILTERED: &[Context] =
-    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Node, C::Runs, C::Run];
-/// Where rows have columns to be ordered by.
-const ORDERED: &[Context] = &[C::Nodes, C::Classes, C::Workshops, C::Board, C::Node, C::Runs, C::Run];
-const LISTS: &[Context] = &[
-    C::Nodes,
-    C::Classes,
-    C::Workshops,
-    C::Log,
-    C::Board,
-    C::LogScreen,
-    C::Runs,
-    C::Run,
-    C::Node,
-    C::Machine,
-    C::Shells,
-    C::Answers,
-];
-const SCROLLS: &[Context] = &[
-    C::Nodes,
-    C::Classes,
-    C::Workshops,
-    C::Log,
-    C::Board,
-    C::LogScreen,
-    C::Runs,
-    C::Run,
-    C::Shells,
-    C::Node,
-    C::PlanPopup,
-    C::HelpPopup,
-    C::Answers,
-    C::CopyPopup,
-];
-const LABS: &[Context] = &[C::Classes, C::Workshops, C::Board];
-/// Where a row has something to copy.
-const COPIED: &[Context] =
-    &[C::Nodes, C::Classes, C::Workshops, C::Log, C::Board, C::LogScreen, C::Runs, C::Node, C::Machine];
-/// Where rows are marked.
-const MARKED: &[Context] = &[C::Classes, C::Workshops, C::Board, C::Node];
-const MACHINES: &[Context] = &[C::Classes, C::Board, C::Node, C::Machine];
-const LOGS: &[Context] = &[C::Log, C::LogScreen];
-const ANYWHERE: &[Context] = &[
-    C::Nodes,
-    C::Classes,
-    C::Workshops,
-    C::Log,
-    C::Board,
-    C::LogScreen,
-    C::Runs,
-    C::Run,
-    C::Shells,
-    C::Node,
-    C::Machine,
-    C::Welcome,
-    C::Form,
-    C::Filter,
-    C::PlanPopup,
-    C::DestroyPopup,
-    C::DeedPopup,
-    C::CopyPopup,
-    C::CancelPopup,
-    C::TrustPopup,
-    C::PassphrasePopup,
-    C::HelpPopup,
-    C::LogFilterPopup,
-    C::PalettePopup,
-    C::Answers,
-    C::LinePopup,
-    C::LabForm,
-    C::OptionsPopup,
-    C::LinesPopup,
-    C::UnsavedPopup,
-];
-
-/// Where a row may have a shell. In a log the key looks for a text.
-const ENTERED: &[Context] =
-    &[C::Nodes, C::Classes, C::Workshops, C::Board, C::Runs, C::Run, C::Node, C::Machine, C::Shells, C::Answers];
 
 /// What the numbers of the panes do.
 const PANES: &str = "nodes, classes, workshops, log";

@@ -74,7 +74,7 @@ pub fn parse(
 fn read_kind(root: &Node<'_>) -> Result<Kind, ConfigError> {
     let kind = root.entries()?.into_iter().find(|(_, key)| *key == "kind");
     let (kind, _) =
-        kind.ok_or_else(|| root.complain("kind is missing; write kind = \"class\" or kind = \"workshop\""))?;
+        kind.ok_or_else(|| root.lacks("kind", "kind is missing; write kind = \"class\" or kind = \"workshop\""))?;
     kind.choice(&[("class", Kind::Class), ("workshop", Kind::Workshop)])
 }
 
