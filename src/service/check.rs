@@ -29,7 +29,7 @@ pub async fn expect_new_host_keys(home: &Homeroom, lab: &LabName, seats: &[SeatN
         return Err(ServiceError::NoSeat { lab: lab.clone(), seat: seat.clone(), known });
     }
     let now = home.clock.now();
-    let said: Vec<_> = seats.iter().map(|seat| (new_host_key(lab, seat), now.as_second() as f64)).collect();
+    let said: Vec<_> = seats.iter().map(|seat| (new_host_key(lab, seat), now.as_duration().as_secs_f64())).collect();
     Ok(home.store.learn(&site.name, &said, now).await?)
 }
 

@@ -67,7 +67,8 @@ pub async fn plan_deploy_with(
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_deploy(home, workshop, engine).await;
     }
-    let ground = Ground::read(home, lab, true).await?;
+    let mut ground = Ground::read(home, lab, true).await?;
+    ground.see_power_in_doubt().await?;
     let plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
     ground.can_be_done(home, plan).await
 }
@@ -84,6 +85,7 @@ pub async fn plan_deploy_again(
         return plan_deploy_with(home, lab, begun.fixes_drift, Some(begun)).await;
     }
     let mut ground = Ground::read(home, lab, true).await?;
+    ground.see_power_in_doubt().await?;
     ground.asked_as(begun);
     let asked = begun.rebuilds.clone().unwrap_or_default();
     let left: Vec<SeatName> = asked.seats.into_iter().filter(|seat| !ground.was_made_in(seat, begun, run)).collect();
@@ -114,7 +116,7 @@ pub async fn plan_rebuild(
 /// for machines that never came to be. None where it left nothing.
 pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Option<Planned>, ServiceError> {
     let mut ground = Ground::read(home, lab, false).await?;
-    ground.see_power(|power| power != Power::Running).await?;
+    ground.see_power(|_, power| power != Power::Running).await?;
     // A mark alone is not enough: a store that was lost and regained counts its runs from one again.
     let (_, begun) = home.store.run(run).await?;
     let cloned = |row: &SeatProgress| {
@@ -152,7 +154,7 @@ pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) ->
     }
     let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
-    ground.see_power(|power| power != Power::Running).await?;
+    ground.see_power(|_, power| power != Power::Running).await?;
     let plan = ground.ask(home, false, |input| planning::plan_destroy(input, seats))?;
     Ok(ground.planned(plan))
 }
@@ -192,7 +194,7 @@ pub async fn plan_deed_as(
     }
     let mut ground = Ground::read(home, lab, false).await?;
     ground.know(seats)?;
-    ground.see_power(|_| true).await?;
+    ground.see_power(|_, _| true).await?;
     let halted = again.map(|again| again.halted).unwrap_or_default();
     if let Some(GoesOn { begun, .. }) = again {
         ground.asked_as(begun);
@@ -260,10 +262,23 @@ impl Ground {
         })
     }
 
+    /// The same of those that a run was to start or shut down and did not come to its end with: what it did of that
+    /// may be seconds old.
+    async fn see_power_in_doubt(&mut self) -> Result<(), ServiceError> {
+        let broken_off = |row: &&SeatProgress| {
+            let turns =
+                row.steps.iter().any(|s| matches!(s.step, StepName::Start | StepName::Stop | StepName::Destroy));
+            turns && !row.steps.iter().all(|step| matches!(step.state, StepState::Ok | StepState::Skipped))
+        };
+        let doubted: BTreeSet<Vmid> =
+            self.progress.seats.iter().filter(broken_off).filter_map(|row| row.vmid).collect();
+        self.see_power(|vmid, _| doubted.contains(&vmid)).await
+    }
+
     /// Looks at those of the lab's machines themselves that are listed so: the cluster's list still shows for seconds
     /// what was before.
-    async fn see_power(&mut self, listed: impl Fn(Power) -> bool) -> Result<(), ServiceError> {
-        let in_doubt = |vmid: Vmid| self.view.guest(vmid).is_some_and(|guest| listed(guest.power));
+    async fn see_power(&mut self, listed: impl Fn(Vmid, Power) -> bool) -> Result<(), ServiceError> {
+        let in_doubt = |vmid: Vmid| self.view.guest(vmid).is_some_and(|guest| listed(vmid, guest.power));
         let machines: Vec<_> = (self.observed.iter().filter(|(vmid, _)| in_doubt(**vmid)))
             .map(|(vmid, facts)| (*vmid, facts.node.clone()))
             .collect();

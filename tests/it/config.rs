@@ -119,7 +119,7 @@ fn keys_of_ones_own_are_refused_at_the_start_where_two_commands_would_share_one(
     for (keys, told) in [
         (
             "deploy = \"s\"",
-            ":2: keys.deploy: the key s is that of shell on a class's board already; give shell another one",
+            ":2: keys.deploy: the key s is that of shell in the classes pane already; give shell another one",
         ),
         ("runs = \"X\"\ndeploy = \"X\"", "the key X is that of"),
         ("depoly = \"D\"", ":2: keys.depoly: there is no such command; did you mean \"deploy\"?"),

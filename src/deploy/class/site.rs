@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
@@ -116,7 +116,7 @@ pub fn new_host_key(lab: &LabName, seat: &SeatName) -> String {
 
 impl Site {
     pub fn new(parts: SiteParts) -> Self {
-        let when = |at: &f64| Timestamp::from_second(*at as i64).ok();
+        let when = |at: &f64| Timestamp::from_duration(SignedDuration::try_from_secs_f64(*at).ok()?).ok();
         let rekeyed_at = parts.learned.get(&rekeyed(&parts.lab)).and_then(when);
         let of_seat = |name: &str| name.strip_prefix(&format!("host-key/{}/", parts.lab)).map(str::to_owned);
         let new_host_keys = parts.learned.iter().filter_map(|(name, at)| Some((of_seat(name)?, when(at)?))).collect();

@@ -43,7 +43,7 @@ pub async fn rekey(home: &Homeroom, lab: &LabName) -> Result<Vec<Rekeyed>, Servi
     let new = home.keys.renew(lab).await?.public;
     // A new instance of cloud-init, which this makes of each machine, makes host keys anew at its next boot.
     let now = home.clock.now();
-    home.store.learn(&site.name, &[(rekeyed(lab), now.as_second() as f64)], now).await?;
+    home.store.learn(&site.name, &[(rekeyed(lab), now.as_duration().as_secs_f64())], now).await?;
     let (progress, _) = home.store.progress(lab).await?;
     let view = site.cluster.view().await?;
     if class.rollcall.via == crate::domain::class::Via::Ssh {
