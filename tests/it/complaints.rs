@@ -1,11 +1,17 @@
 //! What a plan says of an engine that cannot carry the workshop: each complaint by the program itself, before anything
 //! is asked of the engine but what it is.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::support::engine::{Facts, FakeEngine};
+
+/// Longer than any other test holds a port.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const DEFINITION: &str = "kind = \"workshop\"\nname = \"intro\"\nsite = \"hall\"\nseats = 4\nimage = \"seat:1\"\n\
                           seat = { memory = \"2G\", cpus = 2.0, pids = 64 }\n";
@@ -24,7 +30,15 @@ fn said(facts: Facts, code: i32) -> String {
         (out.status.code(), words)
     };
     assert_eq!(run(&["apply", "-f", file.to_str().unwrap()]).0, Some(0));
-    let (planned, words) = run(&["plan", "intro"]);
+    // Ports are this computer's own, and another test's workshop may have them for a while.
+    let until = Instant::now() + PATIENCE;
+    let (planned, words) = loop {
+        let said = run(&["plan", "intro"]);
+        if !said.1.contains("taken by a program") || Instant::now() > until {
+            break said;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    };
     assert_eq!(planned, Some(code), "{words}");
     if code != 0 {
         let (deployed, words) = run(&["deploy", "intro", "--yes"]);

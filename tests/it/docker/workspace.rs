@@ -48,7 +48,7 @@ fn the_example_workspace_is_built_without_a_registry_and_has_a_terminal_and_file
     let mut shell = web_socket(&cookie).unwrap();
     typed(&mut shell, r#"["stdin","echo $((40+2)) | tee answer\r"]"#);
     let mut shown = Vec::new();
-    while !String::from_utf8_lossy(&shown).contains("n42") {
+    while !String::from_utf8_lossy(&shown).contains(r"42\r\n") {
         let mut piece = [0; 512];
         let read = shell.read(&mut piece).unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&shown));

@@ -122,7 +122,7 @@ fn a_seats_own_board_shows_what_its_container_is_made_of_and_what_it_printed() {
         let (lab, seat) = (lab("rust-intro"), seat("seat-03"));
         assert_eq!(effects, [Effect::ReadOutput { lab: lab.clone(), seat: seat.clone() }]);
         let text = screen(&state);
-        let row = |what: &str| text.lines().find(|line| line.contains(what)).unwrap_or_default().to_owned();
+        let row = |what: &str| text.lines().find(|line| line.starts_with(what)).unwrap_or_default().to_owned();
         assert!(row(" container ").contains("rust-intro-seat-03"), "{text}");
         assert!(row(" container ").contains("Exited (137): killed"), "{text}");
         assert!(row(" image ").contains("ghcr.io/lab/rust:1.95") && row(" ports ").contains("3031>3001"), "{text}");
