@@ -63,6 +63,8 @@ async fn a_mouse_chooses_opens_turns_and_drags() {
     // A form is clicked through too, and what a key is named for is done by a click on its name.
     terminal.press("n");
     terminal.until("new class");
+    // Rows make room for what is told of the first look.
+    terminal.until("1 thing is wrong");
     let storage = place(&terminal, "storage");
     click(&mut terminal, storage);
     terminal.until("▸ storage");
