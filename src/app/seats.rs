@@ -105,6 +105,17 @@ impl<'a> SeatRow<'a> {
         if self.interrupted { "interrupted" } else { self.state.as_str() }
     }
 
+    /// Its reason where there is little room: of what was tried only the step, then what came back.
+    pub fn cause(&self) -> Option<String> {
+        let reason = self.reason.as_ref()?.as_str();
+        let failed = self.progress.into_iter().flat_map(|row| &row.steps).find(|step| step.state == StepState::Failed);
+        let shorter = failed.and_then(|step| {
+            let (tried, cause) = reason.split_once(": ")?;
+            (tried.split(' ').next() == Some(step.step.as_str())).then(|| format!("{}: {cause}", step.step))
+        });
+        Some(shorter.unwrap_or_else(|| reason.to_owned()))
+    }
+
     /// Whether something of it stands, or may: a machine with a number, or containers.
     pub fn is_made(&self) -> bool {
         let Some(progress) = self.progress else { return false };

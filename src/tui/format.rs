@@ -42,6 +42,16 @@ pub fn span(time: SignedDuration) -> String {
     }
 }
 
+/// How long it is until something, to the minute and rounded up: `4h`, `3h 59m`, `2d 4h`.
+pub fn until(time: SignedDuration) -> String {
+    let minutes = (time.as_secs().max(0) + 59) / 60;
+    match minutes {
+        ..60 => format!("{minutes}m"),
+        60..1_440 => two(minutes / 60, "h", minutes % 60, "m"),
+        _ => two(minutes / 1_440, "d", minutes % 1_440 / 60, "h"),
+    }
+}
+
 fn two(big: i64, unit: &str, small: i64, part: &str) -> String {
     if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit} {small}{part}") }
 }

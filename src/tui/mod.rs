@@ -32,6 +32,7 @@ mod run;
 mod runs;
 mod shells;
 mod spots;
+mod switch_off;
 mod tabs;
 mod terminal;
 mod theme;

@@ -26,6 +26,7 @@ use vt100::MouseProtocolMode;
 use super::{
     draw::{Look, drawn},
     spots::Spots,
+    switch_off,
 };
 use crate::app::State;
 
@@ -57,11 +58,6 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static RAW: AtomicBool = AtomicBool::new(false);
 /// The thread that draws.
 static OWNER: OnceLock<ThreadId> = OnceLock::new();
-
-/// What programs inside a shell may have left switched on: mouse reports, pasting, keypad, the other screen.
-/// That is left by its old name: the newer one (1049) also puts the cursor back to where the dashboard began,
-/// over what the shell has written since.
-const SWITCH_OFF: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?47l";
 
 /// No reports of what the mouse does.
 const NO_MOUSE: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l";
@@ -168,7 +164,7 @@ impl Screen {
     /// Takes it back after whatever was left switched on in it, to be drawn anew.
     pub fn retake(&mut self) -> Result<(), TuiError> {
         let mut out = io::stdout();
-        out.write_all(SWITCH_OFF).map_err(TuiError::io("reset it"))?;
+        out.write_all(switch_off::ALL).map_err(TuiError::io("reset it"))?;
         enter()?;
         // Begun anew rather than cleared: that would ask the terminal where its cursor is and wait for the answer.
         self.terminal = blank()?;
@@ -225,7 +221,7 @@ pub fn restore() {
 fn give_back() -> io::Result<()> {
     if RAW.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        let reset = out.write_all(SWITCH_OFF).and_then(|()| execute!(out, ResetColor, Show));
+        let reset = out.write_all(switch_off::ALL).and_then(|()| execute!(out, ResetColor, Show));
         return reset.and(disable_raw_mode());
     }
     if !TAKEN.swap(false, Ordering::SeqCst) {

@@ -132,7 +132,7 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
         let mut seats = row.seats.iter().filter(|seat| seat.state == state && !seat.interrupted && !meant(seat));
         let Some(first) = seats.next() else { continue };
         let count = 1 + seats.count();
-        let reason = first.reason.as_ref().map_or("no reason is known", |reason| reason.as_str());
+        let reason = first.cause().unwrap_or_else(|| "no reason is known".to_owned());
         let text = match count {
             1 => format!("1 seat {word}: {lab} {}: {reason}", first.seat),
             n => format!("{n} seats {word} in {lab}: {}: {reason}", first.seat),

@@ -20,8 +20,8 @@ pub(super) fn no(state: &mut State, why: impl Into<crate::domain::Clean>) -> Vec
 /// The lab a command is about, or why there is none.
 pub(super) fn lab(state: &State) -> Result<LabName, &'static str> {
     state.target_lab().ok_or(match state.context() {
-        Context::Workshops => "no workshop here; homeroom apply -f FILE brings one in",
-        _ => "no class here; homeroom apply -f FILE brings one in",
+        Context::Workshops => "no workshop here; n makes one, homeroom apply -f FILE too",
+        _ => "no class here; n makes one, homeroom apply -f FILE too",
     })
 }
 

@@ -221,7 +221,7 @@ pub fn standing(seat: &SeatRow<'_>, state: &State) -> Vec<String> {
         return vec![again, short];
     }
     if let Some(reason) = seat.reason.as_ref().filter(|_| working.is_none()) {
-        return vec![reason.to_string()];
+        return std::iter::once(reason.to_string()).chain(seat.cause()).collect();
     }
     match working {
         Some(step) => vec![format!("{}, {}", step.step, since(step, state)), step.step.to_string()],

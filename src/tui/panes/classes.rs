@@ -45,7 +45,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
         let lines: &[&str] = match (state.filter_text(Pane::Classes).is_empty(), state.definitions_known) {
             (false, _) => &["nothing matches"],
             (_, false) => &["reading the definitions"],
-            _ => &["no classes yet", "homeroom apply -f class.toml brings one in"],
+            _ if state.kiosk.is_some() => &["no classes yet"],
+            _ => &["no classes yet", "n makes one; homeroom apply -f class.toml too"],
         };
         return empty(page, area, lines);
     }
@@ -199,15 +200,15 @@ pub fn left(state: &State, life: &Life) -> (String, Tone) {
     let left = life.ends_at.duration_since(state.now);
     let soon = WARNINGS.first().and_then(|warning| SignedDuration::try_from(*warning).ok()).unwrap_or_default();
     match left {
-        left if left.is_positive() && left > soon => (format!("{} left", format::span(left)), Tone::Dim),
-        left if left.is_positive() => (format!("{} left", format::span(left)), Tone::Warn),
+        left if left.is_positive() && left > soon => (format!("{} left", format::until(left)), Tone::Dim),
+        left if left.is_positive() => (format!("{} left", format::until(left)), Tone::Warn),
         _ => ("past its end".to_owned(), Tone::Bad),
     }
 }
 
 /// Which seat, and its reason.
 fn wrong(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
-    let reason = seat.reason.as_ref().map_or(seat.state.as_str(), |reason| reason.as_str());
+    let reason = seat.cause().unwrap_or_else(|| seat.state.as_str().to_owned());
     pen.put(&format!("{}: {reason}", seat.seat), tone(seat.state));
 }
 

@@ -15,9 +15,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
         let lines: &[&str] = match (filtered, state.definitions_known) {
             (true, _) => &["nothing matches"],
             (_, false) => &["reading the definitions"],
+            _ if state.kiosk.is_some() => &["no workshops yet"],
             _ => &[
                 "no workshops yet: one machine that carries a container per seat",
-                "homeroom apply -f workshop.toml brings one in",
+                "n makes one; homeroom apply -f workshop.toml too",
             ],
         };
         for (row, line) in lines.iter().enumerate() {
