@@ -31,7 +31,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
         let engine = state.engines.get(&workshop.site);
         let told = rows(state, workshop, seat, engine);
         machine::told(page, area, &told);
-        top = u16::try_from(told.len() + 4).unwrap_or(u16::MAX);
+        top = machine::below(area, &told);
     }
     let left = area.height.saturating_sub(top);
     if left < 3 {

@@ -248,7 +248,11 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         .filter_map(|e| e.keys.first().map(|key| (key.to_string(), e)))
         .collect();
     let width = |told: &[(String, &Entry)]| told.iter().map(|(key, e)| key.width() + 4 + e.hint.width()).sum::<usize>();
-    // What matters least goes first where room is short, and of two alike the one that comes later.
+    // What matters least goes first where room is short, and of two alike the one that comes later. In a form where
+    // letters are typed, the way out is no key to be guessed.
+    let way_out =
+        |command| matches!(state.screen(), crate::app::Screen::LabForm) && area.width < 60 && command == Command::Back;
+    let weight = |command| if way_out(command) { u8::MAX } else { weight(command) };
     while width(&told) > pen.room() + 3 {
         let Some(least) = (0..told.len()).rev().min_by_key(|n| weight(told[*n].1.command)) else { break };
         told.remove(least);

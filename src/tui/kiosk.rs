@@ -48,7 +48,10 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, kiosk: &Kiosk) {
         .collect();
     let taken: usize = keys.iter().map(|(text, _)| text.width()).sum();
     let mut pen = page.line(area, 0);
-    pen.skip(1).put("kiosk", Tone::Accent).skip(3).put(&turns, Tone::Dim).skip(3);
+    pen.skip(1).put("kiosk", Tone::Accent).skip(3);
+    // The keys win.
+    let room = pen.room().saturating_sub(taken + 1);
+    pen.col(&turns, room.min(turns.width()), Tone::Dim).skip(3.min(room.saturating_sub(turns.width()) + 1));
     if kiosk.is_called() && pen.room() > taken + 8 {
         pen.put("called", Tone::Bad);
     }

@@ -27,7 +27,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
     let guest = seat.progress.and_then(|row| state.sites.get(&row.site)?.guest(row.vmid?));
     let rows = rows(state.wanted_of(board).as_ref(), seat.progress, guest, state);
     told(page, area, &rows);
-    let mut top = u16::try_from(rows.len() + 4).unwrap_or(u16::MAX);
+    let mut top = below(area, &rows);
     // Its last hour and its tasks, as far as the log below keeps some lines.
     let room = area.height.saturating_sub(top);
     if guest.is_some() && room >= chart::LEAST + 4 {
@@ -62,14 +62,46 @@ pub(super) fn title(page: &mut Page<'_>, area: Rect, board: &MachineBoard, seat:
     }
 }
 
+/// Narrower than this, two columns are none.
+const NARROW: u16 = 64;
+
+/// The first line below what is told.
+pub(super) fn below(area: Rect, rows: &[Told]) -> u16 {
+    let heading = if area.width < NARROW { 0 } else { 1 };
+    u16::try_from(rows.len() + 3 + heading).unwrap_or(u16::MAX)
+}
+
 /// What was wanted beside what is, below the title.
 pub(super) fn told(page: &mut Page<'_>, area: Rect, rows: &[Told]) {
+    if area.width < NARROW {
+        return narrow(page, area, rows);
+    }
     let mut pen = page.line(area, 2);
     pen.skip(1).col("", LABEL, Tone::Dim).col("wanted", WANTED, Tone::Dim).put("as last seen", Tone::Dim);
     for (n, told) in rows.iter().enumerate() {
         let mut pen = page.line(area, 3 + n);
         let tone = if told.differs() { Tone::Warn } else { Tone::Text };
         pen.skip(1).cell(told.what, LABEL, 1, Tone::Dim).cell(&told.wanted, WANTED, 2, Tone::Text).put(&told.is, tone);
+    }
+}
+
+/// The same in one column: what was seen, what matters most first, and what was wanted where that is another.
+fn narrow(page: &mut Page<'_>, area: Rect, rows: &[Told]) {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|told| match told.what {
+        "address" | "instance" => 0,
+        "state" => 1,
+        "proven" | "sits there" => 2,
+        _ => 3,
+    });
+    for (n, told) in rows.into_iter().enumerate() {
+        let (text, tone) = match (told.is.as_str(), told.wanted.as_str()) {
+            ("", wanted) => (format!("{wanted} wanted"), Tone::Dim),
+            (is, wanted) if told.apart && !wanted.is_empty() => (format!("{is}, {wanted}"), Tone::Text),
+            (is, wanted) if told.differs() => (format!("{is}, not {wanted}"), Tone::Warn),
+            (is, _) => (is.to_owned(), Tone::Text),
+        };
+        page.line(area, 2 + n).skip(1).cell(told.what, LABEL, 1, Tone::Dim).put(&text, tone);
     }
 }
 

@@ -82,8 +82,11 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
     }
     let top = used + if charts > 0 { charts + 1 } else { 0 };
     let list = Rect { y: area.y + top, height: area.height.saturating_sub(top), ..area };
+    // Tasks have the lines the machines leave blank, below a heading, a rule and a free line; of many lines, some.
+    let blank = usize::from(list.height).saturating_sub(guests.len() + 3);
     let tasks = match &board.past.seen {
         Some(Ok(seen)) if list.height > 24 => u16::try_from(seen.tasks.len().min(6)).unwrap_or(0),
+        Some(Ok(seen)) => u16::try_from(seen.tasks.len().min(6).min(blank)).unwrap_or(0),
         _ => 0,
     };
     let below = if tasks > 0 { tasks + 1 } else { 0 };

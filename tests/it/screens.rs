@@ -10,6 +10,7 @@ mod lab_form;
 mod large;
 mod quiet;
 mod shells;
+mod small;
 mod soak;
 mod terminal;
 mod views;

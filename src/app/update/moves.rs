@@ -104,7 +104,9 @@ fn step(state: &mut State, delta: isize) {
             if let Some(Popup::Plan(popup)) = &mut state.popup
                 && let Planned::Ready(plan) = &popup.plan
             {
-                popup.scroll = popup.scroll.saturating_add_signed(delta).min(plan.seats.len().saturating_sub(1));
+                // Where there are few lines, what is to be known of the plan is scrolled with its seats.
+                let rows = plan.seats.len() + plan.skipped_nodes.len() + plan.notes.len();
+                popup.scroll = popup.scroll.saturating_add_signed(delta).min(rows);
             }
         }
         Context::PalettePopup => {

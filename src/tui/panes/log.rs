@@ -20,6 +20,8 @@ use crate::{
 
 /// Below this nothing has a column of its own but the time.
 const NARROW: usize = 60;
+/// Columns for the title of a narrow one.
+const TITLE: usize = 12;
 /// Between two columns.
 const GAP: usize = 2;
 
@@ -67,7 +69,12 @@ pub fn status(state: &State, view: &LogView) -> Vec<(String, Tone)> {
     let narrowed = |set: bool| if set { Tone::Warn } else { Tone::Dim };
     let mut pieces = Vec::new();
     let follows = view.follows();
-    let word = if follows { " following   " } else { " paused, G follows   " };
+    let narrow = usize::from(state.size.0) < NARROW;
+    let word = match (follows, narrow) {
+        (true, _) => " following   ",
+        (false, true) => " paused   ",
+        (false, false) => " paused, G follows   ",
+    };
     pieces.push((word.to_owned(), if follows { Tone::Dim } else { Tone::Warn }));
     if !view.text().is_empty() {
         pieces.push((format!("/{}   ", view.text()), Tone::Warn));
@@ -87,6 +94,11 @@ pub fn status(state: &State, view: &LogView) -> Vec<(String, Tone)> {
         pieces.push((format!("{} sought   ", view.sought()), Tone::Accent));
     }
     pieces.push((format!("{level}+ "), narrowed(*level > Level::Info)));
+    // Where there is little room, what it is narrowed to gives way to whether it stands still.
+    let room = usize::from(state.size.0).saturating_sub(TITLE);
+    while narrow && pieces.len() > 2 && pieces.iter().map(|(text, _)| text.width()).sum::<usize>() > room {
+        pieces.remove(1);
+    }
     pieces
 }
 

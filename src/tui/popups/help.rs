@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{frame, keys};
+use super::{frame, keys_beside};
 use crate::{
     app::{
         State,
@@ -32,10 +32,9 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, scroll: usize) {
         }
     }
     let last = usize::from(inner.height).saturating_sub(1);
-    if lines.len() > shown {
-        page.line(inner, last).put("j and k scroll; bright is what works here", Tone::Dim);
-    }
-    keys(page, inner, last, state, &[]);
+    let text = [("j and k scroll; bright is what works here".to_owned(), Tone::Dim)];
+    let beside = if lines.len() > shown { &text[..] } else { &[] };
+    keys_beside(page, inner, last, state, beside, &[]);
 }
 
 /// The column of the keys.

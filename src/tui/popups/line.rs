@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{field_of, frame, keys};
+use super::{field_of, frame, keys_beside};
 use crate::{
     app::{Command, State, asked::LinePopup},
     tui::{pen::Page, theme::Tone},
@@ -17,7 +17,6 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &LinePopup) {
     }
     page.line(inner, 2).put("a line for the shell there; equal answers are told as one", Tone::Dim);
     field_of(page, inner, 4, "$", &popup.typed, true, usize::from(inner.width));
-    let mut pen = page.line(inner, 6);
-    pen.put("up", Tone::Accent).put(" what was typed before", Tone::Dim);
-    keys(page, inner, 6, state, &[(Command::RunLine, "run it")]);
+    let before = [("up".to_owned(), Tone::Accent), (" what was typed before".to_owned(), Tone::Dim)];
+    keys_beside(page, inner, 6, state, &before, &[(Command::RunLine, "run it")]);
 }

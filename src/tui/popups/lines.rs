@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{field_of, frame, keys};
+use super::{field_of, frame, keys_beside};
 use crate::{
     app::{Command, State, cursor::window, lab_form::lines::Lines},
     tui::{pen::Page, theme::Tone},
@@ -26,6 +26,6 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, lines: &Lines) {
     if let Some(wrong) = wrong {
         page.line(inner, last - 1).skip(1).put(wrong.as_str(), Tone::Bad);
     }
-    page.line(inner, last).skip(1).put(&format!("{} named", lines.count()), Tone::Dim);
-    keys(page, inner, last, state, &[(Command::NextLine, "another")]);
+    let named = [(format!(" {} named", lines.count()), Tone::Dim)];
+    keys_beside(page, inner, last, state, &named, &[(Command::NextLine, "another")]);
 }

@@ -36,6 +36,13 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &LogFilterPop
 fn level(page: &mut Page<'_>, area: Rect, row: usize, popup: &LogFilterPopup, active: bool) {
     let mut pen = page.line(area, row);
     pen.put("level", if active { Tone::Accent } else { Tone::Dim }).skip(2);
+    let all: usize = Level::ALL.iter().map(|level| level.as_str().len() + 3).sum();
+    if all > pen.room() + 1 {
+        // Those that do not fit would look as if there were none.
+        let louder = if popup.level == Level::Error { "" } else { " and louder" };
+        pen.put(&format!("[{}]", popup.level), Tone::Accent).put(louder, Tone::Dim);
+        return;
+    }
     for level in Level::ALL {
         let tone = if level == popup.level { Tone::Accent } else { Tone::Dim };
         let marked = if level == popup.level { format!("[{level}]") } else { format!(" {level} ") };

@@ -64,16 +64,54 @@ fn keys(page: &mut Page<'_>, area: Rect, row: usize, state: &State, commands: &[
 
 /// The same, of a place.
 fn keys_of(page: &mut Page<'_>, area: Rect, row: usize, state: &State, context: Context, commands: &[(Command, &str)]) {
-    let mut pieces = Vec::new();
-    for (command, does) in commands.iter().chain(&[(Command::Back, "back")]) {
-        let entry = state.commands.iter().find(|e| e.command == *command && e.on.contains(&context));
-        if let Some(key) = entry.and_then(|entry| entry.keys.first()) {
-            let gap = if pieces.is_empty() { "" } else { "   " };
-            pieces.push((format!("{gap}{key}"), Tone::Accent));
-            pieces.push((format!(" {does}"), Tone::Dim));
-        }
-    }
+    let pieces = key_pieces(state, context, commands, usize::from(area.width));
     page.line(area, row).right(&pieces);
+}
+
+/// The keys, and at the left of them a text, which is cut where both do not fit.
+fn keys_beside(
+    page: &mut Page<'_>,
+    area: Rect,
+    row: usize,
+    state: &State,
+    text: &[(String, Tone)],
+    commands: &[(Command, &str)],
+) {
+    let pieces = key_pieces(state, state.context(), commands, usize::from(area.width));
+    let taken: usize = pieces.iter().map(|(piece, _)| piece.width()).sum();
+    page.line(area, row).right(&pieces);
+    let room = usize::from(area.width).saturating_sub(taken + 1);
+    // A word or less would say nothing.
+    if room >= LEAST {
+        let mut pen = page.line(Rect { width: u16::try_from(room).unwrap_or(0), ..area }, row);
+        text.iter().for_each(|(text, tone)| _ = pen.put(text, *tone));
+    }
+}
+
+/// Less room than this beside the keys is left free.
+const LEAST: usize = 6;
+
+/// Keys and what they do, in `room` columns: closer together where there is little, and then without saying that
+/// the last one goes back.
+fn key_pieces(state: &State, context: Context, commands: &[(Command, &str)], room: usize) -> Vec<(String, Tone)> {
+    let of = |command: Command| state.commands.iter().find(|e| e.command == command && e.on.contains(&context));
+    let named = commands.iter().chain(&[(Command::Back, "back")]);
+    let keys: Vec<_> =
+        named.filter_map(|(command, does)| Some((of(*command)?.keys.first()?.to_string(), *command, *does))).collect();
+    let told = |gap: usize, back: bool| -> Vec<(String, Tone)> {
+        let mut pieces = Vec::new();
+        for (n, (key, command, does)) in keys.iter().enumerate() {
+            let gap = if n == 0 { String::new() } else { " ".repeat(gap) };
+            pieces.push((format!("{gap}{key}"), Tone::Accent));
+            if back || *command != Command::Back {
+                pieces.push((format!(" {does}"), Tone::Dim));
+            }
+        }
+        pieces
+    };
+    let fits = |pieces: &Vec<(String, Tone)>| pieces.iter().map(|(piece, _)| piece.width()).sum::<usize>() <= room;
+    let ways = [(3, true), (2, true), (2, false)];
+    ways.into_iter().map(|(gap, back)| told(gap, back)).find(fits).unwrap_or_else(|| told(1, false))
 }
 
 /// The widest a text field is drawn.

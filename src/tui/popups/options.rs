@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{field, frame, keys};
+use super::{field, frame, keys_beside};
 use crate::{
     app::{
         Command, State,
@@ -53,11 +53,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, options: &Options) {
         }
     }
     let last = usize::from(inner.height).saturating_sub(1);
-    if rows.len() > shown {
-        page.line(inner, last).skip(1).put(&format!("{} of {}", options.at + 1, rows.len()), Tone::Dim);
-    }
+    let at = [(format!(" {} of {}", options.at + 1, rows.len()), Tone::Dim)];
+    let beside = if rows.len() > shown { &at[..] } else { &[] };
     let does = if form.takes_many() { "take or leave it" } else { "take it" };
-    keys(page, inner, last, state, &[(Command::TakeOption, does)]);
+    keys_beside(page, inner, last, state, beside, &[(Command::TakeOption, does)]);
 }
 
 /// The name, with the letters that were found marked.

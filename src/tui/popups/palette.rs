@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{field, frame, keys};
+use super::{field, frame, keys_beside};
 use crate::{
     app::{
         Command, State,
@@ -55,10 +55,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
         page.line(body, n - first).right(&[(key, Tone::Accent)]);
     }
     let last = usize::from(inner.height).saturating_sub(1);
-    if rows.len() > shown {
-        page.line(inner, last).skip(1).put(&format!("{} of {}", palette.at + 1, rows.len()), Tone::Dim);
-    }
-    keys(page, inner, last, state, &[(Command::Choose, if palette.labs { "go there" } else { "do it" })]);
+    let at = [(format!(" {} of {}", palette.at + 1, rows.len()), Tone::Dim)];
+    let beside = if rows.len() > shown { &at[..] } else { &[] };
+    let does = if palette.labs { "go there" } else { "do it" };
+    keys_beside(page, inner, last, state, beside, &[(Command::Choose, does)]);
 }
 
 /// The name, with the letters that were found marked.

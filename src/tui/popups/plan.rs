@@ -1,10 +1,11 @@
 //! The plan, before anything happens: seat by seat, why, what it takes, and what needs a yes of its own.
 
-use jiff::SignedDuration;
+mod foot;
+
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{frame, keys};
+use super::{frame, keys, keys_beside};
 use crate::{
     app::{
         Command, State,
@@ -44,15 +45,25 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup) {
 }
 
 fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan: &Plan, width: usize, title: &str) {
-    let mut foot = foot(page, plan, popup.consent, width, state);
+    let small = area.height < SMALL;
+    let foot = foot::of(page, plan, popup.consent, state, small);
     let most = usize::from(area.height).saturating_sub(2);
-    // Where there are few lines, seats come first; what needs a yes stands last and stays.
-    let room = most.saturating_sub(3 + SEATS);
-    foot.drain(..foot.len().saturating_sub(room.max(1)));
-    let fixed = foot.len() + 3;
     let columns = Columns::fit(plan);
-    let told: Vec<_> = plan.seats.iter().map(|seat| why(seat, &columns, width)).collect();
-    let wanted: usize = told.iter().map(Why::height).sum();
+    let mut rows: Vec<_> = plan.seats.iter().map(|seat| Row::Seat(seat, why(seat, &columns, width, small))).collect();
+    let below = if small {
+        let (stays, scrolls) = foot.small(width);
+        rows.extend(scrolls.into_iter().map(|(text, tone)| Row::Text(wrap(&text, width), tone)));
+        stays
+    } else {
+        // What needs a yes stands last and stays.
+        let mut lines = foot.lines(width);
+        let room = most.saturating_sub(3 + SEATS);
+        lines.drain(..lines.len().saturating_sub(room.max(1)));
+        lines
+    };
+    // Besides: the keys, and where there is room, how far it is scrolled and a free line.
+    let fixed = below.len() + if small { 1 } else { 3 };
+    let wanted: usize = rows.iter().map(Row::height).sum();
     let lines = (wanted + fixed).min(most);
     let inner = frame(page, area, width, lines, title, Tone::Accent);
     let room = usize::from(inner.height).saturating_sub(fixed);
@@ -60,32 +71,43 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
     let top = Rect { y: inner.y - 1, height: 1, ..inner };
     let beside = usize::from(top.width).saturating_sub(title.width() + 3);
     page.line(top, 0).right(&totals(plan, beside));
-    let first = popup.scroll.min(last_first(&told, room));
+    let first = popup.scroll.min(last_first(&rows, room));
+    let seen = Rect { height: u16::try_from(room).unwrap_or(0), ..inner };
     let (mut row, mut shown) = (0, 0);
-    for (seat, why) in plan.seats.iter().zip(&told).skip(first) {
-        if row + why.height() > room {
+    for what in rows.iter().skip(first) {
+        // One that is higher than all there is loses its end, and is not left out.
+        if row + what.height() > room && (shown > 0 || room == 0) {
             break;
         }
-        seat_lines(page, inner, row, seat, why, &columns, popup.consent, plan);
-        row += why.height();
+        match what {
+            Row::Seat(seat, why) => seat_lines(page, seen, row, seat, why, &columns, popup.consent, plan),
+            Row::Text(lines, tone) => {
+                lines.iter().enumerate().for_each(|(n, line)| _ = page.line(seen, row + n).put(line, *tone));
+            }
+        }
+        row += what.height();
         shown += 1;
     }
-    row = row.max(room.min(wanted));
-    if shown < plan.seats.len() {
-        let text = format!("{} to {} of {}; j and k scroll", first + 1, first + shown, plan.seats.len());
-        page.line(inner, row).skip(2).put(&text, Tone::Dim);
+    row = room.min(wanted);
+    let (from, to, all) = (first + 1, first + shown, rows.len());
+    if !small {
+        if shown < all {
+            let text = format!("{from} to {to} of {all}; j and k scroll");
+            page.line(inner, row).skip(2).put(&text, Tone::Dim);
+        }
+        row += 1;
     }
-    row += 1;
-    for (text, tone) in &foot {
+    for (text, tone) in &below {
         page.line(inner, row).put(text, *tone);
         row += 1;
     }
     let last = usize::from(inner.height).saturating_sub(1);
-    if plan.is_empty() {
-        keys(page, inner, last, state, &[]);
-    } else {
-        keys(page, inner, last, state, &[(Command::ConfirmDeploy, "deploy")]);
-    }
+    let scrolls = [("j k".to_owned(), Tone::Accent), (format!(" {from}-{to}/{all}"), Tone::Dim)];
+    let beside = if small && shown < all { &scrolls[..] } else { &[] };
+    // Nothing is agreed to that nobody sees.
+    let agree = [(Command::ConfirmDeploy, "deploy")];
+    let commands = if plan.is_empty() || shown == 0 { &[][..] } else { &agree };
+    keys_beside(page, inner, last, state, beside, commands);
 }
 
 /// `11 create   0 change   0 remove`
@@ -114,6 +136,8 @@ fn totals(plan: &Plan, room: usize) -> Vec<(String, Tone)> {
 
 /// Lines for seats, whatever else there is to say.
 const SEATS: usize = 3;
+/// Below so many lines only what the deploy takes and what needs a yes stand still; the rest scrolls with the seats.
+const SMALL: u16 = 18;
 /// Columns of one width.
 const SIGN: usize = 2;
 const VMID: usize = 6;
@@ -171,14 +195,30 @@ fn source(seat: &SeatPlan) -> String {
     }
 }
 
-/// The first seat of the last page.
-fn last_first(told: &[Why], room: usize) -> usize {
+/// What is scrolled: a seat, or a text about all of them.
+enum Row<'a> {
+    Seat(&'a SeatPlan, Why),
+    Text(Vec<String>, Tone),
+}
+
+impl Row<'_> {
+    fn height(&self) -> usize {
+        match self {
+            Self::Seat(_, why) => why.height(),
+            Self::Text(lines, _) => lines.len(),
+        }
+    }
+}
+
+/// The first row of the last page.
+fn last_first(rows: &[Row<'_>], room: usize) -> usize {
     let mut used = 0;
-    let fits = told.iter().rev().take_while(|why| {
-        used += why.height();
+    let fits = rows.iter().rev().take_while(|row| {
+        used += row.height();
         used <= room
     });
-    told.len() - fits.count()
+    // The last one is shown, however high it is.
+    rows.len() - fits.count().max(1).min(rows.len())
 }
 
 /// Why a seat is planned as it is: behind it where that fits, else below it.
@@ -200,9 +240,14 @@ impl Why {
 /// Where the text below a seat begins.
 const INDENT: usize = 2;
 
-fn why(seat: &SeatPlan, columns: &Columns, width: usize) -> Why {
+fn why(seat: &SeatPlan, columns: &Columns, width: usize, small: bool) -> Why {
     let text = told(seat);
-    if text.width() + columns.all() <= width { Why::Behind(text) } else { Why::Below(wrap(&text, width - INDENT)) }
+    if text.width() + columns.all() <= width {
+        return Why::Behind(text);
+    }
+    // Where a new machine goes and why matters less than that all of them are seen.
+    let one = small && seat.verb == Verb::Create;
+    Why::Below(if one { vec![text] } else { wrap(&text, width - INDENT) })
 }
 
 /// What changes of a machine, and apart from that what somebody else changed: put right, or left as it is.
@@ -264,95 +309,4 @@ fn seat_lines(
             }
         }
     }
-}
-
-/// What stands under the seats.
-fn foot(page: &Page<'_>, plan: &Plan, consent: Consent, width: usize, state: &State) -> Vec<(String, Tone)> {
-    let mut lines = Vec::new();
-    let (drifted, left) = (plan.drifted().count(), plan.count(Verb::Leave));
-    if plan.is_empty() && left > 0 {
-        let machines = format::count(left, "machine");
-        lines.push((format!("nothing can be done; {machines} left alone"), Tone::Warn));
-    } else if plan.is_empty() && drifted > 0 {
-        lines.push(("nothing to do: the definition is as it was deployed".to_owned(), Tone::Text));
-    } else if plan.is_empty() {
-        lines.push(("it stands as defined; there is nothing to do".to_owned(), Tone::Ok));
-    } else {
-        let mut takes = Vec::new();
-        if let Some(time) = plan.estimate.and_then(|time| SignedDuration::try_from(time).ok()) {
-            takes.push(format!("about {}", format::timer(time)));
-        }
-        takes.extend(plan.room.iter().map(|(storage, bytes)| format!("{} on {storage}", Size(*bytes).human())));
-        let memory: Vec<_> =
-            plan.memory_after.iter().map(|(node, share)| format!("{node} {}", format::percent(*share))).collect();
-        if !memory.is_empty() {
-            takes.push(format!("memory after: {}", memory.join(", ")));
-        }
-        lines.extend(wrap(&takes.join("; "), width).into_iter().map(|line| (line, Tone::Text)));
-    }
-    for (node, why) in &plan.skipped_nodes {
-        lines.push((format!("{node} takes none: {why}"), Tone::Warn));
-    }
-    for note in &plan.notes {
-        lines.extend(wrap(note, width).into_iter().map(|line| (line, Tone::Warn)));
-    }
-    lines.extend(fix(page, plan, consent, state));
-    lines.extend(yeses(page, plan, consent, state));
-    lines
-}
-
-/// Whether what somebody else changed is put right, and the key that turns it.
-fn fix(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Option<(String, Tone)> {
-    let n = plan.drifted().count();
-    let key = key_of(Command::FixDrift, state)?;
-    let glyphs = &page.look.glyphs;
-    let machines = if n == 1 { "1 machine was".to_owned() } else { format!("{n} machines were") };
-    match (consent.fix_drift, n) {
-        (true, _) => {
-            let text = format!("{} what someone else changed is put right ({key} takes that back)", glyphs.done);
-            Some((text, Tone::Warn))
-        }
-        (false, 0) => None,
-        (false, _) => {
-            Some((format!("{} {machines} changed by someone else: {key} puts that right", glyphs.stale), Tone::Warn))
-        }
-    }
-}
-
-/// The key of a command of this popup.
-fn key_of(command: Command, state: &State) -> Option<String> {
-    let context = state.context();
-    let entry = state.commands.iter().find(|e| e.command == command && e.on.contains(&context))?;
-    entry.keys.first().map(ToString::to_string)
-}
-
-/// One line for each kind of step that needs a yes of its own.
-fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State) -> Vec<(String, Tone)> {
-    let kinds = [
-        (Verb::Restart, consent.restart, Command::AllowRestart, "be restarted"),
-        (Verb::Replace, consent.replace, Command::AllowReplace, "be replaced"),
-        (Verb::Remove, consent.remove, Command::AllowRemove, "be removed"),
-    ];
-    kinds
-        .into_iter()
-        .filter(|(verb, ..)| plan.count(*verb) > 0)
-        .filter_map(|(verb, given, command, what)| {
-            let key = key_of(command, state)?;
-            let n = plan.count(verb);
-            let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
-            let lost = match (verb, n) {
-                (Verb::Restart, _) => "",
-                (_, 1) => ", with everything on it",
-                _ => ", with everything on them",
-            };
-            Some(if given {
-                (format!("{} {machines} may {what}{lost} ({key} takes that back)", page.look.glyphs.done), Tone::Warn)
-            } else {
-                (
-                    format!("{} {machines} would have to {what}{lost}: {key} allows it", page.look.glyphs.failed),
-                    Tone::Bad,
-                )
-            })
-        })
-        .collect()
 }
