@@ -74,10 +74,10 @@ enum Place {
 }
 
 impl Place {
-    /// Where to log in to, or why nobody knows.
-    async fn target(&self, seat: &SeatName) -> Result<ShellTarget, Clean> {
+    /// Where to log in to, or how it ends where nobody knows.
+    async fn target(&self, seat: &SeatName) -> Result<ShellTarget, End> {
         match self {
-            Self::Machine(ways) => ways.target(seat).await.map_err(|why| why.folded(&ways.class.name)),
+            Self::Machine(ways) => ways.target(seat).await.map_err(|why| why.end(&ways.class.name)),
             Self::OnInstance(way) => Ok(way.target.clone()),
         }
     }
@@ -159,7 +159,7 @@ async fn one(seat: SeatName, place: Place, transfers: &[Transfer]) -> Outcome {
     let target = place.target(&seat).await;
     let mut outcome = Outcome { seat, copied: Copied::default(), failure: None, took: Duration::ZERO };
     match target {
-        Err(why) => outcome.failure = Some(End::Failed(why)),
+        Err(end) => outcome.failure = Some(end),
         Ok(target) => {
             for transfer in transfers {
                 match place.copy(&target, transfer).await {

@@ -23,6 +23,7 @@ use crate::{
     domain::{Clean, LabName, NodeName, SeatName, Vmid, class::Via},
     port::{
         GuestAgent, RemoteShell,
+        agent::AgentError,
         shell::{ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
     },
 };
@@ -267,7 +268,7 @@ async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
         (Ok(Place::Login), Hands::Site { ways, .. }) => {
             let seat = answer.seat.clone();
             let starting = async {
-                let target = ways.target(&seat).await.map_err(|why| End::Failed(why.folded(&ways.class.name)))?;
+                let target = ways.target(&seat).await.map_err(|why| why.end(&ways.class.name))?;
                 ways.site.shell.start(&target, &work.line).await.map_err(|error| failure(&target, &error))
             };
             by_session(&work, starting, &mut answer).await;
@@ -385,7 +386,13 @@ async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmi
                 let _ = work.telling.send(piece).await;
             }
         }
-        Err(error) => answer.end = End::Failed(of_any(&error.to_string(), node, vmid)),
+        Err(error) => {
+            let words = of_any(&error.to_string(), node, vmid);
+            answer.end = match error {
+                AgentError::Shell(error) => barred(words, error.bar()),
+                _ => End::Failed(words),
+            };
+        }
     }
 }
 
@@ -393,9 +400,14 @@ async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmi
 pub(super) fn failure(target: &ShellTarget, error: &ShellError) -> End {
     let text = error.to_string();
     let words = text.strip_prefix(&format!("{}: ", target.host)).unwrap_or(&text);
-    match error.bar() {
-        Some(bar) => End::Barred(Clean::new(words), bar),
-        None => End::Failed(Clean::new(words)),
+    barred(Clean::new(words), error.bar())
+}
+
+/// How it ended that did not begin.
+pub(super) fn barred(why: Clean, bar: Option<Bar>) -> End {
+    match bar {
+        Some(bar) => End::Barred(why, bar),
+        None => End::Failed(why),
     }
 }
 

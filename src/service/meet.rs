@@ -10,11 +10,25 @@ use crate::{
         Clean, LabName, NodeName, SeatName, StoreId, Vmid, address,
         mark::{Ownership, ownership},
     },
-    port::{GuestAgent, cluster::GuestConfig},
+    port::{GuestAgent, agent::AgentError, cluster::GuestConfig, shell::ShellError},
 };
 
 /// For one question to a guest agent: modelled time.
 const WITHIN: Duration = Duration::from_secs(30);
+
+/// Why a guest agent told nothing.
+#[derive(Debug)]
+pub(super) enum Untold {
+    /// Its node does not let anybody ask, for want of trust or of a key: a person has to see to that.
+    Shut(ShellError),
+    Said(Clean),
+}
+
+impl From<&str> for Untold {
+    fn from(words: &str) -> Self {
+        Self::Said(words.into())
+    }
+}
 
 /// A machine and whose it ought to be.
 pub(super) struct Stranger<'a> {
@@ -36,10 +50,10 @@ impl Stranger<'_> {
     }
 
     /// Its host keys, each `TYPE BASE64`.
-    pub(super) async fn host_keys(&self, agent: &dyn GuestAgent) -> Result<Vec<String>, Clean> {
+    pub(super) async fn host_keys(&self, agent: &dyn GuestAgent) -> Result<Vec<String>, Untold> {
         let words = ["sh", "-c", REPORT].map(str::to_owned);
         let said = agent.exec(self.node, self.vmid, &words, WITHIN).await;
-        let said = said.map_err(|error| of_any(&error.to_string(), self.node, self.vmid))?;
+        let said = said.map_err(|error| untold(error, self.node, self.vmid))?;
         if said.timed_out {
             return Err("its guest agent does not come to an end with the question".into());
         }
@@ -57,11 +71,18 @@ pub(super) async fn told_address(
     node: &NodeName,
     vmid: Vmid,
     config: &GuestConfig,
-) -> Result<Option<IpAddr>, Clean> {
+) -> Result<Option<IpAddr>, Untold> {
     let mac = config.get("net0").and_then(address::mac_of);
-    let cards = agent.interfaces(node, vmid).await.map_err(|error| of_any(&error.to_string(), node, vmid))?;
+    let cards = agent.interfaces(node, vmid).await.map_err(|error| untold(error, node, vmid))?;
     let own = cards.iter().filter(|card| mac.is_none() || card.mac == mac);
     Ok(own.flat_map(|card| &card.addresses).copied().find(|ip| address::is_usable(*ip)))
+}
+
+fn untold(error: AgentError, node: &NodeName, vmid: Vmid) -> Untold {
+    match error {
+        AgentError::Shell(error) if !error.is_passing() => Untold::Shut(error),
+        error => Untold::Said(of_any(&error.to_string(), node, vmid)),
+    }
 }
 
 /// What went wrong with one machine, so that machines with the same trouble fold.

@@ -6,10 +6,11 @@ use tokio::sync::OnceCell;
 
 use super::{
     GuestVia, Homeroom, ServiceError, Site,
+    exec::barred,
     inside::Inside,
     instance::{Serial, Way},
     logins::LabLogins,
-    meet::{Stranger, told_address},
+    meet::{Stranger, Untold, told_address},
     own_key::is_not_mistaken,
     run::agent_for,
 };
@@ -17,6 +18,7 @@ use crate::{
     deploy::class::Logins,
     domain::{
         Clean, LabName, NodeName, Progress, SeatName, SiteName, StoreId, Vmid,
+        answers::End,
         class::{ClassDefinition, SeatSpec, Via},
         progress::SeatProgress,
     },
@@ -44,16 +46,34 @@ pub enum NoWay {
     /// The definition says so.
     NoSsh,
     NoHostKey(Clean),
+    /// The node that would tell the way lets nobody ask; a person may be able to do away with it.
+    Shut(ShellError),
     Closed(Clean),
 }
 
 impl NoWay {
+    fn untold(why: Untold, said: fn(Clean) -> Self) -> Self {
+        match why {
+            Untold::Shut(error) => Self::Shut(error),
+            Untold::Said(words) => said(words),
+        }
+    }
+
+    /// What a seat without a way answers, so that seats with the same trouble fold.
+    pub(super) fn end(&self, lab: &LabName) -> End {
+        let bar = if let Self::Shut(error) = self { error.bar() } else { None };
+        barred(self.folded(lab), bar)
+    }
+
     /// In words that are the same for every seat of a lab with the same trouble.
     pub fn folded(&self, lab: &LabName) -> Clean {
         Clean::new(self.words("it", lab.as_str(), lab))
     }
 
     fn of(self, lab: &LabName, seat: &SeatName) -> ServiceError {
+        if let Self::Shut(error) = self {
+            return error.clone().into();
+        }
         let name = format!("{lab}/{seat}");
         ServiceError::NotNow(self.words(&name, &name, lab))
     }
@@ -74,6 +94,7 @@ impl NoWay {
                 "{it} has no host key on record, and its guest agent told none: {why}; `homeroom check {what}` waits \
                  for it"
             ),
+            Self::Shut(error) => error.to_string(),
             Self::Closed(why) => format!("{it} cannot be reached: {why}"),
         }
     }
@@ -145,8 +166,10 @@ impl Ways {
                 self.logins.proven(spec, &self.login(spec).await?);
                 Ok(())
             };
-            let of_teacher =
-                |why: NoWay| NoWay::Closed(Clean::new(why.words("the teacher's machine", "it", &self.class.name)));
+            let of_teacher = |why: NoWay| match why {
+                NoWay::Shut(error) => NoWay::Shut(error),
+                why => NoWay::Closed(Clean::new(why.words("the teacher's machine", "it", &self.class.name))),
+            };
             self.teacher.get_or_try_init(|| found).await.map_err(of_teacher)?;
         }
         self.login(spec).await
@@ -184,12 +207,12 @@ impl Ways {
             None => told_address(&*agent, node, vmid, &config)
                 .await
                 .and_then(|told| told.ok_or_else(|| "its guest agent tells of none".into()))
-                .map_err(NoWay::NoAddress)?,
+                .map_err(|why| NoWay::untold(why, NoWay::NoAddress))?,
         };
         if !row.host_keys.is_empty() {
             return Ok((ip, row.host_keys.clone()));
         }
-        let keys = stranger.host_keys(&*agent).await.map_err(NoWay::NoHostKey)?;
+        let keys = stranger.host_keys(&*agent).await.map_err(|why| NoWay::untold(why, NoWay::NoHostKey))?;
         tracing::debug!(lab = %self.class.name, seat = %row.seat, "host keys read through the agent before a login");
         Ok((ip, keys))
     }

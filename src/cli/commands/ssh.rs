@@ -127,17 +127,23 @@ async fn in_seat(context: &Context, asked: &Asked) -> Result<Begun, CliError> {
         let session = way.shell.start(&way.target, &way.line(&line)).await.map_err(ServiceError::from)?;
         return Ok(Begun { place, host: way.target.host, session, shell: Some(way.shell) });
     }
-    let (site, target) = target(&context.home, &lab, seat).await?;
-    let session = begun(context, &site, async || Ok(site.shell.start(&target, &line).await?)).await?;
-    Ok(Begun { place, host: target.host, session, shell: Some(site.shell.clone()) })
+    let (_, site) = context.home.class(&lab).await?;
+    // Already on the way to where it is, a node may show a key nobody trusted yet.
+    let start = async || {
+        let (site, target) = target(&context.home, &lab, seat).await?;
+        let session = site.shell.start(&target, &line).await?;
+        Ok((target.host, session))
+    };
+    let (host, session) = begun(context, &site, start).await?;
+    Ok(Begun { place, host, session, shell: Some(site.shell.clone()) })
 }
 
 /// Opens a session, as often as a person does away with what stands before it.
-async fn begun(
+async fn begun<T>(
     context: &Context,
     site: &Site,
-    start: impl AsyncFn() -> Result<ShellSession, ServiceError>,
-) -> Result<ShellSession, CliError> {
+    start: impl AsyncFn() -> Result<T, ServiceError>,
+) -> Result<T, CliError> {
     let mut asker = Asker::default();
     loop {
         match start().await {

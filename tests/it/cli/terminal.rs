@@ -77,6 +77,29 @@ impl Seen {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_seat_not_proven_yet_asks_about_its_nodes_key_like_any_other() {
+    let desk = Desk::new().await;
+    std::fs::write(desk.staged.folder.join("known_hosts"), "").unwrap();
+    desk.write("notes", "mine\n");
+
+    let headless = desk.run(&["ssh", "cs100/ada", "--", "hostname"]).await;
+    let (code, said) = headless.refusal();
+    assert!(code == 2 && said.contains("run `homeroom doctor --trust SHA256:"), "{code} {said}");
+    assert!(!said.contains("homeroom check"), "{said}");
+    for words in [&["exec", "cs100", "--", "hostname"][..], &["cp", "notes", "cs100/ada:"]] {
+        let all = desk.run(words).await;
+        assert!(all.code == 2 && all.out.contains("homeroom doctor --trust SHA256:"), "{all:?}");
+    }
+
+    let mut seen = Seen::start(&desk, &["ssh", "cs100/ada", "--", "hostname"]);
+    seen.until("Trust it? [y/N] ");
+    seen.types("y\r");
+    let (said, code) = seen.end();
+    assert!(code == 0 && said.contains("cs100-ada"), "{code} {said}");
+    desk.done(&["ssh", "cs100/ada", "--", "true"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_key_nobody_trusted_is_asked_about_once_and_never_headless() {
     let desk = Desk::new().await;
     desk.done(&["check", "cs100"]).await;
