@@ -300,6 +300,18 @@ async fn openssh_takes_and_gives_files_whole_and_says_why_not() {
     let mode = |path: &str| fs::metadata(place(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("there/here/deep/run.sh"), 0o700);
 
+    // Over what is there: a link goes on leading to its file, which keeps its mode.
+    fs::write(place("theirs"), "old").unwrap();
+    fs::set_permissions(place("theirs"), fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("theirs", place("linked")).unwrap();
+    let (local, remote) = (place("here/deep/run.sh"), there("linked"));
+    let over = Transfer { local, remote, recursive: false, ..up.clone() };
+    ssh.copy(&server.target, &over).await.unwrap();
+    assert_eq!((fs::read_to_string(place("theirs")).unwrap().as_str(), mode("theirs")), ("#!/bin/sh\n", 0o640));
+    assert!(place("linked").is_symlink());
+    let mut names = fs::read_dir(server.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.all(|name| !name.to_string_lossy().starts_with(".homeroom-")));
+
     // A link in a folder is left out: it could lead anywhere.
     std::os::unix::fs::symlink("/etc/passwd", place("there/here/link")).unwrap();
     let (local, remote) = (place("back"), there("there/here"));

@@ -218,11 +218,75 @@ impl<'a> There<'a> {
         Ok(())
     }
 
+    /// Written aside and renamed: what was there before stays until all of it has gone over. Where nothing can be
+    /// made beside it, and where it is no plain file, it is written to as it is.
     fn file_up(&mut self, from: &Path, to: &Path, mode: u32) -> Result<(), CopyError> {
-        let mut local = fs::File::open(from).map_err(|e| here(from, &e))?;
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let local = fs::File::open(from).map_err(|e| here(from, &e))?;
         let mode = i32::try_from(mode & 0o777).unwrap_or(0o644);
-        let mut remote = self.ask(to, || self.sftp.open_mode(to, flags, mode, OpenType::File))?;
+        let before = match self.patience.wait(self.session, self.silence, || self.sftp.stat(to))? {
+            Ok(about) => Some(about),
+            Err(e) if e.code() == ErrorCode::SFTP(2) => None,
+            Err(e) => return Err(self.trouble(to, &e)),
+        };
+        let bytes = if before.as_ref().is_some_and(|about| !about.is_file()) {
+            self.over(from, local, to, mode)?
+        } else {
+            // A link goes on leading to its file.
+            let real = if before.is_some() { self.ask(to, || self.sftp.realpath(to))? } else { to.to_owned() };
+            let aside = beside(&real, "new");
+            let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+            let opening = || self.sftp.open_mode(&aside, flags, mode, OpenType::File);
+            match self.patience.wait(self.session, self.silence, opening)? {
+                Ok(remote) => {
+                    let put = self.filled(from, local, to, remote, before.as_ref());
+                    let put = put.and_then(|bytes| self.into_place(&aside, &real).map(|()| bytes));
+                    // Over a connection that is gone nothing can be removed.
+                    if put.as_ref().is_err_and(|error| !matches!(error, CopyError::Shell(_))) {
+                        let _ = self.patience.wait(self.session, self.silence, || self.sftp.unlink(&aside));
+                    }
+                    put?
+                }
+                Err(e) if e.code() == ErrorCode::SFTP(3) && before.is_some() => self.over(from, local, to, mode)?,
+                Err(e) => return Err(self.trouble(to, &e)),
+            }
+        };
+        self.count(to, bytes)
+    }
+
+    /// Writes to what is there.
+    fn over(&self, from: &Path, local: fs::File, to: &Path, mode: i32) -> Result<u64, CopyError> {
+        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let remote = self.ask(to, || self.sftp.open_mode(to, flags, mode, OpenType::File))?;
+        self.filled(from, local, to, remote, None)
+    }
+
+    /// Renames over what is there. The protocol's own renaming replaces nothing: then the old file makes way first, and
+    /// comes back if that was in vain.
+    fn into_place(&self, aside: &Path, to: &Path) -> Result<(), CopyError> {
+        let rename = |from: &Path, to: &Path| self.ask(to, || self.sftp.rename(from, to, None));
+        let Err(refused) = rename(aside, to) else { return Ok(()) };
+        let old = beside(to, "old");
+        if rename(to, &old).is_err() {
+            return Err(refused);
+        }
+        let put = rename(aside, to);
+        let _ = match put {
+            Ok(()) => self.ask(to, || self.sftp.unlink(&old)),
+            Err(_) => rename(&old, to),
+        };
+        put
+    }
+
+    /// Moves all of a file into one that is open there; it gets the owner and mode of the one `before` it, as far as
+    /// the server allows.
+    fn filled(
+        &self,
+        from: &Path,
+        mut local: fs::File,
+        to: &Path,
+        mut remote: File,
+        before: Option<&FileStat>,
+    ) -> Result<u64, CopyError> {
         let mut buffer = vec![0; BUFFER];
         let mut bytes = 0;
         loop {
@@ -236,9 +300,17 @@ impl<'a> There<'a> {
             }
             bytes += n as u64;
         }
+        if let Some(&FileStat { uid, gid, perm, .. }) = before {
+            let plain = FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None };
+            let owner = FileStat { uid, gid, ..plain.clone() };
+            let mode = FileStat { perm: perm.map(|perm| perm & 0o7777), ..plain };
+            for about in [owner, mode] {
+                let _ = self.patience.wait(self.session, self.silence, || remote.setstat(about.clone()))?;
+            }
+        }
         // A full disk may be told no sooner.
         self.ask(to, || remote.close())?;
-        self.count(to, bytes)
+        Ok(bytes)
     }
 
     fn folder_down(&mut self, from: &Path, to: &Path, depth: u32) -> Result<(), CopyError> {
@@ -338,6 +410,12 @@ impl<'a> There<'a> {
             },
         }
     }
+}
+
+/// A name in the same folder that nothing has.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    path.with_file_name(format!(".homeroom-{what}-{}-{}", std::process::id(), now.as_nanos()))
 }
 
 /// A path there: `~` is where one begins anyway.

@@ -123,6 +123,18 @@ pub fn make_folder(inside: &mut Inside, session: &Session, path: &str) -> Result
     Ok(())
 }
 
+/// Gives a file another name; one that something has is refused, as OpenSSH refuses it.
+pub fn rename(inside: &mut Inside, session: &Session, from: &str, to: &str) -> Result<(), No> {
+    may_write(inside, session, from)?;
+    may_write(inside, session, to)?;
+    if about(inside, session, to).is_ok() {
+        return Err(No::Failure("File exists"));
+    }
+    let bytes = inside.files.remove(from).ok_or(No::Missing)?;
+    inside.files.insert(to.to_owned(), bytes);
+    Ok(())
+}
+
 /// Removes a file.
 pub fn remove(inside: &mut Inside, session: &Session, path: &str) -> Result<(), No> {
     may_write(inside, session, path)?;
@@ -149,6 +161,8 @@ mod tests {
         assert_eq!(create(&mut inside, &ada, "/etc/motd", true), Err(No::Denied));
         assert_eq!(create(&mut inside, &root, "/etc/motd", true), Ok(()));
         assert_eq!(create(&mut inside, &root, "/no/such", true), Err(No::Missing));
+        assert_eq!(rename(&mut inside, &root, "/etc/motd", "/home/ada/work/a"), Err(No::Failure("File exists")));
+        assert_eq!(rename(&mut inside, &ada, "/home/ada/work/a", "/home/ada/b"), Ok(()));
         assert_eq!(remove(&mut inside, &ada, "/home/ada/gone"), Err(No::Missing));
     }
 }

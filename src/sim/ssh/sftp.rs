@@ -209,6 +209,10 @@ impl Server {
                 answer.extend(0_u32.to_be_bytes());
                 answer
             }
+            18 => {
+                let (from, to) = (path(fields)?, path(fields)?);
+                told(id, tree::rename(inside, session, &from, &to))
+            }
             _ => status(id, UNSUPPORTED, "Operation unsupported"),
         })
     }

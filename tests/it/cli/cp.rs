@@ -53,6 +53,18 @@ async fn what_cannot_be_copied_says_why_and_leaves_what_was_there() {
     desk.done(&["check", "cs100"]).await;
     desk.write("kept", "old\n");
     std::fs::create_dir(desk.folder.path().join("task")).unwrap();
+    // More than the guest takes.
+    let huge = std::fs::File::create(desk.folder.path().join("huge")).unwrap();
+    huge.set_len(65 << 20).unwrap();
+    desk.done(&["cp", "kept", "cs100/ada:kept"]).await;
+    assert_eq!(desk.run(&["cp", "huge", "cs100/ada:kept"]).await.code, 3);
+    assert_eq!(
+        desk.done(&["ssh", "cs100/ada", "--", "cat kept"]).await,
+        "old
+"
+    );
+    let names = desk.done(&["ssh", "cs100/ada", "--", "ls -a"]).await;
+    assert!(!names.contains(".homeroom-"), "{names}");
     for (words, code, said) in [
         (&["kept", "cs100/ada:/no/such/place"][..], 3, "ada: /no/such/place there: there is no such file or folder\n"),
         (&["kept", "cs100/ada:none/"], 3, "ada: none/ there: there is no such folder\n"),
