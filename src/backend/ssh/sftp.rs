@@ -189,7 +189,9 @@ impl<'a> There<'a> {
     }
 
     fn up(&mut self, from: &Path, to: &Path, depth: u32) -> Result<(), CopyError> {
-        let about = fs::metadata(from).map_err(|e| here(from, &e))?;
+        // What was named may be a link; one in a folder could lead anywhere.
+        let about = if depth == 0 { fs::metadata(from) } else { fs::symlink_metadata(from) };
+        let about = about.map_err(|e| here(from, &e))?;
         if about.is_file() {
             return self.file_up(from, to, about.permissions().mode());
         }

@@ -42,6 +42,11 @@ async fn files_and_folders_go_to_seats_and_come_back_byte_for_byte() {
     let home = homes.join(home.trim().rsplit('/').next().unwrap());
     assert_eq!(std::fs::read_to_string(home.join("kept")).unwrap(), "1\n");
     assert!(home.join("one").is_file());
+    // A link in a folder is left out; one that is named is followed.
+    std::os::unix::fs::symlink(place("big.bin"), place("task/link")).unwrap();
+    let linked = desk.done(&["cp", "-r", "task", "cs100/ada:/tmp/linked"]).await;
+    assert!(linked.contains("left out, being neither a file nor a folder: task/link\nada: 2 files"), "{linked}");
+    assert_eq!(desk.done(&["cp", "task/link", "cs100/ada:/tmp/"]).await, "ada: 1 file, 2929 KiB\n");
     // The kernel does not tell the size of its files.
     desk.done(&["cp", "cs100/ada:/proc/meminfo", "."]).await;
     assert!(std::fs::read_to_string(place("meminfo")).unwrap().starts_with("MemTotal"));
