@@ -121,6 +121,16 @@ fn begin(site: Option<Arc<Site>>, places: Places, order: &Order) -> Result<Runni
             transfer.local.display()
         )));
     }
+    // What is not here is told once, before anybody is logged in to.
+    for Transfer { local, .. } in order.transfers.iter().filter(|transfer| transfer.direction == Direction::Up) {
+        if !local.to_string_lossy().contains(SEAT)
+            && let Err(error) = std::fs::metadata(local)
+        {
+            let text = error.to_string();
+            let why = text.split(" (os error").next().unwrap_or(&text);
+            return Err(ServiceError::NotNow(format!("cannot read {}: {why}", local.display())));
+        }
+    }
     let (telling, heard) = mpsc::channel(16);
     let turns = Arc::new(Semaphore::new(order.at_once.max(1)));
     let mut all = JoinSet::new();

@@ -113,6 +113,10 @@ impl<'a> There<'a> {
                 if about.is_dir() && !recursive {
                     return Err(is_folder_here(local));
                 }
+                if !about.is_dir() && !about.is_file() {
+                    let why = "it is neither a file nor a folder".to_owned();
+                    return Err(CopyError::Here { path: local.to_owned(), why });
+                }
                 self.up(local, &to, 0)
             }
             Direction::Down => {

@@ -70,10 +70,12 @@ async fn what_cannot_be_copied_says_why_and_leaves_what_was_there() {
     );
     let names = desk.done(&["ssh", "cs100/ada", "--", "ls -a"]).await;
     assert!(!names.contains(".homeroom-"), "{names}");
+    let _socket = std::os::unix::net::UnixListener::bind(desk.folder.path().join("socket")).unwrap();
     for (words, code, said) in [
         (&["kept", "cs100/ada:/no/such/place"][..], 3, "ada: /no/such/place there: there is no such file or folder\n"),
         (&["kept", "cs100/ada:none/"], 3, "ada: none/ there: there is no such folder\n"),
-        (&["gone", "cs100/ada:"], 3, "ada: gone: No such file or directory\n"),
+        (&["gone-{seat}", "cs100/ada:"], 3, "ada: gone-ada: No such file or directory\n"),
+        (&["socket", "cs100/ada:"], 3, "ada: socket: it is neither a file nor a folder\n"),
         (&["task", "cs100/ada:"], 3, "ada: task: it is a folder; -r copies folders\n"),
         (&["cs100/ada:/tmp", "kept"], 3, "ada: /tmp there: it is a folder; -r copies folders\n"),
         (&["cs100/ada:gone", "kept"], 3, "ada: gone there: there is no such file or folder\n"),
@@ -93,6 +95,7 @@ async fn what_cannot_be_copied_says_why_and_leaves_what_was_there() {
         (&["a", "b"], 2, &neither),
         (&["cs100:a", "here"], 4, one_place),
         (&["kept", "cs100/eve:"], 2, "homeroom: cs100 has no seat eve; it has ada, grace, linus, margaret"),
+        (&["gone", "cs100:"], 1, "homeroom: cannot read gone: No such file or directory"),
         (&["kept", "cs101:"], 1, "homeroom: cs101 has no machines; `homeroom deploy cs101` makes them"),
     ] {
         assert_eq!(desk.run(&[&["cp"], words].concat()).await.refusal(), (code, complaint), "{words:?}");
