@@ -245,7 +245,7 @@ impl<'a> There<'a> {
             match self.patience.wait(self.session, self.silence, opening)? {
                 Ok(remote) => {
                     let put = self.filled(from, local, to, remote, before.as_ref());
-                    let put = put.and_then(|bytes| self.into_place(&aside, &real).map(|()| bytes));
+                    let put = put.and_then(|bytes| self.put_in_place(&aside, &real).map(|()| bytes));
                     // Over a connection that is gone nothing can be removed.
                     if put.as_ref().is_err_and(|error| !matches!(error, CopyError::Shell(_))) {
                         let _ = self.patience.wait(self.session, self.silence, || self.sftp.unlink(&aside));
@@ -268,7 +268,7 @@ impl<'a> There<'a> {
 
     /// Renames over what is there. The protocol's own renaming replaces nothing: then the old file makes way first, and
     /// comes back if that was in vain.
-    fn into_place(&self, aside: &Path, to: &Path) -> Result<(), CopyError> {
+    fn put_in_place(&self, aside: &Path, to: &Path) -> Result<(), CopyError> {
         let rename = |from: &Path, to: &Path| self.ask(to, || self.sftp.rename(from, to, None));
         let Err(refused) = rename(aside, to) else { return Ok(()) };
         let old = beside(to, "old");

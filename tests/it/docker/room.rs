@@ -29,7 +29,7 @@ impl Drop for SmallDisk {
 #[ignore = "needs dockerd, and root to start it on a small disk"]
 fn a_full_disk_is_told_in_the_plan_and_one_that_fills_up_meanwhile_in_the_engines_words() {
     let alone = alone();
-    let disk = SmallDisk::of(400);
+    let disk = SmallDisk::of(640);
     let data = disk.0.display().to_string();
     let engine = Engine::with_data(tempfile::tempdir().unwrap(), &data, Vec::new());
     let lab = Lab::on(alone, engine.socket(), 2);

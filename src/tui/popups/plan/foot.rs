@@ -28,6 +28,9 @@ pub(super) struct Foot {
     asks: Vec<(String, Tone)>,
 }
 
+/// Lines of a foot, each with its tone.
+type Lines = Vec<(String, Tone)>;
+
 impl Foot {
     /// All of it, in lines of `width` columns.
     pub fn lines(self, width: usize) -> Vec<(String, Tone)> {
@@ -37,7 +40,7 @@ impl Foot {
     }
 
     /// What stays where there are few lines, a line each, and what is scrolled. What is asked always stays.
-    pub fn small(self, width: usize) -> (Vec<(String, Tone)>, Vec<(String, Tone)>) {
+    pub fn small(self, width: usize) -> (Lines, Lines) {
         let (mut stays, mut scrolls) = (Vec::new(), Vec::new());
         let whole = wrap(&self.takes.0, width).len() <= 1;
         if self.asks.len() < STAY && !self.takes.0.is_empty() {
