@@ -204,28 +204,12 @@ pub fn to_json(timing: &Timing, speed: f64) -> Value {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use jiff::Timestamp;
-
     use super::*;
     use crate::domain::{
-        Change, Event, LabName, Level, NodeName, RunId, SeatName, SiteName, Vmid,
+        Change, NodeName, SiteName, Vmid,
         event::{RunKind, RunState},
+        timing::fixture::event,
     };
-
-    fn event(ms: i64, seat: Option<&str>, step: Option<StepName>, change: Change) -> Event {
-        Event {
-            at: Timestamp::from_millisecond(1_000_000 + ms).unwrap(),
-            seq: 1,
-            run: RunId(7),
-            lab: LabName::new("cs101").unwrap(),
-            seat: seat.map(|seat| SeatName::new(seat).unwrap()),
-            machine: None,
-            step,
-            level: Level::Info,
-            message: "line".into(),
-            change,
-        }
-    }
 
     /// Two machines: one is cloned, waits and starts; the other fails its second attempt to start.
     fn timing() -> Timing {

@@ -3,6 +3,8 @@
 //! Computed from the run's events alone. Times are the wall's, counted from the beginning of the run.
 
 mod cause;
+#[cfg(test)]
+pub mod fixture;
 mod ruler;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -219,23 +221,8 @@ impl SeatTiming {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::domain::{LabName, Level, SiteName, Vmid, event::RunKind};
-
-    fn event(ms: i64, seat: Option<&str>, step: Option<StepName>, change: Change) -> Event {
-        Event {
-            at: Timestamp::from_millisecond(1_000_000 + ms).unwrap(),
-            seq: 1,
-            run: RunId(7),
-            lab: LabName::new("cs101").unwrap(),
-            seat: seat.map(|seat| SeatName::new(seat).unwrap()),
-            machine: None,
-            step,
-            level: Level::Info,
-            message: "line".into(),
-            change,
-        }
-    }
+    use super::{fixture::event, *};
+    use crate::domain::{SiteName, Vmid, event::RunKind};
 
     /// A run of seats, each with steps that begin and end at these milliseconds.
     type Steps<'a> = &'a [(StepName, i64, i64)];

@@ -6,6 +6,7 @@ use std::{
 };
 
 use homeroom::demo::{Stage, Staged};
+use portable_pty::CommandBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -56,6 +57,18 @@ impl Desk {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = bare(&self.folder.path().join("home"));
         command.env("HOMEROOM_CONFIG", &self.staged.config).args(words).current_dir(self.folder.path());
+        command
+    }
+
+    /// The same for a terminal, which programs started from it need a path in.
+    pub fn in_terminal(&self) -> CommandBuilder {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_homeroom"));
+        command.env_clear();
+        command.env("HOME", self.folder.path().join("home"));
+        command.env("HOMEROOM_CONFIG", &self.staged.config);
+        command.env("PATH", "/usr/bin:/bin");
+        command.env("LANG", "C.UTF-8");
+        command.cwd("/");
         command
     }
 

@@ -2,8 +2,6 @@
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
-use portable_pty::CommandBuilder;
-
 use crate::{cli::desk::Desk, support::terminal::Terminal};
 
 /// An editor that does to the file what a line of shell says, and a dashboard that has it.
@@ -11,14 +9,8 @@ fn started(desk: &Desk, does: &str) -> (Terminal, PathBuf) {
     let editor = desk.folder.path().join("editor");
     std::fs::write(&editor, format!("#!/bin/sh\n{does}\n")).unwrap();
     std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_homeroom"));
-    command.env_clear();
-    command.env("HOME", desk.folder.path().join("home"));
-    command.env("HOMEROOM_CONFIG", &desk.staged.config);
-    command.env("PATH", "/usr/bin:/bin");
+    let mut command = desk.in_terminal();
     command.env("EDITOR", &editor);
-    command.env("LANG", "C.UTF-8");
-    command.cwd("/");
     let mut terminal = Terminal::start(command, (100, 30));
     terminal.until("cs102");
     // What there is to choose from is known once the site was seen.

@@ -1,19 +1,10 @@
 //! A class filled in in the dashboard against the simulated cluster: chosen from what it really has, checked while it
 //! is typed, saved and planned.
 
-use portable_pty::CommandBuilder;
-
 use crate::{cli::desk::Desk, support::terminal::Terminal};
 
 fn started(desk: &Desk, size: (u16, u16)) -> Terminal {
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_homeroom"));
-    command.env_clear();
-    command.env("HOME", desk.folder.path().join("home"));
-    command.env("HOMEROOM_CONFIG", &desk.staged.config);
-    command.env("PATH", "/usr/bin:/bin");
-    command.env("LANG", "C.UTF-8");
-    command.cwd("/");
-    let mut terminal = Terminal::start(command, size);
+    let mut terminal = Terminal::start(desk.in_terminal(), size);
     terminal.until("cs102");
     terminal.until("live");
     terminal

@@ -2,19 +2,10 @@
 
 use std::io::Write as _;
 
-use portable_pty::CommandBuilder;
-
 use crate::{cli::desk::Desk, support::terminal::Terminal};
 
 fn started(desk: &Desk, term: &str) -> Terminal {
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_homeroom"));
-    command.env_clear();
-    command.env("HOME", desk.folder.path().join("home"));
-    command.env("HOMEROOM_CONFIG", &desk.staged.config);
-    command.env("PATH", "/usr/bin:/bin");
-    command.env("LANG", "C.UTF-8");
-    command.cwd("/");
-    let mut terminal = Terminal::start_as(command, (120, 40), term);
+    let mut terminal = Terminal::start_as(desk.in_terminal(), (120, 40), term);
     terminal.until("cs102");
     terminal.until("live");
     terminal

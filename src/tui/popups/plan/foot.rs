@@ -33,7 +33,7 @@ type Lines = Vec<(String, Tone)>;
 
 impl Foot {
     /// All of it, in lines of `width` columns.
-    pub fn lines(self, width: usize) -> Vec<(String, Tone)> {
+    pub fn lines(self, width: usize) -> Lines {
         let told = [self.takes].into_iter().chain(self.known);
         let wrapped = |(text, tone): (String, Tone)| wrap(&text, width).into_iter().map(move |line| (line, tone));
         told.flat_map(wrapped).chain(self.asks).collect()
