@@ -132,7 +132,7 @@ impl State {
     pub(super) fn arrange_seats(&self, rows: &mut [SeatRow<'_>]) {
         let of = |row: &SeatRow<'_>| {
             let progress = row.progress;
-            (progress.and_then(|p| p.node.clone()), progress.and_then(|p| p.vmid), progress.and_then(|p| p.ip))
+            (row.node.cloned(), progress.and_then(|p| p.vmid), progress.and_then(|p| p.ip))
         };
         // What is not known yet comes last.
         fn known<T: Ord>(a: Option<T>, b: Option<T>) -> Ordering {

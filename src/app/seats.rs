@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{fuzzy, sites::Site};
-use crate::domain::{Clean, MachineState, Role, SeatName, StepState, progress::SeatProgress, readiness::current_state};
+use crate::domain::{
+    Clean, MachineState, NodeName, Role, SeatName, StepState,
+    progress::SeatProgress,
+    readiness::{current_state, seen_on},
+};
 
 /// One seat of a lab.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub struct SeatRow<'a> {
     pub progress: Option<&'a SeatProgress>,
     pub state: MachineState,
     pub reason: Option<Clean>,
+    /// Where its machine was seen last, or is to be.
+    pub node: Option<&'a NodeName>,
     /// The run that had it in hand ended without a word about it; a deploy goes on. Its state is `Failed`.
     pub interrupted: bool,
     /// It has its part in a run and nobody works on it yet: places are taken.
@@ -36,6 +42,7 @@ impl<'a> SeatRow<'a> {
             progress: None,
             state: MachineState::Planned,
             reason: None,
+            node: None,
             interrupted: false,
             queued: false,
             down: false,
@@ -45,7 +52,7 @@ impl<'a> SeatRow<'a> {
     /// A seat with a history, held against the latest look at its site. `alive`: a run works on its lab.
     pub fn known(
         progress: &'a SeatProgress,
-        site: Option<&Site>,
+        site: Option<&'a Site>,
         alive: bool,
         now: Timestamp,
         max_age: Duration,
@@ -64,7 +71,7 @@ impl<'a> SeatRow<'a> {
             }
             known => known,
         };
-        Self::standing_so(progress, (state, reason), alive, now)
+        Self { node: seen_on(progress, look, state), ..Self::standing_so(progress, (state, reason), alive, now) }
     }
 
     /// A seat with a history that stands like this. `alive`: a run works on its lab.
@@ -94,6 +101,7 @@ impl<'a> SeatRow<'a> {
             progress: Some(progress),
             state,
             reason,
+            node: progress.node.as_ref(),
             interrupted,
             queued,
             down: false,
@@ -136,7 +144,7 @@ impl<'a> SeatRow<'a> {
     /// Whether a `/` filter finds it.
     pub fn matches(&self, text: &str) -> bool {
         let told = self.progress.map(|progress| {
-            let node = progress.node.as_ref().map(ToString::to_string);
+            let node = self.node.map(ToString::to_string);
             let (vmid, ip) = (progress.vmid.map(|vmid| vmid.to_string()), progress.ip.map(|ip| ip.to_string()));
             [node, vmid, ip].map(Option::unwrap_or_default)
         });

@@ -166,8 +166,7 @@ impl Site {
                 (view.quorate != Some(false)).then_some(look)?
             }
         };
-        let node = look.guest.map(|guest| &guest.node).or(seat.node.as_ref());
-        let offline_since = node.and_then(|node| self.offline.get(node)).copied();
+        let offline_since = look.node(seat).and_then(|node| self.offline.get(node)).copied();
         Some(Look { offline_since, ..look })
     }
 

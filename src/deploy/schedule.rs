@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Recorder,
-    limits::{Limits, Observed},
+    limits::{Limits, Observed, Permit},
     recorder::{Entry, JournalLost},
     step::{Check, Step, StepContext, StepError, StepIndex},
 };
@@ -159,11 +159,7 @@ async fn work(step: Step, needs: Vec<End>, after: Vec<End>, shared: &Shared, beg
     if !wait.is_zero() && context.sleep(wait).await.is_err() {
         return Ended::Interrupted;
     }
-    let permits = tokio::select! {
-        biased;
-        () = shared.halt.stop.cancelled() => return Ended::Interrupted,
-        permits = shared.limits.acquire(&step.limits) => permits,
-    };
+    let Some(permits) = permits(&step, &context).await else { return Ended::Interrupted };
     context.permits = Mutex::new(permits);
     match attempts(&step, &mut context).await {
         Ok(ended) => ended,
@@ -228,9 +224,24 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
         let of = u32::try_from(retry.waits.len() + 1).unwrap_or(u32::MAX);
         let line = format!("{words} (try {} of {of}), again in {:.0} s", context.attempt, wait.as_secs_f64());
         context.recorder.write(entry(Level::Warning, &line, Change::StepRetry { wait, of })).await?;
+        // Who waits loads nothing: others go meanwhile.
+        let held = !context.keep_permits().is_empty();
         if context.sleep(wait).await.is_err() {
             return Ok(Ended::Interrupted);
         }
+        if held {
+            let Some(permits) = permits(step, context).await else { return Ok(Ended::Interrupted) };
+            context.permits = Mutex::new(permits);
+        }
+    }
+}
+
+/// What a step needs of its limits; `None` where the run is stopped before it is its turn.
+async fn permits(step: &Step, context: &StepContext) -> Option<Vec<Permit>> {
+    tokio::select! {
+        biased;
+        () = context.stop.cancelled() => None,
+        permits = context.limits.acquire(&step.limits) => Some(permits),
     }
 }
 

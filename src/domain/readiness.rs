@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Clean, Definition, MachineState, Progress, Role, SeatName, StepName, StepState,
+    Clean, Definition, MachineState, NodeName, Progress, Role, SeatName, StepName, StepState,
     cluster::{ClusterView, GuestView, Power},
     event::RunKind,
     progress::SeatProgress,
@@ -86,6 +86,22 @@ impl<'a> Look<'a> {
             at: view.at,
         })
     }
+
+    /// Where the machine is: where it was seen, else where it was put. A clone is made on its template's node.
+    pub fn node<'b>(&self, row: &'b SeatProgress) -> Option<&'b NodeName>
+    where
+        'a: 'b,
+    {
+        self.guest.map(|guest| &guest.node).or(row.node.as_ref())
+    }
+}
+
+/// The node of a seat's machine, which stands as told. What has another's number by now is somewhere else.
+pub fn seen_on<'a>(row: &'a SeatProgress, look: Option<Look<'a>>, state: MachineState) -> Option<&'a NodeName> {
+    match look.filter(|_| state != MachineState::Gone) {
+        Some(look) => look.node(row),
+        None => row.node.as_ref(),
+    }
 }
 
 /// How a machine stands now, and why. `look` is `None` while nobody has seen the site; `alive`: a run works on
@@ -153,8 +169,7 @@ fn without_run(row: &SeatProgress) -> (MachineState, Option<Clean>) {
 
 /// What a look says against a machine that was once made.
 fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Option<(MachineState, String)> {
-    let node = look.guest.map(|g| &g.node).or(row.node.as_ref());
-    let node = node.map_or_else(|| "its node".to_owned(), ToString::to_string);
+    let node = look.node(row).map_or_else(|| "its node".to_owned(), ToString::to_string);
     if !look.node_online {
         let since = look.offline_since.map(|at| format!(" since {}", at.strftime("%H:%M UTC"))).unwrap_or_default();
         return Some((MachineState::Unknown, format!("{node} offline{since}")));

@@ -16,7 +16,7 @@ use crate::domain::{
     machine::machine_name,
     person::Person,
     progress::{SeatProgress, StepProgress},
-    readiness::{LabState, Look, current_state, lab_state as judge},
+    readiness::{LabState, Look, current_state, lab_state as judge, seen_on},
     seating::Judge,
 };
 
@@ -189,35 +189,34 @@ async fn compose(
         _ => Default::default(),
     };
     let stand = |row: &SeatProgress| {
+        let seen = cluster.and_then(|view| Look::of(view, row)).map(|look| {
+            let offline_since = look.node(row).and_then(|node| away.get(node)).copied();
+            Look { offline_since, ..look }
+        });
         let (state, reason) = match (&seating, &hosting) {
             (_, Some(hosting)) => hosting.state(row),
             (Some(seating), _) => seating.state(row),
-            (None, None) => {
-                let seen = cluster.and_then(|view| Look::of(view, row)).map(|look| {
-                    let node = look.guest.map(|guest| &guest.node).or(row.node.as_ref());
-                    Look { offline_since: node.and_then(|node| away.get(node)).copied(), ..look }
-                });
-                current_state(row, seen, alive, now, home.proof_max_age)
-            }
+            (None, None) => current_state(row, seen, alive, now, home.proof_max_age),
         };
-        match view {
+        let (state, reason) = match view {
             Err(why) if state == MachineState::Ready => (MachineState::Unknown, Some(Clean::new(why))),
             _ => (state, reason),
-        }
+        };
+        MachineStatus { state, reason, node: seen_on(row, seen, state).cloned(), ..machine(row) }
     };
     let defined = match definition {
         Definition::Workshop(workshop) => workshop.rows(),
         Definition::Class(class) => class.seats(),
     };
     let rows = defined.into_iter().map(|(seat, role)| match progress.seat(&seat) {
-        Some(row) => machine(row, stand(row)),
+        Some(row) => stand(row),
         None => planned(lab, definition.site(), seat, role),
     });
     let mut machines: Vec<MachineStatus> = rows.collect();
     for row in
         progress.seats.iter().filter(|row| !machines.iter().any(|known| known.seat == row.seat)).collect::<Vec<_>>()
     {
-        machines.push(machine(row, stand(row)));
+        machines.push(stand(row));
     }
     if let Some(view) = engine {
         let made = machines.iter_mut().filter(|row| !matches!(row.state, MachineState::Planned | MachineState::Gone));
@@ -267,7 +266,8 @@ fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
     }
 }
 
-fn machine(row: &SeatProgress, (state, reason): (MachineState, Option<Clean>)) -> MachineStatus {
+/// A seat's machine as the journal has it.
+fn machine(row: &SeatProgress) -> MachineStatus {
     MachineStatus {
         seat: row.seat.clone(),
         role: row.role,
@@ -275,9 +275,9 @@ fn machine(row: &SeatProgress, (state, reason): (MachineState, Option<Clean>)) -
         site: row.site.clone(),
         node: row.node.clone(),
         vmid: row.vmid,
-        state,
+        state: row.state,
         ip: row.ip,
-        reason,
+        reason: row.reason.clone(),
         proven_at: row.proven_at,
         steps: row.steps.clone(),
         person: None,

@@ -13,4 +13,5 @@ mod speed;
 mod standing;
 mod story;
 mod verbs;
+mod waits;
 pub mod weather;

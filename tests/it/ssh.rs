@@ -309,10 +309,16 @@ async fn a_key_that_is_not_welcome_is_named_in_the_refusal() {
     let error = bench.ssh.run(&bench.guest(), "whereami", WITHIN).await.unwrap_err();
     assert!(matches!(&error, ShellError::Denied { user, .. } if user == "student"), "{error:?}");
     assert!(error.to_string().contains("/id was refused"), "{error}");
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_dialled_where_there_is_no_key_to_log_in_with() {
+    let bench = Bench::new().await;
     let missing = ShellTarget { keys: vec![bench.folder.path().join("nokey")], ..bench.node.clone() };
     let error = bench.ssh.run(&missing, "whereami", WITHIN).await.unwrap_err();
+    assert!(matches!(error, ShellError::Denied { locked: None, .. }), "{error:?}");
     assert!(error.to_string().contains("nokey"), "{error}");
+    assert_eq!(bench.script.connections.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,7 +171,7 @@ pub(super) fn ask_rebuild(state: &mut State) -> Vec<Effect> {
         let Some(row) = state.class(&target.lab) else { return Vec::new() };
         let Some(view) = row.site().and_then(|site| state.sites.get(site)?.view.as_ref()) else { return Vec::new() };
         let seats = row.standing().filter(|seat| target.seats.contains(&seat.seat));
-        let nodes = seats.filter_map(|seat| seat.progress?.node.clone());
+        let nodes = seats.filter_map(|seat| seat.node.cloned());
         nodes.filter(|node| view.node(node).is_some_and(|node| !node.online)).collect()
     };
     let mut away: Vec<NodeName> = targets.iter().flat_map(away).collect();

@@ -121,6 +121,9 @@ impl Dialler {
     /// What a login needs, a way to its machine included.
     async fn prepare(&self, target: &ShellTarget) -> Result<(OwnedFd, Login, OwnedSemaphorePermit), ShellError> {
         let login = self.login(target).await?;
+        if let Some(error) = login.empty_handed() {
+            return Err(error);
+        }
         let socket = match &target.via {
             // Boxed: the way there may lead through a third machine.
             Some(via) => Box::pin(self.forward(via, &target.host, target.port)).await?.into(),

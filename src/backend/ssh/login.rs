@@ -54,6 +54,22 @@ pub(super) struct Login {
     pub(super) auth: Duration,
 }
 
+impl Login {
+    /// Why nobody need be dialled: there is nothing to log in with, and no passphrase would change that.
+    pub(super) fn empty_handed(&self) -> Option<ShellError> {
+        let nothing = self.keys.is_empty() && self.agent.is_none() && self.locked.is_none();
+        nothing.then(|| self.denied(self.unusable.iter().map(ToString::to_string).collect(), None))
+    }
+
+    fn denied(&self, mut tried: Vec<String>, locked: Option<PathBuf>) -> ShellError {
+        if tried.is_empty() {
+            tried.push("there is no key to offer; name one in the config, or start ssh-agent".to_owned());
+        }
+        let (host, user) = (self.host.clone(), self.user.clone());
+        ShellError::Denied { host, user, why: Clean::new(tried.join("; ")), locked }
+    }
+}
+
 /// What is said of a server that hung up before it said anything: so OpenSSH does when MaxStartups is reached.
 pub(super) const TURNED_AWAY: &str =
     "the connection was closed before SSH was agreed on: too many logins at once (MaxStartups), or no SSH server";
@@ -173,15 +189,7 @@ fn authenticate(session: &Session, login: &Login, patience: &Patience<'_>) -> Re
     if let Ok(Ok(Some(others))) = patience.wait(session, left(), || other_ways(session, &login.user)) {
         tried.push(format!("it lets people in by {others} only, and homeroom logs in by key"));
     }
-    if tried.is_empty() {
-        tried.push("there is no key to offer; name one in the config, or start ssh-agent".to_owned());
-    }
-    Err(ShellError::Denied {
-        host: login.host.clone(),
-        user: login.user.clone(),
-        why: Clean::new(tried.join("; ")),
-        locked,
-    })
+    Err(login.denied(tried, locked))
 }
 
 /// The ways a server lets people in, if by key is not one of them.

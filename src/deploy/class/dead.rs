@@ -121,20 +121,15 @@ pub async fn clear(
     (what, known): (&str, Result<Clean, Clean>),
 ) -> Result<bool, StepError> {
     let id = seat.facts().vmid;
-    let by_hand = |why: &dyn std::fmt::Display| {
-        StepError::fatal(format!(
-            "VM {id} on {node} is locked by a {what} that died ({why}); run `qm unlock {id} && qm destroy {id}` on \
-             {node}, then try again"
-        ))
-    };
-    let evidence = known.map_err(|why| by_hand(&why))?;
+    let by_hand = |looked, why: &dyn std::fmt::Display| StepError::fatal(advice((id, node), what, why, looked));
+    let evidence = known.map_err(|why| by_hand(Looked::No, &why))?;
     match site.mend.is_copying(node, id).await {
         Ok(true) => return Ok(false),
         Ok(false) => {}
         Err(error) if error.is_passing() && context.attempt < PASSING => return Err(error.into()),
-        Err(error) => return Err(by_hand(&error)),
+        Err(error) => return Err(by_hand(Looked::No, &error)),
     }
-    still_ours(site, seat, node).await.map_err(|why| by_hand(&why))?;
+    still_ours(site, seat, node).await.map_err(|why| by_hand(Looked::Idle, &why))?;
     let words =
         format!("VM {id} on {node} is what a dead {what} left: {evidence}; removing it (`qm destroy --skiplock`)");
     context.record(Level::Warning, words, Change::RemovalOnNode).await?;
@@ -143,10 +138,33 @@ pub async fn clear(
         Ok(()) => {}
         // The answer may be lost and the machine gone: the next look tells.
         Err(error) if error.is_passing() && context.attempt < PASSING => return Err(error.into()),
-        Err(error) => return Err(by_hand(&error)),
+        Err(error) => return Err(by_hand(Looked::Idle, &error)),
     }
     context.note(Level::Info, format!("what the dead {what} left of VM {id} is removed")).await?;
     Ok(true)
+}
+
+/// Whether somebody saw that no program on the node works on the machine's disks any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Idle,
+    No,
+}
+
+/// What to type on the node, and what to look at before: a copy that outlived its worker would go on writing to disks
+/// that are somebody else's by then.
+fn advice((id, node): (Vmid, &NodeName), what: &str, why: &dyn std::fmt::Display, looked: Looked) -> String {
+    let first = match looked {
+        Looked::Idle => String::new(),
+        Looked::No => format!(
+            "nobody could look whether a program there still works on its disks: wait until `pgrep -af vm-{id}-disk` on \
+             {node} prints nothing, then "
+        ),
+    };
+    format!(
+        "VM {id} on {node} is locked by a {what} that died ({why}); {first}run `qm unlock {id} && qm destroy {id}` on \
+         {node}, then try again"
+    )
 }
 
 /// Attempts at a node that does not let us in just now.
@@ -170,5 +188,21 @@ async fn still_ours(site: &Site, seat: &Seat, node: &NodeName) -> Result<(), Cle
     match config.get("name") {
         Some(name) if name != seat.plan.name => Err(Clean::new(format!("it is called {name}"))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_warns_of_copies_nobody_looked_for_and_only_then() {
+        let (id, node) = (Vmid::new(9104).unwrap(), NodeName::new("pve1"));
+        let run = "run `qm unlock 9104 && qm destroy 9104` on pve1, then try again";
+        let blind = advice((id, &node), "clone", &"no key", Looked::No);
+        assert!(blind.ends_with(&format!("wait until `pgrep -af vm-9104-disk` on pve1 prints nothing, then {run}")));
+        let seen = advice((id, &node), "clone", &"it is called db1", Looked::Idle);
+        assert_eq!(seen, format!("VM 9104 on pve1 is locked by a clone that died (it is called db1); {run}"));
     }
 }

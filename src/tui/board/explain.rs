@@ -29,7 +29,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>, 
     let mut pen = page.line(area, 1);
     pen.skip(1).put(seat.seat.as_str(), Tone::Title);
     if let Some(progress) = seat.progress {
-        let node = progress.node.as_ref().map(|node| node.to_string());
+        let node = seat.node.map(ToString::to_string);
         let vmid = progress.vmid.map(|vmid| format!("vmid {vmid}"));
         let ip = progress.ip.map(|ip| ip.to_string());
         for part in [Some(progress.name.clone()), node, vmid, ip].into_iter().flatten() {

@@ -49,7 +49,7 @@ impl Columns {
         let gap = if wide { 2 } else { 1 };
         let progress = || row.seats.iter().filter_map(|seat| seat.progress);
         let seat = row.seats.iter().map(|seat| seat.seat.as_str().width()).max().unwrap_or(0);
-        let node = progress().filter_map(|p| p.node.as_ref()).map(|node| node.as_str().width()).max().unwrap_or(0);
+        let node = row.seats.iter().filter_map(|seat| seat.node).map(|node| node.as_str().width()).max().unwrap_or(0);
         let vmid = progress().filter_map(|p| p.vmid).map(|vmid| vmid.to_string().len()).max().unwrap_or(0);
         let address = progress().filter_map(|p| p.ip).map(|ip| ip.to_string().len()).max().unwrap_or(0);
         Self {
@@ -97,8 +97,7 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
         signs(pen, seat);
         return last(pen, seat, state);
     }
-    let node = progress.and_then(|p| p.node.as_ref());
-    pen.cell(node.map_or("", |node| node.as_str()), columns.node, gap, Tone::Dim);
+    pen.cell(seat.node.map_or("", |node| node.as_str()), columns.node, gap, Tone::Dim);
     let vmid = progress.and_then(|p| p.vmid).map(|vmid| vmid.to_string());
     pen.cell(&vmid.unwrap_or_default(), columns.vmid, gap, Tone::Dim);
     for (step, ..) in BEFORE {
