@@ -67,8 +67,7 @@ pub async fn plan_deploy_with(
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_deploy(home, workshop, engine).await;
     }
-    let mut ground = Ground::read(home, lab, true).await?;
-    ground.see_power_in_doubt().await?;
+    let ground = Ground::read(home, lab, For::Making).await?;
     let plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
     ground.can_be_done(home, plan).await
 }
@@ -84,8 +83,7 @@ pub async fn plan_deploy_again(
     if begun.workshop.is_some() {
         return plan_deploy_with(home, lab, begun.fixes_drift, Some(begun)).await;
     }
-    let mut ground = Ground::read(home, lab, true).await?;
-    ground.see_power_in_doubt().await?;
+    let mut ground = Ground::read(home, lab, For::Making).await?;
     ground.asked_as(begun);
     let asked = begun.rebuilds.clone().unwrap_or_default();
     let left: Vec<SeatName> = asked.seats.into_iter().filter(|seat| !ground.was_made_in(seat, begun, run)).collect();
@@ -104,7 +102,7 @@ pub async fn plan_rebuild(
     seats: &[SeatName],
     abandon: bool,
 ) -> Result<Planned, ServiceError> {
-    let ground = Ground::read(home, lab, true).await?;
+    let ground = Ground::read(home, lab, For::Remaking).await?;
     ground.know(seats)?;
     let rebuild = Rebuild { seats, abandon };
     let mut plan = ground.ask(home, false, |input| planning::plan_deploy(&PlanInput { rebuild, ..*input }))?;
@@ -115,8 +113,7 @@ pub async fn plan_rebuild(
 /// What taking a run back would do: the machines that carry its number in their mark go, and numbers it set aside
 /// for machines that never came to be. None where it left nothing.
 pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Option<Planned>, ServiceError> {
-    let mut ground = Ground::read(home, lab, false).await?;
-    ground.see_power(|_, power| power != Power::Running).await?;
+    let ground = Ground::read(home, lab, For::Removing).await?;
     // A mark alone is not enough: a store that was lost and regained counts its runs from one again.
     let (_, begun) = home.store.run(run).await?;
     let cloned = |row: &SeatProgress| {
@@ -152,9 +149,8 @@ pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) ->
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_destroy(home, workshop, engine, seats).await;
     }
-    let mut ground = Ground::read(home, lab, false).await?;
+    let ground = Ground::read(home, lab, For::Removing).await?;
     ground.know(seats)?;
-    ground.see_power(|_, power| power != Power::Running).await?;
     let plan = ground.ask(home, false, |input| planning::plan_destroy(input, seats))?;
     Ok(ground.planned(plan))
 }
@@ -192,9 +188,8 @@ pub async fn plan_deed_as(
     if let Some((workshop, engine)) = home.workshop(lab).await? {
         return workshop::plan_deed(home, workshop, engine, seats, deed).await;
     }
-    let mut ground = Ground::read(home, lab, false).await?;
+    let mut ground = Ground::read(home, lab, For::Turning).await?;
     ground.know(seats)?;
-    ground.see_power(|_, _| true).await?;
     let halted = again.map(|again| again.halted).unwrap_or_default();
     if let Some(GoesOn { begun, .. }) = again {
         ground.asked_as(begun);
@@ -202,6 +197,20 @@ pub async fn plan_deed_as(
     let mut plan = ground.ask(home, false, |input| planning::plan_deed_again(input, seats, deed, halted))?;
     super::offline::tell(home, &ground.site, &ground.view, &mut plan).await;
     Ok(ground.planned(plan))
+}
+
+/// What a plan is read for: that decides whose power is looked at itself, where the cluster's list still shows for
+/// seconds what was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Machines are made or changed: those a run was turning when it was broken off.
+    Making,
+    /// Machines go and are made anew: both those, and those that are not listed as running.
+    Remaking,
+    /// Machines go: those that are not listed as running.
+    Removing,
+    /// Machines are started, shut down or proven: all of them.
+    Turning,
 }
 
 /// What was read for a plan.
@@ -222,14 +231,17 @@ struct Ground {
 }
 
 impl Ground {
-    async fn read(home: &Homeroom, lab: &LabName, templates: bool) -> Result<Self, ServiceError> {
+    async fn read(home: &Homeroom, lab: &LabName, what_for: For) -> Result<Self, ServiceError> {
         let (mut class, site) = home.class(lab).await?;
         // The user a login is tried as must be one that cloud-init makes.
         class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
         let (progress, _) = home.store.progress(lab).await?;
         let view = site.cluster.view().await?;
         super::offline::remember(home, &site, &view).await;
-        let templates = if templates { read_templates(&site, &view, &class).await? } else { Vec::new() };
+        let templates = match what_for {
+            For::Making | For::Remaking => read_templates(&site, &view, &class).await?,
+            For::Removing | For::Turning => Vec::new(),
+        };
         let observed = observe(home, &site, &view, &progress).await?;
         let unseen = unseen(&site, &view, &progress).await?;
         let applied = applied(home, lab, &progress, &observed).await?;
@@ -245,7 +257,7 @@ impl Ground {
             true => Some(home.keys.lab_key(lab).await?.public),
             false => None,
         };
-        Ok(Self {
+        let mut ground = Self {
             class,
             site,
             view,
@@ -259,26 +271,35 @@ impl Ground {
             lab_key,
             allowed,
             paces,
-        })
+        };
+        ground.see_power(what_for).await?;
+        Ok(ground)
     }
 
-    /// The same of those that a run was to start or shut down and did not come to its end with: what it did of that
-    /// may be seconds old.
-    async fn see_power_in_doubt(&mut self) -> Result<(), ServiceError> {
+    /// The numbers of machines that a run was to start or shut down and did not come to its end with: what it did of
+    /// that may be seconds old.
+    fn turned_by_halves(&self) -> BTreeSet<Vmid> {
         let broken_off = |row: &&SeatProgress| {
             let turns =
                 row.steps.iter().any(|s| matches!(s.step, StepName::Start | StepName::Stop | StepName::Destroy));
             turns && !row.steps.iter().all(|step| matches!(step.state, StepState::Ok | StepState::Skipped))
         };
-        let doubted: BTreeSet<Vmid> =
-            self.progress.seats.iter().filter(broken_off).filter_map(|row| row.vmid).collect();
-        self.see_power(|vmid, _| doubted.contains(&vmid)).await
+        self.progress.seats.iter().filter(broken_off).filter_map(|row| row.vmid).collect()
     }
 
-    /// Looks at those of the lab's machines themselves that are listed so: the cluster's list still shows for seconds
-    /// what was before.
-    async fn see_power(&mut self, listed: impl Fn(Vmid, Power) -> bool) -> Result<(), ServiceError> {
-        let in_doubt = |vmid: Vmid| self.view.guest(vmid).is_some_and(|guest| listed(vmid, guest.power));
+    /// Looks at those of the lab's machines themselves of which the list may be wrong.
+    async fn see_power(&mut self, what_for: For) -> Result<(), ServiceError> {
+        let turned = self.turned_by_halves();
+        let in_doubt = |vmid: Vmid| {
+            let listed = self.view.guest(vmid).map(|guest| guest.power);
+            let off = listed.is_some_and(|power| power != Power::Running);
+            match what_for {
+                For::Making => turned.contains(&vmid),
+                For::Remaking => turned.contains(&vmid) || off,
+                For::Removing => off,
+                For::Turning => listed.is_some(),
+            }
+        };
         let machines: Vec<_> = (self.observed.iter().filter(|(vmid, _)| in_doubt(**vmid)))
             .map(|(vmid, facts)| (*vmid, facts.node.clone()))
             .collect();

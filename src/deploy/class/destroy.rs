@@ -8,7 +8,7 @@ use super::{
     clone::is_lock_timeout,
     dead::{Half, STILL_COPYING, clear, half_cloned},
     rest::{Rest, rest},
-    seat::Seat,
+    seat::{Facts, Seat},
     site::Site,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     },
     port::{
         SiteError,
-        cluster::{GuestConfig, TaskState},
+        cluster::{GuestConfig, PowerAction, TaskState},
     },
 };
 
@@ -195,7 +195,14 @@ impl Action for Destroy {
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let facts = self.seat.facts();
-        let upid = self.site.cluster.remove(&facts.node, facts.vmid).await?;
+        if context.attempt > 1 {
+            self.is_off(context).await?;
+        }
+        let upid = match self.site.cluster.remove(&facts.node, facts.vmid).await {
+            Ok(upid) => upid,
+            Err(SiteError::Refused { words, .. }) if says_running(&words) => return Err(StepError::Conflict(words)),
+            Err(error) => return Err(error.into()),
+        };
         context.record(Level::Debug, format!("task {}", upid.0), Change::TaskStarted { upid: upid.0.clone() }).await?;
         match self.site.tasks.wait(context, &upid).await? {
             TaskState::Ok { .. } => {
@@ -208,6 +215,7 @@ impl Action for Destroy {
                 Ok(format!("VM {} removed from {}", facts.vmid, facts.node))
             }
             TaskState::Failed(words) if is_lock_timeout(&words) => Err(StepError::Locked(words)),
+            TaskState::Failed(words) if says_running(&words) => Err(StepError::Conflict(words)),
             TaskState::Failed(words) => Err(StepError::Fatal(words)),
             TaskState::Died(words) => {
                 Err(StepError::Unreachable(Clean::new(format!("the removal's worker ended without a word: {words}"))))
@@ -217,7 +225,24 @@ impl Action for Destroy {
     }
 }
 
+/// Proxmox's words for a machine that is not off.
+fn says_running(words: &Clean) -> bool {
+    words.as_str().contains("is running - destroy failed")
+}
+
 impl Destroy {
+    /// A machine that was seen off may run by now: a start that nobody waited for was still under way.
+    async fn is_off(&self, context: &StepContext) -> Result<(), StepError> {
+        let Facts { node, vmid, .. } = self.seat.facts();
+        if !self.site.cluster.status(&node, vmid).await?.running {
+            return Ok(());
+        }
+        context.note(Level::Info, "it was started meanwhile, and is switched off to be removed").await?;
+        let upid = self.site.cluster.power(&node, vmid, PowerAction::Stop).await?;
+        // Whether it worked, the removal tells.
+        self.site.tasks.wait(context, &upid).await.map(drop)
+    }
+
     /// How long a clone of the machine may still appear, if one was asked for and its end was not seen: the
     /// request may have been on its way, or its worker about to begin.
     fn may_be_late(&self) -> Option<Duration> {

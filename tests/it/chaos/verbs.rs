@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use homeroom::{
-    domain::{RunId, SeatName, event::RunState},
+    domain::{RunId, SeatName, StepName, event::RunState},
     service::{
         Homeroom, ServiceError,
         adopt::{Request as Wishes, adopt},
+        check::{Deed, carry_out},
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
-        rebuild::rollback,
+        rebuild::{self, rollback},
     },
     sim::{Fault, FaultKind, Scenario},
 };
@@ -64,6 +65,12 @@ impl Ground {
             let ours = world.guests.values().filter(|vm| vm.name().starts_with("cs101-"));
             ours.map(|vm| (vm.name(), (vm.vmid, vm.birth))).collect()
         })
+    }
+
+    /// The journal's last lines, for people.
+    fn said(&self) -> String {
+        let told = self.house.disk.told();
+        told.iter().rev().take(20).rev().map(|event| format!("\n  {}", event.message)).collect()
     }
 
     fn promises_hold(&self, when: &str, stands: &[SeatName]) {
@@ -140,6 +147,46 @@ fn a_removal_of_one_seat_cut_off_anywhere_ends_with_that_machine_gone_and_the_ot
             ground.promises_hold(when, &[seat(2)]);
         },
     );
+}
+
+/// A class whose machines are off, as the cluster's list says, one of which was told to start when homeroom was cut off.
+fn cut_off_while_starting(die_at: u64) -> (Ground, Result<RunState, Over>) {
+    let ground = Ground::deployed();
+    let stage = &ground.house.stage;
+    let power = |deed: Deed, die_at| {
+        let home = ground.house.homeroom();
+        let seats = [seat(1)];
+        stage.live(die_at, async { ended(carry_out(&home, &house_lab(), &seats, deed).await.unwrap()).await })
+    };
+    assert_eq!(power(Deed::Stop, None), Ok(RunState::Done));
+    stage.rest(Duration::from_secs(60));
+    let end = power(Deed::Start, Some(die_at));
+    (ground, end)
+}
+
+#[test]
+fn a_machine_is_made_anew_though_the_list_does_not_show_yet_that_it_was_started() {
+    let mut began_anew = 0;
+    for die_at in (1..).step_by(3) {
+        let (ground, end) = cut_off_while_starting(die_at);
+        let (before, home) = (ground.births(), ground.house.homeroom());
+        let seats = [seat(1)];
+        let plan =
+            ground.house.stage.live(None, async { rebuild::look(&home, &house_lab(), &seats, false).await.unwrap() });
+        let plan = plan.unwrap();
+        let runs = ground.house.stage.world(|world| world.guests[&before["cs101-student-01"].0].run.is_some());
+        assert_eq!(plan.seats[0].steps.contains(&StepName::Stop), runs, "cut off at {die_at}: {:?}", plan.seats[0]);
+        let again = ground.house.stage.live(None, async {
+            ended(rebuild::rebuild(&home, &house_lab(), &seats, false, &Confirmation::default()).await.unwrap()).await
+        });
+        assert_eq!(again, Ok(RunState::Done), "cut off at {die_at}: {}", ground.said());
+        assert_ne!(ground.births(), before, "cut off at {die_at}");
+        began_anew += 1;
+        if end.is_ok() {
+            break;
+        }
+    }
+    assert!(began_anew > 5, "{began_anew}");
 }
 
 #[test]
