@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid, code::JoinCode};
+use super::{Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid, code::JoinCode, lent::Lent};
 
 /// The number of a run, unique in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -226,6 +226,10 @@ pub enum Change {
     /// The machine was seen in this pool, or was put into it.
     PoolJoined {
         pool: String,
+    },
+    /// What the machine had before anything was written to it: the definition's open settings go by it.
+    Lent {
+        lent: Lent,
     },
     /// Every proof was seen.
     SeatReady,

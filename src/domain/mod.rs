@@ -17,6 +17,7 @@ pub mod guesses;
 pub mod hindsight;
 pub mod hosting;
 pub mod label;
+pub mod lent;
 pub mod life;
 pub mod machine;
 pub mod mark;

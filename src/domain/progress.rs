@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Change, Clean, Event, LabName, MachineState, NodeName, Role, RunId, SeatName, SiteName, StepName, StepState, Vmid,
     event::{RunKind, RunState},
+    lent::Lent,
     life::{self, Life},
     machine::machine_name,
 };
@@ -69,6 +70,9 @@ pub struct SeatProgress {
     /// The pool the machine was put into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// What the machine had before anything was written to it.
+    #[serde(default, skip_serializing_if = "Lent::is_empty")]
+    pub lent: Lent,
     /// The run that touched it last.
     pub run: RunId,
     pub steps: Vec<StepProgress>,
@@ -238,6 +242,7 @@ fn plan_seat(
             proven_at: None,
             brought: None,
             pool: None,
+            lent: Lent::default(),
             run: event.run,
             steps: Vec::new(),
         });
@@ -297,6 +302,7 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),
         Change::PoolJoined { pool } => row.pool = Some(pool.clone()),
+        Change::Lent { lent } => row.lent = lent.clone(),
         Change::SeatReady => settle(row, MachineState::Ready, None, event),
         Change::SeatFailed => settle(row, MachineState::Failed, Some(event.message.clone()), event),
         Change::SeatStale => settle(row, MachineState::Stale, Some(event.message.clone()), event),
@@ -381,6 +387,7 @@ fn fold_step(row: &mut SeatProgress, event: &Event) {
             if name == StepName::Clone || (name == StepName::Destroy && row.step(StepName::Clone).is_some()) {
                 // What was known is known of another machine.
                 (row.ip, row.proven_at, row.pool) = (None, None, None);
+                row.lent = Lent::default();
             }
             note_brought(row, name, event.run);
         }

@@ -142,6 +142,7 @@ mod tests {
             reason: None,
             proven_at: None,
             brought: None,
+            lent: Default::default(),
             pool: None,
             run: RunId(1),
             steps: Vec::new(),

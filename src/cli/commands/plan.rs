@@ -83,7 +83,11 @@ pub fn show(out: Output, plan: &Plan) {
     }
     for seat in &shown {
         for change in &seat.changes {
-            let by = if change.drift { "  (changed by someone else)" } else { "" };
+            let by = match (change.drift, plan.fixes_drift || plan.kind != RunKind::Deploy) {
+                (true, false) => "  (changed by someone else; left so)",
+                (true, true) => "  (changed by someone else)",
+                (false, _) => "",
+            };
             out.line(format!("    {} {}: {} -> {}{by}", seat.seat, change.field, change.from, change.to));
         }
     }

@@ -12,9 +12,15 @@ use super::{
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::{Change, Level, address},
+    domain::{
+        Change, Level, address,
+        verify::{config_changes, config_unwanted, config_wanted},
+    },
     port::agent::Interface,
 };
+
+/// For an address on a card that somebody changed while the guest ran; modelled time.
+const CHANGED_CARD: Duration = Duration::from_secs(60);
 
 pub struct Address {
     pub site: Arc<Site>,
@@ -40,7 +46,9 @@ impl Address {
     async fn find(&self, context: &StepContext) -> Result<String, StepError> {
         let facts = self.seat.facts();
         let booting = facts.started_at.is_some();
-        let mac = self.mac().await?;
+        let (mac, changed) = self.card(context).await?;
+        // What stands on a card that somebody changed is not waited for as what boots is.
+        let within = if changed.is_some() && !booting { self.within.min(CHANGED_CARD) } else { self.within };
         let began = self.site.clock.monotonic();
         let mut asked = 0;
         loop {
@@ -64,11 +72,15 @@ impl Address {
             if !self.site.boots.missed(self.waiting(&facts), put) {
                 self.seat.booted();
             }
-            if self.site.clock.monotonic().saturating_sub(began) > self.within {
-                return Err(StepError::fatal(format!(
-                    "no address within {} s; the last answer: {last}; is the guest agent installed and the bridge served by DHCP?",
-                    self.within.as_secs()
-                )));
+            if self.site.clock.monotonic().saturating_sub(began) > within {
+                let within = within.as_secs();
+                return Err(StepError::fatal(match changed {
+                    Some(changed) => format!("no address within {within} s; the last answer: {last}; {changed}"),
+                    None => format!(
+                        "no address within {within} s; the last answer: {last}; is the guest agent installed and the \
+                         bridge served by DHCP?"
+                    ),
+                }));
             }
             context.sleep(self.site.boots.pause(self.waiting(&facts), asked)).await?;
             asked += 1;
@@ -93,14 +105,24 @@ impl Address {
         }
     }
 
-    /// The MAC of the machine's first card, lower case.
-    async fn mac(&self) -> Result<Option<String>, StepError> {
+    /// The MAC of the machine's first card, lower case; and that somebody changed the card, where it is another than
+    /// it was.
+    async fn card(&self, context: &StepContext) -> Result<(Option<String>, Option<String>), StepError> {
         let facts = self.seat.facts();
         if facts.mac.is_some() {
-            return Ok(facts.mac);
+            return Ok((facts.mac, None));
         }
-        let config = self.site.cluster.config(&facts.node, facts.vmid).await?;
-        Ok(config.get("net0").and_then(address::mac_of))
+        let config = self.site.cluster.config(&facts.node, facts.vmid).await?.plain();
+        let lent = context.recorder.progress().seat(self.seat.name()).map(|row| row.lent.clone()).unwrap_or_default();
+        let wanted = self.seat.wanted(self.site.logins.public_key(), &lent);
+        let changes = config_changes(&config_wanted(&wanted, &config), &config_unwanted(&wanted, &config), &config);
+        let changed = changes.iter().find(|change| change.field == "net0").map(|change| {
+            format!(
+                "net0 is {}, and was {}: `homeroom deploy {} --fix-drift` puts back what somebody changed",
+                change.from, change.to, self.site.lab
+            )
+        });
+        Ok((config.get("net0").and_then(|card| address::mac_of(card)), changed))
     }
 
     fn pick(&self, interfaces: &[Interface], mac: Option<&str>) -> Result<IpAddr, String> {
@@ -108,7 +130,16 @@ impl Address {
             Some(mac) => card.mac.as_deref() == Some(mac),
             None => card.name.as_str() != "lo",
         });
-        let seen: Vec<IpAddr> = cards.flat_map(|card| card.addresses.iter().copied()).collect();
+        let cards: Vec<&Interface> = cards.collect();
+        if let (true, Some(mac)) = (cards.is_empty(), mac) {
+            let others = interfaces.iter().filter(|card| card.name.as_str() != "lo");
+            let others: Vec<&str> = others.filter_map(|card| card.mac.as_deref()).collect();
+            return Err(format!(
+                "the agent answers, and no card of the guest is net0 ({mac}); it has {}",
+                if others.is_empty() { "none".to_owned() } else { others.join(", ") }
+            ));
+        }
+        let seen: Vec<IpAddr> = cards.iter().flat_map(|card| card.addresses.iter().copied()).collect();
         let usable: Vec<IpAddr> = seen.iter().copied().filter(|ip| address::is_usable(*ip)).collect();
         match usable.iter().find(|ip| self.cidr.is_empty() || self.cidr.iter().any(|net| address::is_in(**ip, net))) {
             Some(ip) => Ok(*ip),

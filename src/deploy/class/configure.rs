@@ -9,7 +9,8 @@ use super::{seat::Seat, site::Site};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        address,
+        Change, Level, address,
+        lent::Lent,
         mark::{Ownership, ownership},
         verify::{config_unwanted, config_wanted, keep_only_changes},
     },
@@ -42,7 +43,8 @@ impl Action for Configure {
                 facts.vmid, facts.node
             )));
         }
-        let change = self.change(&config);
+        let lent = self.lent(context, &config).await?;
+        let change = self.change(&config, &lent);
         // A card that is written without a MAC gets a new one, which nobody has seen yet.
         let card = change.set.get("net0").map(String::as_str).or_else(|| config.get("net0"));
         self.seat.learn(|facts| facts.mac = card.and_then(address::mac_of));
@@ -56,19 +58,34 @@ impl Action for Configure {
 }
 
 impl Configure {
+    /// What the machine had of its template. Written down before anything is written over it.
+    async fn lent(&self, context: &StepContext, config: &GuestConfig) -> Result<Lent, StepError> {
+        let known = context.recorder.progress().seat(self.seat.name()).map(|row| row.lent.clone()).unwrap_or_default();
+        if !known.is_empty() || !self.seat.facts().unwritten {
+            return Ok(known);
+        }
+        let lent = Lent::of(&config.plain());
+        let words = "what its template lends it is written down";
+        context.record(Level::Debug, words, Change::Lent { lent: lent.clone() }).await?;
+        Ok(lent)
+    }
+
     /// What differs from the definition; plus, on a new machine and where the plan says so, the password, which cannot
     /// be read back to compare. Whichever run writes a machine's settings first writes it, not only the one that
     /// cloned it.
-    fn change(&self, config: &GuestConfig) -> ConfigChange {
+    fn change(&self, config: &GuestConfig, lent: &Lent) -> ConfigChange {
         let current = config.plain();
-        let wanted = self.seat.wanted(self.site.logins.public_key());
+        let wanted = self.seat.wanted(self.site.logins.public_key(), lent);
         let mut set = keep_only_changes(config_wanted(&wanted, &current), &current);
+        let mut unset = config_unwanted(&wanted, &current);
+        set.retain(|key, _| !self.seat.left.contains(key));
+        unset.retain(|key| !self.seat.left.contains(key));
         let spec = &self.seat.plan.spec;
         if let Some(password) = self.site.logins.password(spec)
             && (self.seat.facts().unwritten || self.seat.plan.changes.iter().any(|change| change.field == "cipassword"))
         {
             set.insert("cipassword".to_owned(), password.expose_secret().to_owned());
         }
-        ConfigChange { set, unset: config_unwanted(spec, &current), digest: config.digest.clone() }
+        ConfigChange { set, unset, digest: config.digest.clone() }
     }
 }

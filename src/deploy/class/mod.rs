@@ -69,7 +69,9 @@ pub async fn carry_out_plan(
     let seats: Vec<Arc<Seat>> = plan
         .seats
         .iter()
-        .filter_map(|seat| Some(Arc::new(Seat::new(seat.clone(), seat.vmid?, before.seat(&seat.seat)))))
+        .filter_map(|seat| {
+            Some(Arc::new(Seat::new(seat.clone(), seat.vmid?, before.seat(&seat.seat), plan.fixes_drift)))
+        })
         .collect();
     // Machines that stand and are left alone must not be doubled either. Their addresses are not held against
     // anybody: a lease may have passed on.

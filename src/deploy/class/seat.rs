@@ -1,6 +1,7 @@
 //! One seat during a run: its plan, and what its steps have found out so far.
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,6 +14,7 @@ use crate::{
     deploy::limits::Permit,
     domain::{
         LabName, NodeName, SeatName, StepName, StepState, Vmid,
+        lent::Lent,
         mark::Mark,
         plan::{SeatPlan, Verb},
         progress::SeatProgress,
@@ -23,6 +25,8 @@ use crate::{
 /// A seat's part in a run. Its steps share it.
 pub struct Seat {
     pub plan: SeatPlan,
+    /// Settings that somebody else changed, and that this run leaves as they are.
+    pub left: BTreeSet<String>,
     facts: Mutex<Facts>,
     /// Its node's leave to boot, given back when it is up.
     boot: Mutex<Vec<Permit>>,
@@ -54,8 +58,9 @@ pub struct Facts {
 }
 
 impl Seat {
-    /// `vmid` is the plan's; `before` is how the seat stood before this run.
-    pub fn new(plan: SeatPlan, vmid: Vmid, before: Option<&SeatProgress>) -> Self {
+    /// `vmid` is the plan's; `before` is how the seat stood before this run; `fixes_drift`: what somebody else changed
+    /// is put right.
+    pub fn new(plan: SeatPlan, vmid: Vmid, before: Option<&SeatProgress>, fixes_drift: bool) -> Self {
         let written = before.and_then(|row| row.step(StepName::Configure)).is_some_and(|s| s.state == StepState::Ok);
         let facts = Facts {
             node: plan.node.clone(),
@@ -79,7 +84,9 @@ impl Seat {
             },
             fresh: matches!(plan.verb, Verb::Create),
         };
-        Self { plan, facts: Mutex::new(facts), boot: Mutex::default() }
+        let left = plan.changes.iter().filter(|change| change.drift && !fixes_drift);
+        let left = left.map(|change| change.field.clone()).collect();
+        Self { plan, left, facts: Mutex::new(facts), boot: Mutex::default() }
     }
 
     /// It boots under these permits, beyond the step that started it.
@@ -108,10 +115,11 @@ impl Seat {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its machine's configuration should say.
-    pub fn wanted<'a>(&'a self, lab_key: &'a str) -> Wanted<'a> {
+    /// What its machine's configuration should say, where it was lent this.
+    pub fn wanted<'a>(&'a self, lab_key: &'a str, lent: &'a Lent) -> Wanted<'a> {
         let agent = self.plan.steps.iter().any(|step| step.is_proof());
-        Wanted { spec: &self.plan.spec, name: &self.plan.name, lab_key: Some(lab_key), mark: None, agent }
+        let (spec, name) = (&self.plan.spec, &self.plan.name);
+        Wanted { spec, name, lab_key: Some(lab_key), mark: None, agent, lent: Some(lent) }
     }
 
     /// Whether a mark is this seat's own.

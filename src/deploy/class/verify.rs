@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::verify::{GuestReport, Pending, verify},
+    domain::{
+        Change, Level,
+        lent::{Lent, OPEN, is_card},
+        verify::{GuestReport, Pending, Wanted, config_wanted, verify},
+    },
 };
 
 pub struct Verify {
@@ -38,14 +42,39 @@ impl Action for Verify {
             .collect();
         let said = facts.report.unwrap_or_default();
         let guest = GuestReport { cpus: said.cpus, memory: said.memory, hostname: said.hostname.clone(), ip: facts.ip };
-        let wanted = self.seat.wanted(self.site.logins.public_key());
-        let wrong = verify(&wanted, &config, &waiting, &guest);
+        let lent = context.recorder.progress().seat(self.seat.name()).map(|row| row.lent.clone()).unwrap_or_default();
+        let wanted = self.seat.wanted(self.site.logins.public_key(), &lent);
+        let wrong = verify(&wanted, &config, &waiting, &guest, &self.seat.left);
         if !wrong.is_empty() {
             return Err(StepError::fatal(wrong.join("; ")));
+        }
+        let known = completed(&lent, &wanted, &config);
+        if known != lent {
+            let words = "what the definition leaves open is written down";
+            context.record(Level::Debug, words, Change::Lent { lent: known }).await?;
         }
         if let Some(id) = said.machine_id {
             tell(&self.site, &self.seat, context, Told::MachineId(id)).await?;
         }
         Ok("configuration, CPUs, memory and name as wanted".to_owned())
     }
+}
+
+/// What is known of a machine's beginnings, and of what nobody wrote down then, what it has now: cards that were added
+/// to it, and what the definition leaves open on a machine that was not made by this store.
+fn completed(lent: &Lent, wanted: &Wanted<'_>, config: &BTreeMap<String, String>) -> Lent {
+    let mut known = lent.clone();
+    let asked = config_wanted(&Wanted { lent: None, ..*wanted }, config);
+    for key in OPEN.iter().filter(|key| !known.knows(key) && !asked.contains_key(**key)).collect::<Vec<_>>() {
+        known.put(key, config.get(*key).cloned());
+    }
+    if wanted.spec.machine.nic.is_empty() && !known.knows_cards() {
+        known.put_cards(config);
+    }
+    for (key, value) in config.iter().filter(|(key, _)| is_card(key)) {
+        if known.card(key).is_none() {
+            known.add_card(key, value);
+        }
+    }
+    known
 }

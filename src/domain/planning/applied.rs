@@ -50,15 +50,15 @@ fn of_machine(row: &SeatProgress, mark: &Mark, plans: &BTreeMap<RunId, Plan>) ->
         |run: RunId| -> Option<&SeatPlan> { plans.get(&run)?.seats.iter().find(|seat| seat.seat == row.seat) };
     // An adopted machine keeps the mark of a run that another store knew, and its clone is journalled by the adopt.
     let asked = row.step(StepName::Clone).map(|step| step.run);
-    let cloned_here = asked.is_some_and(|asked| plans.contains_key(&asked) && mark.run <= asked);
-    let maker = planned(mark.run).filter(|seat| cloned_here && seat.source.is_some());
-    let since = brought(row).filter(|run| !cloned_here || *run >= mark.run).and_then(planned);
+    let here = asked.filter(|asked| planned(*asked).is_some_and(|seat| seat.source.is_some()));
+    // A mark that was lost and put back since names the adopt.
+    let made = here.map(|asked| mark.run.min(asked));
+    let maker = made.and_then(planned).filter(|seat| seat.source.is_some());
+    let since = brought(row).filter(|run| made.is_none_or(|made| *run >= made)).and_then(planned);
     let template = maker.and_then(|seat| seat.source.as_ref());
-    Some(Applied {
-        spec: since.or(maker)?.spec.clone(),
-        whole: since.is_some(),
-        template: template.map(|source| (source.template, source.template_name.to_string())),
-    })
+    let template = template.map(|source| (source.template, source.template_name.to_string()));
+    let told = || row.lent.template.as_ref().map(|(vmid, name)| (*vmid, name.to_string()));
+    Some(Applied { spec: since.or(maker)?.spec.clone(), whole: since.is_some(), template: template.or_else(told) })
 }
 
 /// The mark on a seat's machine, where it is the seat's own.

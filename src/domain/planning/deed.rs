@@ -5,7 +5,7 @@ use super::{
     PlanInput, Problem, Removal, addresses,
     destroy::{seat_plan, unknown_seats},
     estimate::estimate,
-    standing::{difference, fields, is_ours, stranger, unproven},
+    standing::{Difference, difference, fields, is_ours, stays, stranger, unproven},
     steps::roll_call,
 };
 use crate::domain::{
@@ -149,12 +149,15 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
     // Proven is what was deployed; what was written into the definition since is a deploy's to bring about.
     if verb.acts()
         && deed != Deed::Stop
-        && let (Some(applied), Some(facts)) = (input.applied.get(&plan.seat), facts)
-        && applied.spec != plan.spec
+        && let Some(facts) = facts
     {
-        let changes = difference(input, &plan.spec, facts).changes;
-        let disturbs = changes.iter().any(|change| needs_stop(&change.field));
-        if !changes.is_empty() {
+        let Difference { changes, strange_key, .. } = difference(input, &plan.spec, facts);
+        let (drift, changes): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.drift);
+        let disturbs = strange_key || changes.iter().any(needs_stop);
+        let applied = input.applied.get(&plan.seat).filter(|applied| applied.spec != plan.spec);
+        if let Some(applied) = applied
+            && !changes.is_empty()
+        {
             notes.push(format!(
                 "{} is proven as it was deployed; {} changed in the definition since: `homeroom deploy {}{}` brings it about",
                 plan.seat,
@@ -163,6 +166,24 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
                 if disturbs { " --yes --allow-restart" } else { " --yes" }
             ));
             plan.spec = applied.spec.clone();
+        } else if let Some(applied) = applied.filter(|applied| !stays(input, &plan.spec).is_empty() && applied.whole) {
+            plan.spec = applied.spec.clone();
+        }
+        if strange_key {
+            notes.push(format!(
+                "{} does not let the lab's key in: `homeroom adopt {} --rekey {}` gives it to it",
+                plan.seat, input.class.site, input.class.name
+            ));
+        }
+        if !drift.is_empty() {
+            let told: Vec<String> = drift.iter().map(|c| format!("{} is {}, not {}", c.field, c.from, c.to)).collect();
+            notes.push(format!(
+                "{} was changed by someone else: {}; `homeroom deploy {} --fix-drift` puts that right",
+                plan.seat,
+                told.join(", "),
+                input.class.name
+            ));
+            plan.changes = drift;
         }
     }
     Some(plan)

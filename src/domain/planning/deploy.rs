@@ -1,10 +1,12 @@
 //! The plan of a deploy: every seat of the definition, then what is no longer in it.
 
+use std::collections::BTreeMap;
+
 use super::{
     PlanInput, Problem, addresses, destroy,
     estimate::estimate,
-    fallback, problems,
-    standing::{Fate, Home, fate},
+    fallback, listed, problems,
+    standing::{Fate, Home, fate, stays},
     steps::Target,
     templates::{self, Room, growth},
     vmids,
@@ -24,6 +26,7 @@ use crate::domain::{
 pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
     let mut problems = problems::definition_problems(input);
     let mut notes = problems::cluster_notes(input);
+    let mut staying: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let specs = addresses::settle(input).unwrap_or_else(|problem| {
         problems.push(problem);
         input.class.resolve()
@@ -32,9 +35,19 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         .into_iter()
         .map(|spec| {
             let fate = fate(input, &spec, &mut notes);
+            if matches!(fate, Fate::Settled { .. }) {
+                for what in stays(input, &spec) {
+                    staying.entry(what).or_default().push(spec.seat.to_string());
+                }
+            }
             (spec, fate)
         })
         .collect();
+    notes.extend(
+        staying.into_iter().map(|(what, seats)| {
+            format!("no longer in the definition, and yet as it was on {}: {what}", listed(&seats))
+        }),
+    );
     let clones = fates.iter().any(|(_, fate)| !matches!(fate, Fate::Settled { .. }));
     let templates = if clones { templates::candidates(input) } else { Ok(Vec::new()) }.unwrap_or_else(|problem| {
         problems.push(problem);

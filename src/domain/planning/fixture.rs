@@ -12,6 +12,7 @@ use crate::domain::{
     Clean, MachineState, NodeName, Plan, Progress, Role, RunId, SeatName, StepName, StepState, StoreId, Vmid,
     class::{ClassDefinition, CloneMode, CloudInit, MachineSpec, Placement, RollCall, Rollout, Students, TemplateRef},
     cluster::{ClusterView, DiskView, GuestView, NodeView, Power, StorageView, TemplateView},
+    lent::Lent,
     machine::machine_name,
     mark::{Mark, Ownership},
     placement::Want,
@@ -240,18 +241,25 @@ impl World {
         ]
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .into();
+        let lent = Lent::of(&config);
         let spec = self.class.resolve().into_iter().find(|spec| spec.seat == seat);
         if let Some(spec) = spec {
             let key = Some("ssh-ed25519 AAAAlab homeroom");
-            let wanted =
-                crate::domain::verify::Wanted { spec: &spec, name: &name, lab_key: key, mark: None, agent: true };
+            let wanted = crate::domain::verify::Wanted {
+                spec: &spec,
+                name: &name,
+                lab_key: key,
+                mark: None,
+                agent: true,
+                lent: None,
+            };
             config.extend(crate::domain::verify::config_wanted(&wanted, &config.clone()));
         }
         let facts =
             GuestFacts { node: NodeName::new(node), config, ownership: Ownership::Ours(mark), removal: Removal::None };
         self.observed.insert(id, facts);
         self.progress.seats.retain(|row| row.seat != seat);
-        self.progress.seats.push(ready_row(&self.class, seat, id, node));
+        self.progress.seats.push(SeatProgress { lent, ..ready_row(&self.class, seat, id, node) });
     }
 
     pub fn row(&mut self, seat: &str) -> &mut SeatProgress {
@@ -328,6 +336,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         proven_at: Some(proven),
         brought: Some(RunId(1)),
         pool: class.pool.clone(),
+        lent: Default::default(),
         run: RunId(1),
         steps: steps.collect(),
     }

@@ -11,7 +11,10 @@ use crate::domain::{
     progress::SeatProgress,
     readiness::{Look, current_state, was_made},
     size::Size,
-    verify::{Wanted, boot_disk, config_changes, config_unwanted, config_wanted, is_on, needs_stop},
+    verify::{
+        Wanted, boot_disk, config_changes, config_unwanted, config_wanted, has_another_lab_key, has_key, is_on,
+        left_standing, needs_stop,
+    },
 };
 
 /// What is to happen, before places and numbers are given out.
@@ -202,8 +205,10 @@ fn of_ours(
     home: Home,
 ) -> Fate {
     let rollcall = &input.class.rollcall;
-    let Difference { mut changes, grow, replace, made_of } = difference(input, spec, facts);
+    let Difference { mut changes, grow, replace, made_of, strange_key } = difference(input, spec, facts);
     changes.extend(joins(input, row, guest));
+    // What somebody else changed is told, and done something about only where that is asked for.
+    let acting: Vec<FieldChange> = changes.iter().filter(|c| !c.drift || input.fix_drift).cloned().collect();
     let running = guest.power == Power::Running;
     let done = |step| is_done(row, step);
     // Steps are asked for until the journal says they are done: each looks first whether there is anything to do.
@@ -230,34 +235,32 @@ fn of_ours(
     }
     let written = whole || done(StepName::Configure);
     if row.proven_at.is_none() && !(written && done(StepName::Start)) {
-        let configure = !written || changes.iter().any(is_setting);
+        let configure = !written || acting.iter().any(is_setting);
         let start = !running || !done(StepName::Start);
         let target =
             Target { configure, resize: grow || owed(StepName::Resize), start, proofs: true, ..Target::default() };
         return settled(Verb::Resume, changes, target, format!("run {} cloned it and went no further", row.run));
     }
-    if changes.iter().all(|change| change.drift || change.field == POOL) && !input.fix_drift {
-        let own: Vec<FieldChange> = changes.iter().filter(|change| !change.drift).cloned().collect();
-        if own.is_empty() || changes.len() > own.len() {
-            return left_as_it_is(input, row, running, (changes, own), home);
-        }
-    }
-    if changes.is_empty() {
-        return left_as_it_is(input, row, running, (changes, Vec::new()), home);
+    if acting.iter().all(|change| change.field == POOL) && (acting.is_empty() || acting.len() < changes.len()) {
+        return left_as_it_is(input, row, running, (changes, acting), home);
     }
     if replace {
         return replaced(changes);
     }
-    let configure = changes.iter().any(is_setting);
-    let stop = running && changes.iter().any(|change| change.field != POOL && needs_stop(&change.field));
-    let why = told(&changes);
+    let configure = acting.iter().any(is_setting);
+    let stop = running && (strange_key || acting.iter().any(|change| change.field != POOL && needs_stop(change)));
+    let why = told(&changes, input.fix_drift);
     let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
     if !stop {
         return settled(Verb::Update, changes, target, why);
     }
     let mut steps = vec![StepName::Stop];
     steps.extend(target.steps(rollcall));
-    Fate::Settled { home, verb: Verb::Restart, changes, steps, why: format!("{why}; needs a stop") }
+    let or_else = match strange_key {
+        true => format!(", or `homeroom adopt {} --rekey {}`, which needs none", input.class.site, input.class.name),
+        false => String::new(),
+    };
+    Fate::Settled { home, verb: Verb::Restart, changes, steps, why: format!("{why}; needs a stop{or_else}") }
 }
 
 /// The fate of a machine whose settings stay: kept or proven. `drift` is what somebody else changed; `own`, that it is
@@ -271,7 +274,7 @@ fn left_as_it_is(
 ) -> Fate {
     let rollcall = &input.class.rollcall;
     let drifted = match drift.iter().any(|change| change.drift) {
-        true => format!("; {}, --fix-drift puts it right", told(&drift)),
+        true => format!("; {}, --fix-drift puts it right", told(&drift, true)),
         false => String::new(),
     };
     let (state, reason) = current_state(row, Look::of(input.view, row), false, input.now, input.site.proof_max_age);
@@ -288,9 +291,10 @@ fn left_as_it_is(
 }
 
 /// What changes, told apart from what somebody else changed: `cores; changed by someone else: memory`.
-fn told(changes: &[FieldChange]) -> String {
+fn told(changes: &[FieldChange], fixed: bool) -> String {
     let (drift, own): (Vec<_>, Vec<_>) = changes.iter().cloned().partition(|change| change.drift);
-    let by_others = (!drift.is_empty()).then(|| format!("changed by someone else: {}", fields(&drift)));
+    let left = if fixed { "" } else { " and left so" };
+    let by_others = (!drift.is_empty()).then(|| format!("changed by someone else{left}: {}", fields(&drift)));
     let own = (!own.is_empty()).then(|| fields(&own));
     own.into_iter().chain(by_others).collect::<Vec<_>>().join("; ")
 }
@@ -311,7 +315,7 @@ fn joins(input: &PlanInput<'_>, row: &SeatProgress, guest: &GuestView) -> Option
 
 /// How a machine differs from its definition.
 pub(super) struct Difference {
-    pub(super) changes: Vec<FieldChange>,
+    pub changes: Vec<FieldChange>,
     /// Its disk is to grow.
     grow: bool,
     /// Something in it cannot be changed in place.
@@ -319,18 +323,64 @@ pub(super) struct Difference {
     /// It was cloned from another template, or to another storage, than the definition names: nobody but the
     /// definition did that.
     made_of: bool,
+    /// It lets another key in than the lab's, which a guest learns when it starts.
+    pub strange_key: bool,
 }
 
 /// How a machine differs from its definition, and what of it was brought about once and undone by somebody else.
 pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
     let mut now = differing(input, spec, facts);
+    now.strange_key = has_strange_key(input, spec, facts) && now.changes.iter().any(|change| change.field == "sshkeys");
     if let Some(applied) = input.applied.get(&spec.seat).filter(|applied| applied.whole) {
         let before = differing(input, &applied.spec, facts).changes;
-        for change in now.changes.iter_mut().filter(|change| !MADE_OF.contains(&change.field.as_str())) {
+        let by_none = |field: &str| MADE_OF.contains(&field) || (now.strange_key && field == "sshkeys");
+        for change in now.changes.iter_mut().filter(|change| !by_none(&change.field)) {
             change.drift = before.iter().any(|known| known.field == change.field && known.to == change.to);
         }
     }
+    // A guest that was installed under one firmware may not start under another; back to its own it will.
+    now.replace |= now.changes.iter().any(|change| change.field == "bios" && !change.drift);
     now
+}
+
+/// Whether the lab's key is not in the guest: its settings show another of the lab, or nobody put one in yet.
+fn has_strange_key(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> bool {
+    let Some(ours) = input.lab_key else { return false };
+    let known = facts.config.get("sshkeys").map(String::as_str).unwrap_or_default();
+    let never = !input.applied.contains_key(&spec.seat) && !has_key(known, ours);
+    never || has_another_lab_key(known, &input.class.name, ours)
+}
+
+/// What stays as it is although the definition does not ask for it any more, each with the reason.
+pub(super) fn stays(input: &PlanInput<'_>, spec: &SeatSpec) -> Vec<String> {
+    let row = input.progress.seat(&spec.seat);
+    let Some((row, vmid)) = row.and_then(|row| Some((row, row.vmid?))) else { return Vec::new() };
+    let Some(facts) = input.observed.get(&vmid).filter(|facts| is_ours(input, row, facts)) else { return Vec::new() };
+    let mut out = Vec::new();
+    if let Some(applied) = input.applied.get(&spec.seat).filter(|applied| applied.whole) {
+        let (before, now) = (&applied.spec, spec);
+        let left = left_standing(before, now, &row.lent, &facts.config);
+        if !left.is_empty() {
+            out.push(format!("{}: what the template had is not known", left.join(", ")));
+        }
+        let larger =
+            |to: Size| boot_disk(&facts.config).and_then(|disk| disk.size).is_some_and(|size| size >= to.bytes());
+        if before.machine.disk.is_some_and(larger) && now.machine.disk.is_none() {
+            out.push("disk: none is made smaller but by a rebuild".to_owned());
+        }
+        if before.machine.storage.is_some() && now.machine.storage.is_none() {
+            out.push("storage: no disk that stands is moved".to_owned());
+        }
+        if before.cloud_init.password.is_some() && now.cloud_init.password.is_none() {
+            out.push("password: what the template had cannot be read".to_owned());
+        }
+    }
+    if let (Some(pool), None) = (&row.pool, &input.class.pool)
+        && input.view.guest(vmid).and_then(|guest| guest.pool.as_ref()).is_some_and(|is| is.as_str() == pool)
+    {
+        out.push(format!("pool: homeroom takes nobody out of {pool}"));
+    }
+    out
 }
 
 /// What only a clone decides.
@@ -339,11 +389,11 @@ const MADE_OF: [&str; 2] = ["template", "storage"];
 fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
     let name = machine_name(&input.class.name, &spec.seat);
     let agent = !roll_call(&input.class.rollcall).is_empty();
-    let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent };
+    let lent = input.progress.seat(&spec.seat).map(|row| &row.lent);
+    let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent, lent };
     let mut changes =
-        config_changes(&config_wanted(&wanted, &facts.config), &config_unwanted(spec, &facts.config), &facts.config);
-    let mut replace = changes.iter().any(|change| change.field == "bios");
-    let mut grow = false;
+        config_changes(&config_wanted(&wanted, &facts.config), &config_unwanted(&wanted, &facts.config), &facts.config);
+    let (mut replace, mut grow) = (false, false);
     let mut differs = |field: &str, from: String, to: String| changes.push(FieldChange::new(field, from, to));
     let applied = input.applied.get(&spec.seat);
     let disk = boot_disk(&facts.config);
@@ -383,7 +433,7 @@ fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Diff
         }
     }
     let made_of = changes.iter().any(|change| MADE_OF.contains(&change.field.as_str()));
-    Difference { changes, grow, replace, made_of }
+    Difference { changes, grow, replace, made_of, strange_key: false }
 }
 
 pub(super) fn fields(changes: &[FieldChange]) -> String {

@@ -7,10 +7,11 @@ use std::{
 
 use super::{
     config_wanted,
-    value::{has_cloud_init, percent_decoded, properties, property},
+    keys::{self, key_set},
+    value::{has_cloud_init, properties, property},
     wanted::{Wanted, config_unwanted},
 };
-use crate::domain::{address::is_in, plan::FieldChange, size::Size};
+use crate::domain::{address::is_in, lent::is_card, plan::FieldChange, size::Size};
 
 /// A setting that is written and not in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,18 +31,22 @@ pub struct GuestReport {
     pub ip: Option<IpAddr>,
 }
 
-/// Every mismatch, a sentence each; empty when all is as configured.
+/// Every mismatch with the definition, a sentence each; empty when all is as configured. `left`: settings that somebody
+/// else changed, which were told before and are left as they are.
 pub fn verify(
     wanted: &Wanted<'_>,
     config: &BTreeMap<String, String>,
     pending: &[Pending],
     guest: &GuestReport,
+    left: &BTreeSet<String>,
 ) -> Vec<String> {
+    let wanted = &Wanted { lent: None, ..*wanted };
     let mut out = Vec::new();
-    for change in config_changes(&config_wanted(wanted, config), &config_unwanted(wanted.spec, config), config) {
+    let changes = config_changes(&config_wanted(wanted, config), &config_unwanted(wanted, config), config);
+    for change in changes.iter().filter(|change| !left.contains(&change.field)) {
         out.push(format!("{} is {}, not {}", change.field, change.from, change.to));
     }
-    for item in pending {
+    for item in pending.iter().filter(|item| !left.contains(&item.key)) {
         out.push(match &item.value {
             Some(_) if item.key == "cipassword" => "the password waits for a restart".to_owned(),
             Some(value) => format!("{} = {value} is written but waits for a restart", item.key),
@@ -102,21 +107,38 @@ pub fn config_changes(
     current: &BTreeMap<String, String>,
 ) -> Vec<FieldChange> {
     let differ = wanted.iter().filter(|(key, value)| !same(key, value, current.get(*key))).map(|(key, value)| {
-        let from = current.get(key).map(String::as_str).or_else(|| default_of(key));
-        FieldChange::new(key, shown(key, from), shown(key, Some(value)))
+        let from = current.get(key).map(String::as_str);
+        if key == "sshkeys" {
+            let from = from.unwrap_or_default();
+            return FieldChange::new(key, keys::shown(from, value), keys::shown(value, from));
+        }
+        FieldChange::new(key, shown(key, from.or_else(|| default_of(key))), shown(key, Some(value)))
     });
-    let gone =
-        unwanted.iter().map(|key| FieldChange::new(key, shown(key, current.get(key).map(String::as_str)), "none"));
-    differ.chain(gone).collect()
+    let gone = unwanted.iter().map(|key| {
+        let from = current.get(key).map(String::as_str);
+        FieldChange::new(key, shown(key, from), shown(key, default_of(key)))
+    });
+    let mut changes: Vec<FieldChange> = differ.chain(gone).collect();
+    changes.sort_by(|a, b| a.field.cmp(&b.field));
+    changes
 }
 
-/// Whether a running machine has to stop for this key to take effect. Of cloud-init's keys, which guests read when
-/// they start, only those may wait for some later start that no proof and no roster goes by.
-pub fn needs_stop(key: &str) -> bool {
+/// Whether a running machine has to stop for a change to take effect. Of cloud-init's keys, which guests read when
+/// they start, only those may wait for some later start that no proof and no roster goes by. Of a card, Proxmox changes
+/// everything while the guest runs; but one that is swapped, or leads elsewhere, is another network to the guest.
+pub fn needs_stop(change: &FieldChange) -> bool {
+    if is_card(&change.field) {
+        return card_set(&change.from).symmetric_difference(&card_set(&change.to)).any(|(key, _)| !is_live(key));
+    }
     !matches!(
-        key,
+        change.field.as_str(),
         "name" | "description" | "tags" | "onboot" | "protection" | "sshkeys" | "nameserver" | "searchdomain" | "disk"
     )
+}
+
+/// Whether a card's property changes nothing about which network the guest is in.
+fn is_live(property: &str) -> bool {
+    matches!(property, "firewall" | "link_down" | "rate")
 }
 
 /// What Proxmox takes where a key is absent.
@@ -160,14 +182,6 @@ fn tag_set(value: &str) -> BTreeSet<String> {
     words(value).into_iter().map(str::to_lowercase).collect()
 }
 
-/// The keys themselves, without comments: text may come encoded, in lines or with spaces for line breaks.
-fn key_set(value: &str) -> BTreeSet<String> {
-    let text = percent_decoded(value);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let kind = |word: &str| ["ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"].iter().any(|kind| word.starts_with(kind));
-    words.windows(2).filter(|pair| kind(pair[0])).map(|pair| pair[1].to_owned()).collect()
-}
-
 /// `host` and `cputype=host,flags=+aes` are the same type; flags count only if they were asked for.
 fn same_cpu(wanted: &str, current: &str) -> bool {
     let bare = |value: &str| value.trim().trim_start_matches("cputype=").to_owned();
@@ -177,19 +191,17 @@ fn same_cpu(wanted: &str, current: &str) -> bool {
 
 /// A card's properties; MACs in one case.
 fn card_set(value: &str) -> BTreeSet<(String, String)> {
+    // Off is what they are where nothing is said.
     properties(value)
+        .filter(|(k, v)| !(is_live(k) && *v == "0"))
         .map(|(k, v)| (k.to_owned(), if v.contains(':') { v.to_lowercase() } else { v.to_owned() }))
         .collect()
 }
 
-/// A value as people read it: keys as a count, memory with its unit.
+/// A value as people read it: memory with its unit, switches in words.
 fn shown(key: &str, value: Option<&str>) -> String {
     let Some(value) = value else { return "none".to_owned() };
     match key {
-        "sshkeys" => match key_set(value).len() {
-            1 => "1 key".to_owned(),
-            n => format!("{n} keys"),
-        },
         "memory" | "balloon" => memory_mib(value).map_or_else(|| value.to_owned(), |mib| Size::mib(mib).human()),
         "onboot" | "protection" | "agent" => if super::is_on(Some(value)) { "on" } else { "off" }.to_owned(),
         _ => value.to_owned(),
@@ -226,7 +238,8 @@ mod tests {
     }
 
     fn wanted(spec: &SeatSpec) -> Wanted<'_> {
-        Wanted { spec, name: "cs101-ada", lab_key: Some("ssh-ed25519 AAAAlab homeroom"), mark: None, agent: true }
+        let lab_key = Some("ssh-ed25519 AAAAlab homeroom");
+        Wanted { spec, name: "cs101-ada", lab_key, mark: None, agent: true, lent: None }
     }
 
     fn config() -> BTreeMap<String, String> {
@@ -254,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_machine_as_configured_has_no_mismatch() {
-        assert_eq!(verify(&wanted(&spec()), &config(), &[], &report()), Vec::<String>::new());
+        assert_eq!(verify(&wanted(&spec()), &config(), &[], &report(), &BTreeSet::new()), Vec::<String>::new());
     }
 
     #[test]
@@ -270,7 +283,7 @@ mod tests {
         report.memory = Some(Size::gib(2).bytes());
         report.hostname = Some("ubuntu".into());
         assert_eq!(
-            verify(&wanted(&spec), &config, &pending, &report),
+            verify(&wanted(&spec), &config, &pending, &report, &BTreeSet::new()),
             [
                 "cores is 1, not 2",
                 "memory = 8192 is written but waits for a restart",
@@ -287,7 +300,7 @@ mod tests {
         let mut config = config();
         config.remove("ide2");
         let report = GuestReport { hostname: Some("golden".into()), ..GuestReport::default() };
-        assert!(verify(&wanted(&spec()), &config, &[], &report).is_empty());
+        assert!(verify(&wanted(&spec()), &config, &[], &report, &BTreeSet::new()).is_empty());
     }
 
     #[test]
@@ -313,7 +326,7 @@ mod tests {
             "cores 1 -> 2",
             "memory 512 MiB -> 4 GiB",
             "name none -> cs101-ada",
-            "sshkeys none -> 1 key",
+            "sshkeys none -> homeroom SHA256:ZNTjpQmBb9lo…",
             "tags none -> homeroom",
         ];
         assert_eq!(lines, expected);

@@ -1,13 +1,17 @@
 //! What a machine's configuration should say, by Proxmox's own keys.
 //!
-//! Settings the definition leaves open are absent: the template's stand. A password is never here:
-//! Proxmox shows only a mask of it, so it cannot be compared.
+//! Settings the definition leaves open are as the template lent them, where that is known; otherwise they are absent
+//! here, and left alone. A password is never here: Proxmox shows only a mask of it, so it cannot be compared.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::value::{boot_disk, is_on, properties};
+use super::{
+    compare::{memory_mib, same},
+    value::{boot_disk, is_on, properties},
+};
 use crate::domain::{
     class::{Firmware, IpSource, Nic, SeatSpec},
+    lent::{Lent, OPEN, is_card},
     mark::{HEAD as MARK_HEAD, Mark, TAG},
 };
 
@@ -23,12 +27,15 @@ pub struct Wanted<'a> {
     pub mark: Option<&'a Mark>,
     /// The guest agent is needed: switched on where it is not.
     pub agent: bool,
+    /// What it was lent, where that is to stand for what the definition leaves open; `None` asks for the definition
+    /// alone.
+    pub lent: Option<&'a Lent>,
 }
 
-/// Every key the machine should have, given what it has (`current`): MAC addresses and card models are
-/// kept, because a card written without its MAC gets a new one.
+/// Every key the machine should have, given what it has (`current`): cards keep the model and the MAC they had, because
+/// a card written without its MAC gets a new one.
 pub fn config_wanted(wanted: &Wanted<'_>, current: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let Wanted { spec, name, lab_key, mark, agent } = *wanted;
+    let Wanted { spec, name, lab_key, mark, agent, lent } = *wanted;
     let (machine, cloud) = (&spec.machine, &spec.cloud_init);
     let mut out = BTreeMap::new();
     let mut set = |key: &str, value: Option<String>| {
@@ -44,7 +51,7 @@ pub fn config_wanted(wanted: &Wanted<'_>, current: &BTreeMap<String, String>) ->
     set("sockets", machine.sockets.map(|n| n.to_string()));
     set("cpu", machine.cpu.clone());
     set("memory", machine.memory.map(|size| size.in_mib().to_string()));
-    set("balloon", balloon(spec, current));
+    set("balloon", balloon(spec, lent, current));
     set("onboot", machine.onboot.map(flag));
     set("protection", machine.protection.map(flag));
     set("bios", machine.firmware.map(|f| if f == Firmware::Uefi { "ovmf" } else { "seabios" }.to_owned()));
@@ -60,20 +67,62 @@ pub fn config_wanted(wanted: &Wanted<'_>, current: &BTreeMap<String, String>) ->
     set("ipconfig0", ipconfig(spec));
     for (n, nic) in machine.nic.iter().enumerate() {
         let key = format!("net{n}");
-        set(&key, Some(card(nic, current.get(&key).map(String::as_str))));
+        let known = lent.and_then(|lent| lent.card(&key)).or(current.get(&key).map(String::as_str));
+        set(&key, Some(card(nic, known)));
+    }
+    if let Some(lent) = lent {
+        for key in OPEN {
+            if !out.contains_key(key)
+                && let Some(value) = lent.value(key)
+            {
+                out.insert(key.to_owned(), value.to_owned());
+            }
+        }
+        if machine.nic.is_empty() {
+            out.extend(lent.cards().map(|(key, value)| (key.to_owned(), value.to_owned())));
+        }
     }
     out
 }
 
-/// Keys the machine has and should not: network cards beyond the definition's.
-pub fn config_unwanted(spec: &SeatSpec, current: &BTreeMap<String, String>) -> Vec<String> {
-    if spec.machine.nic.is_empty() {
-        return Vec::new();
-    }
-    let beyond = |key: &&String| {
-        key.strip_prefix("net").and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n >= spec.machine.nic.len())
+/// Keys the machine has and should not: network cards beyond the definition's, and what neither the definition nor the
+/// template gave it.
+pub fn config_unwanted(wanted: &Wanted<'_>, current: &BTreeMap<String, String>) -> Vec<String> {
+    let cards = wanted.spec.machine.nic.len();
+    let set = config_wanted(wanted, current);
+    let beyond = |key: &str| {
+        cards > 0 && key.strip_prefix("net").and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n >= cards)
     };
-    current.keys().filter(beyond).cloned().collect()
+    let own = |key: &str, value: &str| {
+        let Some(lent) = wanted.lent.filter(|_| !set.contains_key(key)) else { return false };
+        match is_card(key) {
+            true => lent.knows_cards(),
+            // Said or not, what Proxmox takes anyway is the same.
+            false => OPEN.contains(&key) && lent.knows(key) && !same(key, value, None),
+        }
+    };
+    current.iter().filter(|(key, value)| beyond(key) || own(key, value)).map(|(key, _)| key.clone()).collect()
+}
+
+/// Settings and cards that `before` asked for and `now` leaves open, of a machine of which nobody knows what it had of
+/// them: they stay as they are.
+pub fn left_standing(
+    before: &SeatSpec,
+    now: &SeatSpec,
+    lent: &Lent,
+    current: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let asked = |spec| {
+        let wanted = Wanted { spec, name: "", lab_key: None, mark: None, agent: false, lent: None };
+        config_wanted(&wanted, current)
+    };
+    let (before, now) = (asked(before), asked(now));
+    let known = |key: &str| if is_card(key) { lent.knows_cards() } else { lent.knows(key) };
+    let left = |key: &&String| {
+        let open = OPEN.contains(&key.as_str()) || is_card(key);
+        open && !now.contains_key(*key) && !known(key) && current.contains_key(*key)
+    };
+    before.keys().filter(left).cloned().collect()
 }
 
 /// Only what has to be written: the wanted keys whose value differs from what is there.
@@ -101,10 +150,11 @@ fn tags(own: &[String]) -> String {
 }
 
 /// Proxmox refuses a balloon larger than the memory, which a template with more memory lends.
-fn balloon(spec: &SeatSpec, current: &BTreeMap<String, String>) -> Option<String> {
+fn balloon(spec: &SeatSpec, lent: Option<&Lent>, current: &BTreeMap<String, String>) -> Option<String> {
     let memory = spec.machine.memory?.in_mib();
-    let balloon: u64 = current.get("balloon")?.parse().ok()?;
-    (balloon > memory).then(|| memory.to_string())
+    let lent = lent.filter(|lent| lent.knows("balloon"));
+    let balloon = lent.map_or_else(|| current.get("balloon").map(String::as_str), |lent| lent.value("balloon"));
+    (memory_mib(balloon?)? > memory).then(|| memory.to_string())
 }
 
 /// UEFI needs a small disk for its variables; one that is there stays.
@@ -177,7 +227,14 @@ mod tests {
 
     fn want(spec: &SeatSpec, current: &[(&str, &str)]) -> BTreeMap<String, String> {
         let current = current.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let wanted = Wanted { spec, name: "cs101-ada", lab_key: Some("ssh-ed25519 LAB lab"), mark: None, agent: false };
+        let wanted = Wanted {
+            spec,
+            name: "cs101-ada",
+            lab_key: Some("ssh-ed25519 LAB lab"),
+            mark: None,
+            agent: false,
+            lent: None,
+        };
         config_wanted(&wanted, &current)
     }
 
@@ -249,7 +306,44 @@ mod tests {
         assert_eq!(want(&spec, &current)["net0"], "e1000=BC:24:11:00:00:01,bridge=vmbr1,tag=101,firewall=1");
         assert_eq!(want(&spec, &[])["net0"], "virtio,bridge=vmbr1,tag=101");
         let current = current.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        assert_eq!(config_unwanted(&spec, &current), ["net1"]);
+        assert_eq!(config_unwanted(&asks(&spec, None), &current), ["net1"]);
+    }
+
+    fn asks<'a>(spec: &'a SeatSpec, lent: Option<&'a Lent>) -> Wanted<'a> {
+        Wanted { spec, name: "x", lab_key: None, mark: None, agent: false, lent }
+    }
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_is_left_open_is_as_it_was_lent_and_what_was_not_lent_goes() {
+        let lent = Lent::of(&map(&[("cores", "2"), ("net0", "virtio=BC:24:11:00:00:01,bridge=vmbr0")]));
+        let current = map(&[
+            ("cores", "4"),
+            ("memory", "512"),
+            ("net0", "e1000=BC:24:11:00:00:02,bridge=vmbr9"),
+            ("net1", "virtio=BC:24:11:00:00:03,bridge=vmbr1"),
+            ("onboot", "0"),
+            ("protection", "1"),
+            ("vga", "std"),
+        ]);
+        let open = spec(MachineSpec::default(), CloudInit::default());
+        let wanted = config_wanted(&asks(&open, Some(&lent)), &current);
+        assert_eq!((&*wanted["cores"], &*wanted["net0"]), ("2", "virtio=BC:24:11:00:00:01,bridge=vmbr0"));
+        assert_eq!(config_unwanted(&asks(&open, Some(&lent)), &current), ["net1", "protection"]);
+        // A card the definition asks for keeps what it was, on the bridge asked for.
+        let nic = vec![Nic { bridge: "vmbr1".into(), vlan: None }];
+        let asked = spec(MachineSpec { nic, ..MachineSpec::default() }, CloudInit::default());
+        let wanted = config_wanted(&asks(&asked, Some(&lent)), &current);
+        assert_eq!(wanted["net0"], "virtio=BC:24:11:00:00:01,bridge=vmbr1");
+        // Of what nobody knows nothing is made up.
+        let nobody = Lent::default();
+        assert_eq!(config_unwanted(&asks(&open, Some(&nobody)), &current), Vec::<String>::new());
+        let before = spec(MachineSpec { cores: Some(4), ..MachineSpec::default() }, CloudInit::default());
+        assert_eq!(left_standing(&before, &open, &nobody, &current), ["cores"]);
+        assert_eq!(left_standing(&before, &open, &lent, &current), Vec::<String>::new());
     }
 
     #[test]
@@ -282,7 +376,7 @@ mod tests {
             run: RunId(3),
             vmid: Vmid::new(9101).unwrap(),
         };
-        let wanted = Wanted { spec: &spec, name: "x", lab_key: None, mark: Some(&mark), agent: true };
+        let wanted = Wanted { spec: &spec, name: "x", lab_key: None, mark: Some(&mark), agent: true, lent: None };
         let config = config_wanted(&wanted, &BTreeMap::new());
         assert_eq!((config["description"].clone(), config["agent"].as_str()), (mark.text(), "1"));
         let noted = format!("ask mara before touching {}", Mark { run: RunId(1), ..mark.clone() }.text());

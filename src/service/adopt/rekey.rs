@@ -89,7 +89,7 @@ async fn give(
     }
     // What cloud-init would write at the next boot of a new instance: no drift is left behind.
     let name = machine_name(lab, &spec.seat);
-    let wanted = Wanted { spec, name: &name, lab_key: Some(new), mark: None, agent: false };
+    let wanted = Wanted { spec, name: &name, lab_key: Some(new), mark: None, agent: false, lent: None };
     let current = config.plain();
     let keys = config_wanted(&wanted, &current).into_iter().filter(|(key, _)| key == "sshkeys").collect();
     let set = keep_only_changes(keys, &current);

@@ -49,7 +49,8 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
     let foot = foot::of(page, plan, popup.consent, state, small);
     let most = usize::from(area.height).saturating_sub(2);
     let columns = Columns::fit(plan);
-    let mut rows: Vec<_> = plan.seats.iter().map(|seat| Row::Seat(seat, why(seat, &columns, width, small))).collect();
+    let mut rows: Vec<_> =
+        plan.seats.iter().map(|seat| Row::Seat(seat, why(seat, &columns, width, small, plan.fixes_drift))).collect();
     let below = if small {
         let (stays, scrolls) = foot.small(width);
         rows.extend(scrolls.into_iter().map(|(text, tone)| Row::Text(wrap(&text, width), tone)));
@@ -240,8 +241,8 @@ impl Why {
 /// Where the text below a seat begins.
 const INDENT: usize = 2;
 
-fn why(seat: &SeatPlan, columns: &Columns, width: usize, small: bool) -> Why {
-    let text = told(seat);
+fn why(seat: &SeatPlan, columns: &Columns, width: usize, small: bool, fixes_drift: bool) -> Why {
+    let text = told(seat, fixes_drift);
     if text.width() + columns.all() <= width {
         return Why::Behind(text);
     }
@@ -251,11 +252,10 @@ fn why(seat: &SeatPlan, columns: &Columns, width: usize, small: bool) -> Why {
 }
 
 /// What changes of a machine, and apart from that what somebody else changed: put right, or left as it is.
-fn told(seat: &SeatPlan) -> String {
-    let settled = matches!(seat.verb, Verb::Keep | Verb::Prove);
+fn told(seat: &SeatPlan, fixes_drift: bool) -> String {
     let list = |drift: bool| {
         let of = seat.changes.iter().filter(|change| change.drift == drift);
-        let told = of.map(|c| match drift && settled {
+        let told = of.map(|c| match drift && !fixes_drift {
             true => format!("{} is {}, not {}", c.field, c.from, c.to),
             false => format!("{} {} to {}", c.field, c.from, c.to),
         });

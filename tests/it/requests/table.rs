@@ -260,12 +260,18 @@ fn changes(vmid: Vmid) -> Vec<ConfigChange> {
                 let current = template.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
                 let mark = mark(vmid);
                 let key = "ssh-ed25519 AAAA+/== lab";
-                let wanted =
-                    Wanted { spec: &spec, name: "cs101-ada", lab_key: Some(key), mark: Some(&mark), agent: true };
+                let wanted = Wanted {
+                    spec: &spec,
+                    name: "cs101-ada",
+                    lab_key: Some(key),
+                    mark: Some(&mark),
+                    agent: true,
+                    lent: None,
+                };
                 let mut set = config_wanted(&wanted, &current);
                 set.insert("cipassword".to_owned(), "p;a=s&s +w%rd ü".to_owned());
                 let digest = Some("da39a3ee5e6b4b0d3255bfef95601890afd80709".to_owned());
-                all.push(ConfigChange { set, unset: config_unwanted(&spec, &current), digest });
+                all.push(ConfigChange { set, unset: config_unwanted(&wanted, &current), digest });
             }
         }
     }

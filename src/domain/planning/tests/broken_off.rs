@@ -120,7 +120,7 @@ fn what_somebody_else_changed_is_told_apart_from_what_the_definition_changed() {
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
     assert_eq!(ada.verb, Verb::Update);
-    assert_eq!(ada.why, "onboot; changed by someone else: tags");
+    assert_eq!(ada.why, "onboot; changed by someone else and left so: tags");
     let drift: Vec<_> = ada.changes.iter().filter(|change| change.drift).map(|change| change.field.as_str()).collect();
     assert_eq!(drift, ["tags"]);
 }

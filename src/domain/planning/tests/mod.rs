@@ -2,6 +2,7 @@
 
 mod broken_off;
 mod changes;
+mod drift;
 mod new_class;
 mod removal;
 mod standing;
