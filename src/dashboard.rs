@@ -139,6 +139,7 @@ fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>, hands_over:
         hands_over,
         speed: settings.clock.speed,
         proof_max_age: settings.engine.proof_max_age,
+        idle: settings.engine.poll_idle,
         now: Timestamp::now(),
     });
     state.commands = tui::rekeyed(&settings.ui, state.commands)?;

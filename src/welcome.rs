@@ -82,6 +82,7 @@ pub async fn run(settings: &Settings, secrets: &Secrets) -> Result<Outcome, CliE
         hands_over: false,
         speed: 1.0,
         proof_max_age: settings.engine.proof_max_age,
+        idle: settings.engine.poll_idle,
         now: Timestamp::now(),
     })
     .with_welcome(Clean::new(settings.file.display().to_string()));

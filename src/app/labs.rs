@@ -6,42 +6,12 @@ use super::{fuzzy, seats::SeatRow, state::State};
 use crate::domain::{
     Definition, LabName, MachineState, Progress, Role, SiteName,
     class::ClassDefinition,
-    event::{RunKind, RunState},
+    event::RunState,
     life::Life,
     progress::{RunProgress, SeatProgress},
-    readiness::{LabState, lab_state_by},
+    readiness::{Hand, LabState, Phase, Stand, lab_state},
     workshop::WorkshopDefinition,
 };
-
-/// How a lab stands as a whole, with what only a screen tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    Is(LabState),
-    /// A roll call is under way.
-    Checking,
-    /// A run ended in the middle and nobody is working on it.
-    BrokenOff,
-    /// A run was stopped with seats in hand; a deploy goes on.
-    Interrupted,
-    /// Proven before, and nobody can see it now.
-    Unseen,
-}
-
-impl Phase {
-    pub const ABSENT: Self = Self::Is(LabState::Absent);
-
-    /// In a word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Is(LabState::Absent) => "defined",
-            Self::Is(state) => state.as_str(),
-            Self::Checking => "checking",
-            Self::BrokenOff => "broken off",
-            Self::Interrupted => "interrupted",
-            Self::Unseen => "not seen",
-        }
-    }
-}
 
 /// One class, or one workshop.
 #[derive(Debug)]
@@ -59,25 +29,25 @@ pub struct ClassRow<'a> {
 }
 
 impl<'a> ClassRow<'a> {
-    /// Seats in this state; those interrupted are counted apart.
+    /// Seats in this state; those whose run did not come to its end are counted apart.
     pub fn count(&self, state: MachineState) -> usize {
-        self.seats.iter().filter(|seat| seat.state == state && !seat.interrupted).count()
+        self.seats.iter().filter(|seat| seat.state == state && seat.cut.is_none()).count()
     }
 
     /// How many seats are ready, and of how many; the host of a workshop is nobody's.
     pub fn ready(&self) -> (usize, usize) {
         let seats = || self.seats.iter().filter(|seat| seat.role != Role::Host);
-        (seats().filter(|seat| seat.state == MachineState::Ready && !seat.interrupted).count(), seats().count())
+        (seats().filter(|seat| seat.state == MachineState::Ready).count(), seats().count())
     }
 
-    /// Seats whose run ended in the middle.
-    pub fn interrupted(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.interrupted).count()
+    /// Seats whose run did not come to its end.
+    pub fn cut_short(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.cut.is_some()).count()
     }
 
     /// Whether a run works on it at this moment.
     pub fn is_worked_on(&self) -> bool {
-        self.phase != Phase::BrokenOff && self.running().is_some()
+        self.phase.is_worked_on()
     }
 
     pub fn site(&self) -> Option<&'a SiteName> {
@@ -85,9 +55,14 @@ impl<'a> ClassRow<'a> {
         defined.or_else(|| self.progress.and_then(|p| p.seats.first()).map(|s| &s.site))
     }
 
+    /// The newest run.
+    pub fn run(&self) -> Option<&'a RunProgress> {
+        self.progress.and_then(|p| p.run.as_ref())
+    }
+
     /// The run under way, if one is.
     pub fn running(&self) -> Option<&'a RunProgress> {
-        self.progress.and_then(|p| p.run.as_ref()).filter(|run| run.state == RunState::Running)
+        self.run().filter(|_| self.is_worked_on())
     }
 
     /// Machines that are there, or may be.
@@ -161,8 +136,22 @@ impl State {
         };
         let progress = self.progress.get(lab);
         let seats = self.seat_rows(definition, progress);
-        let phase = self.phase(whole, progress, &seats);
+        let phase = progress.map_or(Phase::ABSENT, |progress| {
+            let (hand, stands) = (self.hand(progress), stands(&seats));
+            let defined = definition.map(ClassDefinition::seats);
+            let known: Vec<_> = seats.iter().map(|seat| (seat.seat.clone(), seat.role)).collect();
+            let whole = lab_state(&defined.clone().unwrap_or(known), hand, stands.iter().map(|(row, s)| (*row, s)));
+            // Its definition is gone: what stands is on its way out, or left over.
+            let left_over = defined.is_none() && whole == LabState::Ready;
+            let whole = if left_over { LabState::Partial } else { whole };
+            Phase::of(whole, hand, stands.iter().map(|(_, stand)| stand))
+        });
         ClassRow { lab, definition, workshop: None, progress, seats, phase, up: self.uptime(progress) }
+    }
+
+    /// Which run has a lab, and whether somebody carries it out.
+    pub(super) fn hand<'a>(&self, progress: &'a Progress) -> Hand<'a> {
+        Hand::of(progress, self.alive(progress))
     }
 
     /// Whether somebody works on the lab's newest run.
@@ -171,48 +160,15 @@ impl State {
         run.is_some_and(|run| !self.orphaned.contains(&run.id))
     }
 
-    fn phase(&self, definition: Option<&Definition>, progress: Option<&Progress>, seats: &[SeatRow<'_>]) -> Phase {
-        let Some(progress) = progress else { return Phase::ABSENT };
-        let alive = self.alive(progress);
-        if let Some(phase) = self.phase_of_run(progress, seats) {
-            return phase;
-        }
-        if let Some(definition) = definition {
-            let site = self.sites.get(definition.site());
-            let look = |row| site.and_then(|site| site.look(row));
-            return match lab_state_by(definition, progress, look, alive, self.now, self.settings.proof_max_age) {
-                LabState::Ready if seats.iter().any(|seat| seat.state == MachineState::Unknown) => Phase::Unseen,
-                state => Phase::Is(state),
-            };
-        }
-        // Its definition is gone: what stands is on its way out, or left over.
-        Phase::Is(match &progress.run {
-            Some(run) if alive && run.kind == RunKind::Destroy => LabState::Destroying,
-            _ if seats.iter().all(|seat| seat.state == MachineState::Gone) => LabState::Absent,
-            _ => LabState::Partial,
-        })
-    }
-
-    /// What the newest run says about a lab as a whole, where that is all there is to say.
-    pub(super) fn phase_of_run(&self, progress: &Progress, seats: &[SeatRow<'_>]) -> Option<Phase> {
-        let alive = self.alive(progress);
-        match &progress.run {
-            Some(run) if run.state == RunState::Running && !alive => return Some(Phase::BrokenOff),
-            Some(run) if alive && run.kind == RunKind::Check => return Some(Phase::Checking),
-            _ => {}
-        }
-        (!alive && seats.iter().any(|seat| seat.interrupted)).then_some(Phase::Interrupted)
-    }
-
     /// The definition's seats in their order, then those that stand without being defined.
     fn seat_rows<'a>(&'a self, class: Option<&'a ClassDefinition>, progress: Option<&'a Progress>) -> Vec<SeatRow<'a>> {
-        let known = progress.map(|p| p.seats.as_slice()).unwrap_or_default();
-        let alive = progress.is_some_and(|progress| self.alive(progress));
-        let row = |row: &'a SeatProgress| {
-            let site = self.sites.get(&row.site);
-            SeatRow::known(row, site, alive, self.now, self.settings.proof_max_age)
-        };
         let defined = class.map(ClassDefinition::seats).unwrap_or_default();
+        let Some(progress) = progress else {
+            return defined.into_iter().map(|(seat, role)| SeatRow::planned(seat, role)).collect();
+        };
+        let (known, hand) = (progress.seats.as_slice(), self.hand(progress));
+        let row =
+            |row: &'a SeatProgress| SeatRow::known(row, self.sites.get(&row.site), hand, self.now, &self.settings);
         let more: Vec<_> = known.iter().filter(|s| !defined.iter().any(|(seat, _)| seat == &s.seat)).collect();
         defined
             .into_iter()
@@ -231,4 +187,10 @@ impl State {
         });
         seconds.min().map(|up| SignedDuration::from_secs(i64::try_from(up).unwrap_or(i64::MAX)))
     }
+}
+
+/// How the seats stand that the journal knows.
+pub(super) fn stands<'a>(seats: &[SeatRow<'a>]) -> Vec<(&'a SeatProgress, Stand)> {
+    let known = |seat: &SeatRow<'a>| Some((seat.progress?, seat.stand()));
+    seats.iter().filter_map(known).collect()
 }

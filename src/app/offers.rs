@@ -2,10 +2,7 @@
 //! still says why it does nothing when its key is pressed.
 
 use super::{Command, Context, State, lab_form::LabForm, labs::ClassRow, seats::SeatRow};
-use crate::domain::{
-    MachineState, SeatName,
-    event::{RunKind, RunState},
-};
+use crate::domain::{MachineState, SeatName, event::RunState};
 
 /// What every answer about one moment rests on, found once: a frame asks after each command.
 pub struct Offering<'a> {
@@ -78,7 +75,7 @@ impl Offering<'_> {
             let under_way = run.state == RunState::Running && !state.orphaned.contains(&run.id);
             return match command {
                 Command::Cancel => matches!(run.state, RunState::Running | RunState::Interrupted),
-                _ => run.kind == RunKind::Deploy && !under_way,
+                _ => run.kind.makes() && !under_way,
             };
         }
         if self.context == Context::Node {

@@ -183,7 +183,7 @@ impl State {
 /// How much a seat wants to be looked at.
 fn trouble(seat: &SeatRow<'_>) -> u8 {
     match seat.state {
-        _ if seat.interrupted => 7,
+        _ if seat.cut.is_some() => 7,
         MachineState::Failed => 8,
         MachineState::Unknown => 6,
         MachineState::Stale => 5,

@@ -1,14 +1,12 @@
 //! Seats as the screens show them: what the events say, corrected by what was seen of the site since.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::{fuzzy, sites::Site};
+use super::{fuzzy, sites::Site, state::Settings};
 use crate::domain::{
     Clean, MachineState, NodeName, Role, SeatName, StepState,
     progress::SeatProgress,
-    readiness::{current_state, seen_on},
+    readiness::{Cut, Hand, Stand, ago, current_state, seen_on},
 };
 
 /// One seat of a lab.
@@ -22,8 +20,8 @@ pub struct SeatRow<'a> {
     pub reason: Option<Clean>,
     /// Where its machine was seen last, or is to be.
     pub node: Option<&'a NodeName>,
-    /// The run that had it in hand ended without a word about it; a deploy goes on. Its state is `Failed`.
-    pub interrupted: bool,
+    /// The run that had it in hand did not come to its end. Its state is `Failed`.
+    pub cut: Option<Cut>,
     /// It has its part in a run and nobody works on it yet: places are taken.
     pub queued: bool,
     /// Its container was seen not to run.
@@ -43,58 +41,42 @@ impl<'a> SeatRow<'a> {
             state: MachineState::Planned,
             reason: None,
             node: None,
-            interrupted: false,
+            cut: None,
             queued: false,
             down: false,
         }
     }
 
-    /// A seat with a history, held against the latest look at its site. `alive`: a run works on its lab.
+    /// A seat with a history, held against the latest look at its site. `hand`: which run has its lab.
     pub fn known(
         progress: &'a SeatProgress,
         site: Option<&'a Site>,
-        alive: bool,
+        hand: Hand<'_>,
         now: Timestamp,
-        max_age: Duration,
+        settings: &Settings,
     ) -> Self {
-        let look = site.and_then(|site| site.look(progress));
-        let (state, reason) = match current_state(progress, look, alive, now, max_age) {
-            // What nobody has been able to look at for a while is not called ready.
-            (MachineState::Ready, _) if site.is_some_and(|site| site.is_lost(now)) => {
-                (MachineState::Unknown, Some(Clean::from("its site does not answer")))
-            }
-            (MachineState::Ready, _) if site.is_none() => {
-                (MachineState::Unknown, Some(Clean::from("its site is not in the configuration")))
-            }
-            (MachineState::Ready, _) if site.is_some_and(|site| site.view.is_none()) => {
-                (MachineState::Unknown, Some(Clean::from("its site has not been seen yet")))
-            }
-            known => known,
+        let silent = site.and_then(|site| site.silent_for(now, settings.idle));
+        // What nobody has been able to look at for a while says nothing any more.
+        let look = site.filter(|_| silent.is_none()).and_then(|site| site.look(progress));
+        let stand = current_state(progress, look, hand, now, settings.proof_max_age);
+        let stand = match (site, silent) {
+            (Some(_), Some(age)) => stand.unseen(format!("not seen for {}: its site does not answer", ago(age))),
+            (Some(site), None) if site.view.is_none() => stand.unseen("its site has not been seen yet"),
+            (Some(_), None) => stand,
+            (None, _) => stand.unseen("its site is not in the configuration"),
         };
-        Self { node: seen_on(progress, look, state), ..Self::standing_so(progress, (state, reason), alive, now) }
+        let node = seen_on(progress, site.and_then(|site| site.look(progress)), stand.state);
+        Self { node, ..Self::standing_so(progress, stand, hand, now) }
     }
 
-    /// A seat with a history that stands like this. `alive`: a run works on its lab.
-    pub fn standing_so(
-        progress: &'a SeatProgress,
-        (state, reason): (MachineState, Option<Clean>),
-        alive: bool,
-        now: Timestamp,
-    ) -> Self {
-        let in_hand = matches!(progress.state, MachineState::Planned | MachineState::Working);
-        let interrupted = in_hand && !alive && state == MachineState::Failed;
+    /// A seat with a history that stands like this. `hand`: which run has its lab.
+    pub fn standing_so(progress: &'a SeatProgress, stand: Stand, hand: Hand<'_>, now: Timestamp) -> Self {
+        let Stand { state, reason, cut } = stand;
+        let in_hand = matches!(progress.state, MachineState::Planned | MachineState::Working) && hand.holds(progress);
         let idle = !progress.steps.iter().any(|step| step.state == StepState::Running || step.again.is_some());
         let lately = |at| now.duration_since(at) < BETWEEN_STEPS;
-        let queued = in_hand
-            && alive
-            && idle
-            && (progress.state == MachineState::Planned || !progress.last_change().is_some_and(lately));
-        let reason = if interrupted {
-            let at = progress.current().map(|step| format!(" at {}", step.step)).unwrap_or_default();
-            Some(Clean::from(format!("interrupted{at}; a deploy goes on from there")))
-        } else {
-            reason
-        };
+        let queued =
+            in_hand && idle && (progress.state == MachineState::Planned || !progress.last_change().is_some_and(lately));
         Self {
             seat: progress.seat.clone(),
             role: progress.role,
@@ -102,15 +84,20 @@ impl<'a> SeatRow<'a> {
             state,
             reason,
             node: progress.node.as_ref(),
-            interrupted,
+            cut,
             queued,
             down: false,
         }
     }
 
-    /// How it stands, in a word.
+    /// How it stands.
+    pub fn stand(&self) -> Stand {
+        Stand { state: self.state, reason: self.reason.clone(), cut: self.cut }
+    }
+
+    /// The same in a word.
     pub fn word(&self) -> &'static str {
-        if self.interrupted { "interrupted" } else { self.state.as_str() }
+        self.stand().word()
     }
 
     /// Its reason where there is little room: of what was tried only the step, then what came back.

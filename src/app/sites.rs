@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::domain::{
     Clean, NodeName, SiteName, Vmid,
@@ -14,8 +15,9 @@ use crate::domain::{
     readiness::Look,
 };
 
-/// A site that has been silent for this long is lost: some looks may fail before.
-const LOST_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// Without an answer for so long, what a site showed last says nothing of how it is now: as long as one question is
+/// waited for.
+const SILENT: Duration = Duration::from_secs(15);
 
 /// One site on the screen.
 #[derive(Debug, Default)]
@@ -147,9 +149,14 @@ impl Site {
         self.lost = Some(Lost { why, since });
     }
 
-    /// Whether it has not answered for so long that what was seen last no longer counts.
-    pub fn is_lost(&self, now: Timestamp) -> bool {
-        self.lost.as_ref().is_some_and(|lost| now.duration_since(lost.since) >= LOST_AFTER)
+    /// How old the last answer is, or the first failure where there never was one, once that is so long that what was
+    /// seen last no longer counts. `idle`: how often it is looked at when nothing is done.
+    pub fn silent_for(&self, now: Timestamp, idle: Duration) -> Option<Duration> {
+        let since = self.view.as_ref().map(|view| view.at).or(self.lost.as_ref().map(|lost| lost.since))?;
+        let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        // One that was not known to be lost may still be asked in time.
+        let limit = if self.lost.is_some() { SILENT } else { SILENT + idle };
+        Some(age).filter(|age| *age >= limit)
     }
 
     /// What the latest look shows of a seat's machine.

@@ -47,6 +47,8 @@ pub struct Settings {
     pub speed: f64,
     /// How long a proof counts.
     pub proof_max_age: std::time::Duration,
+    /// How often a site is looked at when nothing is done.
+    pub idle: std::time::Duration,
     pub now: Timestamp,
 }
 

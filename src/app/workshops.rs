@@ -4,13 +4,18 @@ use jiff::SignedDuration;
 
 use super::{
     engines::Engine,
-    labs::{ClassRow, Phase},
+    labs::{ClassRow, stands},
     seats::SeatRow,
     state::{Pane, State},
 };
 use crate::domain::{
-    Clean, Definition, LabName, MachineState, Progress, Role, SeatName, engine::ContainerState, hosting::Hosting,
-    progress::SeatProgress, readiness::LabState, seating::Judge, workshop::WorkshopDefinition,
+    Clean, Definition, LabName, MachineState, Progress, Role, SeatName,
+    engine::ContainerState,
+    hosting::Hosting,
+    progress::SeatProgress,
+    readiness::{Phase, Stand, lab_state},
+    seating::Judge,
+    workshop::WorkshopDefinition,
 };
 
 impl State {
@@ -64,25 +69,25 @@ impl State {
     }
 
     /// What its rows are judged by. An engine that does not answer shows nothing any more.
-    fn judge<'a>(&'a self, workshop: &'a WorkshopDefinition, engine: &'a Engine, progress: &Progress) -> Judge<'a> {
+    fn judge<'a>(&self, workshop: &'a WorkshopDefinition, engine: &'a Engine, progress: &'a Progress) -> Judge<'a> {
         Judge {
             workshop,
             store: &engine.store,
             view: engine.view.as_deref().filter(|_| engine.lost.is_none()),
-            alive: self.alive(progress),
+            hand: self.hand(progress),
             now: self.now,
             max_age: self.settings.proof_max_age,
         }
     }
 
     /// The same in a cloud.
-    fn hosting<'a>(&'a self, workshop: &'a WorkshopDefinition, engine: &'a Engine, progress: &Progress) -> Hosting<'a> {
+    fn hosting<'a>(&self, workshop: &'a WorkshopDefinition, engine: &'a Engine, progress: &'a Progress) -> Hosting<'a> {
         Hosting {
             workshop,
             store: &engine.store,
             view: engine.cloud.as_deref().filter(|_| engine.lost.is_none()),
             address: progress.seat(&SeatName::host()).and_then(|row| row.ip),
-            alive: self.alive(progress),
+            hand: self.hand(progress),
             now: self.now,
             max_age: self.settings.proof_max_age,
         }
@@ -98,18 +103,18 @@ impl State {
         let Some(progress) = progress else {
             return defined.into_iter().map(|(seat, role)| SeatRow::planned(seat, role)).collect();
         };
-        let alive = self.alive(progress);
+        let hand = self.hand(progress);
         let engine = self.engines.get(&workshop.site);
         let row = |row: &'a SeatProgress| {
-            let (state, reason) = match engine {
+            let stand = match engine {
                 Some(engine) if engine.is_cloud => seen(self.hosting(workshop, engine, progress).state(row), engine),
                 Some(engine) => seen(self.judge(workshop, engine, progress).state(row), engine),
-                None => (MachineState::Unknown, Some(Clean::from("its site is not in the configuration"))),
+                None => Stand::so(MachineState::Unknown, "its site is not in the configuration"),
             };
             let view = engine.and_then(|engine| engine.view.as_deref());
             let container = view.and_then(|view| view.container(&row.name));
             let down = container.is_some_and(|container| container.state != ContainerState::Running);
-            SeatRow { down, ..SeatRow::standing_so(row, (state, reason), alive, self.now) }
+            SeatRow { down, ..SeatRow::standing_so(row, stand, hand, self.now) }
         };
         let more: Vec<_> = progress.seats.iter().filter(|s| !defined.iter().any(|(seat, _)| seat == &s.seat)).collect();
         let known = |(seat, role)| match progress.seat(&seat) {
@@ -126,33 +131,22 @@ impl State {
         seats: &[SeatRow<'_>],
     ) -> Phase {
         let Some(progress) = progress else { return Phase::ABSENT };
-        if let Some(phase) = self.phase_of_run(progress, seats) {
-            return phase;
-        }
-        let Some(engine) = self.engines.get(&workshop.site) else { return Phase::Unseen };
-        let whole = match engine.is_cloud {
-            true => self.hosting(workshop, engine, progress).whole(progress),
-            false => self.judge(workshop, engine, progress).lab(progress),
+        let defined = match self.engines.get(&workshop.site) {
+            Some(engine) if !engine.is_cloud => self.judge(workshop, engine, progress).defined(progress),
+            _ => workshop.rows(),
         };
-        match whole {
-            LabState::Ready if seats.iter().any(|seat| seat.state == MachineState::Unknown) => Phase::Unseen,
-            state => Phase::Is(state),
-        }
+        let (hand, stands) = (self.hand(progress), stands(seats));
+        let whole = lab_state(&defined, hand, stands.iter().map(|(row, stand)| (*row, stand)));
+        Phase::of(whole, hand, stands.iter().map(|(_, stand)| stand))
     }
 }
 
 /// What nobody can see now is neither ready nor gone.
-fn seen((state, reason): (MachineState, Option<Clean>), engine: &Engine) -> (MachineState, Option<Clean>) {
-    if state != MachineState::Ready {
-        return (state, reason);
-    }
+fn seen(stand: Stand, engine: &Engine) -> Stand {
+    let what = if engine.is_cloud { "cloud" } else { "engine" };
     match (&engine.lost, engine.was_seen()) {
-        (Some(_), _) if engine.is_cloud => (MachineState::Unknown, Some(Clean::from("its cloud does not answer"))),
-        (Some(_), _) => (MachineState::Unknown, Some(Clean::from("its engine does not answer"))),
-        (None, false) if engine.is_cloud => {
-            (MachineState::Unknown, Some(Clean::from("its cloud has not been seen yet")))
-        }
-        (None, false) => (MachineState::Unknown, Some(Clean::from("its engine has not been seen yet"))),
-        _ => (state, reason),
+        (Some(_), _) => stand.unseen(format!("its {what} does not answer")),
+        (None, false) => stand.unseen(format!("its {what} has not been seen yet")),
+        (None, true) => stand,
     }
 }

@@ -23,12 +23,13 @@ use crate::domain::{
 /// Writes down which seats take part and what is before them.
 pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
     // What a deploy or a destroy has to say was said before somebody said yes.
-    if !matches!(plan.kind, RunKind::Deploy | RunKind::Destroy) {
+    let shown_before = plan.kind.makes() || plan.kind == RunKind::Destroy;
+    if !shown_before {
         for note in &plan.notes {
             recorder.write(Entry::run(Level::Warning, note, Change::Note)).await?;
         }
     }
-    if matches!(plan.kind, RunKind::Deploy | RunKind::Destroy) {
+    if shown_before {
         for line in left_alone(plan) {
             recorder.write(Entry::run(Level::Warning, line, Change::Note)).await?;
         }

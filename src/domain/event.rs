@@ -75,6 +75,8 @@ pub enum RunKind {
     Restart,
     /// Takes machines back that carry our mark.
     Adopt,
+    /// Removes seats' machines and makes them anew, as asked.
+    Rebuild,
 }
 
 impl RunKind {
@@ -87,6 +89,56 @@ impl RunKind {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Adopt => "adopt",
+            Self::Rebuild => "rebuild",
+        }
+    }
+
+    /// Whether it brings machines to what a definition says, and may make some.
+    pub fn makes(self) -> bool {
+        matches!(self, Self::Deploy | Self::Rebuild)
+    }
+
+    /// What is being done, as a noun: `shutdown interrupted at stop`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Destroy => "destroy",
+            Self::Check => "roll call",
+            Self::Start => "start",
+            Self::Stop => "shutdown",
+            Self::Restart => "restart",
+            Self::Adopt => "adoption",
+            Self::Rebuild => "rebuild",
+        }
+    }
+
+    /// The same with its article: `run 3 is an adoption`.
+    pub fn a_noun(self) -> String {
+        let noun = self.noun();
+        format!("{} {noun}", if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+    }
+
+    /// What a lab is at meanwhile.
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploying",
+            Self::Destroy => "destroying",
+            Self::Check => "checking",
+            Self::Start => "starting",
+            Self::Stop => "stopping",
+            Self::Restart => "restarting",
+            Self::Adopt => "adopting",
+            Self::Rebuild => "rebuilding",
+        }
+    }
+
+    /// What goes on where a run of this kind ended in the middle.
+    pub fn goes_on(self) -> &'static str {
+        match self {
+            Self::Deploy | Self::Rebuild => "deploy goes on from there",
+            Self::Destroy => "destroy goes on from there",
+            Self::Check | Self::Adopt => "check proves what is left",
+            Self::Start | Self::Stop | Self::Restart => "resume goes on from there",
         }
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! The look shows the instance alone. A seat is as its last roll call left it, as long as its instance runs on.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
-    Clean, LabName, MachineState, Progress, SeatName, StoreId,
+    LabName, MachineState, StoreId,
     cloud::{CloudView, InstanceState, InstanceView},
     progress::SeatProgress,
-    readiness::{LabState, current_state, sum_up, worked_on},
+    readiness::{Hand, Stand, current_state},
     workshop::WorkshopDefinition,
 };
 
@@ -23,8 +23,8 @@ pub struct Hosting<'a> {
     pub view: Option<&'a CloudView>,
     /// Where its last roll call found it.
     pub address: Option<IpAddr>,
-    /// A run works on the workshop at this moment.
-    pub alive: bool,
+    /// Which run has the workshop, and whether it lives.
+    pub hand: Hand<'a>,
     pub now: Timestamp,
     /// A proof counts for this long.
     pub max_age: Duration,
@@ -41,28 +41,18 @@ impl Hosting<'_> {
     }
 
     /// How a row stands now, and why.
-    pub fn state(&self, row: &SeatProgress) -> (MachineState, Option<Clean>) {
-        let stored = current_state(row, None, self.alive, self.now, self.max_age);
-        if matches!(stored.0, MachineState::Planned | MachineState::Working) {
+    pub fn state(&self, row: &SeatProgress) -> Stand {
+        let stored = current_state(row, None, self.hand, self.now, self.max_age);
+        if matches!(stored.state, MachineState::Planned | MachineState::Working) {
             return stored;
         }
         // A look from before the last thing that happened to the row says nothing about it.
         let Some(_) = self.view.filter(|view| row.last_change() < Some(view.at)) else { return stored };
         match self.contradiction() {
-            Some(_) if stored.0 == MachineState::Failed => stored,
-            Some((state, reason)) => (state, Some(Clean::new(reason))),
+            Some(_) if stored.state == MachineState::Failed => stored,
+            Some((state, reason)) => Stand::so(state, reason),
             None => stored,
         }
-    }
-
-    /// How the workshop stands as a whole.
-    pub fn whole(&self, progress: &Progress) -> LabState {
-        if let Some(state) = worked_on(progress, self.alive) {
-            return state;
-        }
-        let states: BTreeMap<&SeatName, MachineState> =
-            progress.seats.iter().map(|row| (&row.seat, self.state(row).0)).collect();
-        sum_up(&self.workshop.rows(), &states)
     }
 
     fn contradiction(&self) -> Option<(MachineState, String)> {

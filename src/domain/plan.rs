@@ -202,9 +202,9 @@ impl Plan {
         self.seats
             .iter()
             .filter(|seat| match seat.verb {
-                Verb::Restart => self.kind == RunKind::Deploy && !consent.restart,
+                Verb::Restart => self.kind.makes() && !consent.restart,
                 Verb::Replace => !consent.replace,
-                Verb::Remove => self.kind == RunKind::Deploy && !consent.remove && !seat.steps.is_empty(),
+                Verb::Remove => self.kind.makes() && !consent.remove && !seat.steps.is_empty(),
                 _ => false,
             })
             .collect()

@@ -1,16 +1,16 @@
 //! How the rows of a workshop stand: what the journal has proven, held against one look at its engine.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    Clean, MachineState, Progress, Role, SeatName, StoreId,
+    MachineState, Progress, Role, SeatName, StoreId,
     engine::{ContainerState, EngineView},
     label::{Owner, owner},
     machine::machine_name,
     progress::SeatProgress,
-    readiness::{LabState, current_state, sum_up, worked_on},
+    readiness::{Hand, Stand, current_state},
     workshop::{SeatsOn, WorkshopDefinition, browser_name},
 };
 
@@ -21,8 +21,8 @@ pub struct Judge<'a> {
     pub store: &'a StoreId,
     /// One look at the engine, where it could be taken.
     pub view: Option<&'a EngineView>,
-    /// A run works on the workshop at this moment.
-    pub alive: bool,
+    /// Which run has the workshop, and whether it lives.
+    pub hand: Hand<'a>,
     pub now: Timestamp,
     /// A proof counts for this long.
     pub max_age: Duration,
@@ -30,32 +30,26 @@ pub struct Judge<'a> {
 
 impl Judge<'_> {
     /// How a row stands now, and why.
-    pub fn state(&self, row: &SeatProgress) -> (MachineState, Option<Clean>) {
-        let stored = current_state(row, None, self.alive, self.now, self.max_age);
-        if matches!(stored.0, MachineState::Planned | MachineState::Working) {
+    pub fn state(&self, row: &SeatProgress) -> Stand {
+        let stored = current_state(row, None, self.hand, self.now, self.max_age);
+        if matches!(stored.state, MachineState::Planned | MachineState::Working) {
             return stored;
         }
         // A look from before the last thing that happened to the row says nothing about it.
         let Some(view) = self.view.filter(|view| row.last_change() < Some(view.at)) else { return stored };
         match self.contradiction(row, view) {
-            Some(_) if stored.0 == MachineState::Failed => stored,
-            Some((state, reason)) => (state, Some(Clean::new(reason))),
+            Some(_) if stored.state == MachineState::Failed => stored,
+            Some((state, reason)) => Stand::so(state, reason),
             None => stored,
         }
     }
 
-    /// How the workshop stands as a whole.
-    pub fn lab(&self, progress: &Progress) -> LabState {
-        if let Some(state) = worked_on(progress, self.alive) {
-            return state;
-        }
-        let states: BTreeMap<&SeatName, MachineState> =
-            progress.seats.iter().map(|row| (&row.seat, self.state(row).0)).collect();
-        // Where seats are made as people come, those nobody joined are not missing.
+    /// The rows it should have. Where seats are made as people come, those nobody joined are not missing.
+    pub fn defined(&self, progress: &Progress) -> Vec<(SeatName, Role)> {
         let on_joining = self.workshop.seats_on == SeatsOn::Join;
-        let mut expected = self.workshop.rows();
-        expected.retain(|(seat, role)| *role == Role::Host || !on_joining || progress.seat(seat).is_some());
-        sum_up(&expected, &states)
+        let mut rows = self.workshop.rows();
+        rows.retain(|(seat, role)| *role == Role::Host || !on_joining || progress.seat(seat).is_some());
+        rows
     }
 
     fn contradiction(&self, row: &SeatProgress, view: &EngineView) -> Option<(MachineState, String)> {

@@ -28,7 +28,7 @@ pub async fn rebuild(
 ) -> Result<Outcome, ServiceError> {
     home.class(lab).await?;
     confirmed(home, lab, confirmation).await?;
-    let lock = lock(home, lab, RunKind::Deploy).await?;
+    let lock = lock(home, lab, RunKind::Rebuild).await?;
     let planned = plan_rebuild(home, lab, seats, abandon).await?;
     if planned.plan.is_empty() {
         return Ok(Outcome::NothingToDo(Box::new(planned.plan)));
@@ -86,11 +86,8 @@ pub async fn rollback(
 /// The lab of a deploy that nobody carries out any more.
 async fn deploy_of(home: &Homeroom, run: RunId) -> Result<LabName, ServiceError> {
     let (row, _) = home.store.run(run).await?;
-    if row.kind != RunKind::Deploy {
-        return Err(ServiceError::Refused(format!(
-            "run {run} is a {}; only a deploy makes machines",
-            row.kind.as_str()
-        )));
+    if !row.kind.makes() {
+        return Err(ServiceError::Refused(format!("run {run} is {}; only a deploy makes machines", row.kind.a_noun())));
     }
     if standing(home, &row).await? == Standing::UnderWay {
         return Err(ServiceError::Refused(format!("run {run} is under way; `homeroom cancel {run}` first")));

@@ -117,7 +117,7 @@ async fn opening(
     if let Some(life) = home.store.progress(&workshop.name).await?.0.life {
         return Ok((Some(life.code), None));
     }
-    if kind != RunKind::Deploy {
+    if !kind.makes() {
         return Ok((None, None));
     }
     let code = free_code(home).await?;

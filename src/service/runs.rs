@@ -97,7 +97,7 @@ async fn give_up(home: &Homeroom, row: &RunRow) -> Result<Cancelled, ServiceErro
     let (progress, _) = home.store.progress(&row.lab).await?;
     let (recorder, writer) = Recorder::start(home.store.clone(), home.clock.clone(), row.id, progress);
     let ended = Change::RunEnded { state: RunState::Cancelled };
-    let words = "cancelled after it was broken off; the next deploy plans anew";
+    let words = "cancelled after it was interrupted; the next deploy plans anew";
     let written = recorder.write(Entry::run(Level::Warning, words, ended)).await;
     drop(recorder);
     // It ends with its last handle.
@@ -152,7 +152,8 @@ pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, Service
     }
     if row.kind == RunKind::Adopt {
         return Err(ServiceError::Refused(format!(
-            "run {run} is an adopt; `homeroom adopt {}` looks again",
+            "run {run} is {}; `homeroom adopt {}` looks again",
+            row.kind.a_noun(),
             plan.site
         )));
     }
@@ -185,7 +186,7 @@ fn deed(kind: RunKind) -> Option<Deed> {
         RunKind::Start => Some(Deed::Start),
         RunKind::Stop => Some(Deed::Stop),
         RunKind::Restart => Some(Deed::Restart),
-        RunKind::Deploy | RunKind::Destroy | RunKind::Adopt => None,
+        RunKind::Deploy | RunKind::Rebuild | RunKind::Destroy | RunKind::Adopt => None,
     }
 }
 
@@ -244,6 +245,8 @@ async fn deploy_again(
         )));
     }
     planned.plan.seats.retain(|seat| left.contains(&seat.seat));
+    // Where all that was to be made anew stands by now, it is a rebuild still.
+    planned.plan.kind = begun.kind;
     let changed = planned.plan.seats.iter().find(|seat| {
         let removed = seat.verb == Verb::Remove;
         !removed

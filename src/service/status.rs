@@ -16,7 +16,7 @@ use crate::domain::{
     machine::machine_name,
     person::Person,
     progress::{SeatProgress, StepProgress},
-    readiness::{LabState, Look, current_state, lab_state as judge, seen_on},
+    readiness::{Cut, Hand, LabState, Look, Phase, Stand, current_state, lab_state as judge, seen_on, word},
     seating::Judge,
 };
 
@@ -27,6 +27,8 @@ pub struct LabStatus {
     pub kind: &'static str,
     pub site: SiteName,
     pub state: LabState,
+    /// What it is at, with what its state does not tell apart.
+    pub phase: Phase,
     /// Who works on it now, if anyone.
     pub held_by: Option<String>,
     /// The site could not be seen: the states are the last known ones.
@@ -61,12 +63,21 @@ pub struct MachineStatus {
     pub node: Option<NodeName>,
     pub vmid: Option<Vmid>,
     pub state: MachineState,
+    /// The run that had it in hand did not come to its end.
+    pub cut: Option<Cut>,
     pub ip: Option<IpAddr>,
     pub reason: Option<Clean>,
     pub proven_at: Option<Timestamp>,
     pub steps: Vec<StepProgress>,
     /// Who sits there.
     pub person: Option<Person>,
+}
+
+impl MachineStatus {
+    /// How it stands, in a word.
+    pub fn word(&self) -> &'static str {
+        word(self.state, self.cut)
+    }
 }
 
 /// One lab.
@@ -155,68 +166,65 @@ async fn compose(
 ) -> Result<LabStatus, ServiceError> {
     let lab = definition.name();
     let held_by = home.store.lab_holder(lab).await?;
-    let alive = held_by.is_some();
+    let hand = Hand::of(&progress, held_by.is_some());
     let now = home.clock.now();
     let (cluster, engine) = (view.ok().and_then(Sight::cluster), view.ok().and_then(Sight::engine));
+    let (store, max_age) = (home.store.id(), home.proof_max_age);
     let hosting = match definition {
         Definition::Workshop(workshop) if home.clouds.contains_key(&workshop.site) => {
-            let (store, max_age, view) = (home.store.id(), home.proof_max_age, view.ok().and_then(Sight::cloud));
+            let view = view.ok().and_then(Sight::cloud);
             let address = progress.seat(&SeatName::host()).and_then(|row| row.ip);
-            Some(Hosting { workshop, store, view, address, alive, now, max_age })
+            Some(Hosting { workshop, store, view, address, hand, now, max_age })
         }
         _ => None,
     };
     let seating = match definition {
         _ if hosting.is_some() => None,
         Definition::Class(_) => None,
-        Definition::Workshop(workshop) => {
-            let (store, max_age) = (home.store.id(), home.proof_max_age);
-            Some(Judge { workshop, store, view: engine, alive, now, max_age })
-        }
-    };
-    let whole = match (&seating, &hosting) {
-        (_, Some(hosting)) => hosting.whole(&progress),
-        (Some(seating), _) => seating.lab(&progress),
-        (None, None) => judge(definition, &progress, cluster, alive, now, home.proof_max_age),
-    };
-    let state = match whole {
-        // What nobody can see is not called ready.
-        LabState::Ready if view.is_err() => LabState::Partial,
-        state => state,
+        Definition::Workshop(workshop) => Some(Judge { workshop, store, view: engine, hand, now, max_age }),
     };
     let away = match (cluster, home.site(definition.site())) {
         (Some(view), Ok(site)) => offline::since(home, site, view).await,
         _ => Default::default(),
     };
+    let seen = |row: &SeatProgress| {
+        let look = cluster.and_then(|view| Look::of(view, row))?;
+        let offline_since = look.node(row).and_then(|node| away.get(node)).copied();
+        Some(Look { offline_since, ..look })
+    };
     let stand = |row: &SeatProgress| {
-        let seen = cluster.and_then(|view| Look::of(view, row)).map(|look| {
-            let offline_since = look.node(row).and_then(|node| away.get(node)).copied();
-            Look { offline_since, ..look }
-        });
-        let (state, reason) = match (&seating, &hosting) {
+        let stand = match (&seating, &hosting) {
             (_, Some(hosting)) => hosting.state(row),
             (Some(seating), _) => seating.state(row),
-            (None, None) => current_state(row, seen, alive, now, home.proof_max_age),
+            (None, None) => current_state(row, seen(row), hand, now, max_age),
         };
-        let (state, reason) = match view {
-            Err(why) if state == MachineState::Ready => (MachineState::Unknown, Some(Clean::new(why))),
-            _ => (state, reason),
-        };
-        MachineStatus { state, reason, node: seen_on(row, seen, state).cloned(), ..machine(row) }
+        match view {
+            Err(why) => stand.unseen(why),
+            Ok(_) => stand,
+        }
     };
-    let defined = match definition {
-        Definition::Workshop(workshop) => workshop.rows(),
-        Definition::Class(class) => class.seats(),
+    let machine = |row: &SeatProgress, stand: &Stand| MachineStatus {
+        node: seen_on(row, seen(row), stand.state).cloned(),
+        ..machine(row, stand)
     };
-    let rows = defined.into_iter().map(|(seat, role)| match progress.seat(&seat) {
-        Some(row) => stand(row),
-        None => planned(lab, definition.site(), seat, role),
+    let stands: Vec<(&SeatProgress, Stand)> = progress.seats.iter().map(|row| (row, stand(row))).collect();
+    let expected = match (&seating, definition) {
+        (Some(seating), _) => seating.defined(&progress),
+        (None, _) => defined_seats(definition),
+    };
+    let state = judge(&expected, hand, stands.iter().map(|(row, stand)| (*row, stand)));
+    let phase = Phase::of(state, hand, stands.iter().map(|(_, stand)| stand));
+    let rows = defined_seats(definition).into_iter().map(|(seat, role)| {
+        match stands.iter().find(|(row, _)| row.seat == seat) {
+            Some((row, stand)) => machine(row, stand),
+            None => planned(lab, definition.site(), seat, role),
+        }
     });
     let mut machines: Vec<MachineStatus> = rows.collect();
-    for row in
-        progress.seats.iter().filter(|row| !machines.iter().any(|known| known.seat == row.seat)).collect::<Vec<_>>()
-    {
-        machines.push(stand(row));
+    for (row, stand) in &stands {
+        if !machines.iter().any(|known| known.seat == row.seat) {
+            machines.push(machine(row, stand));
+        }
     }
     if let Some(view) = engine {
         let made = machines.iter_mut().filter(|row| !matches!(row.state, MachineState::Planned | MachineState::Gone));
@@ -235,6 +243,7 @@ async fn compose(
         kind: definition.kind(),
         site: definition.site().clone(),
         state,
+        phase,
         held_by,
         blind: view.err().cloned(),
         machines,
@@ -266,8 +275,15 @@ fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
     }
 }
 
-/// A seat's machine as the journal has it.
-fn machine(row: &SeatProgress) -> MachineStatus {
+/// The seats a definition asks for.
+fn defined_seats(definition: &Definition) -> Vec<(SeatName, Role)> {
+    match definition {
+        Definition::Workshop(workshop) => workshop.rows(),
+        Definition::Class(class) => class.seats(),
+    }
+}
+
+fn machine(row: &SeatProgress, stand: &Stand) -> MachineStatus {
     MachineStatus {
         seat: row.seat.clone(),
         role: row.role,
@@ -275,9 +291,10 @@ fn machine(row: &SeatProgress) -> MachineStatus {
         site: row.site.clone(),
         node: row.node.clone(),
         vmid: row.vmid,
-        state: row.state,
+        state: stand.state,
+        cut: stand.cut,
         ip: row.ip,
-        reason: row.reason.clone(),
+        reason: stand.reason.clone(),
         proven_at: row.proven_at,
         steps: row.steps.clone(),
         person: None,
@@ -293,6 +310,7 @@ fn planned(lab: &LabName, site: &SiteName, seat: SeatName, role: Role) -> Machin
         node: None,
         vmid: None,
         state: MachineState::Planned,
+        cut: None,
         ip: None,
         reason: None,
         proven_at: None,

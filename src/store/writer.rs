@@ -231,7 +231,7 @@ async fn prune(conn: &mut SqliteConnection, lab: &LabName, now: Timestamp) -> Re
                         (SELECT id FROM runs WHERE lab = $1 ORDER BY id DESC LIMIT $3))";
     for sql in [
         format!("DELETE FROM events WHERE run IN {OLD}"),
-        format!("DELETE FROM runs WHERE kind <> 'deploy' AND id IN {OLD}"),
+        format!("DELETE FROM runs WHERE kind NOT IN ('deploy', 'rebuild') AND id IN {OLD}"),
     ] {
         sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(lab.to_string())

@@ -99,7 +99,7 @@ fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, seat: &
             SpanKind::Working if span.to.is_none() => ("", Tone::Busy),
             SpanKind::Working => ("", Tone::Ok),
             SpanKind::Failed => ("", Tone::Bad),
-            SpanKind::BrokenOff => ("broken off at ", Tone::Warn),
+            SpanKind::BrokenOff => ("interrupted at ", Tone::Warn),
         };
         let time = match span.to {
             Some(_) => format::took(modelled(span.lasted(), speed)),
@@ -185,7 +185,7 @@ impl Scale {
             SpanKind::Working => (glyphs.rule, Tone::Ok),
         };
         let bar = match (span.kind, width) {
-            (SpanKind::BrokenOff, 10..) => format!("{:^width$}", "broken off"),
+            (SpanKind::BrokenOff, 11..) => format!("{:^width$}", "interrupted"),
             (SpanKind::Working, 1) => glyphs.block.to_owned(),
             (SpanKind::Working, _) => {
                 let (left, right) = if glyphs.unicode { ("▐", "▌") } else { ("[", "]") };

@@ -7,15 +7,9 @@ use unicode_width::UnicodeWidthStr;
 use super::{format, pen::Page, theme::Tone};
 use crate::{
     app::{
-        Command, State,
-        commands::Entry,
-        engines::Engine,
-        labs::{ClassRow, Phase},
-        pointer::Spot,
-        sites::Site,
-        state::Typing,
+        Command, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, sites::Site, state::Typing,
     },
-    domain::{Clean, Level, MachineState, SiteName},
+    domain::{Clean, Level, MachineState, SiteName, readiness::Phase},
 };
 
 type Piece = (String, Tone);

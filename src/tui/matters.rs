@@ -12,11 +12,8 @@ use super::{
     theme::Tone,
 };
 use crate::{
-    app::{
-        State,
-        labs::{ClassRow, Phase},
-    },
-    domain::{MachineState, alert::Grade},
+    app::{State, labs::ClassRow},
+    domain::{MachineState, alert::Grade, readiness::Phase},
 };
 
 /// A sign, its tone, and pieces of text in the order of their weight.

@@ -61,7 +61,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, list: &RunList) {
 /// How a run stands, in a word.
 pub fn word(state: &State, run: &RunProgress) -> (&'static str, Tone) {
     match run.state {
-        RunState::Running if state.orphaned.contains(&run.id) => ("broken off", Tone::Warn),
+        RunState::Running if state.orphaned.contains(&run.id) => (RunState::Interrupted.as_str(), Tone::Warn),
         RunState::Running => ("running", Tone::Busy),
         RunState::Done => ("done", Tone::Ok),
         RunState::Failed => ("failed", Tone::Bad),

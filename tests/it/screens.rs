@@ -23,8 +23,8 @@ use std::sync::Arc;
 use homeroom::{
     app::{Action, Effect, State, update},
     domain::{
-        Change, Definition, Level, Role, RunId, StepName, event::RunState, plan::Verb, progress::RunProgress,
-        size::Size, timing::Timing,
+        Change, Definition, Level, Role, RunId, StepName, cluster::ClusterView, event::RunState, plan::Verb,
+        progress::RunProgress, size::Size, timing::Timing,
     },
     tui::{Depth, Glyphs, Look, draw},
 };
@@ -35,7 +35,7 @@ use ratatui::{
     style::{Color, Style},
 };
 use unicode_width::UnicodeWidthStr;
-use world::{Script, empty, hostile_site, lab, now, plan, press, world};
+use world::{Script, empty, hostile_site, lab, now, plan, press, site, view, world};
 
 /// Draws the state and gives what the terminal would hold.
 fn buffer(state: &State, look: &Look) -> Buffer {
@@ -453,8 +453,37 @@ fn what_a_stopped_run_had_in_hand_is_interrupted_and_not_failed() {
     press(&mut state, "j<enter>/interrupted<enter>");
     assert_eq!(state.board_keys(), ["student-07", "student-08"]);
     let board = text(&buffer(&state, &colours()));
-    assert!(board.contains("interrupted at agent; a deploy goes on from there"), "{board}");
+    assert!(board.contains("deploy interrupted at agent; deploy goes on from there"), "{board}");
+    assert!(board.contains("◍ interrupted at agent"), "said where there is little room\n{board}");
     assert!(board.contains("d plans a deploy that goes on from there"), "{board}");
+}
+
+#[test]
+fn a_seat_whose_site_is_silent_is_unknown_everywhere_until_it_answers() {
+    let mut state = world(120, 40);
+    let after = |seconds| now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+    let row = |state: &State| screen(state).lines().find(|line| line.contains("cs100")).unwrap().to_owned();
+    update(&mut state, Action::Tick(after(20)));
+    assert!(row(&state).contains("●●●●●") && row(&state).contains("ready"), "one slow look\n{}", screen(&state));
+    update(&mut state, Action::Tick(after(32)));
+    let drawn = screen(&state);
+    assert!(row(&state).contains("?????") && row(&state).contains("0/5  unknown"), "{drawn}");
+    assert!(drawn.contains("0 of 16 seats ready"), "{drawn}");
+    let told = "5 seats unknown in cs100: teacher: not seen for 30 s: its site does not answer";
+    assert!(state.wrong().iter().any(|wrong| wrong.text.as_str() == told), "{:#?}", state.wrong());
+    press(&mut state, "<enter>");
+    assert!(screen(&state).contains("? not seen for 30 s"), "{}", screen(&state));
+    press(&mut state, "<esc>");
+
+    let again = ClusterView { at: after(33), ..view(0, 0.2, false) };
+    update(&mut state, Action::SiteSeen { site: site(), view: Arc::new(again) });
+    assert!(row(&state).contains("●●●●●"), "it answers again\n{}", screen(&state));
+    // One that is known not to answer is not waited for any longer.
+    update(&mut state, Action::SiteLost { site: site(), why: "connection refused".into() });
+    update(&mut state, Action::Tick(after(47)));
+    assert!(row(&state).contains("●●●●●"), "{}", screen(&state));
+    update(&mut state, Action::Tick(after(48)));
+    assert!(row(&state).contains("?????"), "{}", screen(&state));
 }
 
 #[test]

@@ -12,13 +12,14 @@ pub use wrong::{About, Wrong};
 use super::{
     Effect, Screen, State,
     cursor::Cursor,
-    labs::{ClassRow, Phase},
+    labs::ClassRow,
     log_view::{LogView, Scope},
     state::{Board, List},
 };
 use crate::domain::{
     Clean, LabName, MachineState,
     alert::{Alert, Grade, Hysteresis},
+    readiness::Phase,
 };
 
 /// How an unattended dashboard behaves.

@@ -5,13 +5,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    app::{
-        State,
-        labs::{ClassRow, Phase},
-        seats::SeatRow,
-        sites::Site,
+    app::{State, labs::ClassRow, seats::SeatRow, sites::Site},
+    domain::{
+        Clean, Definition, LabName, MachineState, SeatName, SiteName,
+        alert::Grade,
+        readiness::{Phase, ago},
     },
-    domain::{Clean, Definition, LabName, MachineState, SeatName, SiteName, alert::Grade},
 };
 
 /// One thing that is wrong.
@@ -39,7 +38,7 @@ pub(super) fn of(state: &State, stale: SignedDuration, began: Timestamp) -> Vec<
         wrong.push(Wrong { grade: Grade::Red, about: About::Store, text: told("the store cannot be read", &lost.why) });
     }
     for (name, site) in &state.sites {
-        of_site(&mut wrong, name, site, state.now, stale, began);
+        of_site(&mut wrong, name, site, state, stale, began);
     }
     for row in state.classes() {
         of_class(&mut wrong, &row);
@@ -69,15 +68,16 @@ fn of_site(
     wrong: &mut Vec<Wrong>,
     name: &SiteName,
     site: &Site,
-    now: Timestamp,
+    state: &State,
     stale: SignedDuration,
     began: Timestamp,
 ) {
+    let now = state.now;
     let mut say = |grade, text: Clean| wrong.push(Wrong { grade, about: About::Site(name.clone()), text });
     let seen = site.view.as_ref().map_or(began, |view| view.at);
     let old = now.duration_since(seen) >= stale;
     match &site.lost {
-        Some(lost) if old || site.view.is_none() && site.is_lost(now) => {
+        Some(lost) if old || site.view.is_none() && site.silent_for(now, state.settings.idle).is_some() => {
             return say(Grade::Red, told(&format!("{name} does not answer"), &lost.why));
         }
         None if old => return say(Grade::Red, Clean::from(format!("{name} has not been seen for {}", age(now, seen)))),
@@ -97,13 +97,9 @@ fn of_site(
     }
 }
 
-/// Steps, as ages do: a banner that counts seconds would never be still.
+/// In steps: a banner that counts seconds would never be still.
 fn age(now: Timestamp, seen: Timestamp) -> String {
-    match now.duration_since(seen).max(SignedDuration::ZERO).as_secs() {
-        s @ ..60 => format!("{} s", s / 10 * 10),
-        s @ 60..3_600 => format!("{} min", s / 60),
-        s => format!("{} h", s / 3_600),
-    }
+    ago(now.duration_since(seen).try_into().unwrap_or_default())
 }
 
 fn told(what: &str, why: &Clean) -> Clean {
@@ -115,7 +111,7 @@ const WRONG: [(MachineState, &str, Grade); 4] = [
     (MachineState::Failed, "failed", Grade::Red),
     (MachineState::Gone, "gone", Grade::Red),
     (MachineState::Stopped, "went off", Grade::Red),
-    (MachineState::Unknown, "not seen", Grade::Watch),
+    (MachineState::Unknown, "unknown", Grade::Watch),
 ];
 
 fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
@@ -129,7 +125,7 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
             continue;
         }
         let meant = |seat: &SeatRow<'_>| state != MachineState::Failed && is_recorded(seat);
-        let mut seats = row.seats.iter().filter(|seat| seat.state == state && !seat.interrupted && !meant(seat));
+        let mut seats = row.seats.iter().filter(|seat| seat.state == state && seat.cut.is_none() && !meant(seat));
         let Some(first) = seats.next() else { continue };
         let count = 1 + seats.count();
         let reason = first.cause().unwrap_or_else(|| "no reason is known".to_owned());
@@ -139,13 +135,10 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
         };
         say(grade, Some(&first.seat), text);
     }
-    match row.phase {
-        Phase::BrokenOff => say(Grade::Watch, None, format!("a run of {lab} broke off and nobody is working on it")),
-        Phase::Interrupted => {
-            let seat = row.seats.iter().find(|seat| seat.interrupted);
-            say(Grade::Watch, seat.map(|seat| &seat.seat), format!("a run of {lab} was interrupted"));
-        }
-        _ => {}
+    if let Phase::Cut(cut) = row.phase {
+        let seat = row.seats.iter().find(|seat| seat.cut.is_some());
+        let run = row.run().map_or_else(|| "a run".to_owned(), |run| format!("{} {}", run.kind.noun(), run.id));
+        say(Grade::Watch, seat.map(|seat| &seat.seat), format!("{run} of {lab} was {}", cut.as_str()));
     }
     if let Some(stale) = row.seats.iter().find(|seat| seat.state == MachineState::Stale) {
         let count = row.count(MachineState::Stale);

@@ -99,14 +99,17 @@ pub(super) fn retry(state: &mut State) -> Vec<Effect> {
         .map(|row| {
             row.seats
                 .into_iter()
-                .filter(|s| s.state == MachineState::Failed && !s.interrupted)
+                .filter(|s| s.state == MachineState::Failed && s.cut.is_none())
                 .map(|s| s.seat)
                 .collect()
         })
         .unwrap_or_default();
     if failed.is_empty() {
-        if state.class(&lab).is_some_and(|row| row.interrupted() > 0) {
-            return no(state, format!("{lab}: nothing failed, its run was interrupted; d goes on from there"));
+        if state.class(&lab).is_some_and(|row| row.cut_short() > 0) {
+            return no(
+                state,
+                format!("{lab}: nothing failed by itself, its run did not come to its end; d goes on from there"),
+            );
         }
         return no(state, format!("{lab}: no seat failed, so there is nothing to retry"));
     }

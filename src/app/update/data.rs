@@ -98,8 +98,9 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             // What a later run took over needs nobody's hand.
             let newest = state.progress.get(&lab).and_then(|progress| progress.run.as_ref());
             let superseded = newest.is_some_and(|newest| newest.id > run);
+            let next = newest.map_or("deploy goes on from there", |newest| newest.kind.goes_on());
             if state.orphaned.insert(run) && !superseded {
-                let text = format!("run {run} broke off and nobody is working on it; deploy goes on from there");
+                let text = format!("run {run} was interrupted and nobody is working on it; {next}");
                 notice(state, Some(lab), Level::Warning, text);
             }
             state.own_runs.remove(&run);

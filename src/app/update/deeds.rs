@@ -14,11 +14,7 @@ use crate::{
         popup::{DeedPopup, DestroyPopup, Popup, Removal},
         rows::Target,
     },
-    domain::{
-        LabName, Level, NodeName, RunId, SeatName,
-        event::{RunKind, RunState},
-        planning::Deed,
-    },
+    domain::{LabName, Level, NodeName, RunId, SeatName, event::RunState, planning::Deed},
 };
 
 /// What of the targets stands, and how many machines that is. Labs of which nothing stands are left out.
@@ -184,8 +180,8 @@ pub(super) fn ask_rebuild(state: &mut State) -> Vec<Effect> {
 /// `u`: what the run under the cursor made is looked up first.
 pub(super) fn ask_rollback(state: &mut State) -> Vec<Effect> {
     let Some((lab, run)) = state.chosen_run() else { return no(state, "no run here") };
-    if run.kind != RunKind::Deploy {
-        return no(state, format!("run {} is a {}; only a deploy makes machines", run.id, run.kind.as_str()));
+    if !run.kind.makes() {
+        return no(state, format!("run {} is {}; only a deploy makes machines", run.id, run.kind.a_noun()));
     }
     if run.state == RunState::Running && !state.orphaned.contains(&run.id) {
         return no(state, format!("run {} is under way; C stops it", run.id));

@@ -87,7 +87,7 @@ async fn carry_on(context: &Context, handle: RunHandle) -> Result<Exit, CliError
 /// The answer where a run would have had nothing to do. Machines that had to be left alone make it less than done.
 pub fn nothing_to_do(context: &Context, plan: &Plan) -> Exit {
     if context.out.json {
-        let ready = if plan.kind == RunKind::Deploy { plan.count(Verb::Keep) } else { 0 };
+        let ready = if plan.kind.makes() { plan.count(Verb::Keep) } else { 0 };
         let left = plan.count(Verb::Leave);
         let state = if left > 0 { RunState::Failed } else { RunState::Done };
         let summary = json!({"run": null, "state": state.as_str(), "ready": ready, "failed": left, "seconds": 0});
@@ -155,7 +155,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
         };
         context.out.line(format!("run {run} {}: {counts}{seconds:.0} s", state.as_str()));
         context.say_whose_seconds();
-        if failed > 0 && kind == RunKind::Deploy {
+        if failed > 0 && kind.makes() {
             context
                 .out
                 .line(format!("`homeroom status {lab}` shows the reasons; `homeroom deploy {lab} --yes` tries again"));

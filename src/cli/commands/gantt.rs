@@ -125,7 +125,7 @@ fn drawn(span: &Span, width: usize, signs: &Signs) -> String {
         (SpanKind::Waiting, _) => signs.wait.repeat(width),
         (SpanKind::Pausing, _) => signs.pause.repeat(width),
         (SpanKind::BrokenOff, _) => {
-            let words = Some("broken off").filter(|words| words.len() <= width).unwrap_or_default();
+            let words = Some("interrupted").filter(|words| words.len() <= width).unwrap_or_default();
             format!("{words:^width$}")
         }
         (SpanKind::Failed, _) => {

@@ -102,7 +102,7 @@ pub fn show(out: Output, plan: &Plan) {
         out.line(format!("  note: {note}"));
     }
     let cost = cost(plan);
-    if plan.kind == RunKind::Deploy && !plan.is_empty() && !cost.trim().is_empty() {
+    if plan.kind.makes() && !plan.is_empty() && !cost.trim().is_empty() {
         out.line(format!("  {cost}"));
     }
 }

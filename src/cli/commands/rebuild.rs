@@ -29,7 +29,7 @@ pub async fn rebuild(
     }
     let confirmation = Confirmation { named: confirm.map(str::to_owned) };
     let asked = service::rebuild(&context.home, &lab, &seats, abandon, &confirmation).await?;
-    outcome(context, asked, RunKind::Deploy).await
+    outcome(context, asked, RunKind::Rebuild).await
 }
 
 /// `rollback RUN`.

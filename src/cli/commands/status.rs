@@ -37,7 +37,7 @@ fn show(context: &Context, status: &LabStatus) {
         status.lab,
         status.kind,
         status.site,
-        status.state,
+        status.phase.word(),
         status.machines.len()
     ));
     if let Some(life) = &status.life {
@@ -80,7 +80,7 @@ fn life_line(life: &LifeStatus) -> String {
 fn row(machine: &MachineStatus, now: jiff::Timestamp) -> [String; 7] {
     [
         machine.seat.to_string(),
-        machine.state.to_string(),
+        machine.word().to_owned(),
         machine.node.as_ref().map(ToString::to_string).unwrap_or_default(),
         machine.vmid.map(|id| id.to_string()).unwrap_or_default(),
         machine.ip.map(|ip| ip.to_string()).unwrap_or_default(),
@@ -140,14 +140,14 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
                 status.lab.to_string(),
                 status.kind.to_owned(),
                 status.site.to_string(),
-                status.state.to_string(),
+                status.phase.word().to_owned(),
                 format!("{ready}/{}", status.machines.len()),
                 worst
                     .map(|m| {
                         format!(
                             "{} {}: {}",
                             m.seat,
-                            m.state,
+                            m.word(),
                             m.reason.as_ref().map(ToString::to_string).unwrap_or_default()
                         )
                     })
@@ -198,7 +198,7 @@ pub async fn machines(context: &Context) -> Result<Exit, CliError> {
                     m.name.clone(),
                     m.node.as_ref().map(ToString::to_string).unwrap_or_default(),
                     m.vmid.map(|id| id.to_string()).unwrap_or_default(),
-                    m.state.to_string(),
+                    m.word().to_owned(),
                     m.ip.map(|ip| ip.to_string()).unwrap_or_default(),
                     m.reason.as_ref().map(ToString::to_string).unwrap_or_default(),
                 ]
@@ -215,7 +215,7 @@ pub async fn machines(context: &Context) -> Result<Exit, CliError> {
 
 fn lab_json(status: &LabStatus) -> Value {
     let mut value = json!({
-        "lab": status.lab, "kind": status.kind, "site": status.site, "state": status.state,
+        "lab": status.lab, "kind": status.kind, "site": status.site, "state": status.state, "word": status.phase.word(),
         "held_by": status.held_by, "blind": status.blind,
         "machines": status.machines.iter().map(machine_json).collect::<Vec<_>>(),
     });
@@ -250,7 +250,7 @@ fn cents(amount: f64) -> f64 {
 fn machine_json(machine: &MachineStatus) -> Value {
     let mut value = json!({
         "seat": machine.seat, "role": machine.role, "name": machine.name, "site": machine.site,
-        "node": machine.node, "vmid": machine.vmid, "state": machine.state, "ip": machine.ip,
+        "node": machine.node, "vmid": machine.vmid, "state": machine.state, "word": machine.word(), "ip": machine.ip,
         "reason": machine.reason, "proven_at": machine.proven_at.map(time),
         "steps": machine.steps.iter().map(step_json).collect::<Vec<_>>(),
     });

@@ -14,7 +14,7 @@ use crate::domain::{
     cluster::Power,
     event::RunKind,
     plan::{SeatPlan, Verb},
-    readiness::{Look, current_state},
+    readiness::{Hand, Look, current_state},
     verify::needs_stop,
 };
 
@@ -141,8 +141,9 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
         });
     }
     let runs = guest.power != Power::Stopped;
-    let (state, _) = current_state(row, Look::of(input.view, row), false, input.now, input.site.proof_max_age);
-    let (verb, why) = deed.of(runs, state == MachineState::Ready);
+    let hand = Hand::nobodys(input.progress);
+    let stand = current_state(row, Look::of(input.view, row), hand, input.now, input.site.proof_max_age);
+    let (verb, why) = deed.of(runs, stand.state == MachineState::Ready);
     let mut plan =
         seat_plan(row, &node, vmid, verb, &steps(verb, runs, &roll_call(&input.class.rollcall)), why.to_owned());
     plan.spec = spec;

@@ -79,8 +79,9 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
     }
     fallback::allow(input, &mut seats, &work.templates);
     seats.extend(destroy::removals(input, &mut notes));
+    let rebuilds = input.rebuild.kept();
     Ok(Plan {
-        kind: RunKind::Deploy,
+        kind: if rebuilds.is_some() { RunKind::Rebuild } else { RunKind::Deploy },
         lab: input.class.name.clone(),
         site: input.class.site.clone(),
         skipped_nodes: work.board.skipped(),
@@ -92,7 +93,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         stagger: input.class.rollout.delay,
         pool: input.class.pool.clone(),
         fixes_drift: input.fix_drift,
-        rebuilds: input.rebuild.kept(),
+        rebuilds,
         workshop: None,
         notes,
         seats,

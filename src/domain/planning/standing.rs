@@ -9,7 +9,7 @@ use crate::domain::{
     mark::Ownership,
     plan::{FieldChange, POOL, Verb},
     progress::SeatProgress,
-    readiness::{Look, current_state, was_made},
+    readiness::{Hand, Look, current_state, was_made},
     size::Size,
     verify::{
         Wanted, boot_disk, config_changes, config_unwanted, config_wanted, has_another_lab_key, has_key, is_on,
@@ -277,15 +277,16 @@ fn left_as_it_is(
         true => format!("; {}, --fix-drift puts it right", told(&drift, true)),
         false => String::new(),
     };
-    let (state, reason) = current_state(row, Look::of(input.view, row), false, input.now, input.site.proof_max_age);
+    let hand = Hand::nobodys(input.progress);
+    let stand = current_state(row, Look::of(input.view, row), hand, input.now, input.site.proof_max_age);
     let settled = |verb, changes, steps, why| Fate::Settled { home, verb, changes, steps, why };
-    if state == MachineState::Ready {
+    if stand.state == MachineState::Ready {
         let verb = if own.is_empty() { Verb::Keep } else { Verb::Update };
         return settled(verb, drift, Vec::new(), format!("ready{drifted}"));
     }
     // With the roll call off, a look at its power is all the proof there is.
     let start = !running || rollcall.profile == Profile::Off;
-    let reason = reason.map_or_else(|| "not proven yet".to_owned(), |reason| reason.to_string());
+    let reason = stand.reason.map_or_else(|| "not proven yet".to_owned(), |reason| reason.to_string());
     let target = Target { start, proofs: true, ..Target::default() };
     settled(Verb::Prove, drift, target.steps(rollcall), format!("{reason}{drifted}"))
 }

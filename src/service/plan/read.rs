@@ -11,7 +11,6 @@ use crate::{
         LabName, MachineState, NodeName, Progress, SeatName, Vmid,
         class::ClassDefinition,
         cluster::{ClusterView, Power, TemplateView},
-        event::RunKind,
         mark::{Ownership, ownership},
         placement::Want,
         planning::{self, GuestFacts},
@@ -110,7 +109,7 @@ pub(super) async fn applied(
     let mut plans = BTreeMap::new();
     for run in planning::runs_to_read(progress, observed) {
         match home.store.run(run).await {
-            Ok((row, plan)) if row.kind == RunKind::Deploy && row.lab == *lab => _ = plans.insert(run, plan),
+            Ok((row, plan)) if row.kind.makes() && row.lab == *lab => _ = plans.insert(run, plan),
             // An adopt's, or one that another store knew.
             Ok(_) | Err(StoreError::NoRun(_)) => {}
             Err(error) => return Err(error.into()),

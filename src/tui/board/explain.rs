@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::matrix::{again, retrying, since};
 use crate::{
     app::{Command, State, labs::ClassRow, seats::SeatRow},
-    domain::{MachineState, StepName, StepState, progress::StepProgress},
+    domain::{MachineState, StepName, StepState, event::RunKind, progress::StepProgress},
     tui::{
         format,
         panes::sign,
@@ -66,7 +66,7 @@ fn happened(seat: &SeatRow<'_>, state: &State) -> String {
             let at = at.map_or(String::new(), |at| format!(" at {}", format::clock(at, &state.settings.zone)));
             format!("every proof was seen{at}")
         }
-        (MachineState::Failed, _, Some(reason)) if seat.interrupted => reason,
+        (MachineState::Failed, _, Some(reason)) if seat.cut.is_some() => reason,
         (MachineState::Failed, Some(step), Some(reason)) => format!("{}{} failed: {reason}", step.step, tries(step)),
         (MachineState::Working, step, Some(reason)) if retrying(seat).or(step).is_some() => {
             let Some(step) = retrying(seat).or(step) else { return reason };
@@ -94,7 +94,10 @@ fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> Vec<(String, &
     let mut offer = |command: Command, does: &'static str| next.extend(key(command).map(|key| (key, does)));
     match seat.state {
         _ if row.is_worked_on() => {}
-        MachineState::Failed if seat.interrupted => offer(Command::Deploy, "plans a deploy that goes on from there"),
+        MachineState::Failed if seat.cut.is_some() && row.run().is_some_and(|run| run.kind == RunKind::Destroy) => {
+            offer(Command::Destroy, "asks for a destroy that goes on from there");
+        }
+        MachineState::Failed if seat.cut.is_some() => offer(Command::Deploy, "plans a deploy that goes on from there"),
         MachineState::Failed => offer(Command::Retry, "tries it again"),
         MachineState::Stale => offer(Command::Check, "repeats its roll call"),
         MachineState::Planned | MachineState::Stopped => offer(Command::Deploy, "plans a deploy"),
@@ -120,7 +123,7 @@ fn proofs(page: &mut Page<'_>, area: Rect, mut line: usize, seat: &SeatRow<'_>) 
             // Setting a number aside takes no time worth a word.
             StepState::Ok if step.step == StepName::Reserve => continue,
             StepState::Ok => (step.took.map_or(glyphs.done.to_owned(), format::took), Tone::Ok),
-            StepState::Running if seat.interrupted => (glyphs.stale.to_owned(), Tone::Warn),
+            StepState::Running if seat.cut.is_some() => (glyphs.stale.to_owned(), Tone::Warn),
             StepState::Running => (glyphs.working.to_owned(), Tone::Busy),
             StepState::Failed => (glyphs.failed.to_owned(), Tone::Bad),
             _ => (glyphs.skipped.to_owned(), Tone::Dim),

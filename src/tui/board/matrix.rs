@@ -125,7 +125,7 @@ fn signs(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
         let state = seat.progress.and_then(|p| p.step(*step)).map_or(StepState::Waiting, |step| step.state);
         let (sign, tone) = match state {
             StepState::Waiting => (glyphs.dot, Tone::Border),
-            StepState::Running if seat.interrupted => (glyphs.stale, Tone::Warn),
+            StepState::Running if seat.cut.is_some() => (glyphs.stale, Tone::Warn),
             StepState::Running => (glyphs.working, Tone::Busy),
             StepState::Failed => (glyphs.failed, Tone::Bad),
             StepState::Skipped => (glyphs.skipped, Tone::Dim),
@@ -159,7 +159,7 @@ pub fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, wide: bool, state
     let times = |n: u32| format!("{}{n}", glyphs.times);
     match step.state {
         StepState::Waiting => (String::new(), Tone::Dim),
-        StepState::Running if seat.interrupted => (glyphs.stale.to_owned(), Tone::Warn),
+        StepState::Running if seat.cut.is_some() => (glyphs.stale.to_owned(), Tone::Warn),
         StepState::Running if step.again.is_some() => (times(step.attempts), Tone::Warn),
         StepState::Running if wide => (format!("{} {}", glyphs.working, since(step, state)), Tone::Busy),
         StepState::Running => (glyphs.working.to_owned(), Tone::Busy),
@@ -220,7 +220,12 @@ pub fn standing(seat: &SeatRow<'_>, state: &State) -> Vec<String> {
         return vec![again, short];
     }
     if let Some(reason) = seat.reason.as_ref().filter(|_| working.is_none()) {
-        return std::iter::once(reason.to_string()).chain(seat.cause()).collect();
+        let at = progress.and_then(|p| p.current()).map(|step| format!("{} at {}", seat.word(), step.step));
+        let short = match seat.state {
+            MachineState::Unknown => reason.as_str().split(": ").next().map(str::to_owned),
+            _ => seat.cut.map(|_| at.unwrap_or_else(|| seat.word().to_owned())),
+        };
+        return std::iter::once(reason.to_string()).chain(seat.cause()).chain(short).collect();
     }
     match working {
         Some(step) => vec![format!("{}, {}", step.step, since(step, state)), step.step.to_string()],

@@ -6,18 +6,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{empty, marker, marker_tone, nodes, sign, tone};
 use crate::{
-    app::{
-        Context, Pane, State,
-        cursor::window,
-        labs::{ClassRow, Phase},
-        seats::SeatRow,
-        state::List,
-    },
+    app::{Context, Pane, State, cursor::window, labs::ClassRow, seats::SeatRow, state::List},
     domain::{
         MachineState,
         class::ClassDefinition,
+        event::RunKind,
         life::{Life, WARNINGS},
-        readiness::LabState,
+        readiness::{LabState, Phase},
         workshop::WorkshopDefinition,
     },
     tui::{
@@ -127,8 +122,8 @@ fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
                 pen.put(&text, tone(state));
             }
         }
-        let text = format!("{}{} ", glyphs.stale, row.interrupted());
-        if row.interrupted() > 0 && used + text.width() <= width {
+        let text = format!("{}{} ", glyphs.stale, row.cut_short());
+        if row.cut_short() > 0 && used + text.width() <= width {
             pen.put(&text, Tone::Warn);
         }
         width.saturating_sub(room - pen.room())
@@ -139,10 +134,10 @@ fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
 /// The state of the whole, in a word.
 pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
     let tone = match row.phase {
-        Phase::Is(LabState::Absent | LabState::Stopped) | Phase::Unseen => Tone::Dim,
-        Phase::Is(LabState::Deploying | LabState::Destroying) | Phase::Checking => Tone::Busy,
+        Phase::Is(LabState::Absent | LabState::Stopped) => Tone::Dim,
+        Phase::Is(LabState::Deploying | LabState::Destroying) | Phase::At(_) => Tone::Busy,
         Phase::Is(LabState::Ready) => Tone::Ok,
-        Phase::Is(LabState::Partial) | Phase::BrokenOff | Phase::Interrupted => Tone::Warn,
+        Phase::Is(LabState::Partial) | Phase::Cut(_) | Phase::Unseen => Tone::Warn,
         Phase::Is(LabState::Failed) => Tone::Bad,
     };
     (row.phase.word(), tone)
@@ -151,28 +146,28 @@ pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
 /// What it is at: time and run, how long it is up, or the first thing that is wrong, in words.
 fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     if let Some(run) = row.running() {
-        if row.phase == Phase::BrokenOff {
-            pen.put(&format!("run {} broke off; d goes on", run.id), Tone::Warn);
-            return;
-        }
         pen.put(&elapsed(state, row), Tone::Text).put(&format!("   run {}   ", run.id), Tone::Dim);
-        if let Some(seat) = row.seats.iter().find(|seat| seat.state == MachineState::Failed && !seat.interrupted) {
+        if let Some(seat) = row.seats.iter().find(|seat| seat.state == MachineState::Failed && seat.cut.is_none()) {
             wrong(pen, seat);
         }
         return;
     }
-    if row.phase == Phase::Interrupted && row.count(MachineState::Failed) == 0 {
-        let run = row.progress.and_then(|progress| progress.run.as_ref());
-        let run = run.map_or("its run".to_owned(), |run| format!("run {}", run.id));
-        pen.put(
-            &format!("{run} was stopped with {} in hand; d goes on", format::count(row.interrupted(), "seat")),
-            Tone::Warn,
-        );
+    if let (Phase::Cut(cut), Some(run), 0) = (row.phase, row.run(), row.count(MachineState::Failed)) {
+        let in_hand = match row.cut_short() {
+            0 => String::new(),
+            n => format!(" with {} in hand", format::count(n, "seat")),
+        };
+        let next = match run.kind {
+            RunKind::Deploy | RunKind::Rebuild => "; d goes on",
+            RunKind::Destroy => "; x goes on",
+            _ => "",
+        };
+        pen.put(&format!("run {} was {}{in_hand}{next}", run.id, cut.as_str()), Tone::Warn);
         return;
     }
     let first = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
         .into_iter()
-        .find_map(|state| row.seats.iter().find(|seat| seat.state == state && !seat.interrupted));
+        .find_map(|state| row.seats.iter().find(|seat| seat.state == state && seat.cut.is_none()));
     match (first, row.phase) {
         (Some(seat), _) => wrong(pen, seat),
         (None, Phase::ABSENT) => {

@@ -26,7 +26,7 @@ pub fn tone(state: MachineState) -> Tone {
 
 /// The sign and tone of a seat: of its machine's state, of a run that broke off, of waiting in a queue.
 pub fn sign(glyphs: &Glyphs, seat: &SeatRow<'_>) -> (&'static str, Tone) {
-    if seat.interrupted {
+    if seat.cut.is_some() {
         (glyphs.stale, Tone::Warn)
     } else if seat.queued {
         (glyphs.planned, Tone::Busy)

@@ -102,7 +102,7 @@ const OLD_CLOUD: SignedDuration = SignedDuration::from_mins(10);
 fn is_stale(state: &State, site: &SiteName) -> bool {
     state.sites.get(site).is_some_and(|site| {
         let old = site.view.as_ref().is_some_and(|view| state.now.duration_since(view.at) >= OLD);
-        old || site.is_lost(state.now)
+        old || site.silent_for(state.now, state.settings.idle).is_some()
     })
 }
 

@@ -376,10 +376,10 @@ fn a_refusal_is_told_and_stays_in_the_log() {
 }
 
 #[test]
-fn a_run_nobody_works_on_is_called_broken_off() {
+fn a_run_nobody_works_on_is_called_interrupted() {
     let mut state = world(120, 40);
     update(&mut state, Action::RunOrphaned { lab: lab("cs101"), run: RunId(12) });
-    assert_eq!(state.class(&lab("cs101")).unwrap().phase.word(), "broken off");
+    assert_eq!(state.class(&lab("cs101")).unwrap().phase.word(), "interrupted");
     assert_eq!(state.running(), 0);
     assert_eq!(press(&mut state, "jd"), [Effect::MakePlan { lab: lab("cs101"), fix_drift: false }]);
 }

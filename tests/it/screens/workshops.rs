@@ -152,7 +152,7 @@ fn a_seat_whose_engine_is_away_is_unknown_and_not_gone_until_it_answers() {
     update(&mut state, Action::EngineLost { site: site.clone(), why: "connection refused".into() });
     let drawn = buffer(&state, &colours());
     let text = super::text(&drawn);
-    assert!(text.contains("not seen") && !text.contains("no longer on the engine"), "{text}");
+    assert!(text.contains("unknown") && !text.contains("no longer on the engine"), "{text}");
     assert_eq!(text.matches("its engine does not answer").count(), 11 + 1, "{text}");
     assert_eq!(colour_of(&drawn, "its engine does not answer"), WARN);
     let view = EngineView {

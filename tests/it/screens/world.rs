@@ -61,6 +61,7 @@ pub fn settings(read_only: bool) -> Settings {
         zone: TimeZone::UTC,
         speed: 1.0,
         proof_max_age: Duration::from_secs(12 * 3_600),
+        idle: Duration::from_secs(10),
         now: before(300),
     }
 }

@@ -79,7 +79,7 @@ fn a_machine_started_but_never_proven_is_only_proven() {
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
     assert_eq!((ada.verb, ada.steps.as_slice()), (Verb::Prove, StepName::ROLL_CALL.as_slice()));
-    assert_eq!(ada.why, "the run was broken off; deploy goes on from there");
+    assert_eq!(ada.why, "run interrupted; deploy goes on from there");
 }
 
 #[test]
