@@ -191,12 +191,10 @@ impl Staged {
         let Self { cluster, folder, config, settings: _, home } = self;
         // One process, one writer.
         drop(home);
-        let listen = ([127, 0, 0, 1], 0).into();
-        let options = sim::gce::Options { project: "demo-lab".to_owned(), speed, listen };
-        let project = sim::gce::start(options).await.map_err(|e| CliError::Usage(e.to_string()))?;
+        let project = cloud(speed).await?;
         let site = format!(
             "\n# A simulated Compute Engine project. The prices are made up.\n\
-             [sites.cloud]\nkind = \"gce\"\nenvironment = \"dev\"\nproject = \"demo-lab\"\n\
+             [sites.cloud]\nkind = \"gce\"\nenvironment = \"dev\"\nproject = \"{PROJECT}\"\n\
              zones = [\"europe-west3-a\", \"europe-west3-b\"]\nendpoint = \"{}\"\nssh_port = {}\n\
              [sites.cloud.prices]\ndate = \"2026-11-01\"\ncurrency = \"EUR\"\n\
              machines = {{ e2-standard-4 = 0.16, e2-standard-8 = 0.32 }}\ndisk_gb_month = 0.11\naddress = 0.004\n",
@@ -212,6 +210,16 @@ impl Staged {
         definitions::apply(&home, &config::definition::parse(text, name, &folder, Some(&settings))?).await?;
         Ok((Self { cluster, folder, config, settings, home }, project))
     }
+}
+
+/// The simulated project's id.
+const PROJECT: &str = "demo-lab";
+
+/// A simulated Compute Engine project alone.
+pub async fn cloud(speed: f64) -> Result<sim::gce::Project, CliError> {
+    let listen = ([127, 0, 0, 1], 0).into();
+    let options = sim::gce::Options { project: PROJECT.to_owned(), speed, listen };
+    sim::gce::start(options).await.map_err(|e| CliError::Usage(e.to_string()))
 }
 
 /// The site's name in the written configuration.
@@ -250,10 +258,16 @@ fn node_key(cluster: &Cluster, folder: &Path) -> Result<PathBuf, CliError> {
     Ok(path)
 }
 
-/// What `sim` prints when it is ready: the first node's faces, and where the configuration lies.
-pub fn announcement(cluster: &Cluster, folder: &Path, config: Option<&Path>) -> Value {
+/// What `sim` prints when it is ready: the first node's faces, where the configuration lies, and the cloud, where one
+/// was asked for.
+pub fn announcement(
+    cluster: &Cluster,
+    folder: &Path,
+    config: Option<&Path>,
+    cloud: Option<&sim::gce::Project>,
+) -> Value {
     let first = cluster.nodes().first();
-    json!({
+    let mut told = json!({
         "schema": 1,
         "api": cluster.api(),
         "fingerprint": cluster.fingerprint(),
@@ -263,7 +277,11 @@ pub fn announcement(cluster: &Cluster, folder: &Path, config: Option<&Path>) -> 
         "ssh_user": SSH_USER,
         "ssh_key": folder.join(NODE_KEY).display().to_string(),
         "config": config.map(|path| path.display().to_string()),
-    })
+    });
+    if let Some(cloud) = cloud {
+        told["cloud"] = json!({"endpoint": cloud.endpoint(), "project": PROJECT, "ssh_port": cloud.ssh_port()});
+    }
+    told
 }
 
 /// Gives machines that stand from the start the mark of this store and their lab's key, as if it had made them.

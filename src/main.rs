@@ -193,18 +193,29 @@ async fn serve_joins(global: &Global, listen: SocketAddr, secrets: &Secrets) -> 
 
 /// `sim`: a simulated cluster until somebody ends it.
 async fn simulate(args: SimArgs, throw_away: &Path) -> Result<Exit, CliError> {
-    let stage = Stage { scenario: args.scenario, version: args.pve, listen: args.listen, speed: args.speed };
-    let (cluster, folder, config) = match &args.write_config {
+    let SimArgs { scenario, pve: version, listen, speed, write_config, cloud } = args;
+    let stage = Stage { scenario, version, listen, speed };
+    let (cluster, folder, config, project) = match &write_config {
         Some(folder) => {
             let staged = stage.with_config(folder, &|_| {}).await?;
-            (staged.cluster, staged.folder, Some(staged.config))
+            let (staged, project) = match cloud {
+                true => staged.with_cloud(speed, &|_| {}).await.map(|(staged, project)| (staged, Some(project)))?,
+                false => (staged, None),
+            };
+            (staged.cluster, staged.folder, Some(staged.config), project)
         }
-        None => (stage.bare(throw_away).await?, throw_away.to_owned(), None),
+        None => {
+            let project = if cloud { Some(demo::cloud(speed).await?) } else { None };
+            (stage.bare(throw_away).await?, throw_away.to_owned(), None, project)
+        }
     };
     // Heard before anybody knows that there is something to stop.
     let mut stopper = cli::Stopper::new()?;
-    println!("{}", demo::announcement(&cluster, &folder, config.as_deref()));
+    println!("{}", demo::announcement(&cluster, &folder, config.as_deref(), project.as_ref()));
     stopper.pressed().await;
+    if let Some(project) = project {
+        project.shutdown().await;
+    }
     cluster.shutdown().await;
     Ok(Exit::Done)
 }

@@ -437,4 +437,7 @@ pub struct SimArgs {
     /// Make a complete homeroom configuration for it in this folder
     #[arg(long, value_name = "DIR")]
     pub write_config: Option<PathBuf>,
+    /// A simulated Compute Engine project too: the site `cloud` of the configuration, with a workshop defined on it
+    #[arg(long)]
+    pub cloud: bool,
 }
