@@ -94,8 +94,8 @@ pub async fn what_can_be_built(
                 Err(error) => left_out.push((name.clone(), error)),
             }
         }
-        if let (SiteKind::Gce(gce), Access::Full) = (&site.kind, access) {
-            match cloud(name, site, gce, doors.shell()) {
+        if let SiteKind::Gce(gce) = &site.kind {
+            match cloud(name, site, gce, doors.shell(), access) {
                 Ok(cloud) => drop(clouds.insert(name.clone(), Arc::new(cloud))),
                 Err(error) => left_out.push((name.clone(), error)),
             }

@@ -45,6 +45,23 @@ trap 'failed "line $LINENO of the startup script"' ERR
 # The host key, for whoever wants to know this machine before the first login.
 if key=$(awk '{print $2}' /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null); then tell ssh-ed25519 "$key"; fi
 
+# A spot machine may be taken away, and is told half a minute before. Who asks from outside is told here; what was told
+# at an earlier start is over.
+watch() {
+    until [[ $(ask preempted) == TRUE ]]; do sleep 2; done
+    tell preempted "$(date +%s)"
+    echo "homeroom: $(date -u +%FT%TZ) this machine is being taken away" >>"$folder/startup.log"
+}
+if [[ -z $only && $(ask scheduling/preemptible || true) == TRUE ]]; then
+    tell preempted ""
+    # One at a time: this script may be run again by hand.
+    if ! kill -0 "$(cat "$run/watch" 2>/dev/null)" 2>/dev/null; then
+        # With nothing of this script's open, which is through long before.
+        watch </dev/null >/dev/null 2>&1 &
+        echo $! >"$run/watch"
+    fi
+fi
+
 lab=$(value lab)
 seats=$(value seats)
 image=$(value image)

@@ -44,7 +44,11 @@ pub struct InstanceView {
     /// When the server ends it by itself.
     pub ends: Option<Timestamp>,
     pub spot: bool,
+    /// A spot machine was told so, after its newest start: it is about to be taken away, or has been.
+    pub preempted: Option<Timestamp>,
     pub disk_gb: u64,
+    /// The disk stays when the instance goes.
+    pub keeps_disk: bool,
 }
 
 /// Whether an instance runs.

@@ -243,6 +243,12 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         node: Option<NodeName>,
     },
+    /// The same of a firewall rule.
+    RuleRequested {
+        request: Clean,
+    },
+    /// What came of that request is known.
+    RuleSettled,
     /// The intent: about to act. Committed before the effect.
     StepStarted {
         attempt: u32,

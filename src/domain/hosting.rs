@@ -55,21 +55,41 @@ impl Hosting<'_> {
         }
     }
 
+    /// What to do about one that stops or has stopped.
+    fn comes_back(&self) -> String {
+        format!("`homeroom deploy {} --yes` starts it again, with what its seats wrote", self.lab())
+    }
+
     fn contradiction(&self) -> Option<(MachineState, String)> {
         let Some(instance) = self.instance() else {
             return Some((MachineState::Gone, "its instance is no longer in the project".to_owned()));
         };
-        match instance.state {
-            InstanceState::Running => {}
-            InstanceState::Coming => {
+        match (instance.state, instance.preempted) {
+            (InstanceState::Running, Some(at)) => {
+                return Some((
+                    MachineState::Stale,
+                    format!(
+                        "it is being taken away: at {} its spot machine was told to stop within half a minute; {}",
+                        clock(at),
+                        self.comes_back()
+                    ),
+                ));
+            }
+            (InstanceState::Running, None) => {}
+            (InstanceState::Coming, _) => {
                 return Some((MachineState::Stale, format!("its instance is {}", instance.status)));
             }
-            InstanceState::Unknown => {
+            (InstanceState::Unknown, _) => {
                 return Some((MachineState::Unknown, format!("its instance is {}", instance.status)));
             }
-            InstanceState::Going | InstanceState::Stopped => {
-                let spot = if instance.spot { ": a spot machine, which may be taken away" } else { "" };
-                return Some((MachineState::Stopped, format!("its instance is {}{spot}", instance.status)));
+            (InstanceState::Going | InstanceState::Stopped, preempted) => {
+                let why = match preempted {
+                    Some(at) => {
+                        format!(": its spot machine was taken away at {}; {}", clock(at), self.comes_back())
+                    }
+                    None => format!("; {}", self.comes_back()),
+                };
+                return Some((MachineState::Stopped, format!("its instance is {}{why}", instance.status)));
             }
         }
         match (self.address, instance.address) {
@@ -80,4 +100,9 @@ impl Hosting<'_> {
             _ => None,
         }
     }
+}
+
+/// A time of the day: what is told of here is a moment old.
+fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
 }

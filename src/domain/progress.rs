@@ -58,6 +58,9 @@ pub struct SeatProgress {
     /// The request under which an instance was asked for at `node`, while nobody knows what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Clean>,
+    /// The same of its firewall rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_request: Option<Clean>,
     /// A removal of the machine that was begun and not seen to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -237,6 +240,7 @@ fn plan_seat(
             ip: None,
             host_keys: Vec::new(),
             request: None,
+            rule_request: None,
             removal: None,
             reason: None,
             proven_at: None,
@@ -299,6 +303,8 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
             row.node = node.clone().or(row.node.take());
             row.request = None;
         }
+        Change::RuleRequested { request } => row.rule_request = Some(request.clone()),
+        Change::RuleSettled => row.rule_request = None,
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),
         Change::PoolJoined { pool } => row.pool = Some(pool.clone()),

@@ -138,6 +138,7 @@ mod tests {
             ip: None,
             host_keys: Vec::new(),
             request: None,
+            rule_request: None,
             removal: None,
             reason: None,
             proven_at: None,

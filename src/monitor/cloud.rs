@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{Look, Pace, Rounds, Seen, look_again};
 use crate::{
-    domain::SiteName,
+    domain::{SiteName, cloud::InstanceState},
     port::{Clock, Cloud},
 };
 
@@ -26,14 +26,19 @@ pub struct CloudWatch {
     pub tell: mpsc::Sender<Seen>,
 }
 
-/// An instance changes seldom, and every look is paid for out of a quota.
-const SELDOM: u32 = 3;
+/// An instance changes seldom, and every look is paid for out of a quota. A spot machine is taken away with half a
+/// minute of notice, and looked at as often as any site.
+fn seldom(seen: &Seen) -> u32 {
+    match seen {
+        Seen::Cloud { view, .. } if view.instances.iter().any(|it| it.spot && it.state == InstanceState::Running) => 1,
+        _ => 3,
+    }
+}
 
 /// Looks at the project for ever; ends when nobody listens.
 pub fn watch_cloud(watch: CloudWatch) -> JoinHandle<()> {
     let CloudWatch { site, cloud, clock, pace, busy, now, tell } = watch;
-    let pace = Pace { idle: pace.idle * SELDOM, ..pace };
-    tokio::spawn(look_again(Rounds { clock, pace, busy, now, tell }, async move || match cloud.view().await {
+    tokio::spawn(look_again(Rounds { clock, pace, busy, now, tell, seldom }, async move || match cloud.view().await {
         Ok(view) => Look::Well(Seen::Cloud { site: site.clone(), view: Arc::new(view) }),
         Err(error) => Look::InVain(Seen::EngineLost { site: site.clone(), why: error.to_string() }),
     }))

@@ -74,9 +74,11 @@ pub struct Watch {
 /// Looks at the site for ever; ends when nobody listens.
 pub fn watch_site(watch: Watch) -> JoinHandle<()> {
     let Watch { site, cluster, clock, pace, busy, now, tell } = watch;
-    tokio::spawn(look_again(Rounds { clock, pace, busy, now, tell }, async move || match cluster.view().await {
-        Ok(view) => Look::Well(Seen::View { site: site.clone(), view: Arc::new(view) }),
-        Err(error) => Look::InVain(Seen::Lost { site: site.clone(), why: error.to_string() }),
+    tokio::spawn(look_again(Rounds { clock, pace, busy, now, tell, seldom: |_| 1 }, async move || {
+        match cluster.view().await {
+            Ok(view) => Look::Well(Seen::View { site: site.clone(), view: Arc::new(view) }),
+            Err(error) => Look::InVain(Seen::Lost { site: site.clone(), why: error.to_string() }),
+        }
     }))
 }
 
@@ -87,6 +89,8 @@ struct Rounds {
     busy: watch::Receiver<bool>,
     now: Arc<Notify>,
     tell: mpsc::Sender<Seen>,
+    /// Between two idle looks there are so many times the usual wait, by what the last one showed.
+    seldom: fn(&Seen) -> u32,
 }
 
 /// What one look came to.
@@ -97,7 +101,7 @@ enum Look {
 
 /// Takes looks for ever, seldom where they are in vain; ends when nobody listens.
 async fn look_again(rounds: Rounds, look: impl AsyncFn() -> Look) {
-    let Rounds { clock, pace, mut busy, now, tell } = rounds;
+    let Rounds { clock, pace, mut busy, now, tell, seldom } = rounds;
     let mut failures = 0;
     loop {
         let seen = match look().await {
@@ -110,12 +114,13 @@ async fn look_again(rounds: Rounds, look: impl AsyncFn() -> Look) {
                 seen
             }
         };
+        let times = seldom(&seen);
         if tell.send(seen).await.is_err() {
             return;
         }
         let wait = match failures {
             0 if *busy.borrow_and_update() => pace.busy,
-            0 => pace.idle,
+            0 => pace.idle * times,
             n => wait_after(n),
         };
         tokio::select! {

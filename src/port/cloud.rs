@@ -94,6 +94,14 @@ pub struct OperationId {
     pub name: String,
 }
 
+/// Whether a zone has a type of machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    Has,
+    NoSuchType,
+    NoSuchZone,
+}
+
 /// What a serial port has printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Serial {
@@ -110,6 +118,8 @@ pub trait Cloud: Send + Sync {
     /// Everything with our labels in the whole project.
     async fn view(&self) -> Result<CloudView, CloudError>;
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError>;
+    /// Whether machines of a type are to be had in a zone.
+    async fn offers(&self, zone: &NodeName, machine_type: &str) -> Result<Offer, CloudError>;
     async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Result<OperationId, CloudError>;
     /// What came of a request id that may have been sent: the operation it began; `None` where the cloud has never
     /// seen it, or not yet.
@@ -118,6 +128,14 @@ pub trait Cloud: Send + Sync {
     async fn start(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError>;
     async fn remove(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError>;
     async fn remove_disk(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError>;
+    /// Whether an instance's disk stays when the instance goes.
+    async fn keep_disk(
+        &self,
+        zone: &NodeName,
+        name: &str,
+        keep: bool,
+        request: &str,
+    ) -> Result<OperationId, CloudError>;
     /// Sets some labels and keeps the others.
     async fn relabel(
         &self,
@@ -125,6 +143,8 @@ pub trait Cloud: Send + Sync {
         name: &str,
         labels: &BTreeMap<String, String>,
     ) -> Result<OperationId, CloudError>;
+    /// The same as [`Cloud::begun`], of what belongs to no zone.
+    async fn begun_rule(&self, request: &str) -> Result<Option<OperationId>, CloudError>;
     async fn insert_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError>;
     async fn update_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError>;
     async fn remove_rule(&self, name: &str, request: &str) -> Result<OperationId, CloudError>;

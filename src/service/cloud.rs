@@ -18,13 +18,13 @@ use crate::{
     deploy::workshop::{ENDS, HostParts},
     domain::{
         LabName, NodeName, Plan, Progress, Role, SeatName, SiteName,
-        cloud::CloudView,
+        cloud::{CloudView, InstanceView, mark},
         code::JoinCode,
-        planning::{self, CloudInput, InstanceShape, Problem},
+        planning::{self, CloudInput, InstanceShape, Names, Problem},
         price::Prices,
         workshop::WorkshopDefinition,
     },
-    port::{Cloud, Dns, RemoteShell},
+    port::{Cloud, CloudError, Dns, RemoteShell, cloud::Offer},
 };
 
 /// What every instance runs at each start.
@@ -65,7 +65,10 @@ pub async fn plan_deploy(
     workshop: WorkshopDefinition,
     site: Arc<CloudSite>,
 ) -> Result<Planned, ServiceError> {
-    Ground::read(home, workshop, site).await?.planned(home, planning::plan_cloud)
+    let mut ground = Ground::read(home, workshop, site).await?;
+    ground.names = ground.named(home).await?;
+    ground.unfit = ground.zones(home).await?;
+    ground.planned(home, planning::plan_cloud)
 }
 
 /// What destroy would do.
@@ -101,6 +104,8 @@ struct Ground {
     view: CloudView,
     progress: Progress,
     sitting: BTreeSet<SeatName>,
+    names: Names,
+    unfit: BTreeMap<NodeName, String>,
 }
 
 impl Ground {
@@ -108,7 +113,55 @@ impl Ground {
         let (progress, _) = home.store.progress(&workshop.name).await?;
         let view = site.cloud.view().await?;
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
-        Ok(Self { workshop, site, view, progress, sitting })
+        let (names, unfit) = (Names::default(), BTreeMap::new());
+        Ok(Self { workshop, site, view, progress, sitting, names, unfit })
+    }
+
+    /// What it is called, what it should be called, and whether that can be.
+    async fn named(&self, home: &Homeroom) -> Result<Names, ServiceError> {
+        let (workshop, dns) = (&self.workshop, &self.site.dns);
+        if !Names::may_be(workshop, &self.progress) {
+            return Ok(Names::default());
+        }
+        let mark = mark(home.store.id(), &workshop.name);
+        let looked = async {
+            let ours = dns.marked(&mark).await?;
+            let wanted = name(workshop, &self.progress);
+            let Some(asked) = wanted.clone().or_else(|| Names::example(workshop)) else {
+                return Ok(Names { ours, ..Names::default() });
+            };
+            let strange = dns.find(&asked).await?.is_some_and(|found| found.mark.as_deref() != Some(mark.as_str()));
+            let problem = (strange && wanted.is_some()).then(|| {
+                let what = format!("{asked} is published already, and not by {}", workshop.name);
+                Problem::new(what, "it is left alone: remove it there, or change gce.dns")
+            });
+            Ok(Names { ours, wanted, problem })
+        };
+        match looked.await {
+            Ok(names) => Ok(names),
+            Err(error @ (CloudError::Refused { .. } | CloudError::Forbidden { .. } | CloudError::Disabled { .. }))
+                if workshop.gce.dns.is_some() =>
+            {
+                let next = "or leave gce.dns out: the workshop is reached by its address then";
+                Ok(Names { problem: Some(Problem::new(error.to_string(), next)), ..Names::default() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The zones that have no such machine, where one is to be made.
+    async fn zones(&self, home: &Homeroom) -> Result<BTreeMap<NodeName, String>, ServiceError> {
+        let shape = InstanceShape::of(&self.workshop, self.site.spot);
+        let mut unfit = BTreeMap::new();
+        let stands = |it: &InstanceView| it.machine_type == shape.machine_type;
+        if self.view.own(home.store.id(), &self.workshop.name).any(stands) {
+            return Ok(unfit);
+        }
+        for zone in &self.site.zones {
+            let offer = self.site.cloud.offers(zone, &shape.machine_type).await?;
+            unfit.extend(no_offer(offer, zone, &shape.machine_type).map(|why| (zone.clone(), why)));
+        }
+        Ok(unfit)
     }
 
     fn planned(
@@ -126,6 +179,8 @@ impl Ground {
             max_seats: self.site.max_seats,
             prices: self.site.prices.as_ref(),
             sitting: &self.sitting,
+            names: &self.names,
+            unfit: &self.unfit,
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Cloud(self.site) })
@@ -168,10 +223,28 @@ pub async fn host_parts(
     })
 }
 
+/// Why a zone cannot carry a machine of a type; none where it can.
+pub fn no_offer(offer: Offer, zone: &NodeName, machine_type: &str) -> Option<String> {
+    match offer {
+        Offer::Has => None,
+        Offer::NoSuchZone => Some(format!("there is no zone {zone} (`gcloud compute zones list` names them all)")),
+        Offer::NoSuchType => Some(format!(
+            "{zone} has no machines of type {machine_type} (`gcloud compute machine-types list --zones {zone}` names those it has)"
+        )),
+    }
+}
+
 /// The name a standing workshop is published under, where it has one.
 pub fn name(workshop: &WorkshopDefinition, progress: &Progress) -> Option<String> {
     let code = progress.life.as_ref().map(|life| life.code.as_str().to_ascii_lowercase());
     workshop.published_name(code.as_deref())
+}
+
+/// When the server itself ends a workshop's instance; nothing where there is none, or where it cannot be seen.
+pub async fn server_ends(home: &Homeroom, lab: &LabName) -> Option<Timestamp> {
+    let (_, site) = home.in_cloud(lab).await.ok()??;
+    let view = site.cloud.view().await.ok()?;
+    view.own(home.store.id(), lab).next()?.ends
 }
 
 /// Writes a workshop's new end on its instance, for whoever looks at the project. The store's is what counts.

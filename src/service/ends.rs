@@ -61,8 +61,19 @@ pub async fn extend(home: &Homeroom, lab: &LabName, by: Duration) -> Result<Exte
     };
     let lock = patient_lock(home, lab).await?;
     let (life, _) = standing(home, lab).await?;
-    let (now, max_life) = (home.clock.now(), workshop.max_life);
+    let now = home.clock.now();
+    // The server ends an instance when it was told to as it was made, whatever the definition says by now.
+    let server = super::cloud::server_ends(home, lab).await.filter(|at| *at < life.ceiling(workshop.max_life));
+    let until_then = |at: Timestamp| Duration::try_from(at.duration_since(life.born_at)).unwrap_or_default();
+    let max_life = server.map_or(workshop.max_life, until_then);
     let extended = life.extended(by, max_life, now);
+    if extended.ends_at == life.ends_at && server.is_some() {
+        return Err(ServiceError::Refused(format!(
+            "{lab} ends at {}: the server itself ends its instance then, as it was made to, and cannot be told otherwise \
+             while it runs; a longer max_life counts for the next instance",
+            shown(life.ends_at),
+        )));
+    }
     if extended.ends_at == life.ends_at {
         return Err(ServiceError::Refused(format!(
             "{lab} ends at {}: that is its max_life, {} after {}, which no extension passes",
@@ -74,6 +85,7 @@ pub async fn extend(home: &Homeroom, lab: &LabName, by: Duration) -> Result<Exte
     let (ends_at, cut) = (extended.ends_at, extended.cut);
     let words = match cut {
         false => format!("put off by {}: ends at {}", plain(by), shown(ends_at)),
+        true if server.is_some() => format!("put off to the server's own end: ends at {}", shown(ends_at)),
         true => format!("put off as far as max_life allows: ends at {}", shown(ends_at)),
     };
     journal::write(home, &*lock, vec![Entry::run(Level::Info, words, Change::EndsAt { ends_at })]).await?;

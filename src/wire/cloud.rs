@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::WireError;
+use super::{Access, WireError};
 use crate::{
     backend::gce::{Gce, Tokens},
     config::{self, GceSite},
@@ -17,6 +17,7 @@ pub(super) fn cloud(
     site: &config::Site,
     gce: &GceSite,
     shell: Arc<dyn RemoteShell>,
+    access: Access,
 ) -> Result<CloudSite, WireError> {
     let wrong = |why: String| WireError::Site { site: name.clone(), why };
     let endpoint = gce.endpoint.as_deref();
@@ -24,7 +25,7 @@ pub(super) fn cloud(
     let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").is_some();
     let tokens = match endpoint {
         Some(endpoint) if !named => Tokens::of_metadata_server(endpoint),
-        _ => Tokens::default_credentials(),
+        _ => Tokens::default_credentials(access == Access::Monitor),
     };
     let tokens = tokens.map_err(wrong)?;
     let project = Arc::new(Gce::new(&gce.project, tokens, endpoint).map_err(wrong)?);

@@ -3,9 +3,11 @@
 //! Everything is real but the project: the store is on disk, requests go by HTTP and logins by SSH. A life is one
 //! process: it can be cut off before and after any effect.
 
+mod changes;
 mod joins;
 mod keyless;
 mod mortal;
+mod notice;
 mod storm;
 mod ways;
 
@@ -386,7 +388,7 @@ fn a_preempted_machine_is_red_and_comes_back_at_another_address_that_its_name_fo
     stage.until(|world| world.find(ZONE, "intro-host").unwrap().status == "TERMINATED");
     let red = stage.status();
     assert_eq!(red.machines[0].state, MachineState::Stopped, "{red:#?}");
-    assert!(stage.reason().contains("a spot machine, which may be taken away"), "{}", stage.reason());
+    assert!(stage.reason().contains("its spot machine was taken away at"), "{}", stage.reason());
     assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
     let after = stage.status();
     assert_eq!(after.state, LabState::Ready);

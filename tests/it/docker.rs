@@ -12,7 +12,7 @@ mod netns;
 mod remote;
 mod restart;
 mod room;
-mod startup;
+pub mod startup;
 mod visit;
 mod workspace;
 

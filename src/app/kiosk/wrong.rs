@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     app::{State, labs::ClassRow, seats::SeatRow, sites::Site},
     domain::{
-        Clean, Definition, LabName, MachineState, SeatName, SiteName,
+        Clean, LabName, MachineState, SeatName, SiteName,
         alert::Grade,
         readiness::{Phase, ago},
     },
@@ -148,11 +148,14 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
     }
 }
 
-/// Workshops are known by what the store says of them.
+/// Workshops in a cloud are looked at as classes are. Those on an engine are known by what the store says of them.
 fn of_workshops(wrong: &mut Vec<Wrong>, state: &State) {
-    for definition in &state.definitions {
-        let Definition::Workshop(workshop) = definition else { continue };
-        let Some(progress) = state.progress.get(&workshop.name) else { continue };
+    for row in state.workshops() {
+        if row.site().and_then(|site| state.engines.get(site)).is_some_and(|engine| engine.is_cloud) {
+            of_class(wrong, &row);
+            continue;
+        }
+        let (Some(workshop), Some(progress)) = (row.workshop, row.progress) else { continue };
         let mut failed = progress.seats.iter().filter(|seat| seat.state == MachineState::Failed);
         let Some(first) = failed.next() else { continue };
         let reason = first.reason.as_ref().map_or("no reason is known", |reason| reason.as_str());

@@ -1,5 +1,7 @@
 //! What comes in from outside: looks at sites, definitions, events, answers to effects.
 
+use jiff::Timestamp;
+
 use super::{asking, bars, deeds, lab_form, say, shells};
 use crate::{
     app::{
@@ -12,7 +14,9 @@ use crate::{
     },
     domain::{
         Change, Clean, Event, LabName, Level, Progress,
+        cloud::{CloudView, InstanceState, InstanceView, whose},
         event::RunState,
+        label::Owner,
         progress::{RunProgress, fold},
     },
 };
@@ -65,11 +69,16 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             state.engines.entry(site).or_insert_with(|| Engine::in_cloud(environment, store, prices));
         }
         Action::CloudSeen { site, view } => {
+            let goes = going(state.engines.get(&site), &view);
             let back = state.engines.get_mut(&site).is_some_and(|engine| {
                 let back = engine.lost.is_some();
                 engine.seen_cloud(view);
                 back
             });
+            for name in goes {
+                let text = format!("{name} is a spot machine and is being taken away: it stops within half a minute");
+                notice(state, None, Level::Warning, text);
+            }
             if back {
                 notice(state, None, Level::Success, format!("{site}: the cloud answers again"));
             }
@@ -221,4 +230,15 @@ fn planned(state: &mut State, lab: &LabName, plan: Result<std::sync::Arc<crate::
     {
         *slot = plan.map_or_else(Planned::Failed, Planned::Ready);
     }
+}
+
+/// The machines of ours that are being taken away since this look.
+fn going(engine: Option<&Engine>, view: &CloudView) -> Vec<String> {
+    let Some(engine) = engine else { return Vec::new() };
+    let goes = |it: &&InstanceView| it.preempted.is_some() && it.state == InstanceState::Running;
+    let told: Vec<(&String, Option<Timestamp>)> =
+        engine.cloud.iter().flat_map(|view| &view.instances).filter(goes).map(|it| (&it.id, it.preempted)).collect();
+    let ours = |it: &&InstanceView| matches!(whose(&engine.store, &it.name, &it.labels), Owner::Ours(_));
+    let news = view.instances.iter().filter(goes).filter(ours).filter(|it| !told.contains(&(&it.id, it.preempted)));
+    news.map(|it| it.name.clone()).collect()
 }

@@ -16,11 +16,11 @@ use super::{
 use crate::{
     domain::{
         Clean, NodeName,
-        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec},
+        cloud::{CloudView, InstanceSpec, InstanceState, InstanceView, RuleSpec},
     },
     port::{
         Cloud, CloudError,
-        cloud::{OperationId, Serial},
+        cloud::{Offer, OperationId, Serial},
     },
 };
 
@@ -28,6 +28,12 @@ use crate::{
 const RACES: usize = 10;
 /// Everything we make carries it.
 const OURS: &str = "labels.homeroom:*";
+/// What the startup script tells under, and under which key it tells that the machine is about to be taken away, as
+/// seconds of Unix's clock.
+const NAMESPACE: &str = "homeroom";
+const PREEMPTED: &str = "preempted";
+/// Which operations took a spot machine away.
+const PREEMPTIONS: &str = "operationType = \"compute.instances.preempted\"";
 /// Which operations make something.
 const INSERTS: &str = "operationType = insert";
 
@@ -77,6 +83,33 @@ impl Gce {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// The operation that a request began, in a zone or in none.
+    async fn came_of(&self, zone: Option<&NodeName>, request: &str) -> Result<Option<OperationId>, CloudError> {
+        let place = zone.map_or_else(|| "global".to_owned(), |zone| format!("zones/{zone}"));
+        let what = format!("looking for what came of a request in {}", zone.map_or("the project", NodeName::as_str));
+        let all = self.pages(&what, &format!("{place}/operations"), Some(INSERTS), items).await?;
+        let found = all.iter().find(|operation| operation["clientOperationId"] == request);
+        let name = found.and_then(|operation| operation["name"].as_str());
+        Ok(name.map(|name| OperationId { zone: zone.cloned(), name: name.to_owned() }))
+    }
+
+    /// When a spot machine of ours was told that it is taken away, if it was, since its newest start. While it runs its
+    /// guest tells; afterwards the cloud's own list of what it did.
+    async fn preempted(&self, instance: &InstanceView) -> Result<Option<Timestamp>, CloudError> {
+        let (zone, name) = (&instance.zone, &instance.name);
+        let at = if instance.state == InstanceState::Running {
+            let told = self.attributes(zone, name, NAMESPACE).await?;
+            let seconds = told.get(PREEMPTED).and_then(|text| text.as_str().trim().parse().ok());
+            seconds.and_then(|seconds| Timestamp::from_second(seconds).ok())
+        } else {
+            let what = format!("looking why {name} stopped");
+            let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(PREEMPTIONS), items).await?;
+            let own = all.iter().filter(|operation| operation["targetId"].as_str() == Some(&instance.id));
+            own.filter_map(|operation| operation["insertTime"].as_str()?.parse().ok()).max()
+        };
+        Ok(at.filter(|at| instance.started.is_none_or(|started| started <= *at)))
     }
 
     async fn operation(&self, call: Call<'_>, zone: Option<&NodeName>) -> Result<OperationId, CloudError> {
@@ -171,9 +204,18 @@ impl Cloud for Gce {
         let disks = self.pages(&what, "aggregated/disks", Some(OURS), |page| scoped(page, "disks")).await?;
         // Rules have no labels; their description says whose they are.
         let rules = self.pages(&what, "global/firewalls", None, items).await?;
+        let mut instances: Vec<InstanceView> = instances.iter().map(view::instance).collect();
+        let spot = |it: &&mut InstanceView| it.spot && !matches!(it.state, InstanceState::Coming);
+        for instance in instances.iter_mut().filter(spot) {
+            // A look is worth having also where nobody tells this.
+            match self.preempted(instance).await {
+                Ok(at) => instance.preempted = at,
+                Err(error) => tracing::debug!(%error, "whether a spot machine is being taken away is not known"),
+            }
+        }
         Ok(CloudView {
             at,
-            instances: instances.iter().map(view::instance).collect(),
+            instances,
             disks: disks.iter().map(view::disk).collect(),
             rules: rules.iter().map(view::rule).filter(|rule| rule.description.starts_with("homeroom/")).collect(),
         })
@@ -184,6 +226,20 @@ impl Cloud for Gce {
         Ok(view::instance(&self.http.call(Call::get(&what, self.machine(zone, name, ""))).await?))
     }
 
+    async fn offers(&self, zone: &NodeName, machine_type: &str) -> Result<Offer, CloudError> {
+        let what = format!("looking for {machine_type} in {zone}");
+        let there = async |path: &str| match self.http.call(Call::get(&what, self.url(path))).await {
+            Ok(_) => Ok(true),
+            Err(CloudError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        };
+        Ok(match there(&format!("zones/{zone}/machineTypes/{machine_type}")).await? {
+            true => Offer::Has,
+            false if there(&format!("zones/{zone}")).await? => Offer::NoSuchType,
+            false => Offer::NoSuchZone,
+        })
+    }
+
     async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Result<OperationId, CloudError> {
         let what = format!("making {} in {zone}", spec.name);
         let call = Call::post(&what, self.url(&format!("zones/{zone}/instances")), asked_for(zone, spec));
@@ -191,11 +247,7 @@ impl Cloud for Gce {
     }
 
     async fn begun(&self, zone: &NodeName, request: &str) -> Result<Option<OperationId>, CloudError> {
-        let what = format!("looking for what came of a request in {zone}");
-        let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(INSERTS), items).await?;
-        let found = all.iter().find(|operation| operation["clientOperationId"] == request);
-        let name = found.and_then(|operation| operation["name"].as_str());
-        Ok(name.map(|name| OperationId { zone: Some(zone.clone()), name: name.to_owned() }))
+        self.came_of(Some(zone), request).await
     }
 
     async fn start(&self, zone: &NodeName, name: &str, request: &str) -> Result<OperationId, CloudError> {
@@ -215,6 +267,22 @@ impl Cloud for Gce {
         let what = format!("removing the disk {name} in {zone}");
         let call = Call::delete(&what, self.url(&format!("zones/{zone}/disks/{name}"))).with("requestId", request);
         self.operation(call, Some(zone)).await
+    }
+
+    async fn keep_disk(
+        &self,
+        zone: &NodeName,
+        name: &str,
+        keep: bool,
+        request: &str,
+    ) -> Result<OperationId, CloudError> {
+        let what = format!("settling whether the disk of {name} stays without it");
+        let shown = self.http.call(Call::get(&what, self.machine(zone, name, ""))).await?;
+        let device = shown["disks"][0]["deviceName"].as_str().unwrap_or_default().to_owned();
+        let mut call = Call::post(&what, self.machine(zone, name, "/setDiskAutoDelete"), Value::Null);
+        call.body = None;
+        let call = call.with("autoDelete", (!keep).to_string()).with("deviceName", device);
+        self.operation(call.with("requestId", request), Some(zone)).await
     }
 
     async fn relabel(
@@ -237,6 +305,10 @@ impl Cloud for Gce {
             }
         }
         Err(raced.unwrap_or(CloudError::Raced { what, words: Clean::new("again and again") }))
+    }
+
+    async fn begun_rule(&self, request: &str) -> Result<Option<OperationId>, CloudError> {
+        self.came_of(None, request).await
     }
 
     async fn insert_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError> {

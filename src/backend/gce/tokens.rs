@@ -21,6 +21,8 @@ const EARLY: Duration = Duration::from_secs(240);
 /// What the calls made here take.
 const SCOPES: [&str; 2] =
     ["https://www.googleapis.com/auth/compute", "https://www.googleapis.com/auth/ndev.clouddns.readwrite"];
+/// What only looking takes.
+const LOOKING: [&str; 1] = ["https://www.googleapis.com/auth/compute.readonly"];
 
 /// Where tokens come from.
 pub enum Tokens {
@@ -35,10 +37,13 @@ pub enum Tokens {
 impl Tokens {
     /// Application default credentials: the file `GOOGLE_APPLICATION_CREDENTIALS` names (a login, a service account,
     /// workload identity federation), else gcloud's own, else the metadata server.
-    pub fn default_credentials() -> Result<Self, String> {
+    ///
+    /// `looks`: nothing is changed with them, as far as their kind lets that be said.
+    pub fn default_credentials(looks: bool) -> Result<Self, String> {
         // What signs for a service account is what TLS uses. Whoever was first has set the same.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let built = Builder::default().with_scopes(SCOPES).build_access_token_credentials();
+        let scopes = if looks { LOOKING.as_slice() } else { SCOPES.as_slice() };
+        let built = Builder::default().with_scopes(scopes.iter().copied()).build_access_token_credentials();
         built.map(|made| Self::Default(Box::new(made))).map_err(|e| chain(&e))
     }
 

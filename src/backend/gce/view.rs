@@ -50,7 +50,10 @@ pub fn instance(value: &Value) -> InstanceView {
         started: time(&value["lastStartTimestamp"]),
         ends: time(&value["resourceStatus"]["scheduling"]["terminationTimestamp"]),
         spot: value["scheduling"]["provisioningModel"] == "SPOT",
+        // Not told here: the guest and the operations do.
+        preempted: None,
         disk_gb: number(&value["disks"][0]["diskSizeGb"]),
+        keeps_disk: value["disks"][0]["autoDelete"] == false,
     }
 }
 

@@ -3,8 +3,16 @@
 //! The instance makes its seats by itself, from what it was given when it was made. So whatever of that changes
 //! means another instance, and everybody's work on this one goes: it is asked for as a replacement.
 
-use std::collections::BTreeSet;
+mod changes;
+mod notes;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::changes::{Names, ranges};
+use self::{
+    changes::{Told, in_place, rule},
+    notes::notes,
+};
 use super::{MadeOf, Problem, count, hosted, workshop::limits};
 use crate::domain::{
     LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, StepName, StoreId,
@@ -35,6 +43,9 @@ pub struct CloudInput<'a> {
     pub prices: Option<&'a Prices>,
     /// Seats that somebody has joined on.
     pub sitting: &'a BTreeSet<SeatName>,
+    pub names: &'a Names,
+    /// Why a zone can carry no such machine, where that was looked for.
+    pub unfit: &'a BTreeMap<NodeName, String>,
 }
 
 /// What an instance is made as.
@@ -130,7 +141,7 @@ impl<'a> CloudInput<'a> {
 
     /// The steps of the whole chain.
     fn chain(&self) -> Vec<StepName> {
-        let named = self.workshop.gce.dns.is_some();
+        let named = self.workshop.gce.dns.is_some() || !self.names.ours.is_empty();
         StepName::INSTANCE.into_iter().filter(|step| *step != StepName::Dns || named).collect()
     }
 
@@ -164,7 +175,7 @@ pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
         let steps = StepName::INSTANCE_SEAT;
         rows.push(match verb {
             Verb::Replace => input.row(&seat, role, Verb::Replace, &steps, "its instance is replaced"),
-            Verb::Keep if input.proven(&seat) => {
+            Verb::Keep | Verb::Update if input.proven(&seat) => {
                 input.row(&seat, role, Verb::Keep, &[], "answers, as far as its last roll call knows")
             }
             Verb::Create => {
@@ -204,41 +215,26 @@ fn host(input: &CloudInput<'_>) -> SeatPlan {
             input.row(&host, Role::Host, Verb::Replace, &steps, "made of something else, with all its seats");
         return SeatPlan { changes, ..replaced };
     }
+    let told = in_place(input, instance);
+    if !told.is_empty() && instance.state == InstanceState::Running && instance.preempted.is_none() {
+        let (changes, words): (Vec<FieldChange>, Vec<String>) = told.into_iter().unzip();
+        return SeatPlan { changes, ..row(Verb::Update, words.join("; ")) };
+    }
+    let changes = told.into_iter().map(|(change, _): Told| change).collect();
     let moved = input.stored(&host).and_then(|row| row.ip).is_some_and(|ip| instance.address != Some(ip));
-    match instance.state {
-        InstanceState::Running if input.begun(&host) && open_as_defined(input) != Some(true) => {
-            let ranges = ("gce.source_ranges".to_owned(), rule_ranges(input), ranges(input.workshop).join(","));
-            let changes = vec![FieldChange::new(ranges.0, ranges.1, ranges.2)];
-            SeatPlan { changes, ..row(Verb::Update, "who may connect changes".to_owned()) }
+    let proven = match (instance.state, instance.preempted) {
+        (InstanceState::Running, Some(_)) => {
+            row(Verb::Prove, "its spot machine is being taken away, and is started again".to_owned())
         }
-        InstanceState::Running if moved => row(Verb::Prove, "its address has changed".to_owned()),
-        InstanceState::Running if input.proven(&host) => {
+        (InstanceState::Running, None) if moved => row(Verb::Prove, "its address has changed".to_owned()),
+        (InstanceState::Running, None) if input.proven(&host) => {
             input.row(&host, Role::Host, Verb::Keep, &[], "its instance runs")
         }
-        InstanceState::Running => row(Verb::Prove, "made, not proven".to_owned()),
-        _ => row(Verb::Prove, format!("its instance is {}", instance.status)),
-    }
-}
-
-/// Who may connect: everybody, where nothing is said.
-pub fn ranges(workshop: &WorkshopDefinition) -> Vec<String> {
-    match workshop.gce.source_ranges.is_empty() {
-        true => vec!["0.0.0.0/0".to_owned()],
-        false => workshop.gce.source_ranges.clone(),
-    }
-}
-
-fn rule_ranges(input: &CloudInput<'_>) -> String {
-    let name = machine_name(input.lab(), &SeatName::host());
-    let rule = input.view.rules.iter().find(|rule| rule.name == name);
-    rule.map(|rule| rule.ranges.join(",")).unwrap_or_default()
-}
-
-/// Whether the firewall rule lets in whom the definition says; `None` without one.
-fn open_as_defined(input: &CloudInput<'_>) -> Option<bool> {
-    let name = machine_name(input.lab(), &SeatName::host());
-    let rule = input.view.rules.iter().find(|rule| rule.name == name)?;
-    Some(rule.ranges == ranges(input.workshop))
+        (InstanceState::Running, None) => row(Verb::Prove, "made, not proven".to_owned()),
+        (_, Some(_)) => row(Verb::Prove, format!("its spot machine was taken away: it is {}", instance.status)),
+        (_, None) => row(Verb::Prove, format!("its instance is {}", instance.status)),
+    };
+    SeatPlan { changes, ..proven }
 }
 
 /// What destroy would do: all of it. A seat does not go without its instance.
@@ -253,7 +249,7 @@ pub fn plan_cloud_destroy(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<
             crate::domain::cloud::is_own(input.store, lab, &disk.name, &disk.labels) && !input.workshop.gce.keep_disk
         })
         || input.progress.seat(&SeatName::host()).is_some()
-        || open_as_defined(input).is_some();
+        || rule(input).is_some();
     let mut rows = Vec::new();
     if stands {
         let why = match input.workshop.gce.keep_disk {
@@ -288,47 +284,6 @@ pub fn plan_cloud_check(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<Pl
     Ok(input.plan(RunKind::Check, rows.collect(), Vec::new()))
 }
 
-/// What whoever agrees should know: the cost before all.
-fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
-    if verb == Verb::Keep {
-        return Vec::new();
-    }
-    let (shape, workshop) = (input.shape(), input.workshop);
-    let mut notes = Vec::new();
-    match input.prices {
-        None => notes.push("what it costs is not known: the site's configuration has no prices".to_owned()),
-        Some(prices) => match prices.running(&shape.machine_type, shape.spot, shape.disk_gb) {
-            Some(hour) => notes.push(format!(
-                "about {hour}, {:.2} {} until it ends, {:.2} {} at most; prices of {}",
-                hour.times(workshop.ends_after),
-                hour.currency,
-                hour.times(workshop.max_life),
-                hour.currency,
-                prices.date,
-            )),
-            None => notes.push(format!(
-                "what it costs is not known: the price table of {} has no {}{}",
-                prices.date,
-                if shape.spot { "spot " } else { "" },
-                shape.machine_type
-            )),
-        },
-    }
-    if shape.spot {
-        notes.push(
-            "a spot machine may be taken away at any time; the next deploy starts it again, with what its seats wrote"
-                .to_owned(),
-        );
-    }
-    if workshop.gce.source_ranges.is_empty() {
-        notes.push("everybody may connect to it: gce.source_ranges names nobody".to_owned());
-    }
-    if workshop.gce.keep_disk {
-        notes.push("its disk outlives it, and goes on costing until it is removed by hand".to_owned());
-    }
-    notes
-}
-
 /// What stands in the way, all of it, before anything is made.
 fn problems(input: &CloudInput<'_>) -> Vec<Problem> {
     let workshop = input.workshop;
@@ -349,6 +304,12 @@ fn problems(input: &CloudInput<'_>) -> Vec<Problem> {
                 format!("leave it to whoever has that store, or give {} another name", input.lab()),
             ));
         }
+    }
+    out.extend(input.names.problem.clone());
+    if input.zones.iter().all(|zone| input.unfit.contains_key(zone)) {
+        out.extend(
+            input.unfit.values().map(|why| Problem::new(why.clone(), "mend zones of the site, or gce.machine_type")),
+        );
     }
     let own = input.instances();
     if own.len() > 1 {

@@ -331,6 +331,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         ip: "10.1.0.20".parse().ok(),
         host_keys: Vec::new(),
         request: None,
+        rule_request: None,
         removal: None,
         reason: None,
         proven_at: Some(proven),

@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use applied::{Applied, applied, runs_to_read};
-pub use cloud::{CloudInput, InstanceShape, MADE_OF, plan_cloud, plan_cloud_check, plan_cloud_destroy, ranges};
+pub use cloud::{CloudInput, InstanceShape, MADE_OF, Names, plan_cloud, plan_cloud_check, plan_cloud_destroy, ranges};
 pub use costing::{Orphan, costing};
 pub use deed::{Deed, plan_deed, plan_deed_again};
 pub use deploy::plan_deploy;

@@ -21,6 +21,7 @@ impl World {
             Due::Docker(id, run) => self.inside(id, run, super::inside::docker),
             Due::Pulled(id, run) => self.inside(id, run, super::inside::pulled),
             Due::Seats(id, run) => self.inside(id, run, super::inside::seats),
+            Due::Noticed(id, run) => self.inside(id, run, super::inside::noticed),
             Due::Stopped(id, status, operation) => {
                 if let Some(instance) = self.instances.get_mut(&id) {
                     super::inside::off(instance);

@@ -110,6 +110,19 @@ pub(super) fn booted(world: &mut World, id: u64) {
     world.after(docker, Due::Docker(id, run));
 }
 
+/// The startup script's watch asks the metadata server so often whether the machine is about to be taken away.
+pub(super) const ASKS_EVERY: u64 = 2_000;
+
+/// That watch has seen that it is, if the script has come so far.
+pub(super) fn noticed(world: &mut World, id: u64) {
+    let at = world.epoch + i64::try_from(world.now() / 1000).unwrap_or(0);
+    let Some(instance) = world.instances.get_mut(&id) else { return };
+    if instance.inside.docker && attribute(instance, "startup-script").is_some() {
+        instance.inside.say("this machine is being taken away");
+        tell(instance, "homeroom/preempted", &at.to_string());
+    }
+}
+
 /// Docker runs, and the startup script begins.
 pub(super) fn docker(world: &mut World, id: u64) {
     let pull = world.physics.pull;
@@ -118,6 +131,7 @@ pub(super) fn docker(world: &mut World, id: u64) {
     if attribute(instance, "startup-script").is_none() {
         return;
     }
+    tell(instance, "homeroom/preempted", "");
     state(instance, "pulling");
     let run = instance.run;
     // What was pulled once is still there.

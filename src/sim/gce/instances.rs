@@ -299,6 +299,58 @@ pub(super) fn set(world: &mut World, zone: &str, name: &str, what: &str, body: &
     Ok(world.shown(&operation))
 }
 
+/// Whether a disk goes with its instance.
+pub(super) fn auto_delete(
+    world: &mut World,
+    zone: &str,
+    name: &str,
+    query: &[(String, String)],
+    request: Option<&str>,
+) -> Made {
+    if let Some(operation) = world.repeated(request) {
+        return Ok(operation);
+    }
+    let (id, _) = known(world, zone, name)?;
+    let asked = |key: &str| query.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value.as_str());
+    let goes = match asked("autoDelete") {
+        "true" => true,
+        "false" => false,
+        other => return Err(invalid("autoDelete", other, "Must be a boolean.")),
+    };
+    let device = asked("deviceName");
+    let attached = world.instances.get_mut(&id).and_then(|it| it.body["disks"].as_array_mut());
+    let Some(disk) = attached.into_iter().flatten().find(|disk| disk["deviceName"] == device) else {
+        return Err(error(400, "invalid", format!("No attached disk found with device name '{device}'")));
+    };
+    disk["autoDelete"] = json!(goes);
+    let source = disk["source"].clone();
+    for disk in world.disks.values_mut().filter(|disk| disk.body["selfLink"] == source) {
+        disk.auto_delete = goes;
+    }
+    let target = format!("zones/{zone}/instances/{name}");
+    let operation = world.operation("setDiskAutoDelete", &target, Some(id), zone, request);
+    world.after(world.physics.small, Due::End(operation.clone()));
+    Ok(world.shown(&operation))
+}
+
+/// The host is maintained: whoever may move is moved and notices nothing, a spot instance is taken away.
+pub(super) fn maintained(world: &mut World, zone: &str, name: &str, request: Option<&str>) -> Made {
+    if let Some(operation) = world.repeated(request) {
+        return Ok(operation);
+    }
+    let (id, status) = known(world, zone, name)?;
+    if status != "RUNNING" {
+        return Err(error(400, "resourceNotReady", format!("The resource '{}' is not ready", path(world, zone, name))));
+    }
+    if world.instances.get(&id).is_some_and(|it| it.body["scheduling"]["provisioningModel"] == "SPOT") {
+        world.preempt(zone, name);
+    }
+    let target = format!("zones/{zone}/instances/{name}");
+    let operation = world.operation("simulateMaintenanceEvent", &target, Some(id), zone, request);
+    world.after(world.physics.small, Due::End(operation.clone()));
+    Ok(world.shown(&operation))
+}
+
 /// The serial port's output from a position on; a negative one counts from its end.
 pub(super) fn serial(world: &World, zone: &str, name: &str, query: &[(String, String)]) -> Made {
     let instance = world.find(zone, name).ok_or_else(|| missing(&path(world, zone, name)))?;

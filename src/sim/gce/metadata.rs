@@ -83,6 +83,10 @@ fn own(world: &mut World, request: &Request, (zone, name): (&str, &str), path: &
             item.map_or_else(gone, |item| Answer::text(200, item["value"].as_str().unwrap_or_default()))
         }
         ("GET", ["instance", "preempted"]) => Answer::text(200, if instance.preempted { "TRUE" } else { "FALSE" }),
+        ("GET", ["instance", "scheduling", "preemptible"]) => {
+            let spot = instance.body["scheduling"]["provisioningModel"] == "SPOT";
+            Answer::text(200, if spot { "TRUE" } else { "FALSE" })
+        }
         ("GET", ["instance", "name"]) => Answer::text(200, name),
         ("PUT", ["instance", "guest-attributes", namespace, key]) => {
             if !items.iter().any(|item| item["key"] == "enable-guest-attributes" && item["value"] == "TRUE") {

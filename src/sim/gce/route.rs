@@ -113,6 +113,12 @@ fn compute(world: &mut World, request: &Request, project: &str, path: &[&str], s
         ("POST", ["zones", zone, "instances", name, what @ ("setMetadata" | "setLabels" | "setScheduling")]) => {
             instances::set(world, zone, name, what, &body, id)
         }
+        ("POST", ["zones", zone, "instances", name, "setDiskAutoDelete"]) => {
+            instances::auto_delete(world, zone, name, query, id)
+        }
+        ("POST", ["zones", zone, "instances", name, "simulateMaintenanceEvent"]) => {
+            instances::maintained(world, zone, name, id)
+        }
         ("GET", ["zones", zone, "instances", name, "serialPort"]) => instances::serial(world, zone, name, query),
         ("GET", ["zones", zone, "instances", name, "getGuestAttributes"]) => {
             instances::guest_attributes(world, zone, name, query)

@@ -99,6 +99,7 @@ pub(super) fn read(world: &World, zone: &str, body: &Value) -> Result<Shape, Ans
         if let Some(disk) = disk.as_object_mut() {
             disk.remove("initializeParams");
             disk.insert("kind".to_owned(), json!("compute#attachedDisk"));
+            disk.entry("deviceName").or_insert_with(|| json!("persistent-disk-0"));
         }
     }
     if shown.get("scheduling").is_none() {

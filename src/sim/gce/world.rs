@@ -111,13 +111,21 @@ pub(super) enum Due {
     End(String),
     Staging(u64),
     Running(u64, String),
-    Refused { instance: u64, operation: String, error: Value, status: u16, message: String },
+    Refused {
+        instance: u64,
+        operation: String,
+        error: Value,
+        status: u16,
+        message: String,
+    },
     Booted(u64, u64),
     Docker(u64, u64),
     Pulled(u64, u64),
     Seats(u64, u64),
     Stopped(u64, &'static str, String),
     Gone(u64, String),
+    /// The guest has seen that it is about to be taken away.
+    Noticed(u64, u64),
     Preempt(u64, u64),
     Expire(u64, u64),
     Deed(Effect, String),
@@ -371,10 +379,12 @@ impl World {
 
     /// Preempts a spot instance: its notice comes now, its end half a minute later.
     pub fn preempt(&mut self, zone: &str, name: &str) {
-        let Some(instance) = self.find_mut(zone, name).filter(|it| it.status == "RUNNING") else { return };
+        let running = self.find_mut(zone, name).filter(|it| it.status == "RUNNING" && !it.preempted);
+        let Some(instance) = running else { return };
         instance.preempted = true;
         instance.serial.push_str("systemd-logind: System is powering down (preempted).\n");
         let (id, run) = (instance.id, instance.run);
+        self.after(super::inside::ASKS_EVERY, Due::Noticed(id, run));
         self.after(30_000, Due::Preempt(id, run));
     }
 

@@ -140,3 +140,59 @@ fn a_request_whose_end_nobody_knows_is_found_out_before_a_destroy_is_done() {
     stage.nothing_is_left("after the late request arrived");
     stage.end();
 }
+
+#[test]
+fn a_firewall_rule_whose_request_was_late_is_found_not_doubled_and_gone_at_the_end() {
+    let stage = Stage::new();
+    let call = || "POST projects/*/global/firewalls".to_owned();
+    let deploy_cut = |point| {
+        stage.cut(Some(point), async |home| ended(deploy(&home, &intro(), &Request::default()).await.unwrap()).await)
+    };
+    // Made, and the answer lost: the same request is told of it.
+    stage.project.world(|world| {
+        world.faults.push(Fault { call: call(), after: 0, times: 1, what: FaultKind::Lost });
+    });
+    assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+    assert_eq!(stage.project.world(|world| world.firewalls.len()), 1);
+    stage.destroy();
+    stage.nothing_is_left("after a lost answer");
+
+    // Sent, and on its way for longer than its sender lives.
+    stage.project.world(|world| {
+        world.faults.clear();
+        world.faults.push(Fault { call: call(), after: 0, times: 1, what: FaultKind::Cut });
+    });
+    let posts = |stage: &Stage| {
+        stage.project.world(|world| {
+            world.calls.iter().filter(|it| it.starts_with("POST") && it.ends_with("global/firewalls")).count()
+        })
+    };
+    let before = posts(&stage);
+    let mut point = 0;
+    while posts(&stage) == before {
+        point += 1;
+        deploy_cut(point);
+    }
+    assert!(stage.project.world(|world| world.firewalls.is_empty()), "it was cut before the project saw it");
+    assert_eq!(stage.destroy(), Some(RunState::Done));
+    stage.nothing_is_left("after the destroy");
+    let sent = stage.project.world(|world| {
+        let posted = |it: &&serde_json::Value| {
+            it["method"] == "POST" && it["path"].as_str().unwrap().ends_with("global/firewalls")
+        };
+        world.exchanges.iter().rev().find(posted).cloned().expect("it was asked what became of the request")
+    });
+    stage.project.world(|world| {
+        let call = homeroom::sim::gce::Request {
+            method: "POST".to_owned(),
+            path: sent["path"].as_str().unwrap().to_owned(),
+            query: serde_json::from_value(sent["query"].clone()).unwrap(),
+            body: sent["sent"].to_string().into_bytes(),
+            authorization: Some(format!("Bearer {}", world.token())),
+            ..Default::default()
+        };
+        let _ = world.submit(&call);
+    });
+    stage.nothing_is_left("after the late request arrived");
+    stage.end();
+}

@@ -20,7 +20,7 @@ use homeroom::{
     port::{
         Cloud, CloudError, Dns, RemoteShell,
         agent::ExecOutput,
-        cloud::{OperationId, Serial},
+        cloud::{Offer, OperationId, Serial},
         copy::{Copied, CopyError, Transfer},
         dns::Published,
         shell::{ShellError, ShellSession, ShellTarget, Tty},
@@ -87,6 +87,18 @@ impl Cloud for Mortal {
 
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError> {
         self.cloud.instance(zone, name).await
+    }
+
+    async fn offers(&self, zone: &NodeName, machine_type: &str) -> Result<Offer, CloudError> {
+        self.cloud.offers(zone, machine_type).await
+    }
+
+    async fn keep_disk(&self, zone: &NodeName, name: &str, keep: bool, request: &str) -> Asked {
+        self.thread.effect(self.cloud.keep_disk(zone, name, keep, request)).await
+    }
+
+    async fn begun_rule(&self, request: &str) -> Result<Option<OperationId>, CloudError> {
+        self.cloud.begun_rule(request).await
     }
 
     async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Asked {

@@ -127,7 +127,10 @@ impl Line for Wire {
         }
         self.stage.note_ask(format!("{} {}", request.method, request.path));
         self.stage.wait(WAY).await;
-        if inserts && let Some(late) = self.cloud.is_late() {
+        let rule = request.method == "POST" && request.path.ends_with("global/firewalls");
+        if (inserts || rule)
+            && let Some(late) = self.cloud.is_late()
+        {
             // It is on its way; who sent it hears nothing of it.
             self.stage.at_project(late, move |world| drop(world.submit(&request)));
             self.stage.point().await;

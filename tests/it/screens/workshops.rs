@@ -16,7 +16,7 @@ use homeroom::{
     },
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     BAD, OK, WARN, buffer, colour_of, colours, screen,
@@ -53,7 +53,11 @@ fn container(row: &str, ending: Option<Ending>) -> ContainerView {
 
 /// The sample world, with rust-intro standing: one seat has ended, in another something was killed.
 pub fn standing(columns: u16, rows: u16) -> State {
-    let mut state = world(columns, rows);
+    standing_on(world(columns, rows))
+}
+
+/// The same on a world of one's own.
+fn standing_on(mut state: State) -> State {
     let site: SiteName = SiteName::new("campus").unwrap();
     let environment = Clean::from("staging");
     let price = (0.3, Clean::from("EUR"));
@@ -205,6 +209,11 @@ fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
 
 /// The same workshop in a cloud, where the look shows its instance alone.
 fn in_cloud(state: &mut State, instance: Option<InstanceState>) {
+    in_cloud_told(state, instance, None);
+}
+
+/// The same; it was told that it is taken away.
+fn in_cloud_told(state: &mut State, instance: Option<InstanceState>, preempted: Option<Timestamp>) {
     let site = SiteName::new("campus").unwrap();
     let instance = instance.map(|power| InstanceView {
         id: "1".to_owned(),
@@ -220,7 +229,9 @@ fn in_cloud(state: &mut State, instance: Option<InstanceState>) {
         started: None,
         ends: None,
         spot: true,
+        preempted,
         disk_gb: 50,
+        keeps_disk: false,
     });
     let view = CloudView { at: now(), instances: instance.into_iter().collect(), disks: Vec::new(), rules: Vec::new() };
     update(state, Action::CloudSeen { site, view: Arc::new(view) });
@@ -247,9 +258,33 @@ fn a_workshop_in_a_cloud_is_as_its_last_roll_call_left_it_while_its_instance_run
     assert!(text.contains("10 of 10 ready") && text.contains("EUR") && !text.contains("connecting"), "{text}");
     in_cloud(&mut state, Some(InstanceState::Stopped));
     let text = screen(&state);
-    assert!(text.contains("its instance is TERMINATED: a spot machine, which may be taken away"), "{text}");
+    assert!(text.contains("its instance is TERMINATED; `homeroom deploy rust-intro --yes` starts it again"), "{text}");
     in_cloud(&mut state, None);
     assert!(screen(&state).contains("its instance is no longer in the project"), "{}", screen(&state));
     press(&mut state, "<esc>1");
     assert!(screen(&state).contains("compute engine, 0 instances"), "{}", screen(&state));
+}
+
+#[test]
+fn a_spot_machine_that_is_being_taken_away_is_told_on_the_dashboard_and_on_the_wall() {
+    for mut state in [standing(120, 40), standing_on(super::kiosk::kiosk(160, 40))] {
+        let site = SiteName::new("campus").unwrap();
+        state.engines.clear();
+        let known = Action::CloudKnown { site, environment: "dev".into(), store: store(), prices: None };
+        update(&mut state, known);
+        in_cloud(&mut state, Some(InstanceState::Running));
+        assert!(!screen(&state).contains("taken away"), "{}", screen(&state));
+        for _ in 0..2 {
+            in_cloud_told(&mut state, Some(InstanceState::Running), Some(now()));
+        }
+        let told = state.log.iter().filter(|line| line.message.as_str().contains("is being taken away")).count();
+        assert_eq!(told, 1, "once");
+        if state.settings.kiosk.is_none() {
+            press(&mut state, "3j<enter>");
+        } else {
+            press(&mut state, "");
+        }
+        let text = screen(&state);
+        assert!(text.contains("being taken away"), "{text}");
+    }
 }

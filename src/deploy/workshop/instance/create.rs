@@ -12,7 +12,7 @@ use super::host::{Host, LOOK_EVERY, Wait};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Change, Clean, Level, NodeName, cloud::InstanceState, cloud::is_own},
-    port::CloudError,
+    port::{CloudError, cloud::Offer},
 };
 
 /// The instance exists.
@@ -88,9 +88,18 @@ impl Create {
         hints: &[String],
     ) -> Result<(NodeName, String), StepError> {
         let host = &self.host;
+        let kind = host.spec(context).machine_type;
+        let is_hinted = |zone: &&NodeName| hints.iter().any(|hint| hint == zone.as_str());
         let open = || host.zones.iter().filter(|zone| !tried.contains(zone));
-        let hinted = open().find(|zone| hints.iter().any(|hint| hint == zone.as_str()));
-        let Some(zone) = hinted.or_else(|| open().next()).cloned() else {
+        let mut chosen = None;
+        for zone in open().filter(is_hinted).chain(open().filter(|zone| !is_hinted(zone))) {
+            if host.cloud.offers(zone, &kind).await? == Offer::Has {
+                chosen = Some(zone.clone());
+                break;
+            }
+            context.note(Level::Warning, format!("{zone} has no {kind}: it is passed over")).await?;
+        }
+        let Some(zone) = chosen else {
             let zones: Vec<String> = host.zones.iter().map(ToString::to_string).collect();
             let hint = match hints.is_empty() {
                 true => String::new(),

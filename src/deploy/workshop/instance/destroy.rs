@@ -82,20 +82,44 @@ impl Destroy {
                 host.cloud.insert(&zone, &host.spec(context), &request).await
             }
         };
+        self.came_to_something(context, begun).await?;
+        context.record(Level::Debug, "what came of the request is known", Change::RequestSettled { node: None }).await
+    }
+
+    /// The same of a firewall rule.
+    async fn late_rule(&self, context: &StepContext) -> Result<(), StepError> {
+        let host = &self.host;
+        let Known { rule: Some(request), .. } = host.known(context) else { return Ok(()) };
+        let begun = match host.cloud.begun_rule(&request).await? {
+            Some(operation) => Ok(operation),
+            None => {
+                context.go_on()?;
+                host.cloud.insert_rule(&host.rule(), &request).await
+            }
+        };
+        self.came_to_something(context, begun).await?;
+        context.record(Level::Debug, "what came of its rule is known", Change::RuleSettled).await
+    }
+
+    /// Waits for the end of a request, whichever it is.
+    async fn came_to_something(
+        &self,
+        context: &StepContext,
+        begun: Result<OperationId, CloudError>,
+    ) -> Result<(), StepError> {
         let ended = match begun {
-            Ok(operation) => host.done(context, &operation).await,
+            Ok(operation) => self.host.done(context, &operation).await,
             Err(error) => Err(Wait::Cloud(error)),
         };
         match ended {
-            Ok(()) => {}
+            Ok(()) => Ok(()),
             // It came to nothing, or is one of those seen.
-            Err(Wait::Cloud(CloudError::Failed { .. })) => {}
+            Err(Wait::Cloud(CloudError::Failed { .. })) => Ok(()),
             Err(Wait::Cloud(error)) if !error.is_passing() => {
-                context.note(Level::Debug, format!("nothing comes of it: {error}")).await?;
+                context.note(Level::Debug, format!("nothing comes of it: {error}")).await
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         }
-        context.record(Level::Debug, "what came of the request is known", Change::RequestSettled { node: None }).await
     }
 }
 
@@ -103,8 +127,7 @@ impl Destroy {
 impl Action for Destroy {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let left = self.left(&self.host.view().await?);
-        let done =
-            left.nothing() && self.host.known(context).request.is_none() && self.published(context).await?.is_empty();
+        let done = left.nothing() && !self.host.known(context).is_open() && self.published(context).await?.is_empty();
         Ok(if done { Check::Done("nothing of it is left".to_owned()) } else { Check::Needed })
     }
 
@@ -119,12 +142,17 @@ impl Action for Destroy {
         }
         self.late(context).await?;
         for instance in self.left(&host.view().await?).instances {
+            // What is to be kept must not go with it, also where no deploy has come between.
+            if host.workshop.gce.keep_disk {
+                host.settle_disk(context, &instance).await?;
+            }
             context.go_on()?;
             let request = host.request(context, &[&instance.id]);
             let asked = host.cloud.remove(&instance.zone, &instance.name, &request).await;
             self.gone(context, asked).await?;
             gone.push(format!("{} in {}", instance.name, instance.zone));
         }
+        self.late_rule(context).await?;
         let left = self.left(&host.view().await?);
         for disk in left.disks {
             context.go_on()?;

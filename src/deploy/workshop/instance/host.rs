@@ -12,10 +12,10 @@ use crate::{
         step::{StepContext, StepError},
     },
     domain::{
-        Clean, LabName, NodeName, SeatName, StepName, StoreId,
+        Clean, LabName, NodeName, SeatName, StoreId,
         cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, labels, mark, request_id},
         machine::machine_name,
-        planning::{InstanceShape, MADE_OF, ranges},
+        planning::{InstanceShape, MADE_OF, Names, ranges},
         workshop::{SeatsOn, WorkshopDefinition},
     },
     port::{
@@ -199,10 +199,7 @@ impl Host {
 
     /// Whether a name is asked for, or one was published before.
     pub fn may_be_named(&self, context: &StepContext) -> bool {
-        let progress = context.recorder.progress();
-        let row = progress.seat(&SeatName::host());
-        let began = row.is_some_and(|row| row.steps.iter().any(|it| it.step == StepName::Dns && it.attempts > 0));
-        began || self.workshop.gce.dns.is_some()
+        Names::may_be(&self.workshop, &context.recorder.progress())
     }
 
     /// How long something on an instance may keep us waiting that comes by itself: modelled time.
@@ -223,6 +220,19 @@ impl Host {
         Ok(())
     }
 
+    /// Has the disk stay, or go, with its instance as the definition says.
+    pub async fn settle_disk(&self, context: &StepContext, instance: &InstanceView) -> Result<(), StepError> {
+        let keep = self.workshop.gce.keep_disk;
+        if instance.keeps_disk == keep {
+            return Ok(());
+        }
+        context.go_on()?;
+        let request = self.request(context, &["disk", &instance.id, &keep.to_string()]);
+        let operation = self.cloud.keep_disk(&instance.zone, &instance.name, keep, &request).await?;
+        self.done(context, &operation).await?;
+        Ok(())
+    }
+
     /// What the row of the host has come to in the journal.
     pub fn known(&self, context: &StepContext) -> Known {
         let progress = context.recorder.progress();
@@ -230,6 +240,7 @@ impl Host {
         Known {
             zone: row.and_then(|row| row.node.clone()),
             request: row.and_then(|row| row.request.as_ref().map(Clean::to_string)),
+            rule: row.and_then(|row| row.rule_request.as_ref().map(Clean::to_string)),
             address: row.and_then(|row| row.ip),
             host_keys: row.map(|row| row.host_keys.clone()).unwrap_or_default(),
         }
@@ -299,8 +310,17 @@ pub struct Known {
     pub zone: Option<NodeName>,
     /// A request nobody knows the end of.
     pub request: Option<String>,
+    /// The same of the firewall rule.
+    pub rule: Option<String>,
     pub address: Option<IpAddr>,
     pub host_keys: Vec<String>,
+}
+
+impl Known {
+    /// Whether something may still come of a request.
+    pub fn is_open(&self) -> bool {
+        self.request.is_some() || self.rule.is_some()
+    }
 }
 
 /// Why a wait came to nothing.

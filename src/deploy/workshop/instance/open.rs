@@ -4,11 +4,11 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::host::{Host, LOOK_EVERY};
+use super::host::{Host, LOOK_EVERY, Wait};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        Clean,
+        Change, Clean, Level,
         cloud::{RuleView, read_mark},
     },
     port::CloudError,
@@ -23,6 +23,24 @@ pub struct Firewall {
 }
 
 impl Firewall {
+    /// The request id under which the rule is asked for: one that was written down before, or another one, written down.
+    async fn requested(&self, context: &StepContext) -> Result<String, StepError> {
+        if let Some(pending) = self.host.known(context).rule {
+            return Ok(pending);
+        }
+        let request = self.host.request(context, &["rule"]);
+        let change = Change::RuleRequested { request: Clean::new(&request) };
+        context.record(Level::Debug, "asking for the firewall rule", change).await?;
+        Ok(request)
+    }
+
+    async fn settle(&self, context: &StepContext) -> Result<(), StepError> {
+        match self.host.known(context).rule {
+            Some(_) => context.record(Level::Debug, "what came of its rule is known", Change::RuleSettled).await,
+            None => Ok(()),
+        }
+    }
+
     async fn standing(&self) -> Result<Option<RuleView>, StepError> {
         let (view, name) = (self.host.view().await?, self.host.machine());
         let found = view.rules.into_iter().find(|rule| rule.name == name);
@@ -38,9 +56,12 @@ impl Firewall {
 
 #[async_trait]
 impl Action for Firewall {
-    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let wanted = self.host.rule();
         let found = self.standing().await?;
+        if found.is_some() {
+            self.settle(context).await?;
+        }
         let fits = found.is_some_and(|rule| rule.ranges == wanted.ranges && rule.ports == wanted.ports);
         Ok(if fits { Check::Done(format!("lets in {}", wanted.ranges.join(", "))) } else { Check::Needed })
     }
@@ -48,18 +69,33 @@ impl Action for Firewall {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let (host, rule) = (&self.host, self.host.rule());
         context.go_on()?;
-        let request = host.request(context, &[&rule.ranges.join(",")]);
         let asked = match self.standing().await? {
-            Some(_) => host.cloud.update_rule(&rule, &request).await,
-            None => host.cloud.insert_rule(&rule, &request).await,
+            Some(_) => {
+                let request = host.request(context, &[&rule.ranges.join(",")]);
+                host.cloud.update_rule(&rule, &request).await
+            }
+            // On the disk before it is sent: whoever goes on after a death finds out what came of it.
+            None => host.cloud.insert_rule(&rule, &self.requested(context).await?).await,
         };
-        match asked {
-            Ok(operation) => host.done(context, &operation).await?,
+        let ended = match asked {
+            Ok(operation) => host.done(context, &operation).await,
+            Err(error) => Err(Wait::Cloud(error)),
+        };
+        match ended {
+            Ok(()) => self.settle(context).await?,
             // Not one of ours, or it would have been seen; or ours, made by a request that was late.
-            Err(CloudError::Taken { what, words }) => match self.standing().await? {
+            Err(Wait::Cloud(CloudError::Taken { what, words })) => match self.standing().await? {
                 Some(_) => return Err(StepError::Unreachable(words)),
-                None => return Err(StepError::fatal(format!("{what}: {words}, and it is not ours"))),
+                None => {
+                    self.settle(context).await?;
+                    return Err(StepError::fatal(format!("{what}: {words}, and it is not ours")));
+                }
             },
+            // It is over, or was never taken on; the next attempt asks anew.
+            Err(Wait::Cloud(error)) if !error.is_passing() || matches!(error, CloudError::Failed { .. }) => {
+                self.settle(context).await?;
+                return Err(error.into());
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(format!("the firewall lets in {}", rule.ranges.join(", ")))
@@ -116,19 +152,15 @@ pub struct Name {
 }
 
 impl Name {
-    /// Other names of this workshop's.
-    async fn others(&self, name: &str) -> Result<Vec<String>, StepError> {
+    /// Names of this workshop's other than the one it should have.
+    async fn others(&self, name: Option<&str>) -> Result<Vec<String>, StepError> {
         let marked = self.host.dns.marked(&self.host.mark()).await?;
-        Ok(marked.into_iter().filter(|it| !it.eq_ignore_ascii_case(name)).collect())
+        Ok(marked.into_iter().filter(|it| name.is_none_or(|name| !it.eq_ignore_ascii_case(name))).collect())
     }
-}
 
-#[async_trait]
-impl Action for Name {
-    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
-        let Some(name) = self.host.name(context) else { return Ok(Check::Skip("no name is asked for".to_owned())) };
-        let found = self.host.dns.find(&name).await?;
-        let Some(found) = found else { return Ok(Check::Needed) };
+    /// Whether the name leads here. One that is somebody else's is an error.
+    async fn leads(&self, context: &StepContext, name: &str) -> Result<bool, StepError> {
+        let Some(found) = self.host.dns.find(name).await? else { return Ok(false) };
         let ours = found.mark.as_deref().and_then(read_mark);
         if ours.is_none_or(|(store, lab)| store != self.host.store || &lab != self.host.lab()) {
             return Err(StepError::fatal(format!(
@@ -136,25 +168,43 @@ impl Action for Name {
             )));
         }
         let address = self.host.known(context).address;
-        let leads = found.addresses.iter().any(|it| Some(IpAddr::V4(*it)) == address);
-        let alone = self.others(&name).await?.is_empty();
-        Ok(if leads && alone { Check::Done(format!("{name} leads here")) } else { Check::Needed })
+        Ok(found.addresses.iter().any(|it| Some(IpAddr::V4(*it)) == address))
+    }
+}
+
+#[async_trait]
+impl Action for Name {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        let name = self.host.name(context);
+        let leads = match &name {
+            Some(name) => self.leads(context, name).await?,
+            None => true,
+        };
+        let alone = self.others(name.as_deref()).await?.is_empty();
+        Ok(match name {
+            _ if !(leads && alone) => Check::Needed,
+            Some(name) => Check::Done(format!("{name} leads here")),
+            None => Check::Skip("no name is asked for".to_owned()),
+        })
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
-        let (host, Some(name)) = (&self.host, self.host.name(context)) else {
-            return Ok("no name is asked for".to_owned());
-        };
-        let Some(IpAddr::V4(address)) = host.known(context).address else {
-            return Err(StepError::fatal("it has no IPv4 address to publish"));
-        };
-        context.go_on()?;
-        host.dns.publish(&name, address, &host.mark()).await?;
+        let (host, name) = (&self.host, self.host.name(context));
+        let mut told = Vec::new();
+        if let Some(name) = &name {
+            let Some(IpAddr::V4(address)) = host.known(context).address else {
+                return Err(StepError::fatal("it has no IPv4 address to publish"));
+            };
+            context.go_on()?;
+            host.dns.publish(name, address, &host.mark()).await?;
+            told.push(format!("{name} leads to {address}"));
+        }
         // What it was called before.
-        for other in self.others(&name).await? {
+        for other in self.others(name.as_deref()).await? {
             context.go_on()?;
             host.dns.withdraw(&other).await?;
+            told.push(format!("{other} is taken out of DNS"));
         }
-        Ok(format!("{name} leads to {address}"))
+        Ok(told.join("; "))
     }
 }

@@ -22,8 +22,9 @@ pub struct Start {
 impl Action for Start {
     async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
         let instance = self.host.instance().await?;
+        let settled = instance.preempted.is_none() && instance.keeps_disk == self.host.workshop.gce.keep_disk;
         Ok(match instance.state {
-            InstanceState::Running => Check::Done("runs".to_owned()),
+            InstanceState::Running if settled => Check::Done("runs".to_owned()),
             _ => Check::Needed,
         })
     }
@@ -31,8 +32,11 @@ impl Action for Start {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         loop {
             let instance = self.host.instance().await?;
+            if !matches!(instance.state, InstanceState::Coming | InstanceState::Going) {
+                self.host.settle_disk(context, &instance).await?;
+            }
             match instance.state {
-                InstanceState::Running => return Ok("runs".to_owned()),
+                InstanceState::Running if instance.preempted.is_none() => return Ok("runs".to_owned()),
                 InstanceState::Stopped => {
                     context.go_on()?;
                     let request = self.host.request(context, &[&instance.id]);
@@ -40,7 +44,7 @@ impl Action for Start {
                     self.host.done(context, &operation).await?;
                     return Ok("started".to_owned());
                 }
-                // It comes, or goes and can be started after: either way, soon.
+                // It comes, or goes and can be started after, as one that is being taken away does: either way, soon.
                 _ => context.sleep(LOOK_EVERY).await?,
             }
         }

@@ -1,0 +1,86 @@
+//! What whoever agrees to a workshop in a cloud should know: the cost before all, and what no deploy changes.
+
+use jiff::Timestamp;
+
+use super::CloudInput;
+use crate::domain::{
+    life::{Life, later},
+    plan::Verb,
+    workshop::WorkshopDefinition,
+};
+
+/// What whoever agrees should know: the cost before all.
+pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
+    let (shape, workshop) = (input.shape(), input.workshop);
+    let mut notes = Vec::new();
+    notes.extend(input.progress.life.as_ref().and_then(|life| end_stays(workshop, life)));
+    notes.extend(server_ends(input));
+    if verb == Verb::Keep {
+        return notes;
+    }
+    match input.prices {
+        None => notes.push("what it costs is not known: the site's configuration has no prices".to_owned()),
+        Some(prices) => match prices.running(&shape.machine_type, shape.spot, shape.disk_gb) {
+            Some(hour) => notes.push(format!(
+                "about {hour}, {:.2} {} until it ends, {:.2} {} at most; prices of {}",
+                hour.times(workshop.ends_after),
+                hour.currency,
+                hour.times(workshop.max_life),
+                hour.currency,
+                prices.date,
+            )),
+            None => notes.push(format!(
+                "what it costs is not known: the price table of {} has no {}{}",
+                prices.date,
+                if shape.spot { "spot " } else { "" },
+                shape.machine_type
+            )),
+        },
+    }
+    if verb != Verb::Update {
+        let passed = input.unfit.values().map(|why| format!("{why}: it is passed over"));
+        notes.extend(passed);
+    }
+    if shape.spot {
+        notes.push(
+            "a spot machine may be taken away at any time; the next deploy starts it again, with what its seats wrote"
+                .to_owned(),
+        );
+    }
+    if workshop.gce.source_ranges.is_empty() {
+        notes.push("everybody may connect to it: gce.source_ranges names nobody".to_owned());
+    }
+    if workshop.gce.keep_disk {
+        notes.push("its disk outlives it, and goes on costing until it is removed by hand".to_owned());
+    }
+    notes
+}
+
+/// The end is set by the first deploy; a definition that says another by now changes nothing of it.
+fn end_stays(workshop: &WorkshopDefinition, life: &Life) -> Option<String> {
+    let ends_at = life.ends_at;
+    (later(life.born_at, workshop.ends_after) != ends_at).then(|| {
+        format!(
+            "it ends at {}, whatever ends_after says: that counts for the next first deploy; `homeroom extend {} 1h` puts \
+             this end off",
+            minute(ends_at),
+            workshop.name
+        )
+    })
+}
+
+/// The server's own end is part of how the instance was made, and comes before what `max_life` allows by now.
+fn server_ends(input: &CloudInput<'_>) -> Option<String> {
+    let ends = input.instances().first()?.ends?;
+    let ceiling = input.progress.life.as_ref()?.ceiling(input.workshop.max_life);
+    (ends < ceiling).then(|| {
+        format!(
+            "the server itself ends its instance at {}, as it was made to; a longer max_life counts for the next instance",
+            minute(ends)
+        )
+    })
+}
+
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
