@@ -15,9 +15,9 @@ user = "student"
 password = "generate"
 "#;
 
-const STATUS: [&str; 8] = ["schema", "lab", "kind", "site", "state", "held_by", "blind", "machines"];
-const MACHINE: [&str; 11] =
-    ["seat", "role", "name", "site", "node", "vmid", "state", "ip", "reason", "proven_at", "steps"];
+const STATUS: [&str; 9] = ["schema", "lab", "kind", "site", "state", "word", "held_by", "blind", "machines"];
+const MACHINE: [&str; 12] =
+    ["seat", "role", "name", "site", "node", "vmid", "state", "word", "ip", "reason", "proven_at", "steps"];
 const STEP: [&str; 5] = ["step", "state", "attempts", "seconds", "at"];
 const EVENT: [&str; 10] = ["schema", "at", "seq", "run", "lab", "seat", "machine", "step", "level", "message"];
 const SUMMARY: [&str; 5] = ["run", "state", "ready", "failed", "seconds"];
