@@ -51,6 +51,11 @@ impl Lent {
         lent
     }
 
+    /// Of a machine that was cloned from this, if that is known, and of which nothing else is.
+    pub fn from_template(template: Option<(Vmid, Clean)>) -> Self {
+        Self { template, ..Self::default() }
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

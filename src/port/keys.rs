@@ -50,6 +50,8 @@ pub trait KeyRing: Send + Sync {
     /// A seat's password: fetched from where the definition says, or made for the seat, and then the
     /// same at every call as long as the lab's secret is kept. A command that fetches it may take its time.
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
+    /// Whether passwords were made for the lab here: they are the same again.
+    async fn has_made_passwords(&self, lab: &LabName) -> bool;
     /// What opens a seat of a workshop for as long as it has this code; the same at every call, and of no use once the
     /// workshop has another code.
     async fn token(&self, lab: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, KeyError>;

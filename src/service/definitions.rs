@@ -1,7 +1,13 @@
 //! Definitions: put in, listed, taken out. Nothing here touches a machine.
 
 use super::{Homeroom, ServiceError, run::lock};
-use crate::domain::{Definition, LabName, MachineState, event::RunKind, progress::SeatProgress};
+use crate::{
+    domain::{Definition, LabName, MachineState, event::RunKind, progress::SeatProgress},
+    port::store::StoredDefinition,
+};
+
+/// Runs of a lab that are looked through for what an adopt said.
+const RUNS_READ: u32 = 100;
 
 /// What putting a definition in came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +25,21 @@ impl Applied {
             Self::Unchanged => "unchanged",
         }
     }
+}
+
+/// What whoever reads a definition should know of it: where it was made out from machines and nobody changed it since,
+/// what could not be told.
+pub async fn remarks(home: &Homeroom, stored: &StoredDefinition) -> Result<Vec<String>, ServiceError> {
+    let lab = stored.definition.name();
+    for row in home.store.runs(Some(lab), RUNS_READ).await? {
+        if row.kind == RunKind::Adopt && row.started_at >= stored.applied_at {
+            let (_, plan) = home.store.run(row.id).await?;
+            if !plan.notes.is_empty() {
+                return Ok(plan.notes);
+            }
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Stores a definition. A lab with machines keeps its kind and its site.

@@ -54,14 +54,14 @@ pub use crate::port::{
     RemoteShell, StoreError,
     pager::Pager,
     shell::{ShellError, ShellInput, ShellOutput, ShellSession, Tty},
-    store::{EventFilter, RunRow, StoredEvent},
+    store::{EventFilter, RunRow, StoredDefinition, StoredEvent},
 };
 
 use crate::{
     deploy::Tuning,
     domain::{Definition, LabName, SiteName, class::ClassDefinition, workshop::WorkshopDefinition},
     monitor::Pace,
-    port::{Clock, KeyRing, Store, store::StoredDefinition},
+    port::{Clock, KeyRing, Store},
 };
 
 /// Everything the use cases work with.

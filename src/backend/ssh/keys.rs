@@ -269,6 +269,11 @@ impl KeyRing for KeyFiles {
         apart(move || files.password_now(&lab, &seat, &from)).await
     }
 
+    async fn has_made_passwords(&self, lab: &LabName) -> bool {
+        let secret = self.secret(lab);
+        apart(move || Ok(secret.exists())).await.unwrap_or(false)
+    }
+
     async fn token(&self, lab: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, port::KeyError> {
         let (files, lab, seat, code) = (self.clone(), lab.clone(), seat.clone(), code.clone());
         // No seat is called so: no password is ever a token.

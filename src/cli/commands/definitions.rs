@@ -17,7 +17,8 @@ use crate::{
     config::{Settings, definition, read_text},
     domain::Definition,
     service::{
-        definitions::{Applied, apply as put, delete as remove},
+        StoredDefinition,
+        definitions::{Applied, apply as put, delete as remove, remarks},
         status::life_of,
     },
 };
@@ -72,24 +73,25 @@ pub async fn get(context: &Context, name: Option<&str>, format: Format) -> Resul
         lives.push(life_of(&context.home, &stored.definition).await?);
     }
     if context.out.json || format == Format::Json {
-        let definitions: Vec<_> = stored
-            .iter()
-            .zip(&lives)
-            .map(|(s, life)| {
-                let d = &s.definition;
-                let mut value = json!({"lab": d.name(), "kind": d.kind(), "site": d.site(), "seats": seats(d),
-                       "applied_at": time(s.applied_at), "toml": definition::to_toml(d)});
-                if matches!(d, Definition::Workshop(_)) {
-                    put_life(&mut value, life.as_ref());
-                }
-                value
-            })
-            .collect();
+        let mut definitions = Vec::new();
+        for (s, life) in stored.iter().zip(&lives) {
+            let d = &s.definition;
+            let mut value = json!({"lab": d.name(), "kind": d.kind(), "site": d.site(), "seats": seats(d),
+                   "applied_at": time(s.applied_at), "toml": definition::to_toml(d),
+                   "notes": remarks(&context.home, s).await?});
+            if matches!(d, Definition::Workshop(_)) {
+                put_life(&mut value, life.as_ref());
+            }
+            definitions.push(value);
+        }
         context.out.object(json!({ "definitions": definitions }));
     } else if stored.is_empty() {
         context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
     } else if format == Format::Toml {
-        let texts: Vec<_> = stored.iter().map(|s| definition::to_toml(&s.definition)).collect();
+        let mut texts = Vec::new();
+        for stored in &stored {
+            texts.push(remarked(context, stored).await?);
+        }
         context.out.line(texts.join("\n").trim_end());
     } else {
         let rows: Vec<_> = stored
@@ -115,6 +117,13 @@ pub async fn get(context: &Context, name: Option<&str>, format: Format) -> Resul
     Ok(Exit::Done)
 }
 
+/// A definition as TOML, with what its reader should know of it in front.
+async fn remarked(context: &Context, stored: &StoredDefinition) -> Result<String, CliError> {
+    let remarks = remarks(&context.home, stored).await?;
+    let comments: String = remarks.iter().map(|remark| format!("# {remark}\n")).collect();
+    Ok(comments + &definition::to_toml(&stored.definition))
+}
+
 fn seats(definition: &Definition) -> usize {
     match definition {
         Definition::Class(class) => class.seats().len(),
@@ -132,7 +141,7 @@ fn source(definition: &Definition) -> String {
 /// `edit LAB`: the definition in `$EDITOR`; what was typed is kept when it cannot be taken.
 pub async fn edit(context: &Context, settings: &Settings, name: &str) -> Result<Exit, CliError> {
     let lab = context.lab(name).await?;
-    let before = context.home.definition(&lab).await?.definition;
+    let before = context.home.definition(&lab).await?;
     let io = |doing: &str| {
         let doing = doing.to_owned();
         move |source| CliError::Io { doing, source }
@@ -142,7 +151,8 @@ pub async fn edit(context: &Context, settings: &Settings, name: &str) -> Result<
         .suffix(".toml")
         .tempfile()
         .map_err(io("cannot make a file to edit"))?;
-    std::fs::write(file.path(), definition::to_toml(&before)).map_err(io("cannot write the file to edit"))?;
+    let text = remarked(context, &before).await?;
+    std::fs::write(file.path(), text).map_err(io("cannot write the file to edit"))?;
     let editor =
         ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "vi".to_owned());
     let mut words = editor.split_whitespace();

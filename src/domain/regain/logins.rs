@@ -5,23 +5,29 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::{Regained, common::settle};
 use crate::domain::{
     SeatName,
-    class::{CloudInit, IpSource},
+    class::{CloudInit, IpSource, Password},
     verify::{properties, static_address},
 };
 
 type Config = BTreeMap<String, String>;
 
-/// What is said for all machines, and what single ones have for themselves. Passwords cannot be read.
-pub(super) fn cloud_init(machines: &[Regained]) -> (CloudInit, BTreeMap<SeatName, CloudInit>) {
+/// What is said for all machines, and what single ones have for themselves. Passwords cannot be read; where they were
+/// `made` here, they can be made again.
+pub(super) fn cloud_init(machines: &[Regained], made: bool) -> (CloudInit, BTreeMap<SeatName, CloudInit>) {
     let text = |key: &'static str| move |config: &Config| config.get(key).cloned();
     let user = settle(machines, None, text("ciuser"));
     let nameserver = settle(machines, None, text("nameserver"));
     let search = settle(machines, None, text("searchdomain"));
+    let password =
+        settle(machines, None, |config| (made && config.contains_key("cipassword")).then_some(Password::Generate));
     let (ip, addresses) = addresses(machines);
     let shared = shared_keys(machines);
     let mut own = BTreeMap::<SeatName, CloudInit>::new();
     for (seat, value) in user.own {
         own.entry(seat).or_default().user = Some(value);
+    }
+    for (seat, value) in password.own {
+        own.entry(seat).or_default().password = Some(value);
     }
     for (seat, value) in nameserver.own {
         own.entry(seat).or_default().nameserver = Some(value);
@@ -39,7 +45,7 @@ pub(super) fn cloud_init(machines: &[Regained]) -> (CloudInit, BTreeMap<SeatName
         }
     }
     let (nameserver, search) = (nameserver.all, search.all);
-    (CloudInit { user: user.all, password: None, ssh_keys: shared, ip, nameserver, search }, own)
+    (CloudInit { user: user.all, password: password.all, ssh_keys: shared, ip, nameserver, search }, own)
 }
 
 /// A machine's keys but for the lab's own, which is no part of a definition.
@@ -121,14 +127,16 @@ mod tests {
             ("sshkeys", "ssh-rsa A mara\nssh-rsa B lin"),
             ("ipconfig0", "ip=10.2.0.9/24,gw=10.2.0.1"),
         ];
-        let (all, own) = cloud_init(&[machine(1, &usual("ip=dhcp")), machine(2, &usual("ip=dhcp")), machine(3, &odd)]);
+        let (all, own) =
+            cloud_init(&[machine(1, &usual("ip=dhcp")), machine(2, &usual("ip=dhcp")), machine(3, &odd)], false);
         assert_eq!((all.user.as_deref(), all.ip), (Some("student"), Some(IpSource::Dhcp)));
         assert_eq!(all.ssh_keys, ["ssh-rsa A mara"]);
         let third = &own[&SeatName::student(3)];
         assert_eq!((own.len(), third.user.as_deref(), third.ssh_keys.len()), (1, Some("root"), 2));
         assert!(matches!(&third.ip, Some(IpSource::Range { first, last, .. }) if first == last));
         // Two networks: no range for all.
-        let (all, own) = cloud_init(&[machine(1, &usual("ip=10.1.0.9/24")), machine(2, &usual("ip=10.1.0.10/25"))]);
+        let (all, own) =
+            cloud_init(&[machine(1, &usual("ip=10.1.0.9/24")), machine(2, &usual("ip=10.1.0.10/25"))], false);
         assert!(all.ip.is_none() && own.len() == 2);
     }
 }

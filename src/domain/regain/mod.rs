@@ -3,10 +3,12 @@
 
 mod common;
 mod hardware;
+mod lent;
 mod logins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::lent::{Source, is_as_defined, lent};
 use self::{hardware::hardware, logins::cloud_init};
 use super::{
     LabName, Role, SeatName, SiteName, Vmid,
@@ -39,7 +41,8 @@ pub struct Origin {
 }
 
 /// The definition that the machines show, and what could not be told. None where there is no machine of a
-/// student. `template`: the settings of what they were cloned from, where they could be read.
+/// student. `template`: the settings of what they were cloned from, where they could be read; `made`: passwords were
+/// made for the lab here, and can be made again.
 pub fn class_of(
     lab: &LabName,
     site: &SiteName,
@@ -47,6 +50,7 @@ pub fn class_of(
     (origin, template): (&Origin, Option<&BTreeMap<String, String>>),
     view: &ClusterView,
     vmids: VmidRange,
+    made: bool,
 ) -> Option<(ClassDefinition, Vec<String>)> {
     let mut open = Vec::new();
     let teacher = machines.iter().any(|machine| role(&machine.seat) == Role::Teacher);
@@ -72,7 +76,12 @@ pub fn class_of(
         open.push(format!("some machines of {lab} have numbers outside the site's vmids; they keep them"));
     }
     let (machine, hardware) = hardware(machines, template);
-    let (cloud_init, logins) = cloud_init(machines);
+    let (cloud_init, logins) = cloud_init(machines, made);
+    open.extend(passwords(lab, machines, made));
+    open.push(format!(
+        "what no machine shows stands in the definition of {lab} as it is where nobody says anything: clone, storage and \
+         format of new disks, secure_boot, [placement], [rollout], [rollcall], and seats that had no machine"
+    ));
     let mut own: BTreeMap<SeatName, Override> = BTreeMap::new();
     for (seat, machine) in hardware {
         own.entry(seat).or_default().machine = machine;
@@ -103,6 +112,24 @@ pub fn class_of(
         rollcall: RollCall::default(),
     };
     Some((class, open))
+}
+
+/// What is to be said of passwords: Proxmox tells that there is one, and never which.
+fn passwords(lab: &LabName, machines: &[Regained], made: bool) -> Option<String> {
+    let with = machines.iter().filter(|machine| machine.config.contains_key("cipassword"));
+    let seats: Vec<&str> = with.map(|machine| machine.seat.as_str()).collect();
+    let whose = if seats.len() == machines.len() { "every seat".to_owned() } else { seats.join(", ") };
+    match (seats.is_empty(), made) {
+        (true, _) => None,
+        (false, true) => Some(format!(
+            "{whose} of {lab} has a password that cannot be read back; passwords were made for {lab} here before, so \
+             password = \"generate\" stands in its definition, and `homeroom roster {lab}` prints those"
+        )),
+        (false, false) => Some(format!(
+            "{whose} of {lab} has a password that cannot be read back, and its definition has none; with password = \
+             \"generate\" under [cloud_init] `homeroom deploy {lab} --yes --allow-restart` gives new ones"
+        )),
+    }
 }
 
 /// A count where the names are those a count gives, else the names.
@@ -149,7 +176,7 @@ mod tests {
         let origin = origin(machines, &world.view)?;
         let template = [("cores", "1")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let from = (&origin, Some(&template));
-        class_of(&class.name, &class.site, machines, from, &world.view, "9100-9199".parse().unwrap())
+        class_of(&class.name, &class.site, machines, from, &world.view, "9100-9199".parse().unwrap(), false)
     }
 
     #[test]
@@ -165,7 +192,7 @@ mod tests {
             machine("student-02", 9102, &pairs("ip=10.1.0.22/24,gw=10.1.0.1")),
         ])
         .unwrap();
-        assert_eq!(open, Vec::<String>::new());
+        assert!(open.len() == 1 && open[0].contains("[rollcall]"), "{open:?}");
         assert_eq!((class.teacher, &class.students), (true, &Students::Count(2)));
         assert_eq!(class.template, TemplateRef::Name("ubuntu-22.04".into()));
         assert_eq!(class.cloud_init.user.as_deref(), Some("student"));

@@ -13,7 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use found::Wish;
 pub use rekey::{Rekeyed, rekey};
 
-use self::found::{Candidate, look, mark_of, wish_for};
+use self::{
+    found::{Candidate, look, mark_of, wish_for},
+    write::Taken,
+};
 use super::{Homeroom, ServiceError, Site, run::lock};
 use crate::domain::{
     Definition, LabName, MachineState, Progress, RunId, SeatName, SiteName, Vmid,
@@ -80,11 +83,14 @@ pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Resul
         home.store.count_runs_from(run).await?;
     }
     for (lab, machines) in labs {
-        if let Some((class, defined)) = class(home, site, &lab, &machines, &view, &mut report).await? {
+        if let Some((class, open)) = class(home, site, &lab, &machines, &view, &mut report).await? {
+            let defined = open.is_some();
             if defined {
                 home.store.put_definition(&Definition::Class(class.clone()), home.clock.now()).await?;
             }
-            write::take_in(home, &place, &class, &machines).await?;
+            // What could not be told stays with the run: whoever looks at the definition is to know it too.
+            let taken = Taken { class: &class, machines: &machines, view: &view, open: open.unwrap_or_default() };
+            write::take_in(home, &place, taken).await?;
             report.adopted.push(Adopted { lab, defined, seats: machines.into_iter().map(|(seat, _)| seat).collect() });
         }
     }
@@ -261,7 +267,7 @@ async fn settings_of(
     }
 }
 
-/// The lab's definition, or one made out from its machines (then `true`).
+/// The lab's definition; or one made out from its machines, with what could not be told.
 async fn class(
     home: &Homeroom,
     site: &SiteName,
@@ -269,7 +275,7 @@ async fn class(
     machines: &[(SeatName, Candidate)],
     view: &ClusterView,
     report: &mut Report,
-) -> Result<Option<(ClassDefinition, bool)>, ServiceError> {
+) -> Result<Option<(ClassDefinition, Option<Vec<String>>)>, ServiceError> {
     let stored = home.store.definitions().await?.into_iter().find(|stored| stored.definition.name() == lab);
     match stored.map(|stored| stored.definition) {
         Some(Definition::Class(class)) if class.site == *site => {
@@ -281,7 +287,7 @@ async fn class(
                     machine_name(lab, seat)
                 ));
             }
-            Ok(Some((class, false)))
+            Ok(Some((class, None)))
         }
         Some(other) => {
             let words = format!("{lab} is a {} on {} here; its machines are left alone", other.kind(), other.site());
@@ -303,13 +309,14 @@ async fn class(
                 Some(origin) => settings_of(place, view, origin.vmid).await?,
                 None => None,
             };
+            let passwords = home.keys.has_made_passwords(lab).await;
             let made = origin.and_then(|origin| {
-                class_of(lab, site, &regained, (&origin, template.as_ref()), view, place.rules.vmids)
+                class_of(lab, site, &regained, (&origin, template.as_ref()), view, place.rules.vmids, passwords)
             });
             match made {
                 Some((class, open)) => {
-                    report.notes.extend(open);
-                    Ok(Some((class, true)))
+                    report.notes.extend(open.iter().cloned());
+                    Ok(Some((class, Some(open))))
                 }
                 None => {
                     report.left.push(format!(

@@ -109,8 +109,10 @@ pub(super) async fn applied(
     let mut plans = BTreeMap::new();
     for run in planning::runs_to_read(progress, observed) {
         match home.store.run(run).await {
-            Ok((row, plan)) if row.kind.makes() && row.lab == *lab => _ = plans.insert(run, plan),
-            // An adopt's, or one that another store knew.
+            Ok((row, plan)) if (row.kind.makes() || row.kind == RunKind::Adopt) && row.lab == *lab => {
+                _ = plans.insert(run, plan);
+            }
+            // One that another store knew.
             Ok(_) | Err(StoreError::NoRun(_)) => {}
             Err(error) => return Err(error.into()),
         }

@@ -16,6 +16,13 @@ fn lose_the_store(desk: &Desk, identity_too: bool) {
     }
 }
 
+/// A class `duo` without a teacher.
+async fn apply(desk: &Desk, template: &str, rest: &str) {
+    let head =
+        format!("kind = \"class\"\nname = \"duo\"\nsite = \"sim\"\ntemplate = \"{template}\"\nteacher = false\n");
+    desk.apply(&format!("{head}{rest}\n")).await;
+}
+
 /// The machines of `cs100` as the cluster itself has them.
 fn machines(desk: &Desk) -> Vec<Seen> {
     seen::guests(&desk.staged.cluster).into_iter().filter(|guest| guest.name.starts_with("cs100-")).collect()
@@ -183,4 +190,92 @@ async fn a_machine_of_ours_that_lost_its_mark_is_called_that_and_not_another_sto
     assert_eq!(back["left"], json!([]), "{back:#}");
     let guest = seen::guests(&desk.staged.cluster).into_iter().find(|guest| guest.vmid == ada).unwrap();
     assert!(guest.is("cs100", "ada"), "its mark is back: {guest:#?}");
+}
+
+#[tokio::test]
+async fn a_mark_put_back_forgets_nothing_of_the_machine() {
+    let desk = Desk::new().await;
+    apply(&desk, "ubuntu-22.04", "students = [\"ada\"]\n[machine]\nmemory = \"3G\"").await;
+    desk.done(&["deploy", "duo", "--yes"]).await;
+    let ada = || seen::guests(&desk.staged.cluster).into_iter().find(|guest| guest.name == "duo-ada").unwrap();
+    let vmid = ada().vmid;
+    desk.staged.cluster.world(|world| world.edit_config(vmid, "description", None));
+    desk.done(&["adopt", "sim", "duo/ada=duo-ada"]).await;
+    assert!(ada().is("duo", "ada"));
+    desk.staged.cluster.world(|world| world.edit_config(vmid, "memory", Some("4096")));
+    let plan = desk.json(&["plan", "duo", "--json"]).await;
+    let change = &plan["seats"][0]["changes"][0];
+    assert_eq!((&change["field"], &change["drift"]), (&json!("memory"), &json!(true)), "{plan:#}");
+    apply(&desk, "ubuntu-22.04", "students = [\"ada\"]").await;
+    let plan = desk.json(&["plan", "duo", "--json"]).await;
+    let change = &plan["seats"][0]["changes"][0];
+    assert_eq!((&change["to"], change.get("drift")), (&json!("2 GiB"), None), "{plan:#}");
+    // What it was cloned from is known too.
+    apply(&desk, "debian-12", "students = [\"ada\"]").await;
+    let plan = desk.json(&["plan", "duo", "--json"]).await;
+    assert_eq!(plan["seats"][0]["verb"], json!("replace"), "{plan:#}");
+}
+
+#[tokio::test]
+async fn a_definition_made_out_of_machines_says_what_it_could_not_tell_and_knows_what_is_changed_since() {
+    let desk = Desk::new().await;
+    apply(
+        &desk,
+        "ubuntu-22.04",
+        "students = [\"ada\", \"grace\"]\n[machine]\nmemory = \"3G\"\n[cloud_init]\npassword = \"generate\"",
+    )
+    .await;
+    desk.done(&["deploy", "duo", "--yes"]).await;
+    let roster = desk.done(&["roster", "duo", "--csv"]).await;
+    let keys = desk.staged.folder.join("keys");
+    let kept = desk.folder.path().join("kept");
+    lose_the_store(&desk, false);
+    // The secret that passwords are made from is there still: they are the same.
+    desk.done(&["adopt", "sim"]).await;
+    let text = desk.done(&["get", "duo", "-o", "toml"]).await;
+    assert!(text.contains("password = \"generate\""), "{text}");
+    let passwords = |roster: &str| {
+        let rows = roster.lines().map(|line| line.split(',').nth(3).unwrap_or_default().to_owned());
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(passwords(&desk.done(&["roster", "duo", "--csv"]).await), passwords(&roster));
+
+    lose_the_store(&desk, false);
+    std::fs::create_dir_all(&kept).unwrap();
+    for entry in std::fs::read_dir(&keys).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().contains("duo") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let told = desk.done(&["adopt", "sim"]).await;
+    let text = desk.done(&["get", "duo", "-o", "toml"]).await;
+    for place in [&told, &text] {
+        assert!(place.contains("every seat of duo has a password that cannot be read back"), "{place}");
+        assert!(place.contains("[rollcall]"), "{place}");
+    }
+    assert!(text.starts_with("# ") && !text.contains("password = \"generate\"\n"), "{text}");
+    assert!(text.contains("template = \"ubuntu-22.04\""), "{text}");
+
+    // The lab's key went with the store: told apart, and what to do.
+    let plan = desk.done(&["plan", "duo"]).await;
+    assert!(plan.contains("`homeroom adopt sim --rekey duo`"), "{plan}");
+    assert!(plan.matches("homeroom duo SHA256:").count() >= 4, "{plan}");
+    let check = desk.run(&["check", "duo"]).await;
+    assert!(check.code == 3 && check.out.contains("`homeroom adopt sim --rekey duo`"), "{check:?}");
+    desk.done(&["adopt", "sim", "--rekey", "duo"]).await;
+    desk.done(&["check", "duo"]).await;
+    assert_eq!(desk.done(&["plan", "duo"]).await, "duo: nothing to do, 2 machines stand as defined\n");
+
+    // From here on it is known who changes what.
+    let ada = seen::guests(&desk.staged.cluster).into_iter().find(|guest| guest.name == "duo-ada").unwrap().vmid;
+    desk.staged.cluster.world(|world| world.edit_config(ada, "onboot", Some("1")));
+    let plan = desk.done(&["plan", "duo"]).await;
+    assert!(plan.contains("ada onboot: on -> off") && plan.contains("someone else"), "{plan}");
+    let text = text.replace("memory = \"3G\"\n", "");
+    let file = desk.folder.path().join("duo.toml");
+    std::fs::write(&file, &text).unwrap();
+    desk.done(&["apply", "-f", file.to_str().unwrap()]).await;
+    let plan = desk.done(&["plan", "duo"]).await;
+    assert!(plan.contains("grace memory: 3 GiB -> 2 GiB\n"), "{plan}");
+    assert!(!desk.done(&["get", "duo", "-o", "toml"]).await.starts_with('#'), "it was read");
 }
