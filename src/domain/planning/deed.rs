@@ -181,7 +181,7 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
             notes.push(format!(
                 "{} was changed by someone else: {}; `homeroom deploy {} --fix-drift` puts that right",
                 plan.seat,
-                told.join(", "),
+                told.join("; "),
                 input.class.name
             ));
             plan.changes = drift;

@@ -6,7 +6,7 @@ use super::{
     PlanInput, Problem, addresses, destroy,
     estimate::estimate,
     fallback, listed, problems,
-    standing::{Fate, Home, fate, stays},
+    standing::{Fate, Home, Stays, fate, stays},
     steps::Target,
     templates::{self, Room, growth},
     vmids,
@@ -26,7 +26,7 @@ use crate::domain::{
 pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
     let mut problems = problems::definition_problems(input);
     let mut notes = problems::cluster_notes(input);
-    let mut staying: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut staying: BTreeMap<Stays, Vec<String>> = BTreeMap::new();
     let specs = addresses::settle(input).unwrap_or_else(|problem| {
         problems.push(problem);
         input.class.resolve()
@@ -43,11 +43,9 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
             (spec, fate)
         })
         .collect();
-    notes.extend(
-        staying.into_iter().map(|(what, seats)| {
-            format!("no longer in the definition, and yet as it was on {}: {what}", listed(&seats))
-        }),
-    );
+    notes.extend(staying.into_iter().map(|((what, why), seats)| {
+        format!("kept though no longer in the definition: {what} of {}; {why}", listed(&seats))
+    }));
     let clones = fates.iter().any(|(_, fate)| !matches!(fate, Fate::Settled { .. }));
     let templates = if clones { templates::candidates(input) } else { Ok(Vec::new()) }.unwrap_or_else(|problem| {
         problems.push(problem);

@@ -352,8 +352,11 @@ fn has_strange_key(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -
     never || has_another_lab_key(known, &input.class.name, ours)
 }
 
-/// What stays as it is although the definition does not ask for it any more, each with the reason.
-pub(super) fn stays(input: &PlanInput<'_>, spec: &SeatSpec) -> Vec<String> {
+/// What stays as it is although the definition does not ask for it any more, and why.
+pub(super) type Stays = (String, &'static str);
+
+/// All of that of one machine.
+pub(super) fn stays(input: &PlanInput<'_>, spec: &SeatSpec) -> Vec<Stays> {
     let row = input.progress.seat(&spec.seat);
     let Some((row, vmid)) = row.and_then(|row| Some((row, row.vmid?))) else { return Vec::new() };
     let Some(facts) = input.observed.get(&vmid).filter(|facts| is_ours(input, row, facts)) else { return Vec::new() };
@@ -362,24 +365,24 @@ pub(super) fn stays(input: &PlanInput<'_>, spec: &SeatSpec) -> Vec<String> {
         let (before, now) = (&applied.spec, spec);
         let left = left_standing(before, now, &row.lent, &facts.config);
         if !left.is_empty() {
-            out.push(format!("{}: what the template had is not known", left.join(", ")));
+            out.push((left.join(", "), "what the template had is not known"));
         }
         let larger =
             |to: Size| boot_disk(&facts.config).and_then(|disk| disk.size).is_some_and(|size| size >= to.bytes());
         if before.machine.disk.is_some_and(larger) && now.machine.disk.is_none() {
-            out.push("disk: none is made smaller but by a rebuild".to_owned());
+            out.push(("disk size".to_owned(), "only a rebuild makes one smaller"));
         }
         if before.machine.storage.is_some() && now.machine.storage.is_none() {
-            out.push("storage: no disk that stands is moved".to_owned());
+            out.push(("storage".to_owned(), "no disk that stands is moved"));
         }
         if before.cloud_init.password.is_some() && now.cloud_init.password.is_none() {
-            out.push("password: what the template had cannot be read".to_owned());
+            out.push(("password".to_owned(), "what the template had cannot be read"));
         }
     }
     if let (Some(pool), None) = (&row.pool, &input.class.pool)
         && input.view.guest(vmid).and_then(|guest| guest.pool.as_ref()).is_some_and(|is| is.as_str() == pool)
     {
-        out.push(format!("pool: homeroom takes nobody out of {pool}"));
+        out.push((format!("pool {pool}"), "homeroom takes nobody out of one"));
     }
     out
 }

@@ -259,7 +259,7 @@ fn told(seat: &SeatPlan, fixes_drift: bool) -> String {
             true => format!("{} is {}, not {}", c.field, c.from, c.to),
             false => format!("{} {} to {}", c.field, c.from, c.to),
         });
-        told.collect::<Vec<_>>().join(", ")
+        told.collect::<Vec<_>>().join("; ")
     };
     let (own, drift) = (list(false), list(true));
     match (own.is_empty(), drift.is_empty()) {

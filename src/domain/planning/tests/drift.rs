@@ -50,9 +50,9 @@ fn what_cannot_go_back_is_said_and_stays() {
     assert_eq!(
         plan.notes,
         [
-            "no longer in the definition, and yet as it was on teacher and 2 more: cores: what the template had is not known",
-            "no longer in the definition, and yet as it was on teacher and 2 more: disk: none is made smaller but by a rebuild",
-            "no longer in the definition, and yet as it was on teacher and 2 more: password: what the template had cannot be read",
+            "kept though no longer in the definition: cores of teacher and 2 more; what the template had is not known",
+            "kept though no longer in the definition: disk size of teacher and 2 more; only a rebuild makes one smaller",
+            "kept though no longer in the definition: password of teacher and 2 more; what the template had cannot be read",
         ]
     );
 }
