@@ -98,7 +98,7 @@ impl State {
         self.definitions.get(at)
     }
 
-    fn class_names(&self) -> Vec<&LabName> {
+    pub(super) fn class_names(&self) -> Vec<&LabName> {
         let defined = self.definitions.iter().filter_map(|definition| match definition {
             Definition::Class(class) => Some(&class.name),
             Definition::Workshop(_) => None,
@@ -110,14 +110,6 @@ impl State {
         names.sort();
         names.dedup();
         names
-    }
-
-    /// The classes the filter of their pane lets through.
-    pub fn shown_classes(&self) -> Vec<ClassRow<'_>> {
-        let text = self.filter_text(super::Pane::Classes);
-        let mut rows: Vec<_> = self.classes().into_iter().filter(|row| row.matches(&text)).collect();
-        self.arrange_classes(&mut rows);
-        rows
     }
 
     /// One class or workshop by name, if it is known.

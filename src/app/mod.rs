@@ -35,6 +35,7 @@ pub mod rows;
 pub mod runs;
 pub mod seats;
 pub mod shells;
+pub mod shown;
 pub mod sites;
 pub mod state;
 pub mod update;

@@ -95,7 +95,7 @@ impl State {
         }
     }
 
-    pub(super) fn arrange_classes(&self, rows: &mut [ClassRow<'_>]) {
+    pub(super) fn arrange_classes(&self, rows: &mut [&ClassRow<'_>]) {
         let worst = |row: &ClassRow<'_>| row.seats.iter().map(trouble).max();
         self.arrange(Context::Classes, rows, |a, b, column| match column {
             "state" => worst(a).cmp(&worst(b)),
@@ -118,7 +118,7 @@ impl State {
         rows.sort_by_key(|row| matches!(row, NodeRow::Storage { .. }));
     }
 
-    pub(super) fn arrange_workshops(&self, rows: &mut [ClassRow<'_>]) {
+    pub(super) fn arrange_workshops(&self, rows: &mut [&ClassRow<'_>]) {
         let site = |row: &ClassRow<'_>| row.site().map(ToString::to_string);
         // What stands ends at a time, what is only defined would last so long.
         let ends = |row: &ClassRow<'_>| (row.life().map(|life| life.ends_at), row.workshop.map(|shop| shop.ends_after));

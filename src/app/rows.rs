@@ -17,8 +17,8 @@ impl State {
     pub fn row_keys(&self) -> Vec<String> {
         match self.base_context() {
             Context::Nodes => self.shown_nodes().iter().map(NodeRow::key).collect(),
-            Context::Classes => self.shown_classes().iter().map(|row| row.lab.to_string()).collect(),
-            Context::Workshops => self.shown_workshops().iter().map(|row| row.lab.to_string()).collect(),
+            Context::Classes => self.shown_names(Pane::Classes).into_iter().map(LabName::to_string).collect(),
+            Context::Workshops => self.shown_names(Pane::Workshops).into_iter().map(LabName::to_string).collect(),
             Context::Board => self.board_keys(),
             Context::Node | Context::Runs | Context::Run => match self.screen() {
                 Screen::Node(board) => self.guest_keys(board),
@@ -111,12 +111,10 @@ impl State {
                 }
                 targets
             }
-            Screen::Overview if self.focus == Pane::Classes => self
-                .classes()
-                .iter()
-                .filter(|row| chosen.contains(&row.lab.as_str()))
-                .map(|row| whole(row.lab))
-                .collect(),
+            Screen::Overview if self.focus == Pane::Classes => {
+                let names = self.class_names().into_iter();
+                names.filter(|name| chosen.contains(&name.as_str())).map(whole).collect()
+            }
             Screen::Overview if self.focus == Pane::Workshops => {
                 let names = self.definitions.iter().filter(|definition| definition.kind() == "workshop");
                 names.map(|d| d.name()).filter(|name| chosen.contains(&name.as_str())).map(whole).collect()
@@ -144,12 +142,12 @@ impl State {
             Screen::Run(board) => return Some(board.lab.clone()),
             _ => {}
         }
-        let (rows, cursor) = match self.focus {
-            Pane::Workshops => (self.shown_workshops(), &self.workshops.cursor),
-            _ => (self.shown_classes(), &self.classes.cursor),
+        let (labs, cursor) = match self.focus {
+            Pane::Workshops => (self.shown_names(Pane::Workshops), &self.workshops.cursor),
+            _ => (self.shown_names(Pane::Classes), &self.classes.cursor),
         };
-        let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
-        rows.get(cursor.position(&names)?).map(|row| row.lab.clone())
+        let names: Vec<_> = labs.iter().map(|lab| lab.as_str()).collect();
+        labs.get(cursor.position(&names)?).map(|lab| (*lab).clone())
     }
 
     /// The seat under the cursor of a board.

@@ -28,8 +28,7 @@ pub struct Site {
     pub view: Option<Arc<ClusterView>>,
     pub lost: Option<Lost>,
     offline: BTreeMap<NodeName, Timestamp>,
-    /// Of each node its load and its memory, as shares.
-    history: BTreeMap<NodeName, VecDeque<(f64, f64)>>,
+    history: BTreeMap<NodeName, Past>,
     /// Which nodes answered in the latest look.
     online: HashMap<NodeName, bool>,
     /// How many machines each node had in the latest look, templates not counted.
@@ -37,6 +36,9 @@ pub struct Site {
     /// Where each guest stands in the latest look.
     guests: HashMap<Vmid, usize>,
 }
+
+/// Of each of the last looks at a node its load and its memory, as shares of what it has; the newest last.
+pub type Past = VecDeque<(f64, f64)>;
 
 /// Why a site is not seen.
 #[derive(Debug, Clone)]
@@ -53,9 +55,8 @@ pub enum NodeRow<'a> {
         node: &'a NodeView,
         machines: usize,
         offline_since: Option<Timestamp>,
-        /// The last looks, the newest last: shares of what the node has.
-        cpu: Vec<f64>,
-        memory: Vec<f64>,
+        /// The last looks.
+        past: Option<&'a Past>,
     },
     Storage {
         site: &'a SiteName,
@@ -134,13 +135,9 @@ impl Site {
         self.view.as_deref()?.guests.get(*self.guests.get(&vmid)?)
     }
 
-    /// A node's load over the last looks, the newest last.
-    pub fn cpu_of(&self, node: &NodeName) -> Vec<f64> {
-        self.past(node).map(|(cpu, _)| cpu).collect()
-    }
-
-    fn past(&self, node: &NodeName) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.history.get(node).into_iter().flatten().copied()
+    /// The last looks at a node.
+    pub fn past(&self, node: &NodeName) -> Option<&Past> {
+        self.history.get(node)
     }
 
     /// Notes that it does not answer; the first time counts.
@@ -189,8 +186,7 @@ impl Site {
                 node,
                 machines: self.machines.get(&node.node).copied().unwrap_or(0),
                 offline_since: self.offline.get(&node.node).copied(),
-                cpu: self.cpu_of(&node.node),
-                memory: self.past(&node.node).map(|(_, memory)| memory).collect(),
+                past: self.past(&node.node),
             })
             .collect();
         let mut storages: Vec<_> = view.storages.iter().filter(|s| s.images).collect();

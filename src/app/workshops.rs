@@ -6,7 +6,7 @@ use super::{
     engines::Engine,
     labs::{ClassRow, stands},
     seats::SeatRow,
-    state::{Pane, State},
+    state::State,
 };
 use crate::domain::{
     Clean, Definition, LabName, MachineState, Progress, Role, SeatName,
@@ -22,14 +22,6 @@ impl State {
     /// Every workshop, by name.
     pub fn workshops(&self) -> Vec<ClassRow<'_>> {
         self.defined_workshops().map(|workshop| self.workshop_row(workshop)).collect()
-    }
-
-    /// Those the filter of their pane lets through.
-    pub fn shown_workshops(&self) -> Vec<ClassRow<'_>> {
-        let text = self.filter_text(Pane::Workshops);
-        let mut rows: Vec<_> = self.workshops().into_iter().filter(|row| row.matches(&text)).collect();
-        self.arrange_workshops(&mut rows);
-        rows
     }
 
     /// Who sits on a seat, as typed on joining.

@@ -37,9 +37,14 @@ impl Clean {
 
     /// As [`Clean::new`], keeping up to `max` characters: for values that are compared, such as a list of SSH keys.
     pub fn bounded(raw: impl AsRef<str>, max: usize) -> Self {
+        let raw = raw.as_ref();
+        // Nearly all text is plain, and stands as it is.
+        if raw.len() <= max && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Self(raw.trim_end().to_owned());
+        }
         let mut text = String::new();
         let mut kept = 0;
-        for c in anstream::adapter::strip_str(raw.as_ref()).to_string().chars() {
+        for c in anstream::adapter::strip_str(raw).flat_map(str::chars) {
             if kept == max {
                 text.push('…');
                 break;

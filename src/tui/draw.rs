@@ -59,7 +59,7 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
     // On a board the cursor says which seat is explained; in lists it would say nothing.
     let without = turning.filter(|_| matches!(state.screen(), Screen::Overview)).map(|_| kiosk::without_cursor(look));
     let look = without.as_ref().unwrap_or(look);
-    let mut page = Page { buf: frame.buffer_mut(), look, cursor: None, spots: Spots::default() };
+    let mut page = Page::new(frame.buffer_mut(), look);
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         too_small(&mut page, area);
         return Spots::default();
@@ -72,13 +72,14 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
         place_cursor(frame, cursor);
         return Spots::default();
     }
-    header::top(&mut page, top, state);
+    let labs = state.labs();
+    header::top(&mut page, top, state, &labs);
     if let Some(kiosk) = &state.kiosk {
         kiosk::banner(&mut page, Rect { height: 1, ..middle }, state, kiosk);
         middle = Rect { y: middle.y + 1, height: middle.height - 1, ..middle };
     }
     match state.screen() {
-        Screen::Overview => overview::draw(&mut page, middle, state),
+        Screen::Overview => overview::draw(&mut page, middle, state, &labs),
         Screen::Board(board) => board::draw(&mut page, middle, state, board),
         Screen::Log(_) => panes::log::screen(&mut page, middle, state),
         Screen::Runs(list) => runs::draw(&mut page, middle, state, list),
@@ -94,9 +95,11 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
         Some(kiosk) => kiosk::bottom(&mut page, bottom, kiosk),
         None => header::bottom(&mut page, bottom, state),
     }
+    page.settle();
     if let Some(popup) = &state.popup {
         page.fade(middle);
         popups::draw(&mut page, middle, state, popup);
+        page.settle();
     }
     opening(&mut page, middle, state);
     let (cursor, spots) = (page.cursor, page.spots);

@@ -48,8 +48,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
     let focused = state.context() == Context::Run;
     for (n, seat) in seats.iter().enumerate().skip(first).take(height) {
         if n == at {
-            let style = page.look.theme.cursor_row();
-            page.under(rows, n - first, style);
+            page.cursor_row(rows, n - first);
         }
         let marker = if n == at { page.look.glyphs.cursor } else { " " };
         page.row_spot(rows, n - first, 1, None, keys[n]);

@@ -7,7 +7,8 @@ use unicode_width::UnicodeWidthStr;
 use super::{format, pen::Page, theme::Tone};
 use crate::{
     app::{
-        Command, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, sites::Site, state::Typing,
+        Command, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, shown::Labs, sites::Site,
+        state::Typing,
     },
     domain::{Clean, Level, MachineState, SiteName, readiness::Phase},
 };
@@ -15,14 +16,13 @@ use crate::{
 type Piece = (String, Tone);
 
 /// The first line.
-pub fn top(page: &mut Page<'_>, area: Rect, state: &State) {
-    let labs: Vec<_> = state.classes().into_iter().chain(state.workshops()).collect();
-    let right = right(page, state, &labs, area.width < NARROW);
+pub fn top(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+    let right = right(page, state, labs, area.width < NARROW);
     let taken: usize = right.iter().map(|(text, _)| text.width()).sum();
     let mut pen = page.line(area, 0);
     pen.skip(1).put("homeroom", Tone::Accent);
     let room = pen.room().saturating_sub(taken + 3);
-    let mut told = left(state, &labs, area.width >= 100);
+    let mut told = left(state, labs, area.width >= 100);
     // What matters least goes first where room is short.
     while told.iter().map(Told::width).sum::<usize>() > room {
         let Some(least) = (0..told.len()).min_by_key(|n| told[*n].rank) else { break };
@@ -53,7 +53,7 @@ impl Told {
     }
 }
 
-fn left(state: &State, rows: &[ClassRow<'_>], wide: bool) -> Vec<Told> {
+fn left(state: &State, labs: &Labs<'_>, wide: bool) -> Vec<Told> {
     let mut told = Vec::new();
     if state.settings.read_only {
         told.push(Told::new(5, "read-only", Tone::Warn));
@@ -72,7 +72,7 @@ fn left(state: &State, rows: &[ClassRow<'_>], wide: bool) -> Vec<Told> {
             told.push(Told::new(4, format!("{} sites{lost}", sites.len() + engines.len()), tone));
         }
     }
-    let counts = rows.iter().filter(|row| row.phase != Phase::ABSENT).map(ClassRow::ready);
+    let counts = labs.all().filter(|row| row.phase != Phase::ABSENT).map(ClassRow::ready);
     let (ready, all) = counts.fold((0, 0), |(ready, all), (r, a)| (ready + r, all + a));
     if all > 0 {
         let text = if wide { format!("{ready} of {all} seats ready") } else { format!("{ready}/{all} ready") };
@@ -114,10 +114,10 @@ fn one_site(told: &mut Vec<Told>, name: &SiteName, site: &Site) {
 const NARROW: u16 = 60;
 
 /// What is told at the right end: failures, runs, the time, the data's age.
-fn right(page: &Page<'_>, state: &State, labs: &[ClassRow<'_>], narrow: bool) -> Vec<Piece> {
+fn right(page: &Page<'_>, state: &State, labs: &Labs<'_>, narrow: bool) -> Vec<Piece> {
     let glyphs = &page.look.glyphs;
     let mut pieces = Vec::new();
-    let failed: usize = labs.iter().map(|row| row.count(MachineState::Failed)).sum();
+    let failed: usize = labs.all().map(|row| row.count(MachineState::Failed)).sum();
     if failed > 0 {
         pieces.push((format!("{} {failed} failed   ", glyphs.failed), Tone::Bad));
     }

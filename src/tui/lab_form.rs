@@ -82,8 +82,7 @@ fn text(page: &mut Page<'_>, area: Rect, form: &LabForm) {
     let first = crate::app::cursor::window(marked.unwrap_or(0), lines.len(), height);
     for (n, line) in lines.iter().enumerate().skip(first).take(height) {
         if marked == Some(n) {
-            let style = page.look.theme.cursor_row();
-            page.under(area, n - first, style);
+            page.cursor_row(area, n - first);
         }
         let mut pen = page.line(area, n - first);
         pen.skip(1);

@@ -12,8 +12,8 @@ use super::{
     theme::Tone,
 };
 use crate::{
-    app::{State, labs::ClassRow},
-    domain::{MachineState, alert::Grade, readiness::Phase},
+    app::{State, labs::ClassRow, shown::Labs},
+    domain::{alert::Grade, readiness::Phase},
 };
 
 /// A sign, its tone, and pieces of text in the order of their weight.
@@ -25,21 +25,28 @@ struct Matter {
     urgent: bool,
 }
 
+impl Matter {
+    /// Nothing of the kind goes on.
+    fn none(page: &Page<'_>, told: &str) -> Self {
+        Self { sign: page.look.glyphs.dot, tone: Tone::Dim, told: vec![(told.to_owned(), Tone::Dim)], urgent: false }
+    }
+}
+
 /// Columns of a text that is cut.
 const LEAST: usize = 24;
 /// A line for each.
 pub const LINES: u16 = 3;
 
 /// All three, a line each.
-pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
-    for (row, matter) in all(page, state).iter().enumerate() {
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+    for (row, matter) in all(page, state, labs).iter().enumerate() {
         line(page, area, row, matter);
     }
 }
 
 /// The one that weighs most, in one line: what is wrong, else what ends soon, else what runs.
-pub fn first(page: &mut Page<'_>, area: Rect, state: &State) {
-    let [wrong, running, ending] = all(page, state);
+pub fn first(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+    let [wrong, running, ending] = all(page, state, labs);
     let runs = running.tone == Tone::Busy;
     let told = if wrong.urgent {
         wrong
@@ -78,18 +85,16 @@ fn line(page: &mut Page<'_>, area: Rect, row: usize, matter: &Matter) {
     }
 }
 
-fn all(page: &Page<'_>, state: &State) -> [Matter; 3] {
-    let rows = state.classes();
-    let shops = state.workshops();
-    [wrong(page, state, &rows), running(page, state, rows.iter().chain(&shops)), ending(page, state, &shops)]
+fn all(page: &Page<'_>, state: &State, labs: &Labs<'_>) -> [Matter; 3] {
+    [wrong(page, state, labs), running(page, state, labs), ending(page, state, &labs.workshops)]
 }
 
-fn wrong(page: &Page<'_>, state: &State, rows: &[ClassRow<'_>]) -> Matter {
+fn wrong(page: &Page<'_>, state: &State, labs: &Labs<'_>) -> Matter {
     let glyphs = &page.look.glyphs;
-    let all = state.wrong();
+    let all = state.wrong(labs);
     let Some(worst) = all.first() else {
         let known = state.definitions_known && state.sites.values().all(|site| site.view.is_some());
-        let ready: usize = rows.iter().map(|row| row.count(MachineState::Ready)).sum();
+        let ready: usize = labs.all().map(|row| row.ready().0).sum();
         let (text, tone) = match (known, ready) {
             (false, _) => ("waiting for the first look".to_owned(), Tone::Busy),
             (true, 0) => ("nothing is wrong".to_owned(), Tone::Ok),
@@ -107,30 +112,24 @@ fn wrong(page: &Page<'_>, state: &State, rows: &[ClassRow<'_>]) -> Matter {
     }
 }
 
-fn running<'a, 'b: 'a>(page: &Page<'_>, state: &State, rows: impl Iterator<Item = &'a ClassRow<'b>>) -> Matter {
-    let sign = page.look.glyphs.working;
-    let told: Vec<_> = rows
+fn running(page: &Page<'_>, state: &State, labs: &Labs<'_>) -> Matter {
+    let told: Vec<_> = labs
+        .all()
         .filter(|row| row.is_worked_on())
         .map(|row| {
-            let (ready, all) = (row.count(MachineState::Ready), row.seats.len());
+            let (ready, all) = row.ready();
             (format!("{} {}, {ready} of {all} ready, {}", row.lab, word(row).0, elapsed(state, row)), Tone::Busy)
         })
         .collect();
     if told.is_empty() {
-        return Matter {
-            sign,
-            tone: Tone::Dim,
-            told: vec![("nothing is running".to_owned(), Tone::Dim)],
-            urgent: false,
-        };
+        return Matter::none(page, "nothing is running");
     }
-    Matter { sign, tone: Tone::Busy, told, urgent: false }
+    Matter { sign: page.look.glyphs.working, tone: Tone::Busy, told, urgent: false }
 }
 
 /// Workshops that end, the soonest first.
 fn ending(page: &Page<'_>, state: &State, shops: &[ClassRow<'_>]) -> Matter {
     const SOON: SignedDuration = SignedDuration::from_mins(60);
-    let sign = page.look.glyphs.off;
     let mut lives: Vec<_> =
         shops.iter().filter(|row| row.phase != Phase::ABSENT).filter_map(|row| Some((row.lab, row.life()?))).collect();
     lives.sort_by_key(|(_, life)| life.ends_at);
@@ -143,13 +142,8 @@ fn ending(page: &Page<'_>, state: &State, shops: &[ClassRow<'_>]) -> Matter {
         })
         .collect();
     if told.is_empty() {
-        return Matter {
-            sign,
-            tone: Tone::Dim,
-            told: vec![("nothing ends by itself".to_owned(), Tone::Dim)],
-            urgent: false,
-        };
+        return Matter::none(page, "nothing ends by itself");
     }
     let tone = if soon { Tone::Warn } else { Tone::Dim };
-    Matter { sign, tone, told, urgent: soon }
+    Matter { sign: page.look.glyphs.off, tone, told, urgent: soon }
 }

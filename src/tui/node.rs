@@ -41,7 +41,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
     ]);
     let mut line = 2;
     if node.online {
-        let history = site.map(|site| site.cpu_of(&board.node)).unwrap_or_default();
+        let past = site.and_then(|site| site.past(&board.node));
         let mut pen = page.line(area, line);
         pen.skip(1).col("cpu", LABEL, Tone::Dim);
         gauge(&mut pen, node.cpu);
@@ -50,11 +50,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
             TOLD,
             Tone::Dim,
         );
-        sparkline(&mut pen, &history, 60);
+        sparkline(&mut pen, past, |(cpu, _)| cpu, 60);
         let mut pen = page.line(area, line + 1);
         pen.skip(1).col("memory", LABEL, Tone::Dim);
         gauge(&mut pen, share(node.memory_used, node.memory));
-        pen.skip(2).put(&format::part(node.memory_used, node.memory), Tone::Dim);
+        pen.skip(2).col(&format::part(node.memory_used, node.memory), TOLD, Tone::Dim);
+        sparkline(&mut pen, past, |(_, memory)| memory, 60);
         line += 2;
     }
     let storages = state.storages_of(board);
@@ -128,8 +129,7 @@ fn guests(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard, gue
     let focused = state.context() == Context::Node;
     for (n, guest) in guests.iter().enumerate().skip(first).take(height) {
         if n == at {
-            let style = page.look.theme.cursor_row();
-            page.under(body, n - first, style);
+            page.cursor_row(body, n - first);
         }
         let marked = board.marks.has(&keys[n]);
         let marker = marker(&page.look.glyphs, n == at, marked);

@@ -17,6 +17,7 @@ use crate::{
         Pane, State,
         labs::ClassRow,
         pointer::{Divider, Spot},
+        shown::Labs,
     },
     domain::MachineState,
 };
@@ -29,21 +30,21 @@ const LOW: u16 = 9;
 const WIDE: u16 = 100;
 const HIGH: u16 = 28;
 
-pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
     let wide = area.width >= WIDE && area.height >= HIGH;
     // A kiosk has its banner.
     if state.kiosk.is_some() {
-        return if wide { grid(page, area, state) } else { tabs(page, area, state) };
+        return if wide { grid(page, area, state, labs) } else { tabs(page, area, state, labs) };
     }
     let lines = if wide && area.height >= HIGH + 6 { matters::LINES } else { 1 };
     let band = Rect { height: lines, ..area };
     if lines > 1 {
-        matters::draw(page, band, state)
+        matters::draw(page, band, state, labs)
     } else {
-        matters::first(page, band, state)
+        matters::first(page, band, state, labs)
     }
     let below = Rect { y: area.y + lines, height: area.height - lines, ..area };
-    if wide { grid(page, below, state) } else { tabs(page, below, state) }
+    if wide { grid(page, below, state, labs) } else { tabs(page, below, state, labs) }
 }
 
 /// ```text
@@ -53,16 +54,17 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 /// ├ 4 log ────┴────────────────┤
 /// └────────────────────────────┘
 /// ```
-fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
+fn grid(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
     let left_width = match state.split.left {
         Some(column) => (column + 1).clamp(30, area.width - 40),
         None => (area.width * 39 / 100).clamp(47, 64),
     };
     // Lists are as high as what they hold, with a line of air; the log has the rest, and never less than a third.
     let lines = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).min(area.height);
-    let shops = lines(state.shown_workshops().len()) + if state.shown_workshops().is_empty() { 4 } else { 2 };
+    let shops = labs.shown(state, Pane::Workshops).len();
+    let shops = lines(shops) + if shops == 0 { 4 } else { 2 };
     let left = lines(nodes::wanted(state)) + 2;
-    let right = (lines(state.shown_classes().len().max(3)) + 3).saturating_add(shops - 1);
+    let right = (lines(labs.shown(state, Pane::Classes).len().max(3)) + 3).saturating_add(shops - 1);
     let top_height = match state.split.log {
         Some(row) => row.saturating_sub(area.y) + 1,
         None => left.max(right).min(area.height - (area.height / 3).max(8) + 1),
@@ -90,7 +92,7 @@ fn grid(page: &mut Page<'_>, area: Rect, state: &State) {
         page.spots.add(rect, Spot::Pane(pane));
         title(page, rect, state, pane);
         let inner = Rect { x: rect.x + 1, y: rect.y + 1, width: rect.width - 2, height: rect.height - 2 };
-        content(page, inner, state, pane);
+        content(page, inner, state, labs, pane);
     }
     page.spots.add(Rect { x: classes.x, width: 1, height: top_height - 1, ..area }, Spot::Divider(Divider::Left));
     page.spots.add(Rect { height: 1, ..log }, Spot::Divider(Divider::Log));
@@ -129,7 +131,7 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
 }
 
 /// One line of tabs, the focused pane, and the log's last two lines.
-fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
+fn tabs(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
     let mut spots = Vec::new();
     let mut pen = page.line(area, 0);
     // Where there is little room, what is wrong is told and nothing is counted.
@@ -139,7 +141,7 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
         let (name, number) = if pane == state.focus { (Tone::Accent, Tone::Accent) } else { (Tone::Text, Tone::Dim) };
         let from = pen.position();
         pen.put(&format!("{} ", n + 1), number).put(pane.title(), name);
-        let (count, mark, tone) = count(pen.glyphs(), state, pane);
+        let (count, mark, tone) = count(pen.glyphs(), state, labs, pane);
         pen.put(if narrow { "" } else { &count }, tone).put(&mark, tone);
         let width = pen.position().x - from.x;
         pen.skip(if narrow { 1 } else { 3 });
@@ -150,8 +152,8 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
     // A short list leaves its room to the log.
     let wanted = match state.focus {
         Pane::Nodes => nodes::wanted(state),
-        Pane::Classes => state.shown_classes().len(),
-        Pane::Workshops => state.shown_workshops().len(),
+        Pane::Classes => labs.shown(state, Pane::Classes).len(),
+        Pane::Workshops => labs.shown(state, Pane::Workshops).len(),
         Pane::Log => 0,
     };
     let room = area.height - 2;
@@ -173,7 +175,7 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
         page.line(rule, 0).right(&log::status(state, &state.log_view));
     }
     let body = Rect { y: area.y + 2, height: area.height - 2 - tail, ..area };
-    content(page, body, state, state.focus);
+    content(page, body, state, labs, state.focus);
     if tail > 0 {
         let rule = Rect { y: body.bottom(), height: 1, ..area };
         page.rule(rule, 0, "log");
@@ -182,7 +184,7 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State) {
 }
 
 /// What a tab tells beside its name: how many, and what is wrong.
-fn count(glyphs: &super::Glyphs, state: &State, pane: Pane) -> (String, String, Tone) {
+fn count(glyphs: &super::Glyphs, state: &State, labs: &Labs<'_>, pane: Pane) -> (String, String, Tone) {
     match pane {
         Pane::Nodes => {
             let nodes: Vec<_> = state.sites.values().filter_map(|s| s.view.as_deref()).flat_map(|v| &v.nodes).collect();
@@ -190,8 +192,8 @@ fn count(glyphs: &super::Glyphs, state: &State, pane: Pane) -> (String, String, 
             let tone = if online < nodes.len() { Tone::Warn } else { Tone::Dim };
             (format!(" {online}/{}", nodes.len()), String::new(), tone)
         }
-        Pane::Classes => failures(glyphs, &state.classes()),
-        Pane::Workshops => failures(glyphs, &state.workshops()),
+        Pane::Classes => failures(glyphs, &labs.classes),
+        Pane::Workshops => failures(glyphs, &labs.workshops),
         Pane::Log => (String::new(), String::new(), Tone::Dim),
     }
 }
@@ -203,11 +205,11 @@ fn failures(glyphs: &super::Glyphs, rows: &[ClassRow<'_>]) -> (String, String, T
     (format!(" {}", rows.len()), mark, if failed > 0 { Tone::Bad } else { Tone::Dim })
 }
 
-fn content(page: &mut Page<'_>, area: Rect, state: &State, pane: Pane) {
+fn content(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>, pane: Pane) {
     match pane {
         Pane::Nodes => nodes::draw(page, area, state),
-        Pane::Classes => classes::draw(page, area, state),
-        Pane::Workshops => workshops::draw(page, area, state),
+        Pane::Classes => classes::draw(page, area, state, labs),
+        Pane::Workshops => workshops::draw(page, area, state, labs),
         Pane::Log => log::draw(page, area, state),
     }
 }

@@ -19,6 +19,14 @@ pub struct Page<'a> {
     pub cursor: Option<Position>,
     /// What can be pointed at.
     pub spots: Spots,
+    /// Rows to be turned round once everything stands on them.
+    turned: Vec<Rect>,
+}
+
+impl<'a> Page<'a> {
+    pub fn new(buf: &'a mut Buffer, look: &'a Look) -> Self {
+        Self { buf, look, cursor: None, spots: Spots::default(), turned: Vec::new() }
+    }
 }
 
 impl Page<'_> {
@@ -64,12 +72,24 @@ impl Page<'_> {
         self.pale(line);
         let width = u16::try_from(age.width()).unwrap_or(u16::MAX).min(line.width);
         let place = Rect { x: line.right() - width, width, ..line };
+        // What it stands on is cut, and says so.
+        let more = self.look.glyphs.more;
+        let before = u16::try_from(more.width()).unwrap_or(0);
+        let is_blank = |buf: &Buffer, x: u16| buf.cell((x, line.y)).is_none_or(|cell| cell.symbol() == " ");
+        if line.width > width + before && (place.x..line.right()).any(|x| !is_blank(self.buf, x)) {
+            let at = place.x - before;
+            // Half of a wide letter is none.
+            if let Some(cell) = self.buf.cell_mut((at - 1, line.y)).filter(|cell| cell.symbol().width() > 1) {
+                cell.set_symbol(" ");
+            }
+            self.line(Rect { x: at, width: before, ..line }, 0).put(more, Tone::Dim);
+        }
         self.line(place, 0).put(age, Tone::Warn);
     }
 
     /// Puts what is drawn so far into the background.
     pub fn fade(&mut self, area: Rect) {
-        let style = self.style(Tone::Border).remove_modifier(Modifier::BOLD).bg(Color::Reset);
+        let style = self.style(Tone::Border).remove_modifier(Modifier::BOLD | Modifier::REVERSED).bg(Color::Reset);
         self.buf.set_style(area, style);
     }
 
@@ -79,6 +99,28 @@ impl Page<'_> {
             && row < area.height
         {
             self.buf.set_style(Rect { y: area.y + row, height: 1, ..area }, style);
+        }
+    }
+
+    /// The row keys go to: a ground under it, else the whole row turned round by [`Page::settle`].
+    pub fn cursor_row(&mut self, area: Rect, row: usize) {
+        let style = self.look.theme.cursor_row();
+        let row = u16::try_from(row).unwrap_or(u16::MAX);
+        if row >= area.height {
+            return;
+        }
+        let place = Rect { y: area.y + row, height: 1, ..area };
+        match style.add_modifier.contains(Modifier::REVERSED) {
+            true => self.turned.push(place),
+            false => self.buf.set_style(place, style),
+        }
+    }
+
+    /// Everything stands on its row: those to be turned round are, as a bar of one colour.
+    pub fn settle(&mut self) {
+        let style = self.look.theme.cursor_row().remove_modifier(Modifier::DIM | Modifier::UNDERLINED);
+        for place in std::mem::take(&mut self.turned) {
+            self.buf.set_style(place, style);
         }
     }
 

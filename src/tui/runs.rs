@@ -43,8 +43,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, list: &RunList) {
     let focused = state.context() == Context::Runs;
     for (n, run) in runs.iter().enumerate().skip(first).take(height) {
         if n == at {
-            let style = page.look.theme.cursor_row();
-            page.under(body, n - first, style);
+            page.cursor_row(body, n - first);
         }
         let marker = if n == at { page.look.glyphs.cursor } else { " " };
         page.row_spot(body, n - first, 1, None, &keys[n]);

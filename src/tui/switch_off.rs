@@ -1,6 +1,15 @@
 //! What programs inside a shell may have left switched on in the terminal it was lent: also what nobody leaves on by
 //! accident, for a guest is not trusted.
 
+macro_rules! mouse {
+    () => {
+        "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l"
+    };
+}
+
+/// No reports of what the mouse does.
+pub(super) const MOUSE: &[u8] = mouse!().as_bytes();
+
 /// Switches all of it off; the cursor stays where it is.
 ///
 /// First mouse and focus reports, pasting, keypad, reversed colours, frames held back, and the other screen. That is left
@@ -11,10 +20,13 @@
 ///
 /// Last what is put back with it, line drawing in place of letters, and typing that pushes aside, lines that do not wrap
 /// and colours.
-pub(super) const ALL: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?1l\x1b>\
-    \x1b[?5l\x1b[?2026l\x1b[?47l\
-    \x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8\
-    \x1b(B\x0f\x1b[4l\x1b[?7h\x1b[0m";
+pub(super) const ALL: &[u8] = concat!(
+    mouse!(),
+    "\x1b[?1004l\x1b[?2004l\x1b[?1l\x1b>\x1b[?5l\x1b[?2026l\x1b[?47l",
+    "\x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8",
+    "\x1b(B\x0f\x1b[4l\x1b[?7h\x1b[0m",
+)
+.as_bytes();
 
 #[cfg(test)]
 mod tests {

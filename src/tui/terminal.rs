@@ -59,9 +59,6 @@ static RAW: AtomicBool = AtomicBool::new(false);
 /// The thread that draws.
 static OWNER: OnceLock<ThreadId> = OnceLock::new();
 
-/// No reports of what the mouse does.
-const NO_MOUSE: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l";
-
 /// Whether the terminal went away for good.
 static GONE: AtomicBool = AtomicBool::new(false);
 
@@ -134,7 +131,8 @@ impl Screen {
             MouseProtocolMode::AnyMotion => b"\x1b[?1003h\x1b[?1006h",
         };
         let out = self.terminal.backend_mut();
-        let told = out.write_all(NO_MOUSE).and_then(|()| out.write_all(asked)).and_then(|()| Write::flush(out));
+        let told =
+            out.write_all(switch_off::MOUSE).and_then(|()| out.write_all(asked)).and_then(|()| Write::flush(out));
         told.map_err(TuiError::io("ask it for the mouse"))
     }
 
@@ -228,7 +226,7 @@ fn give_back() -> io::Result<()> {
         return Ok(());
     }
     let mut out = io::stdout();
-    let quiet = out.write_all(NO_MOUSE);
+    let quiet = out.write_all(switch_off::MOUSE);
     let shown = execute!(out, EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show);
     quiet.and(shown).and(disable_raw_mode())
 }

@@ -61,7 +61,12 @@ pub struct Theme {
     depth: Depth,
     cursor: bool,
     palette: Palette,
+    /// The ink of each tone, found once.
+    inks: [Color; TONES.len()],
 }
+
+const TONES: [Tone; 9] =
+    [Tone::Text, Tone::Title, Tone::Accent, Tone::Dim, Tone::Border, Tone::Ok, Tone::Busy, Tone::Warn, Tone::Bad];
 
 impl Theme {
     /// The dark theme.
@@ -70,7 +75,8 @@ impl Theme {
     }
 
     pub fn of(depth: Depth, palette: Palette) -> Self {
-        Self { depth, palette, cursor: true }
+        let inks = TONES.map(|tone| ink(&palette, depth, tone));
+        Self { depth, palette, inks, cursor: true }
     }
 
     /// The same, where no row is the cursor's.
@@ -96,26 +102,8 @@ impl Theme {
                 Tone::Text | Tone::Ok | Tone::Busy => lit,
             };
         }
-        let style = plain.fg(self.ink(tone));
+        let style = plain.fg(self.inks[tone as usize]);
         if matches!(tone, Tone::Title | Tone::Accent) { style.add_modifier(Modifier::BOLD) } else { style }
-    }
-
-    fn ink(&self, tone: Tone) -> Color {
-        let paint = match tone {
-            Tone::Text => self.palette.text,
-            Tone::Title => self.palette.title,
-            Tone::Accent => self.palette.accent,
-            Tone::Dim => self.palette.dim,
-            Tone::Border => self.palette.border,
-            Tone::Ok => self.palette.ok,
-            Tone::Busy => self.palette.busy,
-            Tone::Warn => self.palette.warn,
-            Tone::Bad => self.palette.bad,
-        };
-        match (paint, self.depth) {
-            (Paint::Rgb(..), Depth::Sixteen) => sixteen(tone, self.palette.light),
-            (paint, depth) => color(paint, depth),
-        }
     }
 
     /// What lies under a text field, so that it is seen to be one.
@@ -130,9 +118,30 @@ impl Theme {
     pub fn cursor_row(&self) -> Style {
         match self.depth {
             _ if !self.cursor => Style::new(),
-            Depth::None | Depth::Sixteen => Style::new().add_modifier(Modifier::BOLD),
+            // Of few colours none can be relied on to lie under every other; swapping them can.
+            Depth::None | Depth::Sixteen => {
+                Style::new().fg(Color::Reset).bg(Color::Reset).add_modifier(Modifier::REVERSED)
+            }
             depth => Style::new().bg(color(self.palette.cursor, depth)),
         }
+    }
+}
+
+fn ink(palette: &Palette, depth: Depth, tone: Tone) -> Color {
+    let paint = match tone {
+        Tone::Text => palette.text,
+        Tone::Title => palette.title,
+        Tone::Accent => palette.accent,
+        Tone::Dim => palette.dim,
+        Tone::Border => palette.border,
+        Tone::Ok => palette.ok,
+        Tone::Busy => palette.busy,
+        Tone::Warn => palette.warn,
+        Tone::Bad => palette.bad,
+    };
+    match (paint, depth) {
+        (Paint::Rgb(..), Depth::Sixteen) => sixteen(tone, palette.light),
+        (paint, depth) => color(paint, depth),
     }
 }
 
@@ -179,9 +188,6 @@ pub fn nearest(red: u8, green: u8, blue: u8) -> u8 {
 mod tests {
     use super::*;
     use crate::config::THEMES;
-
-    const TONES: [Tone; 9] =
-        [Tone::Text, Tone::Title, Tone::Accent, Tone::Dim, Tone::Border, Tone::Ok, Tone::Busy, Tone::Warn, Tone::Bad];
 
     fn term(term: &str, colorterm: Option<&str>) -> Depth {
         Depth::from_env(|name| match name {

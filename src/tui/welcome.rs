@@ -123,8 +123,7 @@ fn menu(page: &mut Page<'_>, area: Rect, welcome: &Welcome, choices: &[Choice]) 
     for (n, choice) in choices.iter().enumerate() {
         let front = n == welcome.chosen();
         if front {
-            let style = page.look.theme.cursor_row();
-            page.under(area, n, style);
+            page.cursor_row(area, n);
         }
         let marker = if front { page.look.glyphs.cursor } else { " " };
         page.line(area, n).put(marker, Tone::Accent).skip(1).put(choice.text(), Tone::Text);

@@ -8,6 +8,7 @@ mod flows;
 mod kiosk;
 mod lab_form;
 mod large;
+mod looks;
 mod quiet;
 mod shells;
 mod small;
@@ -470,7 +471,8 @@ fn a_seat_whose_site_is_silent_is_unknown_everywhere_until_it_answers() {
     assert!(row(&state).contains("?????") && row(&state).contains("0/5  unknown"), "{drawn}");
     assert!(drawn.contains("0 of 16 seats ready"), "{drawn}");
     let told = "5 seats unknown in cs100: teacher: not seen for 30 s: its site does not answer";
-    assert!(state.wrong().iter().any(|wrong| wrong.text.as_str() == told), "{:#?}", state.wrong());
+    let wrong = state.wrong(&state.labs());
+    assert!(wrong.iter().any(|wrong| wrong.text.as_str() == told), "{wrong:#?}");
     press(&mut state, "<enter>");
     assert!(screen(&state).contains("? not seen for 30 s"), "{}", screen(&state));
     press(&mut state, "<esc>");

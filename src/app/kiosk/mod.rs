@@ -14,6 +14,7 @@ use super::{
     cursor::Cursor,
     labs::ClassRow,
     log_view::{LogView, Scope},
+    shown::Labs,
     state::{Board, List},
 };
 use crate::domain::{
@@ -120,10 +121,10 @@ const STALE: SignedDuration = SignedDuration::from_secs(60);
 
 impl State {
     /// All that is wrong, the worst first.
-    pub fn wrong(&self) -> Vec<Wrong> {
+    pub fn wrong(&self, labs: &Labs<'_>) -> Vec<Wrong> {
         match &self.kiosk {
             Some(kiosk) => kiosk.wrong.clone(),
-            None => wrong::of(self, STALE, self.settings.now),
+            None => wrong::of(self, &labs.classes, STALE, self.settings.now),
         }
     }
 
@@ -159,7 +160,7 @@ pub(super) fn tick(state: &mut State) -> Vec<Effect> {
         state.kiosk = Some(kiosk);
         return Vec::new();
     }
-    let wrong = wrong::of(state, kiosk.rules.stale, kiosk.began);
+    let wrong = wrong::of(state, &state.classes(), kiosk.rules.stale, kiosk.began);
     if wrong != kiosk.wrong {
         kiosk.wrong = wrong;
         state.revision += 1;

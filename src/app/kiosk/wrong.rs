@@ -32,7 +32,7 @@ pub enum About {
 }
 
 /// All that is wrong, the worst first; of equals, what explains the others comes first.
-pub(super) fn of(state: &State, stale: SignedDuration, began: Timestamp) -> Vec<Wrong> {
+pub(super) fn of(state: &State, classes: &[ClassRow<'_>], stale: SignedDuration, began: Timestamp) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     if let Some(lost) = &state.store_lost {
         wrong.push(Wrong { grade: Grade::Red, about: About::Store, text: told("the store cannot be read", &lost.why) });
@@ -40,8 +40,8 @@ pub(super) fn of(state: &State, stale: SignedDuration, began: Timestamp) -> Vec<
     for (name, site) in &state.sites {
         of_site(&mut wrong, name, site, state, stale, began);
     }
-    for row in state.classes() {
-        of_class(&mut wrong, &row);
+    for row in classes {
+        of_class(&mut wrong, row);
     }
     of_workshops(&mut wrong, state);
     wrong.sort_by_key(|wrong| std::cmp::Reverse(wrong.grade));

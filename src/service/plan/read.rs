@@ -11,6 +11,7 @@ use crate::{
         LabName, MachineState, NodeName, Progress, SeatName, Vmid,
         class::ClassDefinition,
         cluster::{ClusterView, Power, TemplateView},
+        event::RunKind,
         mark::{Ownership, ownership},
         placement::Want,
         planning::{self, GuestFacts},

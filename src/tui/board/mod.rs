@@ -64,8 +64,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     let focused = state.context() == Context::Board;
     for (n, seat) in seats.iter().enumerate().skip(first).take(height) {
         if n == at {
-            let style = page.look.theme.cursor_row();
-            page.under(body, n - first, style);
+            page.cursor_row(body, n - first);
         }
         let marked = board.marks.has(seat.seat.as_str());
         let marker = marker(&page.look.glyphs, n == at, marked);

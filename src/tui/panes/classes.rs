@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{empty, marker, marker_tone, nodes, sign, tone};
 use crate::{
-    app::{Context, Pane, State, cursor::window, labs::ClassRow, seats::SeatRow, state::List},
+    app::{Context, Pane, State, cursor::window, labs::ClassRow, seats::SeatRow, shown::Labs, state::List},
     domain::{
         MachineState,
         class::ClassDefinition,
@@ -34,8 +34,8 @@ const COUNTED: [MachineState; 8] = [
     MachineState::Gone,
 ];
 
-pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
-    let rows = state.shown_classes();
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+    let rows = labs.shown(state, Pane::Classes);
     if rows.is_empty() {
         let lines: &[&str] = match (state.filter_text(Pane::Classes).is_empty(), state.definitions_known) {
             (false, _) => &["nothing matches"],
@@ -49,7 +49,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
 }
 
 /// A line per lab, with the cursor and the marks of their list.
-pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[ClassRow<'_>], list: &List, context: Context) {
+pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[&ClassRow<'_>], list: &List, context: Context) {
     let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
     let at = list.cursor.position(&names).unwrap_or(0);
     let focused = state.context() == context;
@@ -57,8 +57,7 @@ pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[ClassRow<'_
     let columns = Columns::fit(rows, usize::from(area.width));
     for (n, row) in rows.iter().enumerate().skip(first).take(usize::from(area.height)) {
         if focused && n == at {
-            let style = page.look.theme.cursor_row();
-            page.under(area, n - first, style);
+            page.cursor_row(area, n - first);
         }
         let marked = list.marks.has(row.lab.as_str());
         let marker = marker(&page.look.glyphs, n == at, marked);
@@ -83,7 +82,7 @@ struct Columns {
 
 impl Columns {
     /// Marker, name, strip, count (7), state (12) and at least 18 columns for what it is at.
-    fn fit(rows: &[ClassRow<'_>], width: usize) -> Self {
+    fn fit(rows: &[&ClassRow<'_>], width: usize) -> Self {
         let name = rows.iter().map(|row| row.lab.as_str().width()).max().unwrap_or(0).clamp(5, 16) + 2;
         let wanted = rows.iter().map(|row| row.seats.len()).max().unwrap_or(0).clamp(5, 50);
         let room = width.saturating_sub(1 + name + 9 + 12 + 24).max(11);

@@ -172,8 +172,7 @@ fn shown(page: &mut Page<'_>, area: Rect, state: &State, view: &LogView, focused
     for (at, line) in (first..).zip(view.lines(&state.log, first, n)) {
         let told = told(line);
         if cursor == Some(at) {
-            let style = page.look.theme.cursor_row();
-            (row..row + told.len()).for_each(|row| page.under(area, row, style));
+            (row..row + told.len()).for_each(|row| page.cursor_row(area, row));
         }
         let marker = if cursor == Some(at) { page.look.glyphs.cursor } else { " " };
         let mut pen = page.line(area, row);

@@ -6,7 +6,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::empty;
 use crate::{
-    app::{Context, Pane, State, cursor::window, sites::NodeRow},
+    app::{
+        Context, Pane, State,
+        cursor::window,
+        sites::{NodeRow, Past},
+    },
     domain::{SiteName, label::OURS, size::Size},
     tui::{
         format,
@@ -41,9 +45,11 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
             continue;
         }
         let line = top - first;
+        if line >= usize::from(area.height) {
+            break;
+        }
         if focused && n == at {
-            let style = page.look.theme.cursor_row();
-            (line..line + height(row)).for_each(|line| page.under(area, line, style));
+            (line..line + height(row)).for_each(|line| page.cursor_row(area, line));
         }
         let marker = if focused && n == at { page.look.glyphs.cursor } else { " " };
         page.row_spot(area, line, height(row), Some(Pane::Nodes), &row.key());
@@ -183,7 +189,7 @@ impl Columns {
 }
 
 fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns: &Columns, state: &State) {
-    let NodeRow::Node { node, machines, offline_since, cpu, memory, .. } = row else { return };
+    let NodeRow::Node { node, machines, offline_since, past, .. } = row else { return };
     let mut pen = page.line(area, line);
     pen.cell(node.node.as_str(), columns.name, 1, Tone::Title);
     if !node.online {
@@ -198,7 +204,7 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns
     pen.put("cpu ", Tone::Dim);
     gauge(&mut pen, node.cpu);
     pen.skip(2);
-    sparkline(&mut pen, cpu, SPARK);
+    sparkline(&mut pen, *past, |(cpu, _)| cpu, SPARK);
     let mut pen = page.line(area, line + 1);
     pen.skip(columns.name).put("mem ", Tone::Dim);
     gauge(&mut pen, share(node.memory_used, node.memory));
@@ -207,7 +213,7 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns
     let machines = format::count(*machines, "machine");
     if pen.room() > SPARK + 2 + machines.width() {
         let under = pen.room();
-        sparkline(&mut pen, memory, SPARK);
+        sparkline(&mut pen, *past, |(_, memory)| memory, SPARK);
         let drawn = under - pen.room();
         pen.skip(SPARK - drawn + 2);
     }
@@ -264,12 +270,13 @@ fn bar(pen: &mut Pen<'_>, share: f64, tone: Tone) {
 }
 
 /// The last looks that fit, the newest at the right.
-pub fn sparkline(pen: &mut Pen<'_>, history: &[f64], most: usize) {
+pub fn sparkline(pen: &mut Pen<'_>, past: Option<&Past>, of: impl Fn((f64, f64)) -> f64, most: usize) {
     let room = pen.room().saturating_sub(1).min(most);
     let glyphs = pen.glyphs();
-    let cells = &history[history.len().saturating_sub(room)..];
-    let level = |share: &f64| glyphs.spark[((share * 8.0) as usize).min(7)];
-    pen.put(&cells.iter().map(level).collect::<String>(), Tone::Dim);
+    let Some(past) = past else { return };
+    let cells = past.iter().skip(past.len().saturating_sub(room));
+    let level = |look: &(f64, f64)| glyphs.spark[((of(*look) * 8.0) as usize).min(7)];
+    pen.put(&cells.map(level).collect::<String>(), Tone::Dim);
 }
 
 /// Why nothing is seen, in full.

@@ -4,12 +4,12 @@ use ratatui::layout::Rect;
 
 use super::classes::lines;
 use crate::{
-    app::{Context, Pane, State},
+    app::{Context, Pane, State, shown::Labs},
     tui::{pen::Page, theme::Tone},
 };
 
-pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
-    let rows = state.shown_workshops();
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+    let rows = labs.shown(state, Pane::Workshops);
     if rows.is_empty() {
         let filtered = !state.filter_text(Pane::Workshops).is_empty();
         let lines: &[&str] = match (filtered, state.definitions_known) {

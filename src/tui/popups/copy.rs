@@ -12,8 +12,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &CopyPopup) {
     let inner = frame(page, area, 70, popup.offers.len() + 2, "copy", Tone::Accent);
     for (n, offer) in popup.offers.iter().enumerate() {
         if n == popup.at {
-            let style = page.look.theme.cursor_row();
-            page.under(inner, n, style);
+            page.cursor_row(inner, n);
         }
         let marker = if n == popup.at { page.look.glyphs.cursor } else { " " };
         let lines = offer.text.lines().count();

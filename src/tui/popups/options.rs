@@ -37,8 +37,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, options: &Options) {
     let first = window(options.at, rows.len(), shown);
     for (n, row) in rows.iter().enumerate().skip(first).take(shown) {
         if n == options.at {
-            let style = page.look.theme.cursor_row();
-            page.under(body, n - first, style);
+            page.cursor_row(body, n - first);
         }
         let cursor = if n == options.at { page.look.glyphs.cursor } else { " " };
         let mark = if row.marked { page.look.glyphs.marked } else { " " };

@@ -39,8 +39,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
     }
     for (n, row) in rows.iter().enumerate().skip(first).take(shown) {
         if n == palette.at {
-            let style = page.look.theme.cursor_row();
-            page.under(body, n - first, style);
+            page.cursor_row(body, n - first);
         }
         let marker = if n == palette.at { page.look.glyphs.cursor } else { " " };
         let key = row.key.map(|key| key.to_string()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homeroom::{
-    app::{Action, Effect, Screen, State, commands::TABLE, palette::Palette, popup::Popup, shells::Way, update},
+    app::{Action, Effect, Pane, Screen, State, commands::TABLE, palette::Palette, popup::Popup, shells::Way, update},
     domain::{
         Change, Clean, Level, RunId,
         event::{RunKind, RunState},
@@ -153,10 +153,10 @@ fn a_run_that_goes_on_is_read_again_once_per_answer() {
 fn the_filter_narrows_a_list_and_escape_takes_it_back() {
     let mut state = world(120, 40);
     press(&mut state, "/102");
-    assert_eq!(state.shown_classes().len(), 1);
+    assert_eq!(state.shown_names(Pane::Classes).len(), 1);
     assert_eq!(press(&mut state, "<enter>d"), [Effect::MakePlan { lab: lab("cs102"), fix_drift: false }]);
     press(&mut state, "<esc><esc>");
-    assert_eq!(state.shown_classes().len(), 3);
+    assert_eq!(state.shown_names(Pane::Classes).len(), 3);
     press(&mut state, "j<enter>/failed<enter>");
     assert_eq!(state.board_keys(), ["student-10"]);
     press(&mut state, "<esc>");

@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     BAD, OK, WARN, buffer, colour_of, colours, screen,
-    world::{Script, lab, now, opens, press, seat, world},
+    world::{self, Script, lab, now, opens, press, seat, site, world},
 };
 
 fn store() -> StoreId {
@@ -86,7 +86,13 @@ fn standing_on(mut state: State) -> State {
     let containers = names.iter().map(|row| container(row, (row == "seat-03").then(|| killed.clone())));
     let mut containers: Vec<_> = containers.collect();
     containers[5].out_of_memory = Some(now());
-    let view = EngineView {
+    update(&mut state, Action::EngineSeen { site, view: Arc::new(engine(containers)) });
+    state
+}
+
+/// A look at the engine that shows these.
+fn engine(containers: Vec<ContainerView>) -> EngineView {
+    EngineView {
         host: NodeName::new("hall"),
         version: "20.10.24".into(),
         cpus: 8,
@@ -97,9 +103,22 @@ fn standing_on(mut state: State) -> State {
         at: now(),
         containers,
         networks: Vec::new(),
-    };
-    update(&mut state, Action::EngineSeen { site, view: Arc::new(view) });
-    state
+    }
+}
+
+#[test]
+fn where_nothing_is_wrong_the_seats_of_workshops_are_counted_too() {
+    let mut state = standing(120, 40);
+    state.progress.remove(&lab("cs101"));
+    let names = std::iter::once("host".to_owned()).chain((1..=10).map(|n| format!("seat-{n:02}")));
+    let view = engine(names.map(|row| container(&row, None)).collect());
+    update(&mut state, Action::EngineSeen { site: site(), view: Arc::new(view) });
+    let mut view = world::view(0, 0.5, true);
+    view.nodes.iter_mut().for_each(|node| node.online = true);
+    update(&mut state, Action::SiteSeen { site: site(), view: Arc::new(view) });
+    update(&mut state, Action::Tick(now()));
+    let shown = screen(&state);
+    assert!(shown.contains("nothing is wrong, 15 seats ready"), "{shown}");
 }
 
 #[test]
