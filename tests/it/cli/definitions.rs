@@ -46,7 +46,7 @@ async fn definitions_are_listed_as_a_table_and_as_json() {
     assert_eq!(desk.done(&["get"]).await, table);
     let json = desk.json(&["get", "cs101", "--json"]).await;
     let only = &json["definitions"][0];
-    assert_eq!(fields(only), ["lab", "kind", "site", "seats", "applied_at", "toml"]);
+    assert_eq!(fields(only), ["lab", "kind", "site", "seats", "applied_at", "toml", "notes"]);
     assert_eq!(desk.json(&["get", "cs101", "-o", "json"]).await, json);
     assert_eq!((&only["lab"], &only["seats"]), (&"cs101".into(), &11.into()));
     assert_eq!(desk.done(&["get", "--site", "sim"]).await, table);
