@@ -206,6 +206,7 @@ fn tuning(settings: &Settings) -> Tuning {
     Tuning {
         clones_per_shared_storage: engine.clones_per_shared_storage as usize,
         clones_per_local_storage: engine.clones_per_local_storage as usize,
+        copies_per_storage: engine.copies_per_storage as usize,
         boots_per_node: (engine.boots_per_node > 0).then_some(engine.boots_per_node as usize),
         settle_after_clone: engine.settle_after_clone,
         locked: engine.retry.clone(),

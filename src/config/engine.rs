@@ -12,6 +12,8 @@ pub struct EngineSettings {
     pub clones_per_shared_storage: u32,
     /// Clones at a time on one node's own storage.
     pub clones_per_local_storage: u32,
+    /// Full copies at a time on any one storage, and no more than the clones it is given.
+    pub copies_per_storage: u32,
     /// Guests that boot at a time on one node; 0: as many as its CPUs bear.
     pub boots_per_node: u32,
     /// After a lock time-out: at once, then longer.
@@ -35,6 +37,7 @@ impl Default for EngineSettings {
         Self {
             clones_per_shared_storage: 2,
             clones_per_local_storage: 5,
+            copies_per_storage: 2,
             boots_per_node: 0,
             retry: Retry::locked(),
             settle_after_clone: Duration::from_secs(2),
@@ -50,6 +53,7 @@ impl Default for EngineSettings {
 pub(super) const KEYS: &[&str] = &[
     "clones_per_shared_storage",
     "clones_per_local_storage",
+    "copies_per_storage",
     "boots_per_node",
     "retry_waits",
     "retry_jitter",
@@ -79,6 +83,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<EngineSettings, ConfigError> {
     Ok(EngineSettings {
         clones_per_shared_storage: count("clones_per_shared_storage", default.clones_per_shared_storage)?,
         clones_per_local_storage: count("clones_per_local_storage", default.clones_per_local_storage)?,
+        copies_per_storage: count("copies_per_storage", default.copies_per_storage)?,
         boots_per_node: table.or("boots_per_node", default.boots_per_node, |n| n.integer(0..=64))?,
         retry: Retry {
             waits: table.or("retry_waits", default.retry.waits, waits)?,

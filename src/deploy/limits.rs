@@ -109,26 +109,35 @@ impl Limits {
         gates.entry(key).or_insert_with(|| Arc::new(Gate::new(size, false)));
     }
 
+    /// Clones on this storage are full copies: fewer than of others do at first.
+    pub fn copies_on(&self, key: LimitKey) {
+        self.opened(key, |key| self.first(key).min(self.tuning.copies_per_storage));
+    }
+
     fn gate(&self, key: LimitKey) -> Arc<Gate> {
+        self.opened(key, |key| self.first(key))
+    }
+
+    /// The gate, opened as wide as it ended last time, else this wide.
+    fn opened(&self, key: LimitKey, first: impl FnOnce(&LimitKey) -> usize) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(&key) {
             return gate.clone();
         }
         let known = self.learned.get(&key.to_string()).copied();
-        let gate = Arc::new(Gate::new(known.unwrap_or_else(|| self.first(&key)), known.is_none()));
+        let gate = Arc::new(Gate::new(known.unwrap_or_else(|| first(&key).max(1) as f64), known.is_none()));
         gates.insert(key, gate.clone());
         gate
     }
 
-    fn first(&self, key: &LimitKey) -> f64 {
-        let size = match key {
+    fn first(&self, key: &LimitKey) -> usize {
+        match key {
             LimitKey::SharedStorage(_) | LimitKey::Pool(_) => self.tuning.clones_per_shared_storage,
             LimitKey::LocalStorage(..) => self.tuning.clones_per_local_storage,
             LimitKey::Removals => self.tuning.removals,
             LimitKey::Boots(_) => self.tuning.boots_per_node.unwrap_or(BOOTS),
             LimitKey::Asks(_) => self.tuning.asks_per_node,
-        };
-        size.max(1) as f64
+        }
     }
 }
 
@@ -283,6 +292,19 @@ mod tests {
         assert_eq!(state.limit, 4.0);
         state.timed_out(Duration::from_secs(75));
         assert_eq!(state.limit, 2.0);
+    }
+
+    #[tokio::test]
+    async fn full_copies_begin_with_fewer_at_once_than_linked_clones_and_never_with_more() {
+        let local = |node: &str| LimitKey::LocalStorage(NodeName::new(node), "local".to_owned());
+        let learned = HashMap::from([(local("pve3").to_string(), 7.0)]);
+        let limits = Limits::new(Tuning { clones_per_shared_storage: 1, ..Tuning::default() }, learned);
+        let shared = LimitKey::SharedStorage("fast".to_owned());
+        for key in [local("pve2"), local("pve3"), shared.clone()] {
+            limits.copies_on(key);
+        }
+        let begin = |key: LimitKey| limits.gate(key).state().limit;
+        assert_eq!([local("pve1"), local("pve2"), local("pve3"), shared].map(begin), [5.0, 2.0, 7.0, 1.0]);
     }
 
     #[tokio::test]

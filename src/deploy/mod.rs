@@ -31,6 +31,9 @@ pub struct Tuning {
     pub clones_per_shared_storage: usize,
     /// Clones at once on a storage of one node, to begin with.
     pub clones_per_local_storage: usize,
+    /// Full copies at once on any storage, to begin with: they share its bandwidth, and more of them end together, not
+    /// sooner.
+    pub copies_per_storage: usize,
     /// Removals at once on a site.
     pub removals: usize,
     /// Machines booting at once on a node; absent: as many as its CPUs bear.
@@ -65,6 +68,7 @@ impl Default for Tuning {
         Self {
             clones_per_shared_storage: 2,
             clones_per_local_storage: 5,
+            copies_per_storage: 2,
             removals: 2,
             boots_per_node: None,
             asks_per_node: 4,

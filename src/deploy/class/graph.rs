@@ -27,7 +27,7 @@ use crate::{
     domain::{
         Plan, SeatName, StepName,
         class::{Order, Profile},
-        plan::{POOL, SeatPlan, Verb},
+        plan::{CloneSource, POOL, SeatPlan, Verb},
     },
 };
 
@@ -36,6 +36,8 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(300);
 
 /// The graph of a plan, and for each step the seat it belongs to.
 pub fn build(plan: &Plan, site: &Arc<Site>, seats: &[Arc<Seat>]) -> (Graph, Vec<Option<SeatName>>) {
+    let copied = plan.seats.iter().filter_map(|seat| seat.source.as_ref()).filter(|source| !source.linked);
+    copied.for_each(|source| site.limits.copies_on(storage(source)));
     let mut builder = Builder { plan, site, graph: Graph::default(), subjects: Vec::new() };
     let mut before = Before::default();
     let mut clones = Vec::new();
@@ -192,15 +194,19 @@ fn needs(name: StepName, added: &Added) -> Vec<StepIndex> {
     before.or_else(|| added.last().map(|(_, index)| *index)).into_iter().collect()
 }
 
+/// The storage a clone is written to.
+fn storage(source: &CloneSource) -> LimitKey {
+    match source.storage_shared {
+        true => LimitKey::SharedStorage(source.limit_storage.clone()),
+        false => LimitKey::LocalStorage(source.node.clone(), source.limit_storage.clone()),
+    }
+}
+
 /// What a step takes from the hardware.
 fn limits(name: StepName, plan: &SeatPlan) -> Vec<LimitKey> {
     match (name, &plan.source) {
         (StepName::Clone, Some(source)) => {
-            let storage = match source.storage_shared {
-                true => LimitKey::SharedStorage(source.limit_storage.clone()),
-                false => LimitKey::LocalStorage(source.node.clone(), source.limit_storage.clone()),
-            };
-            std::iter::once(storage).chain(source.pool.clone().map(LimitKey::Pool)).collect()
+            std::iter::once(storage(source)).chain(source.pool.clone().map(LimitKey::Pool)).collect()
         }
         // A removal takes the storage's lock per disk: too many at once leave disks behind.
         (StepName::Destroy, _) => vec![LimitKey::Removals],
