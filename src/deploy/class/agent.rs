@@ -23,6 +23,10 @@ pub struct Agent {
     pub profile: Profile,
 }
 
+/// Between looks whether an answer has come that somebody else waits for.
+const LOOK: Duration = Duration::from_millis(200);
+/// Of the quickest ping: a quicker one would come before the settling is over, and one more would be needed.
+const HARDLY: f64 = 0.9;
 /// Answers closer together than this prove little more than one.
 const APART: Duration = Duration::from_secs(1);
 
@@ -45,13 +49,11 @@ impl Action for Agent {
                 return Ok(format!("{} answers in a row, settled {} s", self.pings.max(1), self.settle.as_secs()));
             }
             let now = self.site.clock.monotonic();
-            let wait = row.map_or(Duration::ZERO, |row| self.due(row)).saturating_sub(now);
+            let wait = row.map_or(Duration::ZERO, |row| self.due(row, now)).saturating_sub(now);
             if !wait.is_zero() {
                 // Others may be asking as well meanwhile: look again what is missing then.
                 context.sleep(wait).await?;
-                if self.row(own) != row {
-                    continue;
-                }
+                continue;
             }
             match self.site.agent.ping(&facts.node, facts.vmid).await {
                 Ok(()) => {
@@ -85,13 +87,23 @@ impl Agent {
         }
     }
 
-    /// When the next ping is to be put. They span the settling: the last answer, which no ping brings sooner than
-    /// the quickest so far, proves that the guest is still there at its end.
-    fn due(&self, row: Row) -> Duration {
+    /// When the next ping is to be put. They span the settling: the last answer, which hardly a ping brings sooner than
+    /// the quickest so far, proves that the guest is still there at its end. Answers that come without a ping spare one.
+    fn due(&self, row: Row, now: Duration) -> Duration {
         let pings = self.pings.max(1);
-        let last = (row.first + self.settle).saturating_sub(self.site.signs.quickest());
+        let coming = match self.profile {
+            Profile::Strict => 0,
+            _ => self.site.signs.open(self.seat.facts().vmid),
+        };
+        if row.spans() >= self.settle && row.answers >= pings.saturating_sub(coming).max(1) {
+            return now + LOOK;
+        }
+        let last = (row.first + self.settle).saturating_sub(self.site.signs.quickest().mul_f64(HARDLY));
         if row.answers + 1 >= pings {
             return last;
+        }
+        if row.answers + coming + 1 >= pings {
+            return last.max(row.first + APART);
         }
         let apart = (self.settle / (pings - 1)).max(APART);
         row.first + apart * row.answers

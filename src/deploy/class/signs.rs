@@ -33,6 +33,8 @@ pub struct Signs {
     rows: Mutex<HashMap<Vmid, Row>>,
     /// The shortest time a ping took.
     quickest: Mutex<Option<Duration>>,
+    /// Questions other than pings that are not answered yet.
+    open: Mutex<HashMap<Vmid, u32>>,
 }
 
 impl Signs {
@@ -51,6 +53,23 @@ impl Signs {
     /// It did not, or the machine was started anew: whatever it said before proves nothing.
     pub fn broken(&self, vmid: Vmid) {
         self.rows().remove(&vmid);
+    }
+
+    /// Something longer than a ping is asked: its answer will count.
+    pub fn asked(&self, vmid: Vmid) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner).entry(vmid).or_default() += 1;
+    }
+
+    /// It was answered, or not.
+    pub fn settled(&self, vmid: Vmid) {
+        if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&vmid) {
+            *open = open.saturating_sub(1);
+        }
+    }
+
+    /// Answers that are still to come without anybody's asking again.
+    pub fn open(&self, vmid: Vmid) -> u32 {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&vmid).copied().unwrap_or_default()
     }
 
     /// A ping took this long to be answered.
@@ -73,6 +92,18 @@ impl Signs {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_was_asked_counts_as_open_until_it_is_answered_or_not() {
+        let (signs, vmid) = (Signs::default(), Vmid::new(9101).unwrap());
+        signs.asked(vmid);
+        signs.asked(vmid);
+        signs.settled(vmid);
+        assert_eq!(signs.open(vmid), 1);
+        signs.settled(vmid);
+        signs.settled(vmid);
+        assert_eq!(signs.open(vmid), 0);
+    }
 
     #[test]
     fn a_silence_begins_the_row_anew() {

@@ -257,7 +257,11 @@ impl GuestAgent for Asks {
         command: &[String],
         within: Duration,
     ) -> Result<ExecOutput, AgentError> {
-        let _turn = self.turn(node).await;
-        self.noted(vmid, self.agent.exec(node, vmid, command, within).await)
+        self.signs.asked(vmid);
+        let turn = self.turn(node).await;
+        let answer = self.noted(vmid, self.agent.exec(node, vmid, command, within).await);
+        drop(turn);
+        self.signs.settled(vmid);
+        answer
     }
 }
