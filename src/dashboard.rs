@@ -248,8 +248,8 @@ pub async fn shell(home: &Homeroom, what: &str, place: Where) -> Result<Exit, Cl
     let workshop = in_cloud || home.workshop(&lab).await?.is_some();
     let site = if in_cloud || workshop && place == Where::Shell { None } else { Some(home.class(&lab).await?.1) };
     let attach = async || match place {
-        Where::Shell => runtime::attach(home, lab.clone(), seat.clone()).await,
-        Where::Console => runtime::attach_console(home, lab.clone(), seat.clone()).await,
+        Where::Shell => runtime::attach(home, lab.clone(), seat.clone(), size()).await,
+        Where::Console => runtime::attach_console(home, lab.clone(), seat.clone(), size()).await,
     };
     let note = match in_cloud {
         true => format!("the serial port of {lab}/{seat}, to be watched: q or Ctrl-C leaves"),
@@ -267,8 +267,18 @@ async fn container(home: &Homeroom, site: &str, vmid: Vmid, place: Where) -> Res
     }
     has_terminal(place, &format!("{site}/{vmid}"))?;
     let container = Container::of(home, site, vmid).await?;
-    borrow(&format!("{site}/{vmid}"), Some(&container.site), async || runtime::attach_container(&container).await, None)
-        .await
+    borrow(
+        &format!("{site}/{vmid}"),
+        Some(&container.site),
+        async || runtime::attach_container(&container, size()).await,
+        None,
+    )
+    .await
+}
+
+/// Of the terminal, in columns and rows; the usual where it does not say.
+fn size() -> (u16, u16) {
+    crossterm::terminal::size().unwrap_or((80, 24))
 }
 
 fn has_terminal(place: Where, what: &str) -> Result<(), CliError> {
@@ -280,9 +290,6 @@ fn has_terminal(place: Where, what: &str) -> Result<(), CliError> {
         Where::Console => "a console needs a terminal".to_owned(),
     }))
 }
-
-/// How `ssh` and `console` end that were left by `~.`, as OpenSSH's client does.
-const LEFT: u8 = 255;
 
 /// Opens a terminal, asks about what stands before it, and lends it ours until it ends.
 async fn borrow(
@@ -317,11 +324,11 @@ async fn borrow(
         Some(tui::Parting::Exit(code)) => Ok(Exit::Command(u8::try_from(code).unwrap_or(u8::MAX))),
         Some(tui::Parting::Left) => {
             eprintln!("Connection to {what} closed.");
-            Ok(Exit::Command(LEFT))
+            Ok(Exit::LOST)
         }
         Some(tui::Parting::Lost(why)) => {
             eprintln!("homeroom: the connection to {what} was lost: {why}");
-            Ok(Exit::Failed)
+            Ok(Exit::LOST)
         }
     }
 }

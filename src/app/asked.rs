@@ -17,6 +17,8 @@ const KEPT: usize = 50;
 #[derive(Debug)]
 pub struct LinePopup {
     pub target: Target,
+    /// Rows that were marked and are not among them, with why.
+    pub left: Vec<String>,
     pub typed: Input,
     /// How far back in what was typed before; 0 is the new line.
     back: usize,
@@ -50,8 +52,8 @@ pub struct Asking {
 }
 
 impl LinePopup {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target, typed: Input::default(), back: 0 }
+    pub(super) fn new(target: Target, left: Vec<String>) -> Self {
+        Self { target, left, typed: Input::default(), back: 0 }
     }
 }
 

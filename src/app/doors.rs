@@ -4,10 +4,14 @@
 
 use std::fmt;
 
-use super::{Context, Screen, State, bars::At, log_view::Scope, rows::Target, seats::SeatRow, sites::NodeRow};
+use super::{
+    Context, Screen, State, bars::At, log_view::Scope, machines::NodeBoard, rows::Target, seats::SeatRow,
+    sites::NodeRow,
+};
 use crate::domain::{
     LabName, MachineState, NodeName, SeatName, SiteName, Vmid,
     cluster::{GuestView, Power},
+    readiness::OFF,
 };
 
 /// What a terminal is opened on.
@@ -218,6 +222,11 @@ impl State {
         let Some(guest) = board.cursor.position(&keys).and_then(|at| guests.get(at)) else {
             return Ok(Door::Node { site: board.site.clone(), node: board.node.clone() });
         };
+        self.door_of_one(board, guest)
+    }
+
+    /// One guest of a node's board.
+    pub(super) fn door_of_one(&self, board: &NodeBoard, guest: &GuestView) -> Result<Door, String> {
         match self.seat_of(&board.site, guest) {
             Some((lab, seat)) => self.door_of((lab.clone(), seat.clone())),
             None => stranger(&board.site, guest),
@@ -235,7 +244,7 @@ impl State {
 const NO_SEAT: &str = "no seat here to run a command on";
 
 fn off(lab: &LabName, seat: &SeatName) -> String {
-    format!("{lab}/{seat} is shut down, so there is nothing to log in to; p starts it")
+    format!("{lab}/{seat} {OFF}; p starts it")
 }
 
 /// The way into what no lab of this store knows: a container's leads through its node; a machine's nobody has.

@@ -40,8 +40,10 @@ pub enum Effect {
     /// Stop the run once what is in flight has ended. Answer: `EventsArrived` with its end.
     CancelRun { lab: LabName, run: RunId },
     /// Open a terminal: an `Attach` of the same `id` by its own channel, `Barred`, or `NotOpened` with the reason.
-    /// The first thing the attached terminal is told is its size.
-    OpenShell { id: TabId, door: Door, way: Way },
+    /// `size` is what it is to have from the start, in columns and rows; it is told again as soon as it is shown.
+    OpenShell { id: TabId, door: Door, way: Way, size: (u16, u16) },
+    /// Make a new key for a class and give it to its machines. It was confirmed. Answer: a `Notice`.
+    RenewKey { lab: LabName },
     /// Run a line on these seats, on all of the lab when the list is empty; some may have answered already.
     /// Answers: `Said` and `Told` as they come, `Answered` at the end.
     Exec { id: AskId, lab: LabName, seats: Vec<SeatName>, line: String, so_far: Vec<Answer> },

@@ -37,13 +37,19 @@ pub struct MachineBoard {
 impl State {
     /// The guests of a node in the latest look that the filter lets through: templates last, by VMID, or as ordered.
     pub fn guests_of(&self, board: &NodeBoard) -> Vec<&GuestView> {
-        let view = self.sites.get(&board.site).and_then(|site| site.view.as_deref());
-        let mut guests: Vec<_> =
-            view.into_iter().flat_map(|view| &view.guests).filter(|guest| guest.node == board.node).collect();
+        let mut guests = self.all_guests_of(board);
         guests.retain(|guest| {
             let name = guest.name.as_ref().map_or("", |name| name.as_str());
             fuzzy::narrows(board.filter.value(), &[name], &[&guest.vmid.to_string()])
         });
+        guests
+    }
+
+    /// The same whatever the filter: it takes no mark away.
+    pub(super) fn all_guests_of(&self, board: &NodeBoard) -> Vec<&GuestView> {
+        let view = self.sites.get(&board.site).and_then(|site| site.view.as_deref());
+        let mut guests: Vec<_> =
+            view.into_iter().flat_map(|view| &view.guests).filter(|guest| guest.node == board.node).collect();
         guests.sort_by_key(|guest| (guest.template, guest.vmid));
         self.arrange_guests(&board.site, &mut guests);
         guests

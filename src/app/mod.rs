@@ -7,6 +7,7 @@ pub mod action;
 pub mod asked;
 pub mod attach;
 pub mod bars;
+mod called;
 pub mod closer;
 pub mod commands;
 pub mod copying;

@@ -8,11 +8,13 @@ use super::{
     asked::LinePopup,
     bars::Question,
     copying::CopyPopup,
+    doors::Door,
     edit::Draft,
     lab_form::{lines::Lines, options::Options},
     log_view::{LogFilter, LogView, Scope},
     palette::Palette,
     rows::Target,
+    shells::TabId,
 };
 use crate::domain::{Clean, LabName, Level, NodeName, Plan, RunId, plan::Consent, planning::Deed};
 
@@ -30,6 +32,12 @@ pub enum Popup {
     },
     /// Leave although runs of this program are under way, or shells are open?
     Quit,
+    /// A new key for this lab?
+    Renew {
+        lab: LabName,
+    },
+    /// Close a shell that runs? Open fewer than were meant?
+    Shells(ShellsPopup),
     /// A command for seats.
     Line(LinePopup),
     /// What stands before a login.
@@ -110,6 +118,15 @@ pub struct DeedPopup {
     pub targets: Vec<Target>,
     /// Absent while it is still to be chosen.
     pub deed: Option<Deed>,
+}
+
+/// A question about shells in the dashboard.
+#[derive(Debug)]
+pub enum ShellsPopup {
+    /// This one runs still.
+    End { id: TabId, door: Door },
+    /// One on each of these, and on those left out none, and why.
+    Open { doors: Vec<Door>, left: Vec<String> },
 }
 
 /// The log filter being edited.

@@ -100,7 +100,7 @@ impl State {
                 if seats.is_empty() { Vec::new() } else { vec![Target { lab: board.lab.clone(), seats }] }
             }
             Screen::Node(board) => {
-                let guests = self.guests_of(board).into_iter();
+                let guests = self.all_guests_of(board).into_iter();
                 let guests = guests.filter(|guest| chosen.contains(&guest.vmid.to_string().as_str()));
                 let mut targets: Vec<Target> = Vec::new();
                 for (lab, seat) in guests.filter_map(|guest| self.seat_of(&board.site, guest)) {

@@ -273,6 +273,8 @@ impl State {
             (Some(Popup::Copy(_)), _) => Context::CopyPopup,
             (Some(Popup::Cancel { .. }), _) => Context::CancelPopup,
             (Some(Popup::Quit), _) => Context::QuitPopup,
+            (Some(Popup::Renew { .. }), _) => Context::RenewPopup,
+            (Some(Popup::Shells(_)), _) => Context::ShellsPopup,
             (Some(Popup::Line(_)), _) => Context::LinePopup,
             (Some(Popup::Bar(question)), _) => match question.bar {
                 Bar::Stranger { .. } => Context::TrustPopup,

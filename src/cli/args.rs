@@ -20,8 +20,8 @@ const EXEC: &str = "Exit codes: 0 where the command ended with 0 on every seat, 
 const CP_USAGE: &str = "homeroom cp [OPTIONS] FILE... LAB[/SEAT]:PATH\n       \
     homeroom cp [OPTIONS] LAB[/SEAT]:PATH... PLACE";
 /// Below the options of `cp`.
-const CP: &str = "With a lab and no seat, every seat of the lab; {seat} in a path here stands for the\n\
-    seat's name: homeroom cp -r cs101:work 'handed-in/{seat}/'";
+const CP: &str = "With a lab and no seat, every seat of the lab; {seat} in a path, here and there, stands\n\
+    for the seat's name: homeroom cp -r cs101:work 'handed-in/{seat}/'";
 /// Heads the options every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
@@ -363,13 +363,16 @@ pub enum Command {
         #[arg(value_name = "LAB/SEAT")]
         what: String,
     },
-    /// The key a lab's machines let in: its public half, or the private one for other programs
+    /// The SSH key a lab's machines let in: its public half, or the private one for other programs; or a new one
     Key {
         /// The lab
         lab: String,
         /// The private half: whoever has it has the lab
         #[arg(long)]
         private: bool,
+        /// Make a new key and give it to every machine through its guest agent, in place of the old one
+        #[arg(long, conflicts_with = "private")]
+        renew: bool,
     },
     /// Look the sites over: what will hurt, why, and how to mend it. Changes nothing on them
     Doctor {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     config::ConfigError,
-    domain::event::RunState,
+    domain::{Clean, event::RunState},
     service::{ServiceError, ShellError, StoreError},
 };
 
@@ -22,6 +22,11 @@ pub enum Exit {
     Interrupted,
     /// What a command on a seat ended with.
     Command(u8),
+}
+
+impl Exit {
+    /// As OpenSSH's client ends where the connection is lost, or is left by `~.`: no command ends so by itself.
+    pub const LOST: Self = Self::Command(255);
 }
 
 impl From<Exit> for ExitCode {
@@ -67,6 +72,9 @@ pub enum CliError {
     /// No plan could be made, where the exit code of a plan tells what it would change.
     #[error(transparent)]
     Unplanned(Box<CliError>),
+    /// A terminal or a command on a seat was under way.
+    #[error("{host}: the connection was lost: {why}")]
+    Lost { host: String, why: Clean },
     #[error("{doing}: {}", plain(source))]
     Io { doing: String, source: std::io::Error },
 }
@@ -95,6 +103,7 @@ impl CliError {
             Self::Usage(_) | Self::Config(_) => Exit::Usage,
             Self::Refused(_) => Exit::Refused,
             Self::Kept { exit, .. } => *exit,
+            Self::Lost { .. } => Exit::LOST,
             Self::Io { .. } | Self::Unplanned(_) => Exit::Failed,
             Self::Service(error) => match &**error {
                 ServiceError::NoSite { .. } | ServiceError::NoSeat { .. } | ServiceError::Problems { .. } => {

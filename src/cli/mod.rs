@@ -168,7 +168,8 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
             cp::run(context, cp::Asked { paths, recursive, at_once: at_once.into() }).await
         }
         Command::Ssh { what, no_input, command } => ssh::run(context, ssh::Asked { what, no_input, command }).await,
-        Command::Key { lab, private } => key::run(context, &lab, private).await,
+        Command::Key { lab, renew: true, .. } => key::renew(context, &lab).await,
+        Command::Key { lab, private, .. } => key::run(context, &lab, private).await,
         Command::Console { .. }
         | Command::Sim(_)
         | Command::Serve { .. }

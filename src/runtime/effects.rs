@@ -134,7 +134,11 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
                 shared.say(Action::Notice { level: Level::Error, text }).await;
             }
         }
-        Effect::OpenShell { id, door, way } => shells::open(shared, id, door, way).await,
+        Effect::RenewKey { lab } => {
+            let (level, text) = renewed(home, &lab).await;
+            shared.say(Action::Notice { level, text: Clean::new(text) }).await;
+        }
+        Effect::OpenShell { id, door, way, size } => shells::open(shared, id, door, way, size).await,
         Effect::Exec { id, lab, seats, line, so_far } => asking::ask(shared, id, lab, seats, line, so_far).await,
         Effect::GiveUpExec { id } => asking::give_up(shared, id),
         Effect::Lift { at, bar, passphrase, then } => {
@@ -251,4 +255,21 @@ async fn begun(shared: &Arc<Shared>, lab: LabName, outcome: Result<Outcome, Serv
         Err(error) => Action::RunRefused { lab, why: words(error) },
     };
     shared.say(action).await;
+}
+
+/// What came of a new key for a lab.
+async fn renewed(home: &Homeroom, lab: &LabName) -> (Level, String) {
+    let seats = match crate::service::adopt::rekey(home, lab).await {
+        Ok(seats) => seats,
+        Err(error) => return (Level::Error, format!("{lab} has no new key: {error}")),
+    };
+    let failed: Vec<_> = seats.iter().filter_map(|seat| Some((&seat.seat, seat.outcome.as_ref().err()?))).collect();
+    let given = format!("{lab}: {} of {} machines have the new key", seats.len() - failed.len(), seats.len());
+    match failed.as_slice() {
+        [] => (Level::Success, given),
+        [(seat, why), ..] => {
+            let more = if failed.len() > 1 { format!(" and {} more", failed.len() - 1) } else { String::new() };
+            (Level::Warning, format!("{given}; {seat}{more} not: {why}"))
+        }
+    }
 }

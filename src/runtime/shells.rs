@@ -24,14 +24,11 @@ use crate::{
 
 /// Pieces that may wait in one direction of a terminal.
 const SHELL_QUEUE: usize = 64;
-/// Until the terminal it is attached to says how large it is, which is the first thing it says.
-const FIRST_SIZE: (u16, u16) = (80, 24);
-
 /// Opens what the screens asked for and hands it to them.
-pub(super) async fn open(shared: &Arc<Shared>, id: TabId, door: Door, way: Way) {
+pub(super) async fn open(shared: &Arc<Shared>, id: TabId, door: Door, way: Way, size: (u16, u16)) {
     let tty = match way {
-        Way::Pane => Tty::pane(FIRST_SIZE),
-        Way::Whole => own(),
+        Way::Pane => Tty::pane(size),
+        Way::Whole => own(size),
     };
     match enter(&shared.home, &door, &tty).await {
         // The screens end the terminal themselves when they cannot take it.
@@ -39,7 +36,7 @@ pub(super) async fn open(shared: &Arc<Shared>, id: TabId, door: Door, way: Way) 
         Err(ServiceError::Shell(error)) if error.bar().is_some() => {
             if let Some(bar) = error.bar() {
                 let at = door.at();
-                shared.say(Action::Barred { at, bar, then: Effect::OpenShell { id, door, way } }).await;
+                shared.say(Action::Barred { at, bar, then: Effect::OpenShell { id, door, way, size } }).await;
             }
         }
         Err(error) => drop(shared.say(Action::NotOpened { id, door, why: words(error) }).await),
@@ -56,8 +53,8 @@ async fn enter(home: &Homeroom, door: &Door, tty: &Tty) -> Result<ShellSession, 
 }
 
 /// The terminal this program runs in.
-fn own() -> Tty {
-    Tty::own(FIRST_SIZE, |name| std::env::var(name).ok())
+fn own(size: (u16, u16)) -> Tty {
+    Tty::own(size, |name| std::env::var(name).ok())
 }
 
 /// Does away with what stands before logins, as the person at the screen said.
@@ -76,25 +73,30 @@ pub(super) async fn lift(home: &Homeroom, at: &At, bar: &Bar, passphrase: Option
     }
 }
 
-/// Opens a terminal on a seat, of the kind this program runs in.
-pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
-    through(home, Door::Seat { lab, seat }).await
+/// Opens a terminal on a seat, of the kind this program runs in: of `size` columns and rows.
+pub async fn attach(home: &Homeroom, lab: LabName, seat: SeatName, size: (u16, u16)) -> Result<Attach, ServiceError> {
+    through(home, Door::Seat { lab, seat }, size).await
 }
 
 /// Opens the serial console of a seat's machine, through its node or its cloud.
-pub async fn attach_console(home: &Homeroom, lab: LabName, seat: SeatName) -> Result<Attach, ServiceError> {
-    through(home, Door::Console { lab, seat }).await
+pub async fn attach_console(
+    home: &Homeroom,
+    lab: LabName,
+    seat: SeatName,
+    size: (u16, u16),
+) -> Result<Attach, ServiceError> {
+    through(home, Door::Console { lab, seat }, size).await
 }
 
 /// Opens root's shell in an LXC container.
-pub async fn attach_container(container: &Container) -> Result<Attach, ServiceError> {
-    let session = container.enter(&own()).await?;
+pub async fn attach_container(container: &Container, size: (u16, u16)) -> Result<Attach, ServiceError> {
+    let session = container.enter(&own(size)).await?;
     let (site, vmid): (SiteName, Vmid) = (container.site.name.clone(), container.vmid);
     Ok(carried(0, Door::Container { site, vmid }, session))
 }
 
-async fn through(home: &Homeroom, door: Door) -> Result<Attach, ServiceError> {
-    let session = enter(home, &door, &own()).await?;
+async fn through(home: &Homeroom, door: Door, size: (u16, u16)) -> Result<Attach, ServiceError> {
+    let session = enter(home, &door, &own(size)).await?;
     Ok(carried(0, door, session))
 }
 

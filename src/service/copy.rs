@@ -16,7 +16,7 @@ use super::{
     Homeroom, ServiceError, Site,
     exec::{Bar, End},
     instance::Way,
-    shell::Ways,
+    shell::{NoWay, Ways},
 };
 pub use crate::port::copy::{Copied, Direction, Transfer};
 use crate::{
@@ -111,15 +111,8 @@ type Places = Vec<(SeatName, Place)>;
 
 fn begin(site: Option<Arc<Site>>, places: Places, order: &Order) -> Result<Running, ServiceError> {
     let seats: Vec<SeatName> = places.iter().map(|(seat, _)| seat.clone()).collect();
-    let one_place = |transfer: &&Transfer| {
-        transfer.direction == Direction::Down && !transfer.local.to_string_lossy().contains(SEAT)
-    };
-    if let Some(transfer) = order.transfers.iter().find(one_place).filter(|_| seats.len() > 1) {
-        return Err(ServiceError::Refused(format!(
-            "{} seats would write to {}; put {SEAT} into the path, which stands for the seat's name",
-            seats.len(),
-            transfer.local.display()
-        )));
+    if let Some(clash) = order.transfers.iter().find_map(clash).filter(|_| seats.len() > 1) {
+        return Err(ServiceError::Refused(format!("{} seats would write to {clash}", seats.len())));
     }
     // What is not here is told once, before anybody is logged in to.
     for Transfer { local, .. } in order.transfers.iter().filter(|transfer| transfer.direction == Direction::Up) {
@@ -152,6 +145,32 @@ fn begin(site: Option<Arc<Site>>, places: Places, order: &Order) -> Result<Runni
     Ok(Running { site, seats, heard })
 }
 
+/// The place here that several seats would write to, and what tells them apart.
+fn clash(transfer: &Transfer) -> Option<String> {
+    let here = transfer.local.to_string_lossy();
+    if transfer.direction == Direction::Up || here.contains(SEAT) {
+        return None;
+    }
+    let name = transfer.remote.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let into_folder = transfer.local.is_dir() || here.ends_with('/');
+    match (into_folder, name.contains(SEAT)) {
+        // Each comes under its own name.
+        (true, true) => None,
+        (false, true) => Some(format!(
+            "the one file or folder {here}; name a folder that is there, or end it with a slash, and each comes under \
+             its own name; or put {SEAT} into it"
+        )),
+        (true, false) => {
+            let sep = if here.ends_with('/') { "" } else { "/" };
+            let name = if matches!(name, "" | "~" | ".") { "the name of the user's home" } else { name };
+            Some(format!(
+                "{here}{sep}{name}; put {SEAT} into the path here, which stands for the seat's name, as in '{here}{sep}{SEAT}/'"
+            ))
+        }
+        (false, false) => Some(format!("{here}; put {SEAT} into the path, which stands for the seat's name")),
+    }
+}
+
 fn of_seat(transfer: &Transfer, seat: &SeatName) -> Transfer {
     let remote = transfer.remote.replace(SEAT, seat.as_str());
     Transfer { local: named_for(&transfer.local, seat), remote, ..transfer.clone() }
@@ -166,29 +185,29 @@ fn named_for(path: &Path, seat: &SeatName) -> PathBuf {
 
 async fn one(seat: SeatName, place: Place, transfers: &[Transfer]) -> Outcome {
     let began = Instant::now();
-    let target = place.target(&seat).await;
     let mut outcome = Outcome { seat, copied: Copied::default(), failure: None, took: Duration::ZERO };
-    match target {
-        Err(end) => outcome.failure = Some(end),
-        Ok(target) => {
-            for transfer in transfers {
-                match place.copy(&target, transfer).await {
-                    Ok(copied) => {
-                        outcome.copied.files += copied.files;
-                        outcome.copied.bytes += copied.bytes;
-                        outcome.copied.skipped.extend(copied.skipped);
-                    }
-                    Err(error) => {
-                        outcome.failure = Some(match &error {
-                            CopyError::Shell(error) => super::exec::failure(&target, error),
-                            _ => End::Failed(Clean::new(error.to_string())),
-                        });
-                        break;
-                    }
-                }
-            }
+    let name = outcome.seat.clone();
+    let going = async {
+        let target = place.target(&name).await.map_err(|end| (end, true))?;
+        for transfer in transfers {
+            let copied = place.copy(&target, transfer).await.map_err(|error| match &error {
+                CopyError::Shell(error) => (super::exec::failure(&target, error), error.is_passing()),
+                _ => (End::Failed(Clean::new(error.to_string())), false),
+            })?;
+            outcome.copied.files += copied.files;
+            outcome.copied.bytes += copied.bytes;
+            outcome.copied.skipped.extend(copied.skipped);
         }
-    }
+        Ok(())
+    };
+    let ended = match &place {
+        Place::Machine(ways) => {
+            let off = |why: NoWay| (why.end(&ways.class.name), false);
+            ways.unless_off(&name, going, |(end, passing)| *passing && end.bar().is_none(), off).await
+        }
+        Place::OnInstance(_) => going.await,
+    };
+    outcome.failure = ended.err().map(|(end, _)| end);
     outcome.took = began.elapsed();
     outcome
 }
@@ -197,6 +216,25 @@ async fn one(seat: SeatName, place: Place, transfers: &[Transfer]) -> Outcome {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn several_seats_write_to_one_place_only_where_nothing_tells_them_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().display().to_string();
+        let clash = |remote: &str, local: &str| {
+            let (local, remote) = (PathBuf::from(local), remote.to_owned());
+            super::clash(&Transfer { direction: Direction::Down, local, remote, recursive: false })
+        };
+        for (remote, local) in
+            [("notes", "{seat}.txt"), ("/tmp/{seat}.txt", folder.as_str()), ("of-{seat}/", "new/"), ("x", "a/{seat}/")]
+        {
+            assert_eq!(clash(remote, local), None, "{remote} {local}");
+        }
+        assert!(clash("/home/{seat}/work", &folder).unwrap().starts_with(&format!("{folder}/work; put {{seat}} into")));
+        assert!(clash("notes-{seat}", "notes").unwrap().contains("name a folder that is there"));
+        assert!(clash("notes", "notes").unwrap().contains("put {seat} into the path"));
+        assert!(clash("~", "new/").unwrap().starts_with("new/the name of the user's home"));
+    }
 
     #[test]
     fn the_seats_name_stands_in_paths_here_and_there_both_ways() {

@@ -1,39 +1,25 @@
 //! One command on many seats at once.
 
+mod seat;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
-    time::Instant,
 };
 
-use super::{
-    EngineSite, Homeroom, ServiceError, Site,
-    container::{Container, Found},
-    inside::{self, Inside},
-    instance,
-    kept::Kept,
-    meet::of_any,
-    run::agent_for,
-    shell::Ways,
-};
+use self::seat::{Hands, Place, Work, one};
+pub(super) use self::seat::{barred, failure};
+use super::{Homeroom, ServiceError, Site, container::Found, inside::Inside, instance, run::agent_for, shell::Ways};
 pub use crate::domain::answers::{Answer, Bar, Block, End, fold, shown};
 use crate::{
-    domain::{Clean, LabName, NodeName, SeatName, Vmid, class::Via},
-    port::{
-        GuestAgent, RemoteShell,
-        agent::AgentError,
-        shell::{ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
-    },
+    domain::{Clean, LabName, SeatName},
+    port::RemoteShell,
 };
 
 /// Pieces of output on their way to whoever reads.
 const PIECES: usize = 64;
-/// What is told of a command that the guest agent was asked for and that ran out of time.
-const STILL_RUNS: &str = "it may still be running there: a guest agent ends nothing it began\n";
-/// Standard input goes to the seats in pieces of this size.
-const CHUNK: usize = 16 << 10;
 
 /// How the command gets into a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +70,18 @@ pub struct Running {
 
 /// Starts a command on the seats named, or on all of a lab. A seat that cannot be reached is one of the answers.
 pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
+    // Where the seats are may have to be asked for: that is part of a seat's time.
+    let within = order.within;
+    let begun = tokio::time::timeout(within, found(home, lab, named, order)).await;
+    begun.unwrap_or_else(|_| {
+        let within = within.as_secs_f64();
+        Err(ServiceError::NotNow(format!(
+            "{lab}: its site did not tell within {within} s where the seats are; nothing was run"
+        )))
+    })
+}
+
+async fn found(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order) -> Result<Running, ServiceError> {
     if let Some(inside) = Inside::of(home, lab).await? {
         return in_containers(&inside, named, order);
     }
@@ -107,9 +105,6 @@ pub async fn exec(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Ord
         )));
     }
     let site = ways.site.clone();
-    if by_agent && ways.class.rollcall.via == Via::Ssh {
-        site.know_nodes().await?;
-    }
     let place = |seat| if by_agent { ways.machine(seat).map(Place::machine) } else { Ok(Place::Login) };
     let place = |seat| place(seat).map_err(|why| why.folded(lab));
     let jobs = seats.iter().map(|seat| (seat.clone(), place(seat))).collect();
@@ -208,206 +203,6 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-/// Where a seat's command runs.
-enum Place {
-    /// Its address and host keys may have to be asked for first.
-    Login,
-    Machine(NodeName, Vmid),
-    /// By its id.
-    Container(String),
-    /// Through its node.
-    Attached(Container),
-    /// Through the instance it is on.
-    OnInstance(instance::Way),
-}
-
-impl Place {
-    fn machine((node, vmid): (NodeName, Vmid)) -> Self {
-        Self::Machine(node, vmid)
-    }
-}
-
-/// What reaches the seats.
-enum Hands {
-    Site {
-        ways: Box<Ways>,
-        agent: Arc<dyn GuestAgent>,
-    },
-    Engine(Arc<EngineSite>),
-    /// Each place knows its way.
-    Own,
-}
-
-/// What the seats' tasks share.
-struct Work {
-    hands: Hands,
-    order: Order,
-    line: String,
-    turns: Semaphore,
-    telling: mpsc::Sender<Heard>,
-}
-
-/// One seat, from its turn to its answer.
-async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Clean>) {
-    let Ok(_turn) = work.turns.acquire().await else { return };
-    let began = Instant::now();
-    let mut answer = Answer {
-        seat,
-        by_agent: matches!(place, Ok(Place::Machine(..))),
-        end: End::TimedOut(work.order.within),
-        stdout: String::new(),
-        stderr: String::new(),
-        cut: false,
-        took: Duration::ZERO,
-    };
-    match (place, &work.hands) {
-        (Err(why), _) => answer.end = End::Failed(why),
-        (Ok(Place::Login), Hands::Site { ways, .. }) => {
-            let seat = answer.seat.clone();
-            let starting = async {
-                let target = ways.target(&seat).await.map_err(|why| why.end(&ways.class.name))?;
-                ways.site.shell.start(&target, &work.line).await.map_err(|error| failure(&target, &error))
-            };
-            by_session(&work, starting, &mut answer).await;
-        }
-        (Ok(Place::Machine(node, vmid)), Hands::Site { ways, agent }) => {
-            // An agent runs commands as root.
-            match ways.ours(&answer.seat, (&node, vmid)).await {
-                Ok(()) => by_agent(&work, agent, &node, vmid, &mut answer).await,
-                Err(why) => answer.end = End::Failed(why),
-            }
-        }
-        (Ok(Place::Container(id)), Hands::Engine(engine)) => {
-            let command = inside::words(&work.order.command);
-            let starting = async {
-                let started = engine.containers.exec(&id, &command, None).await;
-                started.map_err(|error| End::Failed(Clean::new(error.to_string())))
-            };
-            by_session(&work, starting, &mut answer).await;
-        }
-        (Ok(Place::OnInstance(way)), Hands::Own) => {
-            let starting = async {
-                let started = way.shell.start(&way.target, &way.line(&work.line)).await;
-                started.map_err(|error| failure(&way.target, &error))
-            };
-            by_session(&work, starting, &mut answer).await;
-        }
-        (Ok(Place::Attached(container)), Hands::Own) => {
-            let starting = async {
-                let started = container.start(&work.order.command).await;
-                started.map_err(|error| match error {
-                    ServiceError::Shell(error) => failure(&container.target, &error),
-                    error => End::Failed(Clean::new(error.to_string())),
-                })
-            };
-            by_session(&work, starting, &mut answer).await;
-        }
-        // The places of a lab are all of its own kind.
-        _ => answer.end = End::Failed("there is no way to it".into()),
-    }
-    answer.took = began.elapsed();
-    let _ = work.telling.send(Heard::Ended(answer)).await;
-}
-
-/// Through a session that is being opened: standard input in, and what comes out of it.
-async fn by_session(work: &Work, starting: impl Future<Output = Result<ShellSession, End>>, answer: &mut Answer) {
-    let seat = answer.seat.clone();
-    let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
-    let running = async {
-        let mut session = starting.await?;
-        let given = async {
-            for chunk in work.order.input.chunks(CHUNK) {
-                if session.input.send(ShellInput::Bytes(chunk.to_vec())).await.is_err() {
-                    break;
-                }
-            }
-            let _ = session.input.send(ShellInput::Eof).await;
-            // What was said about it is still on its way.
-            std::future::pending::<()>().await;
-        };
-        let said = async {
-            loop {
-                let (kept, is_error, bytes) = match session.output.recv().await {
-                    Some(ShellOutput::Bytes(bytes)) => (&mut stdout, false, bytes),
-                    Some(ShellOutput::Stderr(bytes)) => (&mut stderr, true, bytes),
-                    Some(ShellOutput::Exit(code)) => return Ok(End::Exit(code)),
-                    Some(ShellOutput::Lost(why)) => {
-                        return Err(End::Failed(Clean::new(format!("the connection was lost: {why}"))));
-                    }
-                    None => return Err(End::Failed("the connection was lost".into())),
-                };
-                if let Some(bytes) = kept.keep(bytes) {
-                    let piece = Heard::Piece { seat: seat.clone(), stderr: is_error, bytes };
-                    let _ = work.telling.send(piece).await;
-                }
-            }
-        };
-        tokio::select! {
-            end = said => end,
-            () = given => Err(End::Failed("the connection was lost".into())),
-        }
-    };
-    if let Ok(end) = tokio::time::timeout(work.order.within, running).await {
-        answer.end = end.unwrap_or_else(|end| end);
-    }
-    answer.cut = stdout.cut || stderr.cut;
-    answer.stdout = stdout.text();
-    answer.stderr = stderr.text();
-}
-
-async fn by_agent(work: &Work, agent: &Arc<dyn GuestAgent>, node: &NodeName, vmid: Vmid, answer: &mut Answer) {
-    let words = match work.order.command.as_slice() {
-        [line] => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
-        words => words.to_vec(),
-    };
-    let within = work.order.within;
-    match agent.exec(node, vmid, &words, within).await {
-        Ok(output) => {
-            answer.end = match output.code {
-                Some(code) => End::Exit(code),
-                None if output.timed_out => End::TimedOut(within),
-                None => End::Failed("ended by a signal".into()),
-            };
-            let mut kept = |text: String, stderr: bool| {
-                let mut kept = Kept::default();
-                let bytes = kept.keep(text.into_bytes()).unwrap_or_default();
-                answer.cut |= kept.cut;
-                (kept.text(), Heard::Piece { seat: answer.seat.clone(), stderr, bytes })
-            };
-            // In words that are the same on every seat.
-            let stderr = if output.timed_out { STILL_RUNS.to_owned() } else { output.stderr };
-            let (stdout, said) = kept(output.stdout, false);
-            let (stderr, complained) = kept(stderr, true);
-            (answer.stdout, answer.stderr) = (stdout, stderr);
-            for piece in [said, complained] {
-                let _ = work.telling.send(piece).await;
-            }
-        }
-        Err(error) => {
-            let words = of_any(&error.to_string(), node, vmid);
-            answer.end = match error {
-                AgentError::Shell(error) => barred(words, error.bar()),
-                _ => End::Failed(words),
-            };
-        }
-    }
-}
-
-/// An error without the seat's own address, so that seats with the same trouble fold.
-pub(super) fn failure(target: &ShellTarget, error: &ShellError) -> End {
-    let text = error.to_string();
-    let words = text.strip_prefix(&format!("{}: ", target.host)).unwrap_or(&text);
-    barred(Clean::new(words), error.bar())
-}
-
-/// How it ended that did not begin.
-pub(super) fn barred(why: Clean, bar: Option<Bar>) -> End {
-    match bar {
-        Some(bar) => End::Barred(why, bar),
-        None => End::Failed(why),
     }
 }
 

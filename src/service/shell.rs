@@ -1,6 +1,9 @@
 //! Logins on seats' machines.
 
-use std::{net::IpAddr, sync::Arc};
+mod off;
+mod serial;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::OnceCell;
 
@@ -20,10 +23,15 @@ use crate::{
         Clean, LabName, NodeName, Progress, SeatName, SiteName, StoreId, Vmid,
         answers::End,
         class::{ClassDefinition, SeatSpec, Via},
+        cluster::ClusterView,
         progress::SeatProgress,
+        readiness::OFF,
     },
     port::shell::{ShellError, ShellSession, ShellTarget, Tty},
 };
+
+/// How long the site may take to tell what is only nice to know before a way is gone: wall time.
+const LOOK: Duration = Duration::from_secs(4);
 
 /// The ways to the seats of one lab, as far as their roll call has found out.
 pub struct Ways {
@@ -35,6 +43,8 @@ pub struct Ways {
     store: StoreId,
     /// The teacher's machine is looked for once, where the way is through it.
     teacher: OnceCell<()>,
+    /// What the site shows, asked for once.
+    view: OnceCell<ClusterView>,
 }
 
 /// Why there is no way to a seat.
@@ -43,6 +53,12 @@ pub enum NoWay {
     NoMachine,
     NoNode,
     NoAddress(Clean),
+    /// Its machine is off.
+    Off,
+    /// Its machine is on the site no more.
+    Gone(Clean),
+    /// Nobody sees its machine, and why.
+    Unseen(Clean),
     /// The definition says so.
     NoSsh,
     NoHostKey(Clean),
@@ -86,6 +102,9 @@ impl NoWay {
             Self::NoAddress(why) => {
                 format!("{it} has no known address: {why}; `homeroom check {what}` waits for one")
             }
+            Self::Off => format!("{it} {OFF}; `homeroom start {what}` starts it"),
+            Self::Gone(why) => format!("{it} has lost its machine: {why}; `homeroom deploy {lab}` makes another"),
+            Self::Unseen(why) => format!("{it} cannot be reached: {why}"),
             Self::NoSsh => format!(
                 "{it} has no SSH, as its definition says (rollcall.ssh = false); `homeroom exec {what} -- COMMAND` asks \
                  its guest agent"
@@ -104,13 +123,10 @@ impl Ways {
     pub async fn of(home: &Homeroom, lab: &LabName) -> Result<Self, ServiceError> {
         let (class, site) = home.class(lab).await?;
         let (progress, _) = home.store.progress(lab).await?;
-        if site.rules.guest_via == GuestVia::Node {
-            site.know_nodes().await?;
-        }
         let logins = LabLogins::new(home, &site, lab, Vec::new()).await?;
         is_not_mistaken(lab, logins.key(), &*site.shell)?;
         let (specs, store) = (class.resolve(), home.store.id().clone());
-        Ok(Self { site, specs, class, progress, logins, store, teacher: OnceCell::new() })
+        Ok(Self { site, specs, class, progress, logins, store, teacher: OnceCell::new(), view: OnceCell::new() })
     }
 
     /// The definition of a seat.
@@ -148,9 +164,14 @@ impl Ways {
         row.node.clone().zip(row.vmid).ok_or(NoWay::NoNode)
     }
 
-    /// A seat's machine, as one that has to show its mark before anything is asked of it.
-    pub(super) async fn ours(&self, seat: &SeatName, (node, vmid): (&NodeName, Vmid)) -> Result<(), Clean> {
-        let stranger = Stranger { node, vmid, lab: &self.class.name, seat };
+    /// Makes sure that a seat's agent can be asked on its node, and that it is this seat's: the machine has to show its
+    /// mark before anything is asked of it.
+    pub(super) async fn agents_own(&self, seat: &SeatName, (node, vmid): (&NodeName, Vmid)) -> Result<(), Clean> {
+        let lab = &self.class.name;
+        if self.class.rollcall.via == Via::Ssh {
+            self.know(node).await.map_err(|why| why.folded(lab))?;
+        }
+        let stranger = Stranger { node, vmid, lab, seat };
         stranger.ours(&self.site, &self.store).await.map(drop)
     }
 
@@ -189,15 +210,22 @@ impl Ways {
             Some(ip) => (ip, row.host_keys.clone()),
             None => self.met(row, &node, vmid).await?,
         };
+        if self.site.rules.guest_via == GuestVia::Node {
+            self.know(&node).await?;
+        }
         self.logins.target(spec, &node, ip, &host_keys).map_err(|why| NoWay::Closed(Clean::new(why)))
+    }
+
+    /// Makes sure that it is known where a node is.
+    async fn know(&self, node: &NodeName) -> Result<(), NoWay> {
+        self.site.know_node(node).await.map_err(|error| NoWay::Closed(Clean::new(error.to_string())))
     }
 
     /// Address and host keys of a machine that its roll call has not come to yet, as its agent tells them.
     async fn met(&self, row: &SeatProgress, node: &NodeName, vmid: Vmid) -> Result<(IpAddr, Vec<String>), NoWay> {
         let via = self.class.rollcall.via;
         if via == Via::Ssh {
-            let told = self.site.know_nodes().await;
-            told.map_err(|error| NoWay::Closed(Clean::new(error.to_string())))?;
+            self.know(node).await?;
         }
         let agent = agent_for(&self.site, via);
         let stranger = Stranger { node, vmid, lab: &self.class.name, seat: &row.seat };
@@ -218,12 +246,16 @@ impl Ways {
     }
 }
 
-/// Where to log in to one seat.
-pub async fn target(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<(Arc<Site>, ShellTarget), ServiceError> {
+/// A command without a terminal on a seat's machine, and the address it was logged in to.
+pub async fn start(
+    home: &Homeroom,
+    lab: &LabName,
+    seat: &SeatName,
+    line: &str,
+) -> Result<(String, ShellSession), ServiceError> {
     let ways = Ways::of(home, lab).await?;
-    ways.spec(seat)?;
-    let target = ways.target(seat).await.map_err(|why| why.of(lab, seat))?;
-    Ok((ways.site, target))
+    let shell = ways.site.shell.clone();
+    ways.enter(seat, async |target| Ok((target.host.clone(), shell.start(&target, line).await?))).await
 }
 
 /// Opens a terminal on a seat: by SSH on its machine, by the engine in its container.
@@ -234,8 +266,9 @@ pub async fn open(home: &Homeroom, lab: &LabName, seat: &SeatName, tty: &Tty) ->
     if let Some(way) = Way::of(home, lab, seat).await? {
         return Ok(way.shell.open_as(&way.target, tty, way.terminal().as_deref()).await?);
     }
-    let (site, target) = target(home, lab, seat).await?;
-    Ok(site.shell.open_as(&target, tty, None).await?)
+    let ways = Ways::of(home, lab).await?;
+    let shell = ways.site.shell.clone();
+    ways.enter(seat, async |target| shell.open_as(&target, tty, None).await).await
 }
 
 /// Opens a terminal on a node of a site, by the login that is configured for it.
@@ -246,7 +279,7 @@ pub async fn open_node(
     tty: &Tty,
 ) -> Result<ShellSession, ServiceError> {
     let site = home.site(site)?;
-    site.know_nodes().await?;
+    site.know_node(node).await?;
     let target = site.nodes.target(node);
     match site.shell.open_as(&target, tty, None).await {
         Err(ShellError::Denied { host, user, why, locked: None }) => {
@@ -271,14 +304,15 @@ pub async fn console(home: &Homeroom, lab: &LabName, seat: &SeatName, tty: &Tty)
     ways.spec(seat)?;
     let vmid = ways.row(seat).map_err(|why| why.of(lab, seat))?.vmid;
     let vmid = vmid.ok_or_else(|| NoWay::NoMachine.of(lab, seat))?;
-    ways.site.know_nodes().await?;
     // Where it is now; where it was last seen, if nobody can tell.
-    let seen = ways.site.cluster.view().await.ok();
-    let now = seen.and_then(|view| view.guests.into_iter().find(|guest| guest.vmid == vmid)).map(|guest| guest.node);
-    let node = match now {
-        Some(node) => node,
-        None => ways.machine(seat).map_err(|why| why.of(lab, seat))?.0,
+    let known = ways.machine(seat);
+    let node = match tokio::time::timeout(LOOK, ways.looked_at()).await.ok().flatten().and_then(|view| view.guest(vmid))
+    {
+        Some(guest) => guest.node.clone(),
+        None => known.map_err(|why| why.of(lab, seat))?.0,
     };
+    tokio::time::timeout(LOOK, ways.has_serial(seat, &node, vmid)).await.unwrap_or(Ok(()))?;
+    ways.site.know_node(&node).await?;
     let target = ways.site.nodes.target(&node);
     Ok(ways.site.shell.open_as(&target, tty, Some(&format!("qm terminal {vmid}"))).await?)
 }

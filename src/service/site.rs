@@ -68,11 +68,21 @@ impl Site {
         }
         Ok(())
     }
+
+    /// The same for one node: about one whose address the configuration says nothing is asked.
+    pub async fn know_node(&self, node: &NodeName) -> Result<(), SiteError> {
+        if self.nodes.is_configured(node) {
+            return Ok(());
+        }
+        self.know_nodes().await
+    }
 }
 
 /// How to log in to a site's nodes.
 pub trait NodeLogins: Send + Sync {
     fn target(&self, node: &NodeName) -> ShellTarget;
+    /// Whether the configuration says where a node is.
+    fn is_configured(&self, node: &NodeName) -> bool;
     /// Whether the cluster's own addresses are known.
     fn is_complete(&self) -> bool;
     /// Takes in the addresses by which the cluster knows its nodes.
@@ -105,6 +115,10 @@ impl NodeLogins for NodeTable {
         let address = self.addresses().as_ref().and_then(|known| known.get(node).copied());
         let host = address.map_or_else(|| node.to_string(), |ip| ip.to_string());
         ShellTarget { host, ..self.otherwise.clone() }
+    }
+
+    fn is_configured(&self, node: &NodeName) -> bool {
+        self.configured.contains_key(node)
     }
 
     fn is_complete(&self) -> bool {

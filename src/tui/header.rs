@@ -7,8 +7,8 @@ use unicode_width::UnicodeWidthStr;
 use super::{format, pen::Page, theme::Tone};
 use crate::{
     app::{
-        Command, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, shown::Labs, sites::Site,
-        state::Typing,
+        Command, Screen, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, shown::Labs,
+        sites::Site, state::Typing,
     },
     domain::{Clean, Level, MachineState, SiteName, readiness::Phase},
 };
@@ -125,6 +125,13 @@ fn right(page: &Page<'_>, state: &State, labs: &Labs<'_>, narrow: bool) -> Vec<P
         0 => {}
         1 => pieces.push((format!("{} 1 run   ", glyphs.working), Tone::Busy)),
         n => pieces.push((format!("{} {n} runs   ", glyphs.working), Tone::Busy)),
+    }
+    let open = state.shells.open();
+    if open > 0 && !matches!(state.screen(), Screen::Shells) {
+        let key = state.commands.iter().find(|entry| entry.command == Command::Shells).and_then(|e| e.keys.first());
+        let key = key.map(|key| format!("{key} ")).unwrap_or_default();
+        let s = if open == 1 { "" } else { "s" };
+        pieces.push((format!("{key}{open} shell{s}   "), Tone::Accent));
     }
     if state.settings.speed != 1.0 {
         pieces.push((format!("{}{}   ", glyphs.times, state.settings.speed), Tone::Dim));
@@ -244,8 +251,7 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
     let width = |told: &[(String, &Entry)]| told.iter().map(|(key, e)| key.width() + 4 + e.hint.width()).sum::<usize>();
     // What matters least goes first where room is short, and of two alike the one that comes later. In a form where
     // letters are typed, the way out is no key to be guessed.
-    let way_out =
-        |command| matches!(state.screen(), crate::app::Screen::LabForm) && area.width < 60 && command == Command::Back;
+    let way_out = |command| matches!(state.screen(), Screen::LabForm) && area.width < 60 && command == Command::Back;
     let weight = |command| if way_out(command) { u8::MAX } else { weight(command) };
     while width(&told) > pen.room() + 3 {
         let Some(least) = (0..told.len()).rev().min_by_key(|n| weight(told[*n].1.command)) else { break };

@@ -65,6 +65,8 @@ const ALL: &[(Context, Trait)] = &[
     (C::CancelPopup, LEFT | CLOSED),
     // There a second Ctrl-C is the answer.
     (C::QuitPopup, CLOSED),
+    (C::ShellsPopup, LEFT | CLOSED),
+    (C::RenewPopup, LEFT | CLOSED),
     (C::LinePopup, LEFT | CLOSED),
     (C::TrustPopup, LEFT | CLOSED),
     (C::PassphrasePopup, LEFT | CLOSED),

@@ -97,6 +97,9 @@ impl Command {
             | Self::NextTab
             | Self::PrevTab
             | Self::CloseTab
+            | Self::ConfirmShells
+            | Self::RenewKey
+            | Self::ConfirmRenew
             | Self::Zoom
             | Self::Broadcast
             | Self::Pick

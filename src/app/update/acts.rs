@@ -25,6 +25,34 @@ pub(super) fn lab(state: &State) -> Result<LabName, &'static str> {
     })
 }
 
+/// A new key for a class: asks first.
+pub(super) fn ask_renew(state: &mut State) -> Vec<Effect> {
+    match lab(state) {
+        Ok(lab) if state.class(&lab).is_some_and(|row| row.workshop.is_some()) => {
+            no(state, format!("{lab} is a workshop: its seats are entered without a key of theirs"))
+        }
+        Ok(lab) => {
+            state.popup = Some(Popup::Renew { lab });
+            Vec::new()
+        }
+        Err(why) => no(state, why),
+    }
+}
+
+/// Enter on that.
+pub(super) fn renew(state: &mut State) -> Vec<Effect> {
+    match state.popup.take() {
+        Some(Popup::Renew { lab }) => {
+            say(state, Level::Info, format!("{lab}: making a new key and giving it to its machines"));
+            vec![Effect::RenewKey { lab }]
+        }
+        popup => {
+            state.popup = popup;
+            Vec::new()
+        }
+    }
+}
+
 /// `d`: asks for a plan and opens its popup.
 pub(super) fn plan(state: &mut State) -> Vec<Effect> {
     let lab = match lab(state) {

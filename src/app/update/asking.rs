@@ -20,7 +20,8 @@ pub(super) fn ask(state: &mut State) -> Vec<Effect> {
         Ok(target) => target,
         Err(why) => return no(state, why),
     };
-    state.popup = Some(Popup::Line(LinePopup::new(target)));
+    let left = state.left_out();
+    state.popup = Some(Popup::Line(LinePopup::new(target, left)));
     Vec::new()
 }
 

@@ -149,7 +149,10 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         | Command::Zoom
         | Command::Broadcast
         | Command::CopyText
+        | Command::ConfirmShells
         | Command::Pick => shells::obey(state, command),
+        Command::RenewKey => acts::ask_renew(state),
+        Command::ConfirmRenew => acts::renew(state),
         Command::Exec => asking::ask(state),
         Command::RunLine => asking::begin(state),
         Command::GiveUp => asking::give_up(state),

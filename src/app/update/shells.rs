@@ -6,10 +6,11 @@ use crate::{
         Command, Context, Effect, Screen, State,
         attach::ShellEnd,
         doors::Door,
-        shells::{TabId, Way},
+        popup::{Popup, ShellsPopup},
+        shells::{MOST, TabId, Way},
         state::Board,
     },
-    domain::{Clean, Level, SeatName},
+    domain::{Clean, Level},
 };
 
 /// A command about shells in the dashboard.
@@ -50,12 +51,8 @@ pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         }
         Command::Broadcast if state.shells.broadcast => state.shells.call_off(),
         Command::Broadcast => state.shells.call_all(),
-        Command::CloseTab => {
-            state.shells.close();
-            if state.shells.tabs.is_empty() {
-                leave(state);
-            }
-        }
+        Command::CloseTab => close(state),
+        Command::ConfirmShells => effects = confirmed(state),
         Command::CopyText => effects = copy(state),
         _ => {}
     }
@@ -76,6 +73,39 @@ fn copy(state: &mut State) -> Vec<Effect> {
     let lines = text.lines().count();
     say(state, Level::Info, format!("{lines} lines were given to the terminal's clipboard"));
     vec![Effect::Copy(text)]
+}
+
+/// One that ended goes; one that runs is asked about first.
+fn close(state: &mut State) {
+    let Some(tab) = state.shells.front() else { return };
+    if tab.end.is_none() {
+        state.popup = Some(Popup::Shells(ShellsPopup::End { id: tab.id, door: tab.door.clone() }));
+        return;
+    }
+    let id = tab.id;
+    end(state, id);
+}
+
+fn end(state: &mut State, id: TabId) {
+    state.shells.end(id);
+    if state.shells.tabs.is_empty() {
+        leave(state);
+    }
+}
+
+/// Yes to a question about shells.
+fn confirmed(state: &mut State) -> Vec<Effect> {
+    match state.popup.take() {
+        Some(Popup::Shells(ShellsPopup::End { id, .. })) => {
+            end(state, id);
+            Vec::new()
+        }
+        Some(Popup::Shells(ShellsPopup::Open { doors, .. })) => open_each(state, doors),
+        other => {
+            state.popup = other;
+            Vec::new()
+        }
+    }
 }
 
 /// A shell that ended is opened again, in a tab of its own.
@@ -139,7 +169,10 @@ fn open(state: &mut State, way: Way) -> Vec<Effect> {
 /// Asks for it; until it is open every key is held for it.
 fn begin(state: &mut State, door: Door, way: Way) -> Vec<Effect> {
     match state.shells.ask_one(door.clone(), way, state.now) {
-        Some(id) => vec![Effect::OpenShell { id, door, way }],
+        Some(id) => {
+            let size = if way == Way::Pane { state.shells.size_of(id, state.size) } else { state.size };
+            vec![Effect::OpenShell { id, door, way, size }]
+        }
         None => no(state, "too many shells are open in here; x closes one"),
     }
 }
@@ -153,37 +186,48 @@ fn give_up(state: &mut State) {
     }
 }
 
-/// A shell on every marked seat, else on every one that the board's filter lets through, and one keyboard for all of them.
+/// A shell on every marked row, else on every seat that the board's filter lets through, and one keyboard for all of them.
+/// Those that none can be opened on are named before any is.
 fn open_all(state: &mut State) -> Vec<Effect> {
-    let Some(lab) = state.target_lab() else { return Vec::new() };
-    let mut effects = Vec::new();
-    let mut called = Vec::new();
-    let marked = state.marks().is_some_and(|marks| !marks.is_empty());
-    let seats: Vec<SeatName> = if marked {
-        state.target_seats().into_iter().map(|(_, seat)| seat).collect()
-    } else {
-        state.board_keys().iter().filter_map(|key| SeatName::new(key).ok()).collect()
+    let (doors, left) = match state.doors_of_all() {
+        Ok(all) => all,
+        Err(why) => return no(state, why),
     };
-    // The proxy of a workshop is nobody's seat.
-    for seat in seats.into_iter().filter(|seat| *seat != SeatName::host()) {
-        let Ok(door) = state.door_of((lab.clone(), seat)) else { continue };
-        let coming = state.shells.on(&door);
-        let asked = coming.or_else(|| state.shells.ask(door.clone(), Way::Pane));
-        let Some(id) = asked else { continue };
-        if coming.is_none() {
-            effects.push(Effect::OpenShell { id, door, way: Way::Pane });
+    if doors.is_empty() {
+        return no(state, format!("no shell can be opened: {}", left.join("; ")));
+    }
+    if left.is_empty() {
+        return open_each(state, doors);
+    }
+    state.popup = Some(Popup::Shells(ShellsPopup::Open { doors, left }));
+    Vec::new()
+}
+
+fn open_each(state: &mut State, doors: Vec<Door>) -> Vec<Effect> {
+    let mut called = Vec::new();
+    let mut asked = Vec::new();
+    let mut too_many = 0;
+    for door in doors {
+        if let Some(id) = state.shells.on(&door) {
+            called.push(id);
+        } else if let Some(id) = state.shells.ask(door.clone(), Way::Pane) {
+            called.push(id);
+            asked.push((id, door));
+        } else {
+            too_many += 1;
         }
-        called.push(id);
     }
-    if called.is_empty() {
-        say(state, Level::Warning, format!("{lab}: no seat has an address yet"));
-        return effects;
-    }
-    say(state, Level::Info, format!("{lab}: opening {} shells", effects.len()));
+    let (level, more) = match too_many {
+        0 => (Level::Info, String::new()),
+        n => (Level::Warning, format!("; {n} more are not: {MOST} at once is the most")),
+    };
+    say(state, level, format!("opening {} shells{more}", asked.len()));
     state.shells.call(called);
     // What is typed from here on is for them, and no command to the list that was in front.
     show(state);
-    effects
+    let opened =
+        |(id, door)| Effect::OpenShell { id, door, way: Way::Pane, size: state.shells.size_of(id, state.size) };
+    asked.into_iter().map(opened).collect()
 }
 
 /// What was typed before it was open goes to it first.

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::Context;
+use super::{Context, key};
 use crate::{
     cli::exit::{CliError, Exit},
     domain::{SeatName, SiteName},
-    service::adopt::{self, Rekeyed, Report, Request, Wish},
+    service::adopt::{self, Report, Request, Wish},
 };
 
 pub async fn adopt(
@@ -31,9 +31,8 @@ pub async fn adopt(
         let adopted: Vec<_> = (report.adopted.iter())
             .map(|adopted| json!({"lab": adopted.lab, "defined": adopted.defined, "seats": adopted.seats}))
             .collect();
-        let of_seat = |seat: &Rekeyed| json!({"seat": seat.seat, "done": seat.outcome.is_ok(), "reason": seat.outcome.as_ref().err()});
         let keys: Vec<_> = (rekeyed.iter())
-            .map(|(lab, seats)| json!({"lab": lab, "seats": seats.iter().map(of_seat).collect::<Vec<_>>()}))
+            .map(|(lab, seats)| json!({"lab": lab, "seats": seats.iter().map(key::of_seat).collect::<Vec<_>>()}))
             .collect();
         context.out.object(json!({
             "site": site, "adopted": adopted, "others": report.others, "left": report.left, "notes": report.notes,
@@ -42,13 +41,7 @@ pub async fn adopt(
     } else {
         tell(context, site, &report, (wished > 0, !rekeyed.is_empty()));
         for (lab, seats) in &rekeyed {
-            let done = seats.iter().filter(|seat| seat.outcome.is_ok()).count();
-            context.out.line(format!("{lab}: {done} of {} machines have the new key", seats.len()));
-            for seat in seats {
-                if let Err(why) = &seat.outcome {
-                    context.out.line(format!("  {lab}/{} has not: {why}", seat.seat));
-                }
-            }
+            key::tell(context, lab, seats);
         }
     }
     Ok(if !report.others.is_empty() && !take_over {

@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{Level, SeatName},
     service::{
+        container::named,
         copy::{Direction, Order, Outcome, Transfer, copy},
         exec::{Bar, End},
     },
@@ -122,6 +123,15 @@ fn transfers(paths: &[String], recursive: bool) -> Result<(Vec<String>, Vec<Tran
     let Some((last, first)) = paths.split_last().filter(|(_, first)| !first.is_empty()) else {
         return Err(usage("name what to copy and where to"));
     };
+    if let Some((container, _)) =
+        paths.iter().filter_map(|path| path.split_once(':')).find(|(what, _)| named(what).is_some())
+    {
+        return Err(CliError::Usage(format!(
+            "{container} is no seat of a lab but a container by its number, and files go to seats only; \
+             `homeroom ssh {container} -- 'cat > THERE' < HERE` puts a file into one, \
+             `homeroom ssh {container} -- 'cat THERE' > HERE` fetches one"
+        )));
+    }
     if let Some((what, remote)) = place(last) {
         if let Some(other) = first.iter().find(|path| place(path).is_some()) {
             return Err(usage(&format!("{other} and {last} are both on seats")));
@@ -173,6 +183,8 @@ mod tests {
         let up = |from: &str| (Direction::Up, own(from), own("/tmp/"));
         assert_eq!(read("a ./b:c bio/ada:/tmp/"), Ok((own("bio/ada"), vec![up("a"), up("./b:c")])));
         assert_eq!(read("bio:notes {seat}/"), Ok((own("bio"), vec![(Direction::Down, own("{seat}/"), own("notes"))])));
+        let container = read("a sim/200:").unwrap_err();
+        assert!(container.contains("homeroom ssh sim/200 -- 'cat > THERE' < HERE"), "{container}");
         for words in ["a", "a b", "bio/ada:a bio/bob:b", "bio/ada:a bio/bob:b here", "bio/ada:a b here"] {
             assert!(read(words).is_err(), "{words}");
         }

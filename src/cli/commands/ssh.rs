@@ -23,12 +23,12 @@ use crate::{
     },
     domain::Clean,
     service::{
-        RemoteShell, ServiceError, ShellError, ShellInput, ShellOutput, ShellSession, Site,
+        RemoteShell, ServiceError, ShellInput, ShellOutput, ShellSession, Site,
         container::{Container, named},
         exec::line,
         inside::{Inside, words},
         instance::Way,
-        shell::target,
+        shell,
     },
 };
 
@@ -129,11 +129,7 @@ async fn in_seat(context: &Context, asked: &Asked) -> Result<Begun, CliError> {
     }
     let (_, site) = context.home.class(&lab).await?;
     // Already on the way to where it is, a node may show a key nobody trusted yet.
-    let start = async || {
-        let (site, target) = target(&context.home, &lab, seat).await?;
-        let session = site.shell.start(&target, &line).await?;
-        Ok((target.host, session))
-    };
+    let start = async || shell::start(&context.home, &lab, seat, &line).await;
     let (host, session) = begun(context, &site, start).await?;
     Ok(Begun { place, host, session, shell: Some(site.shell.clone()) })
 }
@@ -163,8 +159,7 @@ fn ended(code: i32) -> Exit {
 }
 
 fn lost(host: &str, why: impl AsRef<str>) -> CliError {
-    let why = Clean::new(format!("the connection was lost: {}", why.as_ref()));
-    ServiceError::from(ShellError::Broken { host: host.to_owned(), why }).into()
+    CliError::Lost { host: host.to_owned(), why: Clean::new(why) }
 }
 
 /// Reads standard input on a thread of its own, which ends with the program: nobody waits for what is not typed.

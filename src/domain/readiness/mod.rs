@@ -19,4 +19,4 @@ pub use lab::{LabState, Phase, lab_state};
 pub use look::{Look, seen_on};
 pub use seat::current_state;
 pub(super) use seat::{was_configured, was_made};
-pub use stand::{Stand, ago, word};
+pub use stand::{OFF, Stand, ago, word};

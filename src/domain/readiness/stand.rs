@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::Cut;
 use crate::domain::{Clean, MachineState};
 
+/// What is said of a machine that is off to whoever wants into it.
+pub const OFF: &str = "is shut down, so there is nothing to log in to";
+
 /// How a machine stands now, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stand {

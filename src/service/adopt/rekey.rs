@@ -1,8 +1,8 @@
 //! A new key for a lab whose old one is lost or known to others: made, and given to each machine through its agent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use crate::{
     deploy::class::rekeyed,
@@ -13,7 +13,7 @@ use crate::{
         machine::machine_name,
         verify::{Wanted, config_wanted, keep_only_changes},
     },
-    port::{agent::ExecOutput, cluster::ConfigChange},
+    port::{GuestAgent, agent::ExecOutput, cluster::ConfigChange},
     service::{
         Homeroom, ServiceError, Site,
         run::{agent_for, lock},
@@ -59,18 +59,32 @@ pub async fn rekey(home: &Homeroom, lab: &LabName) -> Result<Vec<Rekeyed>, Servi
         })
         .collect();
     let agent = agent_for(&site, class.rollcall.via);
-    let one = |(spec, node, vmid): (SeatSpec, NodeName, Vmid)| {
-        let (site, agent, old, new) = (&site, &agent, &old, &new);
-        async move {
-            let exec = async |words: &[&str]| {
-                let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-                agent.exec(&node, vmid, &words, WITHIN).await.map_err(|error| error.to_string())
-            };
-            let outcome = give(home, site, lab, &spec, (&node, vmid), (old, new), exec).await;
+    let mut all: Vec<BoxFuture<'_, Rekeyed>> = Vec::new();
+    for (spec, node, vmid) in machines {
+        let (site, old, new) = (&site, &old, &new);
+        let inside = Inside { agent: agent.clone(), node, vmid };
+        let one = async move {
+            let outcome = give(home, site, lab, &spec, (old, new), &inside).await;
             Rekeyed { seat: spec.seat, outcome }
-        }
-    };
-    Ok(stream::iter(machines).map(one).buffered(AT_ONCE).collect().await)
+        };
+        all.push(one.boxed());
+    }
+    Ok(stream::iter(all).buffered(AT_ONCE).collect().await)
+}
+
+/// A machine, by way of its agent.
+struct Inside {
+    agent: Arc<dyn GuestAgent>,
+    node: NodeName,
+    vmid: Vmid,
+}
+
+impl Inside {
+    async fn exec(&self, words: &[&str]) -> Result<ExecOutput, String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let said = self.agent.exec(&self.node, self.vmid, &words, WITHIN).await;
+        said.map_err(|error| error.to_string())
+    }
 }
 
 async fn give(
@@ -78,10 +92,11 @@ async fn give(
     site: &Site,
     lab: &LabName,
     spec: &SeatSpec,
-    (node, vmid): (&NodeName, Vmid),
     (old, new): (&str, &str),
-    exec: impl AsyncFn(&[&str]) -> Result<ExecOutput, String>,
+    inside: &Inside,
 ) -> Result<(), String> {
+    let Inside { node, vmid, .. } = inside;
+    let vmid = *vmid;
     let config = site.cluster.config(node, vmid).await.map_err(|error| error.to_string())?;
     let owner = crate::domain::mark::ownership(home.store.id(), vmid, false, &config.description);
     if !matches!(&owner, crate::domain::mark::Ownership::Ours(mark) if mark.lab == *lab && mark.seat == spec.seat) {
@@ -98,21 +113,21 @@ async fn give(
         site.cluster.configure(node, vmid, &change).await.map_err(|error| error.to_string())?;
     }
     let user = spec.cloud_init.user.as_deref().unwrap_or("root");
-    let passwd = said(exec(&["cat", "/etc/passwd"]).await?)?;
+    let passwd = said(inside.exec(&["cat", "/etc/passwd"]).await?)?;
     let (home_folder, ids) = account(&passwd, user).ok_or_else(|| format!("the guest has no user {user}"))?;
     let (folder, file) = (format!("{home_folder}/.ssh"), format!("{home_folder}/.ssh/authorized_keys"));
-    let known = exec(&["cat", &file]).await?;
+    let known = inside.exec(&["cat", &file]).await?;
     let is_new = known.code != Some(0);
     let lines = keys_with(if is_new { "" } else { &known.stdout }, old, new);
     if is_new {
-        said(exec(&["mkdir", "-p", &folder]).await?)?;
+        said(inside.exec(&["mkdir", "-p", &folder]).await?)?;
     }
     let quoted = lines.replace('\'', r"'\''");
-    said(exec(&["sh", "-c", &format!("printf '%s' '{quoted}' > {file}")]).await?)?;
+    said(inside.exec(&["sh", "-c", &format!("printf '%s' '{quoted}' > {file}")]).await?)?;
     if is_new {
-        said(exec(&["chmod", "700", &folder]).await?)?;
-        said(exec(&["chmod", "600", &file]).await?)?;
-        said(exec(&["chown", "-R", &ids, &folder]).await?)?;
+        said(inside.exec(&["chmod", "700", &folder]).await?)?;
+        said(inside.exec(&["chmod", "600", &file]).await?)?;
+        said(inside.exec(&["chown", "-R", &ids, &folder]).await?)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use russh::{
     server::{Handle, Msg},
 };
 
-use super::{Exit, Place, Said, programs, sftp, terminal::Terminal};
+use super::{Exit, Place, Said, sftp, stdin, terminal::Terminal};
 
 /// The client's side of a channel.
 pub(super) struct Client {
@@ -136,7 +136,7 @@ async fn exec(mut client: Client, mut place: Box<dyn Place>, command: &str) {
         return client.end(exit).await;
     }
     let mut stdin = Vec::new();
-    if programs::reads_stdin(command) {
+    if stdin::is_read_by(command) {
         loop {
             match client.next().await {
                 Came::Bytes(bytes) => stdin.extend(bytes),

@@ -16,6 +16,7 @@ mod programs;
 mod qm;
 mod script;
 mod sftp;
+mod stdin;
 mod terminal;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};

@@ -67,36 +67,6 @@ pub(super) fn find(line: &str, (columns, rows): (u32, u32), history: &[String]) 
     })
 }
 
-/// Whether a command without a terminal would wait for its standard input.
-pub(super) fn reads_stdin(command: &str) -> bool {
-    let mut words = command.split_whitespace().skip_while(|word| *word == "sudo");
-    let program = words.next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-    let files = words.clone().filter(|word| !word.starts_with('-')).count();
-    match program {
-        "cat" | "wc" | "head" | "tail" | "sh" | "bash" | "sort" => files == 0,
-        "grep" => files < 2,
-        "tee" | "tr" => true,
-        "install" => command.contains("/dev/stdin"),
-        // What is run inside is what reads.
-        "pct" => match super::script::words(command).as_slice() {
-            [_, exec, _, dashes, inner @ ..] if exec == "exec" && dashes == "--" => match inner {
-                [sh, c, line] if sh == "sh" && c == "-c" => reads_stdin(line),
-                words => reads_stdin(&words.join(" ")),
-            },
-            _ => false,
-        },
-        "docker" => match super::script::words(command).as_slice() {
-            [_, exec, flag, _, inner @ ..] if exec == "exec" && flag == "--interactive" => match inner {
-                [sh, c, line] if sh == "sh" && c == "-c" => reads_stdin(line),
-                words => reads_stdin(&words.join(" ")),
-            },
-            _ => false,
-        },
-        "qm" => command.contains("--pass-stdin 1") || command.contains("-pass-stdin 1"),
-        _ => false,
-    }
-}
-
 pub(super) async fn show_key(terminal: &mut Terminal<'_>) -> Said {
     terminal.show(b"\nPress any keys - Ctrl-D will terminate this program\n\n").await;
     loop {

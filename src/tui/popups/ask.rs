@@ -156,6 +156,15 @@ pub fn cancel(page: &mut Page<'_>, area: Rect, state: &State, lab: &LabName, run
     keys(page, inner, 3, state, &[(Command::ConfirmCancel, "stop the run")]);
 }
 
+/// A new key.
+pub fn renew(page: &mut Page<'_>, area: Rect, state: &State, lab: &LabName) {
+    let inner = frame(page, area, 64, 5, &format!("a new SSH key for {lab}?"), Tone::Warn);
+    page.line(inner, 0).put("Every machine that runs gets it through its guest agent, in place", Tone::Text);
+    page.line(inner, 1).put("of the old one, which lets nobody in there any more. Shells that", Tone::Text);
+    page.line(inner, 2).put("are open stay open. Machines that are off are named.", Tone::Text);
+    keys(page, inner, 4, state, &[(Command::ConfirmRenew, "renew it")]);
+}
+
 /// Leave in the middle of a run, or with shells open.
 pub fn quit(page: &mut Page<'_>, area: Rect, state: &State) {
     let runs: Vec<_> = state.own_runs.iter().map(|(run, lab)| format!("run {run} of {lab}")).collect();

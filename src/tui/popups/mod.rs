@@ -12,6 +12,7 @@ pub mod opening;
 mod options;
 mod palette;
 mod plan;
+mod shells;
 
 use ratatui::{
     layout::Rect,
@@ -34,6 +35,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &Popup) {
         Popup::Lines(open) => lines::draw(page, area, state, open),
         Popup::Unsaved => ask::unsaved(page, area, state),
         Popup::Quit => ask::quit(page, area, state),
+        Popup::Renew { lab } => ask::renew(page, area, state, lab),
+        Popup::Shells(popup) => shells::draw(page, area, state, popup),
         Popup::Line(popup) => line::draw(page, area, state, popup),
         Popup::Bar(question) => bar::draw(page, area, state, question),
         Popup::Help { scroll } => help::draw(page, area, state, *scroll),

@@ -53,6 +53,58 @@ async fn files_and_folders_go_to_seats_and_come_back_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_name_that_differs_there_is_enough_where_a_folder_takes_all_of_them() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    desk.done(&["exec", "cs100", "--", "hostname > notes-$(hostname).txt; mkdir -p cs100; hostname > cs100/same"])
+        .await;
+    desk.done(&["cp", "cs100:notes-cs100-{seat}.txt", "."]).await;
+    desk.done(&["cp", "cs100:notes-cs100-{seat}.txt", "all/"]).await;
+    for path in ["notes-cs100-ada.txt", "all/notes-cs100-ada.txt"] {
+        assert_eq!(std::fs::read_to_string(desk.folder.path().join(path)).unwrap(), "cs100-ada\n");
+    }
+    let refused = desk.run(&["cp", "cs100:notes-cs100-{seat}.txt", "notes"]).await;
+    assert_eq!(refused.code, 4);
+    assert!(refused.err.contains("name a folder that is there"), "{}", refused.err);
+    let refused = desk.run(&["cp", "cs100:{seat}/same", "."]).await;
+    assert_eq!(refused.code, 4);
+    assert!(refused.err.contains("4 seats would write to ./same; put {seat} into the path here"), "{}", refused.err);
+    let container = desk.run(&["cp", "notes", "sim/200:"]).await;
+    assert_eq!(container.code, 2);
+    assert!(container.err.contains("`homeroom ssh sim/200 -- 'cat > THERE' < HERE`"), "{}", container.err);
+}
+
+/// What lies in the home of the seat's user.
+async fn lies_there(desk: &Desk) -> String {
+    desk.done(&["ssh", "cs100/ada", "--", "ls -a"]).await
+}
+
+#[tokio::test]
+async fn an_upload_that_was_broken_off_leaves_nothing_behind_once_the_next_has_come() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    desk.done(&["ssh", "cs100/ada", "--", "echo theirs > .homeroom-new-00ff-1-1; echo own > .homeroom-new-notes"])
+        .await;
+    desk.write("small", "small\n");
+    let big = std::fs::File::create(desk.folder.path().join("big")).unwrap();
+    big.set_len(7 << 20).unwrap();
+    let ours = |there: &str| there.lines().filter(|name| name.starts_with(".homeroom-new-")).count();
+    let mut cut = desk.command(&["cp", "big", "cs100/ada:kept"]);
+    let mut cut = cut.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while ours(&lies_there(&desk).await) < 3 {
+        let ended = cut.try_wait().unwrap();
+        assert!(ended.is_none() && std::time::Instant::now() < deadline, "nothing was begun: {ended:?}");
+    }
+    cut.kill().await.unwrap();
+    assert_eq!(ours(&lies_there(&desk).await), 3);
+    desk.done(&["cp", "small", "cs100/ada:kept"]).await;
+    let there = lies_there(&desk).await;
+    assert_eq!(ours(&there), 2, "what others may be at stays: {there}");
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "cat kept .homeroom-new-notes"]).await, "small\nown\n");
+}
+
+#[tokio::test]
 async fn what_cannot_be_copied_says_why_and_leaves_what_was_there() {
     let desk = Desk::new().await;
     desk.done(&["check", "cs100"]).await;

@@ -113,9 +113,49 @@ async fn what_cannot_be_run_is_told_before_anything_is() {
     desk.done(&["stop", "cs100/linus"]).await;
     let said = desk.run(&["exec", "cs100", "--", "true"]).await;
     assert_eq!(said.code, 3);
-    let (folded, odd) = said.out.split_once("1 of 4: failed: linus\n  ").unwrap();
-    assert_eq!(folded, "3 of 4: exit 0: ada, grace, margaret\n  (no output)\n");
-    assert!(odd.starts_with("cannot connect: through "), "{odd}");
+    let off = "is shut down, so there is nothing to log in to; `homeroom start cs100";
+    assert_eq!(
+        said.out,
+        format!("3 of 4: exit 0: ada, grace, margaret\n  (no output)\n1 of 4: failed: linus\n  it {off}` starts it\n")
+    );
+    // Whichever command it is, and whether or not a guest agent is asked.
+    let ssh = desk.run(&["ssh", "cs100/linus", "--", "true"]).await;
+    assert_eq!(ssh.refusal(), (1, format!("homeroom: cs100/linus {off}/linus` starts it").as_str()));
+    desk.write("names", "bob\n");
+    let cp = desk.run(&["cp", "names", "cs100/linus:"]).await;
+    assert_eq!((cp.code, cp.out.as_str()), (3, format!("linus: it {off}` starts it\n").as_str()));
+    let agent = desk.run(&["exec", "cs100/linus", "--via", "agent", "--", "true"]).await;
+    assert_eq!((agent.code, agent.out), (3, format!("1 of 1: failed: linus\n  it {off}` starts it\n")));
+}
+
+#[tokio::test]
+async fn a_site_that_does_not_answer_holds_up_nobody_whose_address_is_known() {
+    let desk = proven().await;
+    let text = std::fs::read_to_string(&desk.staged.config).unwrap();
+    let api = text.lines().find(|line| line.starts_with("api = ")).unwrap();
+    // Takes connections and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = desk.altered(api, &format!("api = [\"https://{}\"]", silent.local_addr().unwrap()));
+    desk.write("names", "bob\n");
+    let began = std::time::Instant::now();
+    let said = desk.run_under(&config, &["exec", "cs100", "--timeout", "10s", "--", "true"]).await;
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "4 of 4: exit 0: ada, grace, linus, margaret\n  (no output)\n"),
+        "{said:?}"
+    );
+    assert_eq!(desk.run_under(&config, &["ssh", "cs100/ada", "--", "hostname"]).await.out, "cs100-ada\n");
+    assert_eq!(desk.run_under(&config, &["cp", "names", "cs100/ada:"]).await.code, 0);
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+    // What nobody knows without the site is part of a seat's time.
+    let unknown = desk.altered("nodes.pve1 = ", "nodes.pve9 = ");
+    let text = std::fs::read_to_string(&unknown).unwrap();
+    std::fs::write(&unknown, text.replace(api, &format!("api = [\"https://{}\"]", silent.local_addr().unwrap())))
+        .unwrap();
+    let began = std::time::Instant::now();
+    let said = desk.run_under(&unknown, &["exec", "cs100/ada", "--timeout", "1s", "--", "true"]).await;
+    assert_eq!((said.code, said.out.as_str()), (3, "1 of 1: no end within 1 s: ada\n"), "{said:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,3 +55,15 @@ async fn screens_without_a_terminal_are_refused_in_one_line() {
     let shell = "homeroom: a shell needs a terminal; for one command: homeroom ssh cs100/ada -- COMMAND";
     assert_eq!(desk.run(&["ssh", "cs100/ada"]).await.refusal(), (2, shell));
 }
+
+#[tokio::test]
+async fn a_file_that_is_made_of_standard_input_holds_all_of_it() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let line = "umask 077; cat > /tmp/taken 2>&1 && wc -c < /tmp/taken";
+    let said = desk.run_with(&["ssh", "cs100/ada", "--", line], "twelve bytes").await;
+    assert_eq!((said.code, said.out.as_str()), (0, "12\n"), "{said:?}");
+    let said = desk.run_with(&["ssh", "cs100/ada", "--", "sudo", "sh", "-c", "cat > /tmp/of-root"], "root's").await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "cat /tmp/of-root"]).await, "root's");
+}

@@ -42,12 +42,42 @@ impl Drop for Servers {
     }
 }
 
-fn address(seat: u8) -> String {
-    format!("127.0.1.{}", seat + 1)
+/// Fifty addresses of the loopback network on which nobody listens on the port of guests yet.
+#[derive(Clone, Copy)]
+struct Block(u8);
+
+impl Block {
+    /// The first that is free.
+    fn free() -> Self {
+        let mut last = None;
+        let is_free = |block: &Self| {
+            (0..SEATS).all(|seat| match std::net::TcpListener::bind((block.address(seat), PORT)) {
+                Ok(_) => true,
+                Err(why) => {
+                    last = Some(format!("{}: {why}", block.address(seat)));
+                    false
+                }
+            })
+        };
+        let free = (1..64).map(Self).find(is_free);
+        free.unwrap_or_else(|| {
+            panic!(
+                "guests are logged in to on port {PORT}, and nobody can listen on it on fifty addresses of 127.0.0.0/8 \
+                 (the last try: {}). An SSH server that listens on every address is in the way: have it listen on one \
+                 (ListenAddress), or run this in a network of its own, as root: unshare --net sh -c 'ip link set lo up; \
+                 cargo test …'",
+                last.unwrap_or_default()
+            )
+        })
+    }
+
+    fn address(self, seat: u8) -> String {
+        format!("127.0.{}.{}", self.0, seat + 1)
+    }
 }
 
 impl Servers {
-    fn start(authorized: &str) -> Self {
+    fn start(block: Block, authorized: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let host_key = lab_key(&path("host"), "host", 0o600).unwrap();
@@ -55,7 +85,7 @@ impl Servers {
         fs::create_dir_all("/run/sshd").unwrap();
         let seats: Vec<u8> = (0..SEATS).collect();
         let children = seats.chunks(usize::from(ADDRESSES)).enumerate().map(|(n, seats)| {
-            let listen: String = seats.iter().map(|seat| format!("ListenAddress {}\n", address(*seat))).collect();
+            let listen: String = seats.iter().map(|seat| format!("ListenAddress {}\n", block.address(*seat))).collect();
             let text = format!(
                 "Port {PORT}\n{listen}HostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nPidFile none\n\
                  StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
@@ -71,8 +101,8 @@ impl Servers {
         let servers = Self { children, folder, host_key };
         let deadline = Instant::now() + PATIENCE;
         for seat in seats {
-            while std::net::TcpStream::connect((address(seat), PORT)).is_err() {
-                assert!(Instant::now() < deadline, "sshd does not listen at {}", address(seat));
+            while std::net::TcpStream::connect((block.address(seat), PORT)).is_err() {
+                assert!(Instant::now() < deadline, "sshd does not listen at {}", block.address(seat));
                 std::thread::yield_now();
             }
         }
@@ -81,7 +111,7 @@ impl Servers {
 }
 
 /// Writes down fifty seats as if a roll call had found them at the servers' addresses.
-async fn found(desk: &Desk, lab: &LabName, host_key: &str) {
+async fn found(desk: &Desk, lab: &LabName, block: Block, host_key: &str) {
     let home = &desk.staged.home;
     let run = home.store.begin_run(lab, RunKind::Check, "a test", &plan(LAB), home.clock.now()).await.unwrap();
     let (progress, _) = home.store.progress(lab).await.unwrap();
@@ -97,7 +127,7 @@ async fn found(desk: &Desk, lab: &LabName, host_key: &str) {
         for change in [
             Change::SeatPlanned { role: Role::Student, site: site.clone(), steps },
             Change::Reserved { node: NodeName::new("pve1"), vmid },
-            Change::AddressSeen { ip: address(number).parse().unwrap() },
+            Change::AddressSeen { ip: block.address(number).parse().unwrap() },
             Change::HostKeysSeen { keys: vec![key] },
             Change::SeatReady,
         ] {
@@ -131,10 +161,7 @@ fn ansible(folder: &Path, module: &str, at_once: &str) -> tokio::process::Comman
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs /usr/sbin/sshd and the Python packages that .ci/run installs; prints figures"]
 async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
-    if let Err(why) = std::net::TcpListener::bind((address(0), PORT)) {
-        println!("left out: nobody may listen on port {PORT} of {} here: {why}", address(0));
-        return;
-    }
+    let block = Block::free();
     let desk = Desk::new().await;
     let lab = LabName::new(LAB).unwrap();
     desk.apply(&format!(
@@ -143,8 +170,8 @@ async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
     ))
     .await;
     let key = desk.staged.home.keys.lab_key(&lab).await.unwrap();
-    let servers = Servers::start(&key.public);
-    found(&desk, &lab, &servers.host_key).await;
+    let servers = Servers::start(block, &key.public);
+    found(&desk, &lab, block, &servers.host_key).await;
     let config = desk.altered("guest_via = \"node\"", "guest_via = \"direct\"");
     let python = std::env::var("HOMEROOM_FOREIGN_PYTHON").unwrap();
     let inventory: String = (0..SEATS)
@@ -154,7 +181,7 @@ async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
                  ansible_python_interpreter={python} \
                  ansible_ssh_common_args='-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ControlMaster=no'\n",
                 seat + 1,
-                address(seat),
+                block.address(seat),
                 PORT,
                 key.private.display(),
             )

@@ -20,7 +20,8 @@ fn a_host_key_nobody_trusts_is_asked_about_once_for_all_who_wait() {
         fingerprint: "SHA256:abc".to_owned(),
         key: "ssh-ed25519 AAAA".to_owned(),
     };
-    let then = |name: &str| opens(1, door("cs101", name), Way::Pane);
+    let same = world(80, 24);
+    let then = |name: &str| opens(&same, 1, door("cs101", name), Way::Pane);
     let barred = |name: &str| Action::Barred { at: At::Lab(lab("cs101")), bar: stranger.clone(), then: then(name) };
     update(&mut state, barred("teacher"));
     update(&mut state, barred("student-01"));
@@ -44,7 +45,7 @@ fn a_passphrase_is_neither_shown_nor_told_and_asked_for_again_when_it_is_wrong()
     let mut state = world(80, 24);
     press(&mut state, "j<enter>");
     let bar = Bar::Locked { key: "/home/mara/.ssh/id_ed25519".into() };
-    let then = opens(7, door("cs101", "teacher"), Way::Pane);
+    let then = opens(&state, 7, door("cs101", "teacher"), Way::Pane);
     let barred = Action::Barred { at: At::Lab(lab("cs101")), bar, then };
     update(&mut state, barred.clone());
     press(&mut state, "open sesame");

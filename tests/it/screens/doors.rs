@@ -56,15 +56,15 @@ fn from_the_rows_of_a_nodes_board_s_leads_into_machines_and_containers_or_says_w
         assert!(told.contains("500 (db) is no seat of a lab") && told.contains("homeroom adopt"), "{key}: {told}");
     }
     // A container, through its node.
-    assert_eq!(press(&mut state, "js"), [opens(1, container(501), Way::Whole)]);
+    assert_eq!(press(&mut state, "js"), [opens(&state, 1, container(501), Way::Whole)]);
     press(&mut state, "<esc>");
-    assert_eq!(press(&mut state, "S"), [opens(2, container(501), Way::Pane)]);
+    assert_eq!(press(&mut state, "S"), [opens(&state, 2, container(501), Way::Pane)]);
     press(&mut state, "<esc>!");
     assert!(toast(&state).contains("homeroom exec") && toast(&state).contains("501"), "{}", toast(&state));
     assert!(press(&mut state, "js").is_empty());
     assert!(toast(&state).contains("does not run; on pve1: pct start 502"), "{}", toast(&state));
     // One of ours.
-    assert_eq!(press(&mut state, "js"), [opens(3, door("cs100", "teacher"), Way::Whole)]);
+    assert_eq!(press(&mut state, "js"), [opens(&state, 3, door("cs100", "teacher"), Way::Whole)]);
     press(&mut state, "<esc>!");
     assert!(matches!(&state.popup, Some(Popup::Line(line)) if line.target.whom() == "cs100/teacher"));
     press(&mut state, "<esc>");
@@ -75,11 +75,51 @@ fn from_the_rows_of_a_nodes_board_s_leads_into_machines_and_containers_or_says_w
 }
 
 #[test]
+fn whom_a_command_for_many_leaves_out_is_told_before_anything_is_typed() {
+    for size in [(80, 24), (120, 40)] {
+        let mut state = mixed();
+        update(&mut state, Action::Resized(size.0, size.1));
+        // Marked, and hidden by a filter afterwards: the marks stay.
+        press(&mut state, "1<enter>g<space><space><space><space>G<space>/ubuntu<enter>!");
+        let shown = screen(&state);
+        assert!(shown.contains("run a command") && shown.contains("left out: 500 (db), "), "{shown}");
+        assert!(shown.contains("9000 (ubuntu-22.04): no seat of a lab"), "{shown}");
+        let Some(Popup::Line(line)) = &state.popup else { panic!("no line") };
+        assert!(line.target.seats.contains(&seat("teacher")), "{:?}", line.target);
+        press(&mut state, "<esc>");
+
+        assert!(press(&mut state, "B").is_empty(), "asks first");
+        let shown = screen(&state);
+        for told in [
+            "can be opened. Left out:",
+            "500: no seat of a lab",
+            "502: container 502 (old) does not run",
+            "9000: a template",
+        ] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        let effects = press(&mut state, "<enter>");
+        let opened: Vec<Door> = effects
+            .into_iter()
+            .map(|effect| match effect {
+                Effect::OpenShell { door, .. } => door,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(opened.contains(&container(501)) && opened.contains(&door("cs100", "teacher")), "{opened:?}");
+    }
+    // Nobody is left out: nothing is asked.
+    let mut state = world(120, 40);
+    assert!(press(&mut state, "<enter>B").iter().all(|effect| matches!(effect, Effect::OpenShell { .. })));
+    assert!(press(&mut mixed(), "1<enter>B").is_empty(), "of a node's machines those that are marked");
+}
+
+#[test]
 fn from_the_nodes_pane_s_leads_onto_the_node_itself() {
     let mut state = world(120, 40);
-    assert_eq!(press(&mut state, "1s"), [opens(1, node("pve1"), Way::Whole)]);
+    assert_eq!(press(&mut state, "1s"), [opens(&state, 1, node("pve1"), Way::Whole)]);
     press(&mut state, "<esc>");
-    assert_eq!(press(&mut state, "jS"), [opens(2, node("pve2"), Way::Pane)]);
+    assert_eq!(press(&mut state, "jS"), [opens(&state, 2, node("pve2"), Way::Pane)]);
     press(&mut state, "<esc>!");
     assert!(toast(&state).contains("s opens a shell on the node itself"), "{}", toast(&state));
     assert!(press(&mut state, "js").is_empty());
@@ -93,7 +133,7 @@ fn from_the_nodes_pane_s_leads_onto_the_node_itself() {
     let mut seen = view(1, 0.3, true);
     seen.guests.clear();
     update(&mut state, Action::SiteSeen { site: site(), view: Arc::new(seen) });
-    assert_eq!(press(&mut state, "s"), [opens(3, node("pve2"), Way::Whole)]);
+    assert_eq!(press(&mut state, "s"), [opens(&state, 3, node("pve2"), Way::Whole)]);
 }
 
 #[test]
@@ -115,10 +155,10 @@ fn from_a_row_of_labs_s_opens_the_board_and_asks_which() {
 fn from_a_machines_board_its_log_and_its_runs_s_leads_to_the_same_seat() {
     let mut state = world(120, 40);
     press(&mut state, "<enter>j<enter>");
-    assert_eq!(press(&mut state, "s"), [opens(1, door("cs100", "student-01"), Way::Whole)]);
+    assert_eq!(press(&mut state, "s"), [opens(&state, 1, door("cs100", "student-01"), Way::Whole)]);
     press(&mut state, "<esc>l");
     assert!(matches!(state.screen(), Screen::Log(Some(_))));
-    assert_eq!(press(&mut state, "S"), [opens(2, door("cs100", "student-01"), Way::Pane)]);
+    assert_eq!(press(&mut state, "S"), [opens(&state, 2, door("cs100", "student-01"), Way::Pane)]);
     press(&mut state, "<esc>!");
     assert!(matches!(&state.popup, Some(Popup::Line(line)) if line.target.seats == [seat("student-01")]));
 }
@@ -128,7 +168,7 @@ fn the_serial_console_is_a_command_of_every_seat_with_a_machine() {
     let mut state = world(120, 40);
     let effects = press(&mut state, "<enter>j:console<enter>");
     let console = Door::Console { lab: lab("cs100"), seat: seat("student-01") };
-    assert_eq!(effects, [opens(1, console, Way::Pane)]);
+    assert_eq!(effects, [opens(&state, 1, console, Way::Pane)]);
     assert!(screen(&state).contains("opening the serial console"));
     update(&mut state, Action::TabOpened { id: 1 });
     assert!(toast(&state).contains("enter brings up its login"));

@@ -95,7 +95,7 @@ fn a_check_is_of_the_class_or_on_its_board_of_the_seat() {
 #[test]
 fn a_shell_needs_an_address() {
     let mut state = world(120, 40);
-    let shell = opens(1, door("cs101", "teacher"), Way::Whole);
+    let shell = opens(&state, 1, door("cs101", "teacher"), Way::Whole);
     assert_eq!(press(&mut state, "j<enter>s"), [shell]);
     assert!(press(&mut state, "<esc>Gs").is_empty());
     assert!(state.toast.as_ref().is_some_and(|toast| toast.text.as_str().contains("no address yet")));
@@ -222,7 +222,7 @@ fn from_a_node_to_a_machine_and_back() {
         press(&mut state, "c"),
         [Effect::Carry { lab: lab("cs100"), seats: vec![seat("student-01")], deed: Deed::Check }]
     );
-    assert_eq!(press(&mut state, "s"), [opens(1, door("cs100", "student-01"), Way::Whole)]);
+    assert_eq!(press(&mut state, "s"), [opens(&state, 1, door("cs100", "student-01"), Way::Whole)]);
     press(&mut state, "<esc><esc><esc>");
     assert!(matches!(state.screen(), Screen::Overview));
     press(&mut state, "G<enter>");

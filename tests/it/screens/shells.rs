@@ -101,13 +101,76 @@ fn shells_of_all_are_those_of_the_marked_seats_where_any_are_marked() {
     assert_eq!(effects.len(), 2, "{effects:?}");
     let mut state = world(120, 40);
     let effects = press(&mut state, "<enter>/student-01<enter>B");
-    assert_eq!(effects, [opens(1, door("cs100", "student-01"), Way::Pane)]);
+    let [Effect::OpenShell { door: only, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(*only, door("cs100", "student-01"));
+}
+
+#[test]
+fn a_shell_that_runs_is_not_closed_before_somebody_says_so() {
+    let mut state = with_shell(b"$ make all\r\n");
+    update(&mut state, Action::Do(Command::LetGo));
+    press(&mut state, "x");
+    let shown = screen(&state);
+    assert!(shown.contains("end the shell?") && shown.contains("cs101/teacher runs still"), "{shown}");
+    press(&mut state, "x<esc>");
+    assert_eq!((state.shells.tabs.len(), state.context()), (1, Context::Shells));
+    press(&mut state, "x<enter>");
+    assert!(state.shells.tabs.is_empty() && matches!(state.screen(), Screen::Board(_)));
+}
+
+#[test]
+fn shells_that_are_open_elsewhere_are_told_on_every_screen_with_the_key_to_them() {
+    for (size, below) in [((80, 24), 0), ((120, 40), 1)] {
+        let mut state = with_shell(b"$ ");
+        update(&mut state, Action::Resized(size.0, size.1));
+        update(&mut state, Action::Do(Command::LetGo));
+        assert!(!screen(&state).contains("1 shell "), "{below}");
+        press(&mut state, "<esc>");
+        for keys in ["", "<esc>", "1", "4"] {
+            press(&mut state, keys);
+            let shown = screen(&state);
+            assert!(shown.lines().next().unwrap().contains("T 1 shell "), "{keys}: {shown}");
+        }
+        press(&mut state, "T");
+        assert_eq!(state.context(), Context::Shells);
+        update(&mut state, Action::TabEnded { id: 1, end: Ok(0) });
+        press(&mut state, "<esc>");
+        assert!(!screen(&state).contains(" shell   "));
+    }
+}
+
+#[test]
+fn each_shell_is_opened_in_the_size_it_is_shown_in() {
+    for size in [(80, 24), (120, 40)] {
+        let mut state = world(size.0, size.1);
+        let effects = press(&mut state, "<enter>B");
+        assert!(effects.len() > 2, "{effects:?}");
+        let mut asked = Vec::new();
+        for effect in &effects {
+            let Effect::OpenShell { id, size, .. } = effect else { panic!("{effect:?}") };
+            asked.push((*id, *size));
+        }
+        assert!(asked.iter().all(|(_, (columns, rows))| *columns < size.0 && *rows < size.1), "{asked:?}");
+        for (id, opened) in asked.iter().rev() {
+            update(&mut state, Action::TabOpened { id: *id });
+            let tab = state.shells.tabs.iter().find(|tab| tab.id == *id).unwrap();
+            assert_eq!(tab.size(), *opened, "nobody is resized when the next one opens");
+        }
+        for (id, opened) in &asked {
+            let tab = state.shells.tabs.iter().find(|tab| tab.id == *id).unwrap();
+            assert_eq!(tab.size(), *opened);
+        }
+        let mut alone = world(size.0, size.1);
+        let [Effect::OpenShell { size: opened, .. }] = press(&mut alone, "<enter>S")[..] else { panic!("one") };
+        update(&mut alone, Action::TabOpened { id: 1 });
+        assert_eq!(alone.shells.tabs[0].size(), opened);
+    }
 }
 
 #[test]
 fn typing_into_all_is_on_every_screen_and_cannot_be_overlooked() {
     let mut state = world(120, 40);
-    let effects = press(&mut state, "j<enter>B");
+    let effects = press(&mut state, "j<enter>B<enter>");
     assert!(effects.len() > 2, "{effects:?}");
     for effect in effects {
         let Effect::OpenShell { id, door, .. } = effect else { panic!("{effect:?}") };
@@ -147,7 +210,7 @@ fn is_told_in_full(state: &mut State, size: (u16, u16), zoomed: bool) {
 #[test]
 fn that_keys_go_everywhere_can_be_read_in_full_on_every_screen_and_tiles_stand_in_the_order_of_the_seats() {
     let mut state = world(80, 24);
-    let effects = press(&mut state, "j<enter>B");
+    let effects = press(&mut state, "j<enter>B<enter>");
     let mut asked: Vec<(u64, String)> = effects
         .iter()
         .map(|effect| match effect {
@@ -177,7 +240,7 @@ fn that_keys_go_everywhere_can_be_read_in_full_on_every_screen_and_tiles_stand_i
 fn what_is_typed_before_a_shell_is_open_is_for_the_shell_and_escape_gives_it_up() {
     let mut state = world(80, 24);
     let effects = press(&mut state, "j<enter>S");
-    assert_eq!(effects, [opens(1, door("cs101", "teacher"), Way::Pane)]);
+    assert_eq!(effects, [opens(&state, 1, door("cs101", "teacher"), Way::Pane)]);
     // Nothing of this is a command of ours, whatever it would be on the board.
     assert!(press(&mut state, "xq<enter>").is_empty());
     assert_eq!(state.context(), Context::Opening);
@@ -191,7 +254,7 @@ fn what_is_typed_before_a_shell_is_open_is_for_the_shell_and_escape_gives_it_up(
     // One that is given up comes to nobody, even if it opens later, and is not told of when it fails.
     update(&mut state, Action::Do(Command::LetGo));
     let effects = press(&mut state, "<esc>js");
-    assert_eq!(effects, [opens(2, door("cs101", "student-01"), Way::Whole)]);
+    assert_eq!(effects, [opens(&state, 2, door("cs101", "student-01"), Way::Whole)]);
     press(&mut state, "ls<esc>");
     assert_eq!(state.context(), Context::Board);
     assert_eq!(state.shells.awaited(2), None);

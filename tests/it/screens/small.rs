@@ -79,7 +79,7 @@ fn the_keys_of_a_popup_are_whole_and_a_text_beside_them_gives_way() {
         ("<enter>!", "up what was… enter run it   esc back"),
         ("p", "s start h shut down r restart esc"),
         ("f", "tab next field  enter keep  esc back"),
-        (":", "1 of 45      enter do it   esc back"),
+        (":", "1 of 46      enter do it   esc back"),
     ] {
         assert_eq!(last_line(keys), wanted, "{keys}");
     }

@@ -51,7 +51,7 @@ fn inside() {
         let answer = async {
             while let Some(wish) = wishes.recv().await {
                 match wish {
-                    Effect::OpenShell { id, door, way } => {
+                    Effect::OpenShell { id, door, way, .. } => {
                         let (far, attach) = ends(id, door);
                         match (on_refresh.as_str(), way) {
                             ("flood", _) => flood(far),
@@ -385,6 +385,8 @@ fn what_is_typed_before_a_shell_is_open_comes_to_the_shell_and_escape_gives_it_u
         terminal.until(if open == "s" { "shell ended with exit status 3" } else { "enter opens it anew" });
     }
     terminal.press("x");
+    terminal.until("end the shell?");
+    terminal.press("\r");
     terminal.until("student-10");
     terminal.press("s");
     terminal.until("opening a shell");

@@ -210,10 +210,15 @@ fn a_workshop_is_worked_on_from_its_pane_and_its_board_as_a_class_is() {
     assert!(press(&mut state, "s").is_empty(), "it has ended");
     press(&mut state, "j");
     assert!(matches!(state.screen(), Screen::Board(board) if board.lab == intro()));
-    assert_eq!(press(&mut state, "s"), [opens(1, Door::Seat { lab: intro(), seat: seat("seat-04") }, Way::Whole)]);
+    assert_eq!(
+        press(&mut state, "s"),
+        [opens(&state, 1, Door::Seat { lab: intro(), seat: seat("seat-04") }, Way::Whole)]
+    );
     press(&mut state, "<esc>");
     // A shell for every seat that runs, and none for the proxy.
-    let opened = press(&mut state, "B");
+    assert!(press(&mut state, "B").is_empty());
+    assert!(screen(&state).contains("seat-03: no container that runs"), "{}", screen(&state));
+    let opened = press(&mut state, "<enter>");
     assert_eq!(opened.len(), 9, "{opened:?}");
     press(&mut state, "<esc><esc><esc>3");
     assert_eq!(press(&mut state, "xrust-intro<enter>"), [Effect::Destroy { lab: intro(), seats: Vec::new() }]);

@@ -43,9 +43,11 @@ pub fn door(lab_name: &str, seat_name: &str) -> Door {
     Door::Seat { lab: lab(lab_name), seat: seat(seat_name) }
 }
 
-/// The wish for one.
-pub fn opens(id: u64, door: Door, way: Way) -> Effect {
-    Effect::OpenShell { id, door, way }
+/// The wish for one, in the place that it would have alone.
+pub fn opens(state: &State, id: u64, door: Door, way: Way) -> Effect {
+    let place = state.shells.area(state.size);
+    let size = if way == Way::Pane { (place.width, place.height - 1) } else { state.size };
+    Effect::OpenShell { id, door, way, size }
 }
 
 pub fn site() -> SiteName {
