@@ -33,6 +33,7 @@ impl Offering<'_> {
                 | Command::Rebuild
                 | Command::Rollback
                 | Command::ShellsOfAll
+                | Command::RenewKey
                 | Command::SeatLog
                 | Command::Output
                 | Command::Runs
@@ -121,6 +122,9 @@ impl State {
                 row.workshop.is_none() && !row.is_worked_on() && row.standing().count() > 0
             }
             Command::Cancel => row.is_worked_on(),
+            Command::RenewKey => {
+                row.workshop.is_none() && row.is_defined() && !row.is_worked_on() && row.standing().count() > 0
+            }
             Command::ShellsOfAll => row.seats.iter().any(SeatRow::can_be_entered),
             Command::Output => row.workshop.is_some(),
             Command::SeatLog => seat.is_some_and(|seat| seat.progress.is_some()),

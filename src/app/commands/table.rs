@@ -124,7 +124,7 @@ pub static TABLE: &[Entry] = &[
         &[C::Classes, C::Board, C::Machine],
         Group::Shell,
         "",
-        "a new SSH key for the class, given to its machines; asks",
+        "rotate the class's SSH key: a new one for its machines; asks",
     ),
     acts(Command::Retry, &[Char('r')], LABS, Group::Lab, "retry", "try again what failed"),
     acts(Command::Check, &[Char('c')], STANDING, Group::Lab, "check", "repeat the roll call; on a board, of the seat"),

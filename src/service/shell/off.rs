@@ -84,11 +84,16 @@ impl Ways {
         let off = look.node_online && look.guest.is_some_and(|guest| guest.power == Power::Stopped);
         let (node, vmid) = (look.guest.map(|guest| &guest.node).or(row.node.as_ref())?, row.vmid?);
         let why = reason.unwrap_or_default();
+        let off = off || state == MachineState::Stopped;
+        // What the site tells of all its machines is up to ten seconds old: where a login failed, its node is asked.
+        if off || (!sure && look.node_online && look.guest.is_some()) {
+            match self.site.cluster.status(node, vmid).await {
+                Ok(now) if !now.running => return Some(NoWay::Off),
+                Err(_) if off && !sure => return Some(NoWay::Off),
+                _ => {}
+            }
+        }
         match state {
-            _ if off => match self.site.cluster.status(node, vmid).await {
-                Ok(now) => (!now.running).then_some(NoWay::Off),
-                Err(_) => (!sure).then_some(NoWay::Off),
-            },
             MachineState::Gone if look.guest.is_none() => {
                 let now = self.site.cluster.status(node, vmid).await;
                 let gone = now.map_or_else(|error| error.is_missing() || !sure, |_| false);

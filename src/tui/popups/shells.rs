@@ -44,7 +44,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &ShellsPopup)
                 lines.truncate(room.saturating_sub(1));
                 lines.push(format!("and {more} lines more"));
             }
-            let inner = frame(page, area, WIDTH, lines.len() + 4, "open shells?", Tone::Warn);
+            let inner = frame(page, area, WIDTH, lines.len() + 3, "open shells?", Tone::Warn);
             let count = match doors.len() {
                 1 => "1 shell can be opened. Left out:".to_owned(),
                 n => format!("{n} shells can be opened. Left out:"),
@@ -53,7 +53,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &ShellsPopup)
             for (n, line) in lines.iter().enumerate() {
                 page.line(inner, 1 + n).put(line, Tone::Warn);
             }
-            keys(page, inner, lines.len() + 3, state, &[(Command::ConfirmShells, "open them")]);
+            keys(page, inner, lines.len() + 2, state, &[(Command::ConfirmShells, "open them")]);
         }
     }
 }

@@ -89,14 +89,21 @@ async fn an_upload_that_was_broken_off_leaves_nothing_behind_once_the_next_has_c
     let big = std::fs::File::create(desk.folder.path().join("big")).unwrap();
     big.set_len(7 << 20).unwrap();
     let ours = |there: &str| there.lines().filter(|name| name.starts_with(".homeroom-new-")).count();
-    let mut cut = desk.command(&["cp", "big", "cs100/ada:kept"]);
-    let mut cut = cut.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while ours(&lies_there(&desk).await) < 3 {
-        let ended = cut.try_wait().unwrap();
-        assert!(ended.is_none() && std::time::Instant::now() < deadline, "nothing was begun: {ended:?}");
+    let begun = || {
+        desk.staged.cluster.world(|world| {
+            let inside = world.guests[&9100].inside.as_ref().unwrap();
+            inside.files.keys().filter(|path| path.contains("/.homeroom-new-")).count() > 2
+        })
+    };
+    // One that is through before it can be cut is no witness.
+    while !begun() {
+        let mut cut = desk.command(&["cp", "big", "cs100/ada:kept"]);
+        let mut cut = cut.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        while !begun() && cut.try_wait().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let _ = cut.kill().await;
     }
-    cut.kill().await.unwrap();
     assert_eq!(ours(&lies_there(&desk).await), 3);
     desk.done(&["cp", "small", "cs100/ada:kept"]).await;
     let there = lies_there(&desk).await;

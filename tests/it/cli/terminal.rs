@@ -191,7 +191,18 @@ async fn the_serial_console_asks_for_a_login_and_is_left_as_qm_and_ssh_are() {
 
     // A machine without such a port.
     let (said, code) = Seen::start(&desk, &["console", "cs100/ada"]).end();
-    assert!(code == 255 && said.contains("unable to find a serial interface"), "{code} {said}");
+    let told =
+        "cs100/ada has no serial port, so it has no console: `qm set 9100 --serial0 socket` on pve1 gives it one";
+    assert!(code == 1 && said.replace("\r\n", "\n").contains(told), "{code} {said}");
+    // Set, it waits for the machine to have been off.
+    desk.staged.cluster.world(|world| {
+        world.guests.get_mut(&9100).unwrap().pending.insert("serial0".to_owned(), Some("socket".to_owned()));
+    });
+    let (said, code) = Seen::start(&desk, &["console", "cs100/ada"]).end();
+    assert!(code == 1 && said.contains("has its serial port only once it was off"), "{code} {said}");
+    desk.done(&["stop", "cs100/ada"]).await;
+    let (said, code) = Seen::start(&desk, &["console", "cs100/ada"]).end();
+    assert!(code == 1 && said.contains("cs100/ada is shut down"), "{code} {said}");
     let headless = desk.run(&["console", "bio/ada"]).await;
     assert_eq!(headless.refusal(), (2, "homeroom: a console needs a terminal"));
 }

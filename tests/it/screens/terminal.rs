@@ -364,6 +364,8 @@ fn a_flood_in_a_pane_neither_holds_keys_up_nor_fills_memory_nor_leaves_its_place
     terminal.press("\x1d");
     terminal.until("enter gives it the keys");
     terminal.press("x");
+    terminal.until("end the shell?");
+    terminal.press("\r");
     terminal.until("student-10");
     terminal.press("q");
     terminal.until("ended: Left");
@@ -385,8 +387,6 @@ fn what_is_typed_before_a_shell_is_open_comes_to_the_shell_and_escape_gives_it_u
         terminal.until(if open == "s" { "shell ended with exit status 3" } else { "enter opens it anew" });
     }
     terminal.press("x");
-    terminal.until("end the shell?");
-    terminal.press("\r");
     terminal.until("student-10");
     terminal.press("s");
     terminal.until("opening a shell");
