@@ -243,8 +243,8 @@ pub trait Cluster: Send + Sync {
     async fn task(&self, upid: &Upid) -> Result<TaskState, SiteError>;
     /// The task's log lines from `start` (0-based), in order.
     async fn task_log(&self, upid: &Upid, start: u64) -> Result<Vec<Clean>, SiteError>;
-    /// Puts guests into a pool in one call.
-    async fn add_to_pool(&self, pool: &str, vmids: &[Vmid]) -> Result<(), SiteError>;
+    /// Puts guests into a pool in one call; with `moves` also those that are in another.
+    async fn add_to_pool(&self, pool: &str, vmids: &[Vmid], moves: bool) -> Result<(), SiteError>;
     async fn create_pool(&self, pool: &str) -> Result<(), SiteError>;
     async fn pools(&self) -> Result<Vec<Clean>, SiteError>;
     /// Volumes on a storage that belong to a guest, to check that a removal left nothing.

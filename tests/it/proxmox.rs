@@ -388,7 +388,7 @@ async fn one_member_already_in_the_pool_does_not_keep_the_others_out() {
         _ => ok(r#"{"data":null}"#),
     })
     .await;
-    client(connection(&[&server])).add_to_pool("cs101", &[vmid(101), vmid(102)]).await.unwrap();
+    client(connection(&[&server])).add_to_pool("cs101", &[vmid(101), vmid(102)], false).await.unwrap();
     assert!(server.asked().last().unwrap().ends_with("poolid=cs101&vms=102"));
 }
 

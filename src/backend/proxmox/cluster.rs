@@ -218,10 +218,12 @@ impl Cluster for Proxmox {
     }
 
     /// One call; if Proxmox refuses the lot because one of them is in the pool already, the others in a second.
-    async fn add_to_pool(&self, pool: &str, vmids: &[Vmid]) -> Result<(), SiteError> {
+    async fn add_to_pool(&self, pool: &str, vmids: &[Vmid], moves: bool) -> Result<(), SiteError> {
         let add = |vmids: &[Vmid]| {
             let list: Vec<String> = vmids.iter().map(Vmid::to_string).collect();
             let form = Form::new().with("poolid", pool).with("vms", list.join(","));
+            // Not every version knows the word.
+            let form = if moves { form.with_flag("allow-move", true) } else { form };
             self.done(Ask::put(format!("add {} to pool {pool}", list.join(", ")), path(&["pools"])).form(form))
         };
         if vmids.is_empty() {

@@ -50,7 +50,8 @@ pub fn build(plan: &Plan, site: &Arc<Site>, seats: &[Arc<Seat>]) -> (Graph, Vec<
     let joins = |seat: &&Arc<Seat>| {
         let made = seat.plan.steps.contains(&StepName::Clone);
         let changed = matches!(seat.plan.verb, Verb::Resume | Verb::Update | Verb::Restart);
-        made || (changed && seat.plan.changes.iter().any(|change| change.field == POOL))
+        let asked = changed && seat.plan.changes.iter().any(|change| change.field == POOL);
+        made || (asked && !seat.left.contains(POOL))
     };
     if let Some(pool) = &plan.pool
         && seats.iter().any(|seat| joins(&seat))

@@ -23,7 +23,7 @@ pub struct JoinPool {
 #[async_trait]
 impl Action for JoinPool {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
-        if !self.outside().await?.is_empty() {
+        if !self.outside().await?.0.is_empty() {
             return Ok(Check::Needed);
         }
         self.write_down(context).await?;
@@ -31,11 +31,11 @@ impl Action for JoinPool {
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
-        let outside = self.outside().await?;
+        let (outside, moves) = self.outside().await?;
         if !self.site.cluster.pools().await?.iter().any(|pool| pool.as_str() == self.pool) {
             self.site.cluster.create_pool(&self.pool).await?;
         }
-        self.site.cluster.add_to_pool(&self.pool, &outside).await?;
+        self.site.cluster.add_to_pool(&self.pool, &outside, moves).await?;
         self.write_down(context).await?;
         Ok(format!("{} machines put into pool {}", outside.len(), self.pool))
     }
@@ -54,16 +54,16 @@ impl JoinPool {
         Ok(())
     }
 
-    /// Machines of the class that exist and are not in the pool: adding a member again is an error.
-    async fn outside(&self) -> Result<Vec<Vmid>, StepError> {
+    /// Machines of the class that exist and are not in the pool: adding a member again is an error. And whether one of
+    /// them is in another, which the plan said.
+    async fn outside(&self) -> Result<(Vec<Vmid>, bool), StepError> {
         let ours: BTreeSet<Vmid> = self.seats.iter().map(|seat| seat.facts().vmid).collect();
         let view = self.site.look().await?;
         let out = |pool: Option<&str>| pool != Some(self.pool.as_str());
-        Ok(view
-            .guests
-            .iter()
-            .filter(|guest| ours.contains(&guest.vmid) && out(guest.pool.as_ref().map(|p| p.as_str())))
-            .map(|guest| guest.vmid)
-            .collect())
+        let guests = view.guests.iter();
+        let outside: Vec<_> =
+            guests.filter(|guest| ours.contains(&guest.vmid) && out(guest.pool.as_ref().map(|p| p.as_str()))).collect();
+        let moves = outside.iter().any(|guest| guest.pool.is_some());
+        Ok((outside.into_iter().map(|guest| guest.vmid).collect(), moves))
     }
 }

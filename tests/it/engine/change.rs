@@ -119,3 +119,53 @@ async fn a_card_that_the_definition_added_keeps_its_mac_too() {
     lab.run(&["deploy", "duo", "--yes", "--fix-drift", "--allow-restart"]).await.ends(0);
     assert_eq!(lab.machine("duo", "ada").config["net1"], right);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_pool_in_the_definition_moves_the_machines_and_a_foreign_one_is_left_alone() {
+    let lab = Lab::start().await;
+    lab.apply(&pooled("alpha", "")).await;
+    lab.deploy("duo").await.ends(0);
+    let (ada, grace) = (lab.machine("duo", "ada").vmid, lab.machine("duo", "grace").vmid);
+    let pool_of = |vmid: u32| lab.cluster.world(|world| world.pool_of(vmid).map(str::to_owned));
+    assert_eq!(pool_of(ada).as_deref(), Some("alpha"));
+    lab.apply(&pooled("beta", "")).await;
+    lab.deploy("duo").await.ends(0);
+    assert_eq!((pool_of(ada).as_deref(), pool_of(grace).as_deref()), (Some("beta"), Some("beta")));
+    // Somebody else has ada elsewhere: that is told, and left so by a change of other things.
+    lab.cluster.world(|world| {
+        for pool in world.pools.values_mut() {
+            pool.vms.retain(|vmid| *vmid != ada);
+        }
+        world.pools.get_mut("alpha").unwrap().vms.push(ada);
+    });
+    lab.apply(&pooled("beta", "[machine]\ntags = [\"loud\"]")).await;
+    let plan = lab.run(&["plan", "duo"]).await.ends(0);
+    assert!(plan.out.contains("ada pool: alpha -> beta  (changed by someone else; left so)"), "{}", plan.out);
+    lab.deploy("duo").await.ends(0);
+    assert_eq!((pool_of(ada).as_deref(), &*lab.machine("duo", "ada").config["tags"]), (Some("alpha"), "homeroom;loud"));
+    lab.run(&["deploy", "duo", "--yes", "--fix-drift"]).await.ends(0);
+    assert_eq!(pool_of(ada).as_deref(), Some("beta"));
+}
+
+fn pooled(pool: &str, more: &str) -> String {
+    format!(
+        "kind = \"class\"\nname = \"duo\"\nsite = \"sim\"\ntemplate = \"ubuntu-22.04\"\nstudents = [\"ada\", \"grace\"]\n\
+         teacher = false\npool = \"{pool}\"\ncloud_init.user = \"student\"\n{more}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_made_anew_is_known_by_its_new_card() {
+    let lab = Lab::start().await;
+    lab.class("duo", &["ada"], "").await;
+    lab.deploy("duo").await.ends(0);
+    let before = lab.machine("duo", "ada");
+    lab.run(&["rebuild", "duo/ada", "--yes"]).await.ends(0);
+    let after = lab.machine("duo", "ada");
+    assert_ne!((before.birth, &before.config["net0"]), (after.birth, &after.config["net0"]));
+    let plan = lab.run(&["plan", "duo"]).await.ends(0);
+    assert_eq!(plan.out, "duo: nothing to do, 1 machine stands as defined\n");
+    lab.cluster.world(|world| world.edit_config(after.vmid, "net0", Some(&before.config["net0"])));
+    let plan = lab.run(&["plan", "duo"]).await.ends(0);
+    assert!(plan.out.contains(&format!("-> {}", after.config["net0"])), "{}", plan.out);
+}

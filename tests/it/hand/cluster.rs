@@ -243,9 +243,10 @@ impl Cluster for Api {
         Ok(decode::task_log(&self.ask("read a task's log", "GET", &task_path(upid, "log"), params).await?))
     }
 
-    async fn add_to_pool(&self, pool: &str, vmids: &[Vmid]) -> Result<(), SiteError> {
+    async fn add_to_pool(&self, pool: &str, vmids: &[Vmid], moves: bool) -> Result<(), SiteError> {
         let list: Vec<String> = vmids.iter().map(ToString::to_string).collect();
-        self.ask("fill the pool", "PUT", "/pools", json!({"poolid": pool, "vms": list.join(",")})).await.map(drop)
+        let words = json!({"poolid": pool, "vms": list.join(","), "allow-move": u8::from(moves).to_string()});
+        self.ask("fill the pool", "PUT", "/pools", words).await.map(drop)
     }
 
     async fn create_pool(&self, pool: &str) -> Result<(), SiteError> {

@@ -320,8 +320,8 @@ async fn guests_are_put_into_a_pool_in_one_call() {
     for id in [9505, 9506] {
         site.well(&client, client.clone_guest(&clone_of(9000, &node, id)).await).await;
     }
-    client.add_to_pool("cs777", &[vmid(9505)]).await.unwrap();
-    client.add_to_pool("cs777", &[vmid(9505), vmid(9506)]).await.unwrap();
+    client.add_to_pool("cs777", &[vmid(9505)], false).await.unwrap();
+    client.add_to_pool("cs777", &[vmid(9505), vmid(9506)], false).await.unwrap();
     let view = client.view().await.unwrap();
     for id in [9505, 9506] {
         assert_eq!(view.guest(vmid(id)).unwrap().pool, Some(Clean::new("cs777")));

@@ -168,7 +168,7 @@ async fn send_everything(client: &Proxmox, server: &Server) {
         }
         for count in [1, 51] {
             let vmids: Vec<Vmid> = (0..count).map(|n| Vmid::new(100 + n).unwrap()).collect();
-            let _ = client.add_to_pool("lab", &vmids).await;
+            let _ = client.add_to_pool("lab", &vmids, count == 1).await;
         }
         let _ = client.create_pool("lab").await;
         let _ = client.pools().await;
