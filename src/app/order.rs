@@ -161,7 +161,7 @@ impl State {
     }
 
     pub(super) fn arrange_runs(&self, rows: &mut [&RunProgress]) {
-        let took = |run: &RunProgress| run.ended_at.unwrap_or(self.now).duration_since(run.started_at);
+        let took = |run: &RunProgress| self.lasted(run);
         self.arrange(Context::Runs, rows, |a, b, column| match column {
             "what" => a.kind.as_str().cmp(b.kind.as_str()),
             "state" => a.state.as_str().cmp(b.state.as_str()),

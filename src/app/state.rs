@@ -28,6 +28,7 @@ use super::{
 };
 use crate::domain::{
     Clean, Definition, LabName, Level, Progress, RunId, SeatName, SiteName, answers::Bar, event::RunState,
+    progress::RunProgress,
 };
 
 /// What is fixed for the life of the program.
@@ -384,6 +385,13 @@ impl State {
     /// Modelled time since an instant: what a live timer shows.
     pub fn elapsed(&self, since: Timestamp) -> SignedDuration {
         self.modelled(since, self.now)
+    }
+
+    /// How long a run took, or has been going on, in modelled time: without the time in which nobody carried it out.
+    pub fn lasted(&self, run: &RunProgress) -> SignedDuration {
+        let whole = self.modelled(run.started_at, run.ended_at.unwrap_or(self.now));
+        let away = SignedDuration::try_from_secs_f64(run.away.as_secs_f64() * self.settings.speed).unwrap_or_default();
+        (whole - away).max(SignedDuration::ZERO)
     }
 
     /// Modelled time between two instants.

@@ -78,6 +78,16 @@ pub struct SeatPlan {
     pub why: String,
 }
 
+impl SeatPlan {
+    /// What is done to it, in a word: a machine that is off is started before it is proven.
+    pub fn word(&self) -> &'static str {
+        match self.verb {
+            Verb::Prove if self.steps.contains(&StepName::Start) => "start",
+            verb => verb.as_str(),
+        }
+    }
+}
+
 /// What a clone is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloneSource {
@@ -149,6 +159,19 @@ impl Verb {
         }
     }
 
+    /// The sign before a seat it is done to, the same on every screen.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Resume | Self::Prove => ">",
+            Self::Update => "~",
+            Self::Restart | Self::Halt | Self::Replace => "!",
+            Self::Remove => "-",
+            Self::Keep => "=",
+            Self::Leave => "?",
+        }
+    }
+
     /// Whether it changes anything on the site.
     pub fn acts(self) -> bool {
         !matches!(self, Self::Keep | Self::Leave)
@@ -191,6 +214,14 @@ impl Plan {
     /// Seats whose machines somebody else changed, and what; whether or not that is put right.
     pub fn drifted(&self) -> impl Iterator<Item = &SeatPlan> {
         self.seats.iter().filter(|seat| seat.changes.iter().any(|change| change.drift))
+    }
+
+    /// How many seats there are of each word, in the order of their weight.
+    pub fn counts(&self) -> Vec<(&'static str, usize)> {
+        const WORDS: [&str; 9] =
+            ["create", "resume", "start", "prove", "update", "restart", "stop", "replace", "remove"];
+        let count = |word: &str| self.seats.iter().filter(|seat| seat.word() == word).count();
+        WORDS.into_iter().map(|word| (word, count(word))).filter(|(_, count)| *count > 0).collect()
     }
 
     pub fn count(&self, verb: Verb) -> usize {

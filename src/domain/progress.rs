@@ -35,6 +35,9 @@ pub struct RunProgress {
     pub owner: Clean,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// How long nobody carried it out, between its beginning and its end.
+    #[serde(default)]
+    pub away: Duration,
     /// The last event folded in.
     pub seq: u64,
 }
@@ -129,6 +132,11 @@ pub struct Again {
 }
 
 impl StepProgress {
+    /// Whether it was never done here: the machine was found with it done.
+    pub fn was_found(&self) -> bool {
+        self.state == StepState::Ok && self.attempts == 0
+    }
+
     fn waiting(step: StepName, run: RunId) -> Self {
         Self {
             step,
@@ -180,7 +188,11 @@ pub fn fold(progress: &mut Progress, event: &Event) {
         (_, Some(run)) if event.run < run.id || (event.run == run.id && event.seq <= run.seq) => return,
         // It was broken off, and goes on.
         (Change::RunStarted { owner, .. }, Some(run)) if run.id == event.run => {
-            let again = RunProgress { state: RunState::Running, owner: owner.clone(), ended_at: None, ..run.clone() };
+            // What was written down last before it: its end, or else what befell a seat.
+            let last = run.ended_at.or_else(|| progress.seats.iter().filter_map(SeatProgress::last_change).max());
+            let away = last.and_then(|last| Duration::try_from(event.at.duration_since(last)).ok()).unwrap_or_default();
+            let (state, owner, away) = (RunState::Running, owner.clone(), run.away + away);
+            let again = RunProgress { state, owner, ended_at: None, away, ..run.clone() };
             progress.run = Some(again);
         }
         (Change::RunStarted { kind, owner, .. }, _) => {
@@ -191,6 +203,7 @@ pub fn fold(progress: &mut Progress, event: &Event) {
                 owner: owner.clone(),
                 started_at: event.at,
                 ended_at: None,
+                away: Duration::ZERO,
                 seq: event.seq,
             });
         }

@@ -51,14 +51,16 @@ pub struct RunRow {
     pub owner: String,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// How long nobody carried it out, between its beginning and its end.
+    pub away: Duration,
 }
 
 impl RunRow {
     /// How long it took, once it has ended, where modelled time passes `speed` times as fast as the wall's: in the
-    /// time in which its steps are measured.
+    /// time in which its steps are measured. Time in which nobody carried it out is left out.
     pub fn took(&self, speed: f64) -> Option<Duration> {
         let wall = Duration::try_from(self.ended_at?.duration_since(self.started_at)).ok()?;
-        Duration::try_from_secs_f64(wall.as_secs_f64() * speed).ok()
+        Duration::try_from_secs_f64(wall.saturating_sub(self.away).as_secs_f64() * speed).ok()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         destroy::{Confirmation, destroy},
         hindsight::hindsight,
         inside::last_lines,
-        plan::plan_deploy_with,
+        plan::{Back, plan_deploy_with},
         rebuild,
     },
 };
@@ -104,21 +104,24 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             begun(shared, lab, outcome).await;
         }
         Effect::SurveyRollback { lab, run } => {
-            let back = rebuild::look_back(home, run).await.map_err(words);
-            let seats =
-                back.map(|back| back.into_iter().flat_map(|back| back.plan.seats).map(|seat| seat.seat).collect());
+            let seats = match rebuild::look_back(home, run).await {
+                Ok(Back::This(back)) => Ok(back.plan.seats.into_iter().map(|seat| seat.seat).collect()),
+                Ok(Back::Nothing(why)) => Err(Clean::new(why)),
+                Err(error) => Err(words(error)),
+            };
             shared.say(Action::RollbackSeen { lab, run, seats }).await;
         }
         Effect::Rollback { lab, run } => {
             // Each machine was named at the screen, and the lab's name was typed in.
             let confirmation = Confirmation { named: Some(lab.to_string()) };
             let outcome = rebuild::rollback(home, run, true, &confirmation).await;
-            match outcome.transpose() {
-                Some(outcome) => begun(shared, lab, outcome).await,
-                None => {
-                    let text = Clean::new(format!("{lab}: run {run} left nothing that stands"));
+            match outcome {
+                Ok(Back::This(outcome)) => begun(shared, lab, Ok(outcome)).await,
+                Ok(Back::Nothing(why)) => {
+                    let text = Clean::new(format!("{lab}: {why}"));
                     shared.say(Action::Notice { level: Level::Info, text }).await;
                 }
+                Err(error) => begun(shared, lab, Err(error)).await,
             }
         }
         Effect::HandOver => {
@@ -224,8 +227,8 @@ const RUNS_LISTED: u32 = 200;
 
 /// A run of the store as the screens know runs.
 fn progress_of(row: RunRow) -> RunProgress {
-    let RunRow { id, kind, state, owner, started_at, ended_at, .. } = row;
-    RunProgress { id, kind, state, owner: Clean::new(owner), started_at, ended_at, seq: 0 }
+    let RunRow { id, kind, state, owner, started_at, ended_at, away, .. } = row;
+    RunProgress { id, kind, state, owner: Clean::new(owner), started_at, ended_at, away, seq: 0 }
 }
 
 /// Where a run's time went, from its events.

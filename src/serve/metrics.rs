@@ -10,7 +10,10 @@ use std::{
 
 use super::Shared;
 use crate::{
-    domain::{MachineState, Role, readiness::LabState},
+    domain::{
+        MachineState, Role,
+        readiness::{Cut, LabState},
+    },
     service::{
         ServiceError,
         status::{LabStatus, all_status},
@@ -73,9 +76,11 @@ async fn look(shared: &Shared) -> Result<String, ServiceError> {
     out.head("homeroom_seats", "gauge", "Seats of a workshop, by state.");
     for lab in &workshops {
         let seats = || lab.machines.iter().filter(|row| row.role == Role::Seat);
-        for state in MachineState::ALL {
-            let count = seats().filter(|row| row.state == state).count();
-            out.of_lab("homeroom_seats", lab, &[("state", state.as_str())], count as f64);
+        // As every screen calls them.
+        let cuts = [Cut::Interrupted, Cut::Cancelled].map(Cut::as_str);
+        for word in MachineState::ALL.map(MachineState::as_str).into_iter().chain(cuts) {
+            let count = seats().filter(|row| row.word() == word).count();
+            out.of_lab("homeroom_seats", lab, &[("state", word)], count as f64);
         }
     }
     out.head("homeroom_joined", "gauge", "Seats of a workshop that somebody has.");

@@ -23,6 +23,7 @@ pub mod join;
 mod journal;
 mod kept;
 mod logins;
+mod marks;
 mod meet;
 mod offline;
 pub mod own_key;

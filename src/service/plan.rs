@@ -1,6 +1,9 @@
 //! Plans: everything a plan is made from is read, and then the pure rules decide.
 
+mod back;
 mod read;
+
+pub use back::{Back, plan_rollback};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,6 +11,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 
 use self::read::{applied, observe, others, read_templates, unseen};
 use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, workshop};
@@ -21,7 +25,7 @@ use crate::{
         placement::Want,
         plan::Verb,
         planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
-        progress::SeatProgress,
+        progress::{SeatProgress, StepProgress},
     },
     port::SiteError,
 };
@@ -46,6 +50,9 @@ pub enum On {
 
 /// Spare VMIDs kept at hand for a run.
 const SPARES: usize = 64;
+/// For so long after a shutdown the cluster's list may still show the machine running: it is broadcast every ten
+/// seconds and cached twice.
+const LISTED_LATE: SignedDuration = SignedDuration::from_secs(30);
 /// Machines asked about at once: a node answers with three workers.
 const READ_AT_ONCE: usize = 4;
 
@@ -108,37 +115,6 @@ pub async fn plan_rebuild(
     let mut plan = ground.ask(home, false, |input| planning::plan_deploy(&PlanInput { rebuild, ..*input }))?;
     plan.seats.retain(|seat| seats.contains(&seat.seat));
     ground.can_be_done(home, plan).await
-}
-
-/// What taking a run back would do: the machines that carry its number in their mark go, and numbers it set aside
-/// for machines that never came to be. None where it left nothing.
-pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Option<Planned>, ServiceError> {
-    let ground = Ground::read(home, lab, For::Removing).await?;
-    // A mark alone is not enough: a store that was lost and regained counts its runs from one again.
-    let (_, begun) = home.store.run(run).await?;
-    let cloned = |row: &SeatProgress| {
-        begun.seats.iter().any(|seat| seat.seat == row.seat && seat.steps.contains(&StepName::Clone))
-    };
-    let made = |row: &&SeatProgress| {
-        if !cloned(row) {
-            return false;
-        }
-        let facts = row.vmid.and_then(|vmid| ground.observed.get(&vmid));
-        let clone = row.step(StepName::Clone);
-        match facts.map(|facts| (&facts.ownership, &facts.removal)) {
-            Some((Ownership::Ours(mark), _)) => mark.run == run,
-            // Its mark went with its settings; which run cloned it stands in the journal.
-            Some((_, planning::Removal::Ours)) => clone.is_some_and(|step| step.run == run),
-            // Not made, or only half.
-            _ => row.run == run && row.proven_at.is_none() && clone.is_some_and(|step| step.state != StepState::Ok),
-        }
-    };
-    let seats: Vec<SeatName> = ground.progress.seats.iter().filter(made).map(|row| row.seat.clone()).collect();
-    if seats.is_empty() {
-        return Ok(None);
-    }
-    let plan = ground.ask(home, false, |input| planning::plan_destroy(input, &seats))?;
-    Ok(Some(ground.planned(plan)))
 }
 
 /// What destroy would do: all of the lab, or the named seats.
@@ -272,24 +248,26 @@ impl Ground {
             allowed,
             paces,
         };
-        ground.see_power(what_for).await?;
+        ground.see_power(what_for, home.clock.now()).await?;
         Ok(ground)
     }
 
-    /// The numbers of machines that a run was to start or shut down and did not come to its end with: what it did of
-    /// that may be seconds old.
-    fn turned_by_halves(&self) -> BTreeSet<Vmid> {
+    /// The numbers of machines that a run was to start or shut down and did not come to its end with, or that it shut
+    /// down a moment ago: what it did of that may be seconds old.
+    fn turned_of_late(&self, now: Timestamp) -> BTreeSet<Vmid> {
         let broken_off = |row: &&SeatProgress| {
-            let turns =
-                row.steps.iter().any(|s| matches!(s.step, StepName::Start | StepName::Stop | StepName::Destroy));
-            turns && !row.steps.iter().all(|step| matches!(step.state, StepState::Ok | StepState::Skipped))
+            let turns = |s: &&StepProgress| matches!(s.step, StepName::Start | StepName::Stop | StepName::Destroy);
+            let lately = |at: Timestamp| now.duration_since(at) < LISTED_LATE;
+            let cut = !row.steps.iter().all(|step| matches!(step.state, StepState::Ok | StepState::Skipped));
+            let halted = |s: &StepProgress| s.step == StepName::Stop && s.at.is_some_and(lately);
+            row.steps.iter().any(|step| (cut && turns(&step)) || halted(step))
         };
         self.progress.seats.iter().filter(broken_off).filter_map(|row| row.vmid).collect()
     }
 
     /// Looks at those of the lab's machines themselves of which the list may be wrong.
-    async fn see_power(&mut self, what_for: For) -> Result<(), ServiceError> {
-        let turned = self.turned_by_halves();
+    async fn see_power(&mut self, what_for: For, now: Timestamp) -> Result<(), ServiceError> {
+        let turned = self.turned_of_late(now);
         let in_doubt = |vmid: Vmid| {
             let listed = self.view.guest(vmid).map(|guest| guest.power);
             let off = listed.is_some_and(|power| power != Power::Running);

@@ -6,7 +6,7 @@ use super::{
     Homeroom, ServiceError,
     deploy::Outcome,
     destroy::{Confirmation, confirmed},
-    plan::{plan_rebuild, plan_rollback},
+    plan::{Back, plan_rebuild, plan_rollback},
     run::{begin, lock},
     runs::{Standing, standing},
 };
@@ -43,12 +43,15 @@ pub struct Rollback {
     pub in_use: Vec<SeatPlan>,
 }
 
-/// What taking a run back would do; none where it left nothing that is still there.
-pub async fn look_back(home: &Homeroom, run: RunId) -> Result<Option<Rollback>, ServiceError> {
+/// What taking a run back would do.
+pub async fn look_back(home: &Homeroom, run: RunId) -> Result<Back<Rollback>, ServiceError> {
     let lab = deploy_of(home, run).await?;
-    let Some(planned) = plan_rollback(home, &lab, run).await? else { return Ok(None) };
+    let planned = match plan_rollback(home, &lab, run).await? {
+        Back::This(planned) => planned,
+        Back::Nothing(why) => return Ok(Back::Nothing(why)),
+    };
     let in_use = in_use(home, &lab, &planned.plan).await?;
-    Ok(Some(Rollback { lab, plan: planned.plan, in_use }))
+    Ok(Back::This(Rollback { lab, plan: planned.plan, in_use }))
 }
 
 /// Takes a deploy back: the machines it made go. Those that became ready stay unless `ready_too`.
@@ -57,12 +60,15 @@ pub async fn rollback(
     run: RunId,
     ready_too: bool,
     confirmation: &Confirmation,
-) -> Result<Option<Outcome>, ServiceError> {
+) -> Result<Back<Outcome>, ServiceError> {
     let lab = deploy_of(home, run).await?;
     home.class(&lab).await?;
     confirmed(home, &lab, confirmation).await?;
     let lock = lock(home, &lab, RunKind::Destroy).await?;
-    let Some(planned) = plan_rollback(home, &lab, run).await? else { return Ok(None) };
+    let planned = match plan_rollback(home, &lab, run).await? {
+        Back::This(planned) => planned,
+        Back::Nothing(why) => return Ok(Back::Nothing(why)),
+    };
     let ready = in_use(home, &lab, &planned.plan).await?;
     if !ready.is_empty() && !ready_too {
         let lines: Vec<String> = ready
@@ -78,9 +84,9 @@ pub async fn rollback(
         )));
     }
     if planned.plan.is_empty() {
-        return Ok(Some(Outcome::NothingToDo(Box::new(planned.plan))));
+        return Ok(Back::This(Outcome::NothingToDo(Box::new(planned.plan))));
     }
-    Ok(Some(Outcome::Begun(begin(home, planned, lock).await?)))
+    Ok(Back::This(Outcome::Begun(begin(home, planned, lock).await?)))
 }
 
 /// The lab of a deploy that nobody carries out any more.

@@ -12,11 +12,15 @@ use std::{
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::{Homeroom, ServiceError, Site, runs::standing};
+use super::{
+    Homeroom, ServiceError, Site,
+    runs::{Standing, standing},
+};
 use crate::{
     domain::{
-        Change, Event, LabName, Level, MachineState, NodeName, Progress, RunId, SeatName, Vmid,
+        Change, Event, LabName, Level, MachineState, NodeName, Progress, RunId, SeatName, StepName, StepState, Vmid,
         progress::{SeatProgress, fold},
+        readiness::{Hand, Stand, current_state},
         timing::Timing,
     },
     port::{
@@ -73,7 +77,8 @@ pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report
     let wanted = |seat: Option<&SeatName>| only.is_none_or(|only| seat.is_none_or(|seat| seat == only));
     let events: Vec<&Event> = all.iter().filter(|event| wanted(event.seat.as_ref())).collect();
     let seats: Vec<&SeatProgress> = folded.seats.iter().filter(|seat| wanted(Some(&seat.seat))).collect();
-    let held_up = Timing::of(&all, Some(&plan)).and_then(|timing| timing.held_up_by(speed));
+    let timing = Timing::of(&all, Some(&plan));
+    let held_up = timing.as_ref().and_then(|timing| timing.held_up_by(speed));
     let (logs, guests, versions) = if home.clouds.contains_key(&plan.site) {
         let (machines, versions) = in_cloud::look(home, &row.lab, &seats).await;
         (BTreeMap::new(), machines, versions)
@@ -81,12 +86,16 @@ pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report
         let site = home.site(&plan.site)?;
         futures_util::join!(task_logs(site, &events), guests(site, &seats, only.is_some()), versions(site))
     };
-    let state = standing(home, &row).await?.as_str();
+    let standing = standing(home, &row).await?;
+    let state = standing.as_str();
+    let hand = Hand::of(&folded, standing == Standing::UnderWay);
     let mut summary = String::new();
     let held_up = held_up.map(|words| words.to_string());
     head(&mut summary, &row, speed, state, &versions, held_up.as_deref());
     for seat in &seats {
-        tell_seat(&mut summary, seat);
+        // As the run left it: how old that is by now says nothing of the run.
+        let stand = current_state(seat, None, hand, home.clock.now(), Duration::MAX);
+        tell_seat(&mut summary, seat, &stand, timing.as_ref(), speed);
     }
     tell_trouble(&mut summary, &events);
     let bundle = json!({
@@ -99,9 +108,13 @@ pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report
 }
 
 fn head(out: &mut String, row: &RunRow, speed: f64, state: &str, versions: &Value, held_up: Option<&str>) {
-    let took = row.took(speed).map(|took| format!(", {} s", took.as_secs())).unwrap_or_default();
+    let took = row.took(speed).map(|took| format!(", {:.0} s", took.as_secs_f64())).unwrap_or_default();
+    let away = match row.away.as_secs() {
+        0 => String::new(),
+        seconds => format!(" and {seconds} s of the wall's in which nobody carried it out"),
+    };
     // Writing to a string does not fail.
-    let _ = writeln!(out, "run {} of {}: {}, {state}{took}", row.id, row.lab, row.kind.as_str());
+    let _ = writeln!(out, "run {} of {}: {}, {state}{took}{away}", row.id, row.lab, row.kind.as_str());
     let _ = writeln!(out, "begun {} by {}", row.started_at, row.owner);
     let _ = writeln!(out, "homeroom {}; site {}", env!("CARGO_PKG_VERSION"), versions["site"]);
     if let Some(words) = held_up {
@@ -112,15 +125,23 @@ fn head(out: &mut String, row: &RunRow, speed: f64, state: &str, versions: &Valu
     }
 }
 
-fn tell_seat(out: &mut String, seat: &SeatProgress) {
+fn tell_seat(out: &mut String, seat: &SeatProgress, stand: &Stand, timing: Option<&Timing>, speed: f64) {
     let vmid = seat.vmid.map(|vmid| format!("{vmid} ")).unwrap_or_default();
     let node = seat.node.as_ref().map(ToString::to_string).unwrap_or_default();
-    let reason = seat.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let _ = writeln!(out, "\n{} ({vmid}on {node}) {}{reason}", seat.name, seat.state);
-    for step in &seat.steps {
-        let took = step.took.map(|took| format!(" {:.1} s", took.as_secs_f64())).unwrap_or_default();
+    let place = if node.is_empty() { "no machine yet".to_owned() } else { format!("{vmid}on {node}") };
+    let reason = stand.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let _ = writeln!(out, "\n{} ({place}) {}{reason}", seat.name, stand.word());
+    let timed = timing.and_then(|timing| Some((timing, timing.seats.iter().find(|it| it.seat == seat.seat)?)));
+    // What was only found done took no time, and what was not begun has nothing to tell.
+    let told = seat.steps.iter().filter(|step| step.state != StepState::Waiting && !step.was_found());
+    for step in told {
+        let took = timed.map(|(timing, it)| timing.seconds(it, step.step, speed)).filter(|took| !took.is_zero());
+        let took = took.map(|took| format!(" {:.1} s", took.as_secs_f64())).unwrap_or_default();
+        let settled = timed.filter(|_| step.step == StepName::Agent).map(|(timing, it)| timing.settled(it, speed));
+        let settled = settled.filter(|settled| !settled.is_zero());
+        let settled = settled.map(|settled| format!(", settled {:.1} s", settled.as_secs_f64())).unwrap_or_default();
         let tries = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
-        let _ = writeln!(out, "  {:<10} {:?}{took}{tries}", step.step.as_str(), step.state);
+        let _ = writeln!(out, "  {:<10} {}{took}{settled}{tries}", step.step.as_str(), step.state.as_str());
     }
 }
 

@@ -1,10 +1,10 @@
 //! Status: what the journal has proven, held against what the site shows now.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Homeroom, ServiceError, offline};
+use super::{Homeroom, ServiceError, marks, offline};
 use crate::domain::{
     Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
     cloud::CloudView,
@@ -85,12 +85,16 @@ pub async fn lab_status(home: &Homeroom, lab: &LabName) -> Result<LabStatus, Ser
     let stored = home.definition(lab).await?;
     let view = look(home, &stored.definition).await;
     let (progress, _) = home.store.progress(lab).await?;
-    compose(home, &stored.definition, progress, view.as_ref()).await
+    let foreign = match (&view, home.site(stored.definition.site())) {
+        (Ok(Sight::Cluster(view)), Ok(site)) => marks::foreign(home, site, view, &progress).await,
+        _ => BTreeMap::new(),
+    };
+    compose(home, &stored.definition, progress, view.as_ref(), &foreign).await
 }
 
 /// Every lab, one look per site.
 pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<LabStatus>, ServiceError> {
-    let mut views: std::collections::BTreeMap<SiteName, Result<Sight, String>> = Default::default();
+    let mut views: BTreeMap<SiteName, Result<Sight, String>> = Default::default();
     let mut out = Vec::new();
     for stored in home.store.definitions().await? {
         let definition = stored.definition;
@@ -103,7 +107,7 @@ pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<
         let (progress, _) = home.store.progress(definition.name()).await?;
         let unseen = Err(String::new());
         let view = views.get(definition.site()).unwrap_or(&unseen);
-        out.push(compose(home, &definition, progress, view.as_ref()).await?);
+        out.push(compose(home, &definition, progress, view.as_ref(), &BTreeMap::new()).await?);
     }
     Ok(out)
 }
@@ -163,6 +167,7 @@ async fn compose(
     definition: &Definition,
     progress: Progress,
     view: Result<&Sight, &String>,
+    foreign: &BTreeMap<SeatName, String>,
 ) -> Result<LabStatus, ServiceError> {
     let lab = definition.name();
     let held_by = home.store.lab_holder(lab).await?;
@@ -198,9 +203,11 @@ async fn compose(
             (Some(seating), _) => seating.state(row),
             (None, None) => current_state(row, seen(row), hand, now, max_age),
         };
-        match view {
-            Err(why) => stand.unseen(why),
-            Ok(_) => stand,
+        match (view, foreign.get(&row.seat)) {
+            (Err(why), _) => stand.unseen(why),
+            // What is not ours is not what was proven.
+            (Ok(_), Some(why)) if stand.state == MachineState::Ready => Stand::so(MachineState::Stale, why),
+            (Ok(_), _) => stand,
         }
     };
     let machine = |row: &SeatProgress, stand: &Stand| MachineStatus {

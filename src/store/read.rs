@@ -1,5 +1,7 @@
 //! Reading: rows back into the words of the domain. Nothing here writes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
@@ -16,8 +18,17 @@ use crate::{
     },
 };
 
-/// The columns of a run as listed, without its plan.
-const LISTED: &str = "SELECT id, lab, kind, state, owner, started_at, ended_at FROM runs";
+/// The columns of a run as listed, without its plan. `away`: how long nobody carried it out, between what was written
+/// down last before it went on and its going on.
+macro_rules! columns {
+    () => {
+        "id, lab, kind, state, owner, started_at, ended_at,
+         (SELECT coalesce(sum(again.at - before.at), 0) FROM events again
+          JOIN events before ON before.run = again.run AND before.seq = again.seq - 1
+          WHERE again.run = runs.id AND again.seat IS NULL AND again.body LIKE '%\"what\":\"run-started\"%') AS away"
+    };
+}
+const LISTED: &str = concat!("SELECT ", columns!(), " FROM runs");
 
 const DEFINITIONS: &str = "reading definitions";
 const RUNS: &str = "reading runs";
@@ -63,7 +74,10 @@ pub(super) async fn runs(
 }
 
 pub(super) async fn run(conn: &mut SqliteConnection, run: RunId) -> Result<(RunRow, Plan), StoreError> {
-    let row = sqlx::query("SELECT * FROM runs WHERE id = $1").bind(run.0).fetch_optional(conn).await;
+    let row = sqlx::query(concat!("SELECT plan, ", columns!(), " FROM runs WHERE id = $1"))
+        .bind(run.0)
+        .fetch_optional(conn)
+        .await;
     let row = row.map_err(error::failed(RUNS))?.ok_or(StoreError::NoRun(run))?;
     Ok((run_of(&row)?, body(&row, RUNS, "plan", &format!("the plan of run {run}"))?))
 }
@@ -79,6 +93,7 @@ pub(super) async fn cancel_requested(conn: &mut SqliteConnection, run: RunId) ->
 
 fn run_of(row: &SqliteRow) -> Result<RunRow, StoreError> {
     let ended_at: Option<i64> = column(row, RUNS, "ended_at")?;
+    let away: i64 = column(row, RUNS, "away")?;
     Ok(RunRow {
         id: RunId(column(row, RUNS, "id")?),
         lab: word(RUNS, column(row, RUNS, "lab")?)?,
@@ -87,6 +102,7 @@ fn run_of(row: &SqliteRow) -> Result<RunRow, StoreError> {
         owner: column(row, RUNS, "owner")?,
         started_at: time(RUNS, column(row, RUNS, "started_at")?)?,
         ended_at: ended_at.map(|at| time(RUNS, at)).transpose()?,
+        away: Duration::from_millis(u64::try_from(away).unwrap_or(0)),
     })
 }
 
@@ -139,9 +155,12 @@ pub(super) async fn progress(
         .map_err(failed())?;
     let runs = selected(
         lab,
-        "SELECT id, lab, kind, state, owner, started_at, ended_at,
-                (SELECT max(seq) FROM events WHERE events.run = runs.id) AS seq
-         FROM runs WHERE id IN (SELECT max(id) FROM runs",
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", (SELECT max(seq) FROM events WHERE events.run = runs.id) AS seq
+             FROM runs WHERE id IN (SELECT max(id) FROM runs"
+        ),
         " GROUP BY lab)",
     )
     .build()
@@ -198,6 +217,7 @@ fn run_progress(row: &SqliteRow) -> Result<(LabName, RunProgress), StoreError> {
         owner: Clean::new(&run.owner),
         started_at: run.started_at,
         ended_at: run.ended_at,
+        away: run.away,
         seq: seq.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0),
     };
     Ok((run.lab, progress))

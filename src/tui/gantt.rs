@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     app::{Context, State, cursor::window, runs::RunBoard},
-    domain::timing::{Ruler, SeatEnd, SeatTiming, Span, SpanKind, Timing},
+    domain::{
+        StepName,
+        timing::{Ruler, SeatEnd, SeatTiming, Span, SpanKind, Timing},
+    },
 };
 
 /// Lines below: what held it up, two of them, a rule, three of steps.
@@ -82,7 +85,12 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
 /// What held it up, and the seat under the cursor step by step.
 fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, seat: &SeatTiming) {
     let speed = state.settings.speed;
-    let text = timing.held_up_by(speed).map_or("it goes on".to_owned(), |told| format!("held up by: {told}"));
+    let ended = timing.took.is_some() || state.orphaned.contains(&timing.run);
+    let text = match timing.held_up_by(speed) {
+        Some(told) => format!("held up by: {told}"),
+        None if ended => "it did not come to its end".to_owned(),
+        None => "it goes on".to_owned(),
+    };
     let width = usize::from(area.width).saturating_sub(3);
     for (n, line) in wrap(&text, width).iter().take(2).enumerate() {
         page.line(area, n).skip(1).put(line, Tone::Text);
@@ -100,7 +108,15 @@ fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, seat: &
             SpanKind::Failed => ("", Tone::Bad),
             SpanKind::BrokenOff => ("interrupted at ", Tone::Warn),
         };
+        let settled = match (span.step, span.kind) {
+            (StepName::Agent, SpanKind::Working) => timing.settled(seat, speed),
+            _ => Duration::ZERO,
+        };
         let time = match span.to {
+            Some(_) if !settled.is_zero() => {
+                let worked = modelled(span.lasted(), speed).saturating_sub(settled);
+                format!("{} settling {}", format::took(worked), format::took(settled))
+            }
             Some(_) => format::took(modelled(span.lasted(), speed)),
             None => pen.glyphs().working.to_owned(),
         };

@@ -71,8 +71,7 @@ pub fn word(state: &State, run: &RunProgress) -> (&'static str, Tone) {
 /// How long it took, or has been going on.
 pub fn length(state: &State, run: &RunProgress) -> String {
     match run.ended_at {
-        Some(end) => format::timer(state.modelled(run.started_at, end)),
         None if state.orphaned.contains(&run.id) => String::new(),
-        None => format::timer(state.elapsed(run.started_at)),
+        _ => format::timer(state.lasted(run)),
     }
 }

@@ -85,7 +85,13 @@ pub(super) fn deploy(state: &mut State) -> Vec<Effect> {
     }
     let refused = plan.refused(consent).len();
     if refused > 0 {
-        return no(state, format!("{refused} of the machines need a yes of their own, or another definition"));
+        return no(
+            state,
+            match refused {
+                1 => "1 machine needs a yes of its own, or another definition".to_owned(),
+                n => format!("{n} machines need a yes of their own, or another definition"),
+            },
+        );
     }
     state.popup = None;
     match plan.estimate {

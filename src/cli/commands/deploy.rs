@@ -90,7 +90,7 @@ pub fn nothing_to_do(context: &Context, plan: &Plan) -> Exit {
         let ready = if plan.kind.makes() { plan.count(Verb::Keep) } else { 0 };
         let left = plan.count(Verb::Leave);
         let state = if left > 0 { RunState::Failed } else { RunState::Done };
-        let summary = json!({"run": null, "state": state.as_str(), "ready": ready, "failed": left, "seconds": 0});
+        let summary = json!({"run": null, "state": state.as_str(), "ready": ready, "failed": left, "left_alone": left, "seconds": 0});
         context.out.object(json!({ "summary": summary }));
     } else {
         plan::show(context.out, plan);
@@ -140,19 +140,28 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
         }
         Err(_) => return Ok(Exit::Failed),
     };
-    let seconds = context.home.clock.monotonic().saturating_sub(began).as_secs_f64();
+    let (row, plan) = context.home.store.run(run).await?;
+    // One that went on counts whole, without the time in which nobody carried it out.
+    let measured = context.home.clock.monotonic().saturating_sub(began);
+    let seconds = row.took(context.speed).unwrap_or(measured).as_secs_f64();
     let (progress, _) = context.home.store.progress(&lab).await?;
     let of_run = |wanted| progress.seats.iter().filter(|seat| seat.run == run && seat.state == wanted).count();
     let (ready, failed) = (of_run(MachineState::Ready), of_run(MachineState::Failed));
+    let left = plan.count(Verb::Leave);
     if context.out.json {
         let seconds = (seconds * 10.0).round() / 10.0;
-        context.out.object(json!({"summary": {"run": run, "state": state.as_str(), "ready": ready, "failed": failed, "seconds": seconds}}));
+        context
+            .out
+            .object(json!({"summary": {"run": run, "state": state.as_str(), "ready": ready, "failed": failed + left,
+            "left_alone": left, "seconds": seconds}}));
     } else {
-        let counts = match (kind, failed) {
-            (RunKind::Destroy | RunKind::Stop, 0) => String::new(),
-            (RunKind::Destroy | RunKind::Stop, _) => format!("{failed} failed, "),
-            _ => format!("{ready} ready, {failed} failed, "),
-        };
+        let proves = !matches!(kind, RunKind::Destroy | RunKind::Stop);
+        let counts: String =
+            [(ready, "ready", proves), (failed, "failed", proves && left == 0), (left, "left alone", false)]
+                .into_iter()
+                .filter(|(count, _, always)| *count > 0 || *always)
+                .map(|(count, what, _)| format!("{count} {what}, "))
+                .collect();
         context.out.line(format!("run {run} {}: {counts}{seconds:.0} s", state.as_str()));
         context.say_whose_seconds();
         if failed > 0 && kind.makes() {

@@ -166,12 +166,21 @@ pub fn table(timing: &Timing, speed: f64) -> Vec<String> {
     if steps.is_empty() {
         return Vec::new();
     }
-    let cell = |time: Duration| if time.is_zero() { "-".to_owned() } else { format!("{:.1}", modelled(time)) };
+    let cell = |seconds: f64| if seconds == 0.0 { "-".to_owned() } else { format!("{seconds:.1}") };
+    // Settling is no work of the agent's, and stands beside it.
+    let settled = |seat: &SeatTiming| timing.settled(seat, speed).as_secs_f64();
+    let settles = |step: StepName| step == StepName::Agent && timing.seats.iter().any(|seat| settled(seat) > 0.0);
     let mut rows = vec![vec!["SECONDS".to_owned(), "waiting".to_owned()]];
-    rows[0].extend(steps.iter().map(ToString::to_string));
+    for step in &steps {
+        rows[0].push(step.to_string());
+        rows[0].extend(settles(*step).then(|| "settling".to_owned()));
+    }
     for seat in &timing.seats {
-        let mut row = vec![seat.seat.to_string(), cell(seat.waited())];
-        row.extend(steps.iter().map(|step| cell(seat.worked(*step))));
+        let mut row = vec![seat.seat.to_string(), cell(modelled(seat.waited()))];
+        for step in &steps {
+            row.push(cell(timing.seconds(seat, *step, speed).as_secs_f64()));
+            row.extend(settles(*step).then(|| cell(settled(seat))));
+        }
         rows.push(row);
     }
     let widths: Vec<usize> = (0..rows[0].len())
@@ -195,6 +204,7 @@ pub fn to_json(timing: &Timing, speed: f64) -> Value {
     let seats = timing.seats.iter().map(|seat| {
         json!({
             "seat": seat.seat, "node": seat.node, "waited": modelled(seat.waited()),
+            "settled": timing.settled(seat, speed).as_secs_f64(),
             "ended": seat.end.at().map(modelled), "spans": spans(seat),
         })
     });

@@ -128,6 +128,7 @@ mod tests {
             owner: "ada@host".to_owned(),
             started_at: "2026-03-01T23:59:00Z".parse().unwrap(),
             ended_at: Some("2026-03-02T00:01:00Z".parse().unwrap()),
+            away: std::time::Duration::ZERO,
         }
     }
 

@@ -45,11 +45,7 @@ pub fn show(out: Output, plan: &Plan) {
         out.object(to_json(plan));
         return;
     }
-    let counts = [Verb::Create, Verb::Resume, Verb::Prove, Verb::Update, Verb::Restart, Verb::Replace, Verb::Remove]
-        .into_iter()
-        .filter(|verb| plan.count(*verb) > 0)
-        .map(|verb| format!("{} {}", plan.count(verb), verb.as_str()))
-        .collect::<Vec<_>>();
+    let counts = plan.counts().into_iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>();
     let left = plan.count(Verb::Leave);
     let drifted = plan.drifted().count();
     if plan.is_empty() && left > 0 {
@@ -123,18 +119,6 @@ pub fn flags(plan: &Plan) -> String {
     .collect()
 }
 
-fn sign(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Create => "+",
-        Verb::Remove => "-",
-        Verb::Replace => "±",
-        Verb::Update | Verb::Restart | Verb::Halt => "~",
-        Verb::Resume | Verb::Prove => ">",
-        Verb::Keep => "=",
-        Verb::Leave => "?",
-    }
-}
-
 fn row(seat: &SeatPlan) -> [String; 6] {
     let from = seat.source.as_ref().map_or_else(String::new, |source| {
         format!(
@@ -145,8 +129,8 @@ fn row(seat: &SeatPlan) -> [String; 6] {
         )
     });
     [
-        format!("{} {}", sign(seat.verb), seat.seat),
-        seat.verb.as_str().to_owned(),
+        format!("{} {}", seat.verb.sign(), seat.seat),
+        seat.word().to_owned(),
         seat.node.to_string(),
         seat.vmid.map(|id| id.to_string()).unwrap_or_default(),
         from,
@@ -176,7 +160,7 @@ pub fn to_json(plan: &Plan) -> Value {
         .iter()
         .map(|seat| {
             json!({
-                "seat": seat.seat, "role": seat.role, "verb": seat.verb, "name": seat.name,
+                "seat": seat.seat, "role": seat.role, "verb": seat.verb, "word": seat.word(), "name": seat.name,
                 "node": seat.node, "vmid": seat.vmid, "why": seat.why,
                 "clone": seat.source.as_ref().map(|s| if s.linked { "linked" } else { "full" }),
                 "template": seat.source.as_ref().map(|s| s.template),

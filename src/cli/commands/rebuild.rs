@@ -4,7 +4,7 @@ use super::{Context, deploy::outcome, plan};
 use crate::{
     cli::exit::{CliError, Exit},
     domain::{RunId, event::RunKind},
-    service::{destroy::Confirmation, rebuild as service},
+    service::{destroy::Confirmation, plan::Back, rebuild as service},
 };
 
 /// `rebuild LAB/SEAT`.
@@ -42,7 +42,10 @@ pub async fn rollback(
 ) -> Result<Exit, CliError> {
     let run = RunId(run);
     if !yes {
-        let Some(back) = service::look_back(&context.home, run).await? else { return Ok(nothing(context, run)) };
+        let back = match service::look_back(&context.home, run).await? {
+            Back::This(back) => back,
+            Back::Nothing(why) => return Ok(nothing(context, &why)),
+        };
         plan::show(context.out, &back.plan);
         let flag = if back.in_use.is_empty() { "" } else { " --allow-remove" };
         eprintln!("not done: `homeroom rollback {run} --yes{flag}` does it");
@@ -50,17 +53,17 @@ pub async fn rollback(
     }
     let confirmation = Confirmation { named: confirm.map(str::to_owned) };
     match service::rollback(&context.home, run, ready_too, &confirmation).await? {
-        Some(asked) => outcome(context, asked, RunKind::Destroy).await,
-        None => Ok(nothing(context, run)),
+        Back::This(asked) => outcome(context, asked, RunKind::Destroy).await,
+        Back::Nothing(why) => Ok(nothing(context, &why)),
     }
 }
 
-fn nothing(context: &Context, run: RunId) -> Exit {
+fn nothing(context: &Context, why: &str) -> Exit {
     if context.out.json {
         let summary = serde_json::json!({"run": null, "state": "done", "ready": 0, "failed": 0, "seconds": 0});
-        context.out.object(serde_json::json!({ "summary": summary }));
+        context.out.object(serde_json::json!({ "summary": summary, "message": why }));
     } else {
-        context.out.line(format!("run {run}: nothing to take back, no machine of it stands"));
+        context.out.line(why);
     }
     Exit::Done
 }

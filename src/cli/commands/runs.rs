@@ -10,7 +10,13 @@ use crate::{
         exit::{CliError, Exit},
         output::{local_time, time},
     },
-    domain::{Progress, RunId, event::RunState, progress::fold, timing::Timing},
+    domain::{
+        Progress, RunId,
+        event::RunState,
+        progress::fold,
+        readiness::{Hand, current_state},
+        timing::Timing,
+    },
     service::{
         EventFilter, RunRow,
         runs::{Cancelled, cancel as give_up, standing},
@@ -36,7 +42,7 @@ pub async fn list(context: &Context) -> Result<Exit, CliError> {
             run.kind.as_str().to_owned(),
             state.to_owned(),
             local_time(run.started_at),
-            took(context, run).map(|t| format!("{} s", t.as_secs())).unwrap_or_default(),
+            took(context, run).map(|t| format!("{:.0} s", t.as_secs_f64())).unwrap_or_default(),
             run.owner.clone(),
         ]);
     }
@@ -65,7 +71,7 @@ fn run_json(context: &Context, run: &RunRow, state: &str) -> serde_json::Value {
     json!({
         "run": run.id, "lab": run.lab, "kind": run.kind.as_str(), "state": state, "owner": run.owner,
         "started_at": time(run.started_at), "ended_at": run.ended_at.map(time),
-        "seconds": took(context, run).map(|t| t.as_secs_f64()),
+        "seconds": took(context, run).map(|t| t.as_secs_f64()), "away": run.away.as_secs_f64(),
     })
 }
 
@@ -80,30 +86,43 @@ pub async fn show(context: &Context, run: i64) -> Result<Exit, CliError> {
     let timing = Timing::of(&events, Some(&planned));
     let held_up_by = timing.as_ref().and_then(|timing| timing.held_up_by(context.speed));
     let state = state_of(context, &row).await?;
+    let hand = Hand::of(&progress, state == RunState::Running.as_str());
+    let now = context.home.clock.now();
+    // As the run left them: how old that is by now says nothing of the run.
+    let stands: Vec<_> =
+        progress.seats.iter().map(|seat| (seat, current_state(seat, None, hand, now, Duration::MAX))).collect();
     if context.out.json {
         let mut value = run_json(context, &row, state);
         value["held_up_by"] = json!(held_up_by);
         value["plan"] = plan::to_json(&planned);
-        value["machines"] = progress
-            .seats
+        value["machines"] = stands
             .iter()
-            .map(|seat| {
-                json!({"seat": seat.seat, "role": seat.role, "state": seat.state, "reason": seat.reason,
-                       "steps": seat.steps.iter().map(step_json).collect::<Vec<_>>()})
+            .map(|(seat, stand)| {
+                json!({"seat": seat.seat, "role": seat.role, "state": stand.state, "word": stand.word(),
+                       "reason": stand.reason, "steps": seat.steps.iter().map(step_json).collect::<Vec<_>>()})
             })
             .collect();
         value["timing"] = timing.map_or(serde_json::Value::Null, |timing| gantt::to_json(&timing, context.speed));
         context.out.object(value);
         return Ok(Exit::Done);
     }
-    let lasted = took(context, &row).map(|took| format!("  in {} s", took.as_secs())).unwrap_or_default();
-    context.out.line(format!("run {run}  {} of {}  {state}{lasted}  by {}", row.kind.as_str(), row.lab, row.owner));
+    let lasted = took(context, &row).map(|took| format!("  in {:.0} s", took.as_secs_f64())).unwrap_or_default();
+    let away = match row.away.as_secs() {
+        0 => String::new(),
+        seconds => format!(", and {seconds} s of the wall's in which nobody carried it out"),
+    };
+    context.out.line(format!(
+        "run {run}  {} of {}  {state}{lasted}{away}  by {}",
+        row.kind.as_str(),
+        row.lab,
+        row.owner
+    ));
     if let Some(timing) = timing.filter(|timing| !timing.seats.is_empty()) {
         draw(context, &row, &timing, state);
     }
-    let told = progress.seats.iter().filter_map(|seat| Some((seat, seat.reason.as_ref()?)));
-    for (seat, reason) in told {
-        context.out.line(format!("{} {}: {reason}", seat.seat, seat.state));
+    let told = stands.iter().filter_map(|(seat, stand)| Some((seat, stand, stand.reason.as_ref()?)));
+    for (seat, stand, reason) in told {
+        context.out.line(format!("{} {}: {reason}", seat.seat, stand.word()));
     }
     if let Some(held_up_by) = held_up_by {
         context.out.line(format!("held up by: {held_up_by}"));

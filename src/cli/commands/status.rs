@@ -8,7 +8,7 @@ use crate::{
         exit::{CliError, Exit},
         output::{age, local_time, time},
     },
-    domain::{MachineState, SiteName, progress::StepProgress, readiness::LabState},
+    domain::{MachineState, SiteName, StepState, progress::StepProgress, readiness::LabState},
     service::{
         cloud::{Costing, all_costing},
         ends::plain,
@@ -261,8 +261,9 @@ fn machine_json(machine: &MachineStatus) -> Value {
 }
 
 pub fn step_json(step: &StepProgress) -> Value {
+    let state = if step.was_found() { StepState::Skipped } else { step.state };
     json!({
-        "step": step.step, "state": step.state, "attempts": step.attempts,
+        "step": step.step, "state": state, "attempts": step.attempts,
         "seconds": step.took.map(|took| (took.as_secs_f64() * 100.0).round() / 100.0),
         "at": step.at.map(time),
     })

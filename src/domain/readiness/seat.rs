@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Hand, Look, Stand,
+    Cut, Hand, Look, Stand,
     hand::{is_being_removed, is_in_hand},
 };
-use crate::domain::{Clean, MachineState, StepName, StepState, cluster::Power, progress::SeatProgress};
+use crate::domain::{MachineState, StepName, StepState, cluster::Power, progress::SeatProgress};
 
 /// How old a guest's power and uptime may be within one look: Proxmox broadcasts every 10 s and caches twice.
 const BROADCAST: Duration = Duration::from_secs(15);
@@ -70,9 +70,12 @@ fn without_run(row: &SeatProgress, hand: Hand<'_>) -> Stand {
     let (what, cut) = (hand.what(row), hand.cut_of(row));
     let at = row.current().map(|step| format!(" at {}", step.step)).unwrap_or_default();
     let told = format!("{what} {}{at}", cut.as_str());
-    let failed = |next: &str| Stand {
-        cut: Some(cut),
-        ..Stand::new(MachineState::Failed, Some(Clean::new(format!("{told}; {next} goes on from there"))))
+    let failed = |next: &str| {
+        let next = match cut {
+            Cut::Interrupted => format!("{next} goes on from there"),
+            Cut::Cancelled => format!("the next {next} plans anew"),
+        };
+        Stand { cut: Some(cut), ..Stand::so(MachineState::Failed, format!("{told}; {next}")) }
     };
     if row.state == MachineState::Working && is_being_removed(row) {
         failed("destroy")

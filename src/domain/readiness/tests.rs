@@ -43,7 +43,8 @@ fn whole(world: &World, alive: bool) -> (LabState, Phase) {
 fn run(world: &mut World, kind: RunKind, state: RunState) {
     let id = RunId(7);
     let owner = "mara".into();
-    world.progress.run = Some(RunProgress { id, kind, state, owner, started_at: now(), ended_at: None, seq: 1 });
+    world.progress.run =
+        Some(RunProgress { id, kind, state, owner, started_at: now(), ended_at: None, away: Duration::ZERO, seq: 1 });
     world.row("ada").run = id;
 }
 
@@ -151,7 +152,8 @@ fn work_without_a_living_run_was_interrupted_and_given_up_work_was_cancelled() {
         [(RunState::Running, "interrupted"), (RunState::Interrupted, "interrupted"), (RunState::Cancelled, "cancelled")]
     {
         run(&mut world, RunKind::Deploy, state);
-        let reason = format!("deploy {word} at agent; deploy goes on from there");
+        let next = if word == "cancelled" { "the next deploy plans anew" } else { "deploy goes on from there" };
+        let reason = format!("deploy {word} at agent; {next}");
         assert_eq!(ada(&world), (MachineState::Failed, reason));
         assert_eq!(whole(&world, false).1.word(), word, "{state:?}");
         let row = world.row("ada").clone();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use super::{NOTICED, SeatTiming, Span, SpanKind, Timing};
-use crate::domain::{Clean, NodeName, SeatName, StepName};
+use crate::domain::{Clean, NodeName, SeatName, StepName, class::Order, event::RunState};
 
 impl Timing {
     /// When the seat that ended last did; else when the run did.
@@ -12,19 +12,39 @@ impl Timing {
         ends.max().unwrap_or_default()
     }
 
+    /// How long it would have been without a cause. Where one seat waits for the one before, what one loses all lose.
+    fn without(&self, cause: &Cause) -> Duration {
+        if self.hands_down(cause) {
+            let lost: Duration = self.seats.iter().map(|seat| self.lost(seat, cause)).sum();
+            self.length(|_| Duration::ZERO).saturating_sub(lost)
+        } else {
+            self.length(|seat| self.lost(seat, cause))
+        }
+    }
+
+    /// Whether a seat that is held up by it holds up those behind it.
+    fn hands_down(&self, cause: &Cause) -> bool {
+        match cause {
+            Cause::Away | Cause::Order | Cause::Strict => false,
+            _ if self.order == Order::Sequential => true,
+            Cause::Again(step) | Cause::Slow(_, step) => self.strict && step.is_proof(),
+            Cause::Clones(_) | Cause::Boots(_) | Cause::Turn(_) => false,
+        }
+    }
+
     /// One sentence on what held the run up, once it has ended. `speed` is that of the modelled world.
     ///
     /// The rule: of everything that was waited for, tried again, or slower on one seat than on the others,
     /// what would have made the run shortest had it not been.
     pub fn held_up_by(&self, speed: f64) -> Option<Clean> {
         self.took?;
+        // Of one that did not come to its end nobody can tell.
+        if !matches!(self.state, RunState::Done | RunState::Failed) {
+            return None;
+        }
         let whole = self.length(|_| Duration::ZERO);
         let say = |time: Duration| seconds(time, speed);
-        let best = self
-            .causes()
-            .into_iter()
-            .map(|cause| (self.length(|seat| self.lost(seat, &cause)), cause))
-            .min_by(|a, b| a.0.cmp(&b.0));
+        let best = self.causes().into_iter().map(|cause| (self.without(&cause), cause)).min_by(|a, b| a.0.cmp(&b.0));
         let noticeable = (whole / 20).max(NOTICED);
         match best {
             Some((without, cause)) if whole.saturating_sub(without) >= noticeable => {
@@ -48,8 +68,13 @@ impl Timing {
     fn longest(&self, speed: f64) -> Option<Clean> {
         let seat = self.seats.iter().max_by_key(|seat| seat.end.at())?;
         let span = seat.spans.iter().filter(|span| span.kind == SpanKind::Working).max_by_key(|span| span.lasted())?;
+        let settled = if span.step == StepName::Agent { self.settled(seat, speed) } else { Duration::ZERO };
+        let settled = match settled.is_zero() {
+            true => String::new(),
+            false => format!(", {} of it left to settle", seconds(settled, 1.0)),
+        };
         Some(Clean::new(format!(
-            "nothing in particular; the longest step of {}, the last, was {} with {}",
+            "nothing in particular; the longest step of {}, the last, was {} with {}{settled}",
             seat.seat,
             span.step,
             seconds(span.lasted(), speed)
@@ -61,7 +86,7 @@ impl Timing {
         for seat in &self.seats {
             for span in &seat.spans {
                 match span.kind {
-                    SpanKind::Waiting => causes.extend([self.awaited(seat, span.step)]),
+                    SpanKind::Waiting => causes.extend([self.awaited(seat, span)]),
                     SpanKind::Pausing => causes.extend([Cause::Again(span.step)]),
                     SpanKind::BrokenOff => causes.extend([Cause::Away]),
                     SpanKind::Working | SpanKind::Failed => causes.extend([Cause::Slow(seat.seat.clone(), span.step)]),
@@ -71,13 +96,17 @@ impl Timing {
         causes
     }
 
-    /// What a seat waits for before a step.
-    fn awaited(&self, seat: &SeatTiming, step: StepName) -> Cause {
-        match (step, &seat.node, self.storages.get(&seat.seat)) {
-            _ if self.ordered => Cause::Order,
+    /// What a seat waits for. The order holds it back before it begins, the strict roll call before its first proof;
+    /// whatever it waits for besides has other causes.
+    fn awaited(&self, seat: &SeatTiming, span: &Span) -> Cause {
+        let first = seat.spans.iter().all(|other| other.from >= span.from);
+        let proven = seat.spans.iter().any(|other| other.step.is_proof() && other.from < span.from);
+        match (span.step, &seat.node, self.storages.get(&seat.seat)) {
+            _ if first && self.order != Order::Parallel => Cause::Order,
+            (step, ..) if self.strict && step.is_proof() && !proven => Cause::Strict,
             (StepName::Clone, _, Some(storage)) => Cause::Clones(storage.clone()),
             (StepName::Start, Some(node), _) => Cause::Boots(node.clone()),
-            _ => Cause::Turn(step),
+            (step, ..) => Cause::Turn(step),
         }
     }
 
@@ -92,7 +121,7 @@ impl Timing {
                 usual.map_or(Duration::ZERO, |usual| seat.worked(*step).saturating_sub(usual))
             }
             Cause::Slow(..) => Duration::ZERO,
-            waited => sum(&|span| span.kind == SpanKind::Waiting && self.awaited(seat, span.step) == *waited),
+            waited => sum(&|span| span.kind == SpanKind::Waiting && self.awaited(seat, span) == *waited),
         }
     }
 
@@ -110,6 +139,7 @@ impl Timing {
 enum Cause {
     Away,
     Order,
+    Strict,
     Clones(String),
     Boots(NodeName),
     Again(StepName),
@@ -122,6 +152,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Away => f.write_str("a break in which nobody carried it out"),
             Self::Order => f.write_str("the order its definition asks for"),
+            Self::Strict => f.write_str("the strict roll call, which proves one machine after the other"),
             Self::Clones(storage) => write!(f, "clones on {storage}"),
             Self::Boots(node) => write!(f, "boots on {node}"),
             Self::Again(step) => write!(f, "attempts of {step} that failed"),

@@ -13,7 +13,11 @@ use jiff::Timestamp;
 
 pub use ruler::{Bar, Ruler};
 
-use super::{Change, Event, NodeName, Plan, RunId, SeatName, StepName, class::Order, event::RunState};
+use super::{
+    Change, Event, NodeName, Plan, RunId, SeatName, StepName,
+    class::{Order, Profile},
+    event::RunState,
+};
 
 /// A run in time.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +33,13 @@ pub struct Timing {
     last: Duration,
     /// What seats can wait for, as the plan has it.
     storages: BTreeMap<SeatName, String>,
-    ordered: bool,
+    order: Order,
+    /// One machine is proven after the other.
+    strict: bool,
+    /// For how long agents are left to settle, in modelled time: that is no work of theirs.
+    settle: Duration,
+    /// When nobody carried it out.
+    breaks: Vec<(Duration, Duration)>,
 }
 
 /// One seat's share.
@@ -108,12 +118,39 @@ impl Timing {
             seats: Vec::new(),
             last: Duration::ZERO,
             storages: storages.collect(),
-            ordered: plan.is_some_and(|plan| plan.order != Order::Parallel),
+            order: plan.map_or(Order::Parallel, |plan| plan.order),
+            strict: plan.is_some_and(|plan| plan.rollcall.profile == Profile::Strict),
+            settle: plan.map_or(Duration::ZERO, |plan| plan.rollcall.settle),
+            breaks: Vec::new(),
         };
         for event in events.iter().filter(|event| event.run == first.run) {
             timing.take(event);
         }
         Some(timing)
+    }
+
+    /// How long nobody carried it out.
+    pub fn away(&self) -> Duration {
+        self.breaks.iter().map(|(from, to)| to.saturating_sub(*from)).sum()
+    }
+
+    /// What of a seat's time on its agent was spent waiting that it settles, in modelled time. `speed` is that of the
+    /// modelled world.
+    pub fn settled(&self, seat: &SeatTiming, speed: f64) -> Duration {
+        let answered =
+            |span: &Span| span.step == StepName::Agent && span.kind == SpanKind::Working && span.to.is_some();
+        if !seat.spans.iter().any(answered) {
+            return Duration::ZERO;
+        }
+        let worked = seat.worked(StepName::Agent).as_secs_f64() * speed;
+        self.settle.min(Duration::try_from_secs_f64(worked).unwrap_or_default())
+    }
+
+    /// Working time on a step in modelled time, over all attempts; settling is told apart.
+    pub fn seconds(&self, seat: &SeatTiming, step: StepName, speed: f64) -> Duration {
+        let worked = seat.worked(step).as_secs_f64() * speed;
+        let worked = Duration::try_from_secs_f64(worked).unwrap_or_default();
+        if step == StepName::Agent { worked.saturating_sub(self.settled(seat, speed)) } else { worked }
     }
 
     fn take(&mut self, event: &Event) {
@@ -128,12 +165,15 @@ impl Timing {
             Change::RunStarted { .. } => {
                 (self.state, self.took) = (RunState::Running, None);
                 let last = std::mem::replace(&mut self.last, at);
+                if at > Duration::ZERO {
+                    self.breaks.push((last, at));
+                }
                 self.seats.iter_mut().for_each(|seat| seat.broken_off(last, at));
                 return;
             }
             _ => {}
         }
-        self.last = at;
+        self.last = self.last.max(at);
         let Some(seat) = &event.seat else { return };
         let place = self.seats.iter().position(|row| row.seat == *seat).unwrap_or_else(|| {
             let (seat, spans) = (seat.clone(), Vec::new());
@@ -188,7 +228,12 @@ impl SeatTiming {
         if self.end != SeatEnd::Open {
             return;
         }
-        let Some(step) = self.spans.last().map(|span| span.step) else { return };
+        // One that was not begun yet had waited until then.
+        let begun = self.spans.last().map(|span| span.step);
+        let step = begun.unwrap_or(StepName::Reserve);
+        if begun.is_none() && last >= NOTICED {
+            self.spans.push(Span { step, kind: SpanKind::Waiting, from: Duration::ZERO, to: Some(last) });
+        }
         for span in self.spans.iter_mut().filter(|span| span.to.is_none()) {
             span.to = Some(last.max(span.from));
         }
@@ -332,6 +377,72 @@ mod tests {
             told.starts_with("nothing in particular; the longest step of eve, the last, was agent with 8.6 s"),
             "{told}"
         );
+    }
+
+    /// The plan of these seats, in this order, strict or not.
+    fn planned(order: Order, profile: Profile, settle: u64) -> Plan {
+        let mut plan = crate::domain::planning::fixture::World::new().deploy();
+        plan.order = order;
+        (plan.rollcall.profile, plan.rollcall.settle) = (profile, Duration::from_secs(settle));
+        plan
+    }
+
+    #[test]
+    fn in_a_sequential_order_only_what_is_before_a_seat_is_the_order_s_doing() {
+        let plan = planned(Order::Sequential, Profile::Normal, 0);
+        let events = run(&[
+            ("ada", &[(Cloned, 0, 1_000), (Configure, 3_000, 4_000), (Agent, 4_000, 9_000)]),
+            ("bob", &[(Cloned, 9_000, 10_000), (Configure, 12_000, 13_000), (Agent, 13_000, 18_000)]),
+            ("eve", &[(Cloned, 18_000, 19_000), (Configure, 21_000, 22_000), (Agent, 22_000, 27_000)]),
+        ]);
+        let told = Timing::of(&events, Some(&plan)).unwrap().held_up_by(1.0).unwrap().to_string();
+        let order = "the order its definition asks for (2 seats waited, the longest 18 s); without it about 9.0 s";
+        assert_eq!(told, order);
+    }
+
+    #[test]
+    fn where_one_waits_for_the_one_before_a_silent_agent_costs_all_of_them() {
+        let plan = planned(Order::Sequential, Profile::Normal, 0);
+        let mut events = run(&[
+            ("ada", &[(Agent, 0, 1_000)]),
+            ("bob", &[(Agent, 1_000, 2_000)]),
+            ("eve", &[(Agent, 2_000, 32_000)]),
+            ("lin", &[(Agent, 32_000, 33_000)]),
+        ]);
+        events.iter_mut().for_each(|event| event.seq = 1);
+        let timing = Timing::of(&events, Some(&plan)).unwrap();
+        let slow = timing.held_up_by(1.0).unwrap().to_string();
+        assert!(
+            slow.starts_with("agent of eve (29 s longer than agent took elsewhere); without it about 4.0 s"),
+            "{slow}"
+        );
+    }
+
+    #[test]
+    fn a_strict_roll_call_is_named_as_what_is_waited_for_and_settling_is_no_work() {
+        let plan = planned(Order::Parallel, Profile::Strict, 30);
+        let events = run(&[
+            ("ada", &[(Cloned, 0, 400), (Agent, 400, 32_400)]),
+            ("bob", &[(Cloned, 0, 400), (Agent, 32_400, 64_400)]),
+        ]);
+        let timing = Timing::of(&events, Some(&plan)).unwrap();
+        let ada = &timing.seats[0];
+        assert_eq!((timing.seconds(ada, Agent, 1.0).as_secs(), timing.settled(ada, 1.0).as_secs()), (2, 30));
+        let told = timing.held_up_by(1.0).unwrap().to_string();
+        assert!(told.starts_with("the strict roll call, which proves one machine after the other (1 seat"), "{told}");
+    }
+
+    #[test]
+    fn a_seat_that_was_not_begun_when_the_run_was_interrupted_did_not_wait_meanwhile() {
+        let mut events = run(&[("ada", &[(Cloned, 0, 400)]), ("bob", &[(Cloned, 61_000, 62_000)])]);
+        let again =
+            Change::RunStarted { kind: RunKind::Deploy, site: SiteName::new("sim").unwrap(), owner: "b".into() };
+        let at = events.iter().position(|e| e.at > events[0].at + Duration::from_secs(60)).unwrap();
+        events.insert(at, event(60_400, None, None, again));
+        let timing = Timing::of(&events, None).unwrap();
+        assert_eq!(timing.away(), Duration::from_secs(60));
+        let bob = timing.seats.iter().find(|seat| seat.seat.as_str() == "bob").unwrap();
+        assert_eq!(bob.waited(), Duration::from_secs(1), "{:?}", bob.spans);
     }
 
     #[test]

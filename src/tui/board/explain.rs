@@ -121,7 +121,7 @@ fn proofs(page: &mut Page<'_>, area: Rect, mut line: usize, seat: &SeatRow<'_>) 
     for step in progress.steps.iter().filter(|step| step.state != StepState::Waiting) {
         let (text, tone) = match step.state {
             // Setting a number aside takes no time worth a word.
-            StepState::Ok if step.step == StepName::Reserve => continue,
+            StepState::Ok if step.step == StepName::Reserve || step.was_found() => continue,
             StepState::Ok => (step.took.map_or(glyphs.done.to_owned(), format::took), Tone::Ok),
             StepState::Running if seat.cut.is_some() => (glyphs.stale.to_owned(), Tone::Warn),
             StepState::Running => (glyphs.working.to_owned(), Tone::Busy),

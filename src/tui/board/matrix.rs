@@ -129,6 +129,9 @@ fn signs(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
             StepState::Running => (glyphs.working, Tone::Busy),
             StepState::Failed => (glyphs.failed, Tone::Bad),
             StepState::Skipped => (glyphs.skipped, Tone::Dim),
+            StepState::Ok if seat.progress.and_then(|p| p.step(*step)).is_some_and(StepProgress::was_found) => {
+                (glyphs.skipped, Tone::Dim)
+            }
             StepState::Ok => (glyphs.done, Tone::Ok),
         };
         pen.col(sign, 1, tone);
@@ -165,6 +168,7 @@ pub fn told(pen: &Pen<'_>, seat: &SeatRow<'_>, step: StepName, wide: bool, state
         StepState::Running => (glyphs.working.to_owned(), Tone::Busy),
         StepState::Failed => (glyphs.failed.to_owned(), Tone::Bad),
         StepState::Skipped => (glyphs.skipped.to_owned(), Tone::Dim),
+        StepState::Ok if step.was_found() => (glyphs.skipped.to_owned(), Tone::Dim),
         StepState::Ok => {
             let (tries, tone) =
                 if step.attempts > 1 { (times(step.attempts), Tone::Warn) } else { (String::new(), Tone::Ok) };

@@ -155,7 +155,7 @@ fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
     }
     right.push((format!("run {} by {}   ", run.id, format::owner(run.owner.as_str())), Tone::Dim));
     if run.state != RunState::Running {
-        let took = run.ended_at.map(|end| format!(" in {}", format::timer(state.modelled(run.started_at, end))));
+        let took = run.ended_at.map(|_| format!(" in {}", format::timer(state.lasted(run))));
         right.push((format!("{}{} ", run.state.as_str(), took.unwrap_or_default()), Tone::Dim));
     } else if row.is_worked_on() {
         right.push((format!("{} ", classes::elapsed(state, row)), Tone::Text));

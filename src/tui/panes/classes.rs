@@ -209,7 +209,7 @@ fn wrong(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
 /// `00:41 of about 00:59`, of the run under way.
 pub fn elapsed(state: &State, row: &ClassRow<'_>) -> String {
     let Some(run) = row.running() else { return String::new() };
-    let time = format::timer(state.elapsed(run.started_at));
+    let time = format::timer(state.lasted(run));
     match state.estimates.get(row.lab).and_then(|estimate| SignedDuration::try_from(*estimate).ok()) {
         Some(estimate) => format!("{time} of about {}", format::timer(estimate)),
         None => time,

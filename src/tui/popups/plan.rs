@@ -114,13 +114,16 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
 /// `11 create   0 change   0 remove`
 fn totals(plan: &Plan, room: usize) -> Vec<(String, Tone)> {
     let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
+    let starts = plan.seats.iter().filter(|seat| seat.word() == "start").count();
     let told = [
         (count(&[Verb::Create]), "create", Tone::Ok),
         (count(&[Verb::Resume]), "go on", Tone::Busy),
-        (count(&[Verb::Prove]), "prove", Tone::Busy),
+        (starts, "start", Tone::Busy),
+        (count(&[Verb::Prove]) - starts, "prove", Tone::Busy),
         (count(&[Verb::Update, Verb::Restart, Verb::Replace]), "change", Tone::Warn),
         (count(&[Verb::Remove]), "remove", Tone::Bad),
-        (count(&[Verb::Keep, Verb::Leave]), "keep", Tone::Dim),
+        (count(&[Verb::Keep]), "keep", Tone::Dim),
+        (count(&[Verb::Leave]), "left alone", Tone::Warn),
     ];
     let always = |word: &str| matches!(word, "create" | "change" | "remove");
     let shown = |all: bool| -> Vec<(String, Tone)> {
@@ -173,16 +176,14 @@ impl Columns {
 
 /// The sign and tone of a verb.
 fn sign(verb: Verb) -> (&'static str, Tone) {
-    match verb {
-        Verb::Create => ("+", Tone::Ok),
-        Verb::Resume => (">", Tone::Busy),
-        Verb::Prove => ("?", Tone::Busy),
-        Verb::Update => ("~", Tone::Warn),
-        Verb::Restart | Verb::Halt => ("!", Tone::Warn),
-        Verb::Replace => ("!", Tone::Bad),
-        Verb::Remove => ("-", Tone::Bad),
-        Verb::Keep | Verb::Leave => ("=", Tone::Dim),
-    }
+    let tone = match verb {
+        Verb::Create => Tone::Ok,
+        Verb::Resume | Verb::Prove => Tone::Busy,
+        Verb::Update | Verb::Restart | Verb::Halt => Tone::Warn,
+        Verb::Replace | Verb::Remove => Tone::Bad,
+        Verb::Keep | Verb::Leave => Tone::Dim,
+    };
+    (verb.sign(), tone)
 }
 
 /// `linked on fast`, `full on bulk`, or the verb where nothing is cloned.
@@ -192,7 +193,7 @@ fn source(seat: &SeatPlan) -> String {
             let how = if source.linked { "linked" } else { "full" };
             format!("{how} on {}", source.storage.as_ref().unwrap_or(&source.limit_storage))
         }
-        None => seat.verb.as_str().to_owned(),
+        None => seat.word().to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use homeroom::{
     domain::{
         Definition, Event, LabName, Level, RunId, SeatName,
         class::{ClassDefinition, Via},
-        event::{RunKind, RunState},
+        event::RunState,
         plan::Consent,
     },
     service::{
@@ -17,6 +17,7 @@ use homeroom::{
         check::{Deed, carry_out as carry},
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
+        plan::Back,
         rebuild::{rebuild, rollback},
         runs::{latest, resume},
     },
@@ -310,8 +311,8 @@ async fn carry_out(
         Act::Destroy(seat) => destroy(home, lab, std::slice::from_ref(seat), &Confirmation::default()).await?,
         Act::Rollback => {
             let runs = home.store.runs(Some(lab), 50).await?;
-            let Some(run) = runs.iter().find(|run| run.kind == RunKind::Deploy) else { return Ok(None) };
-            let Some(outcome) = rollback(home, run.id, true, &Confirmation::default()).await? else {
+            let Some(run) = runs.iter().find(|run| run.kind.makes()) else { return Ok(None) };
+            let Back::This(outcome) = rollback(home, run.id, true, &Confirmation::default()).await? else {
                 return Ok(None);
             };
             outcome

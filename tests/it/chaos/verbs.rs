@@ -10,6 +10,7 @@ use homeroom::{
         check::{Deed, carry_out},
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
+        plan::Back,
         rebuild::{self, rollback},
     },
     sim::{Fault, FaultKind, Scenario},
@@ -128,8 +129,8 @@ fn a_rollback_cut_off_anywhere_takes_the_whole_deploy_back_when_asked_again() {
         Ground::deployed,
         |home| async move {
             match rollback(&home, RunId(1), true, &Confirmation::default()).await? {
-                Some(outcome) => Ok(ended(outcome).await),
-                None => Ok(RunState::Done),
+                Back::This(outcome) => Ok(ended(outcome).await),
+                Back::Nothing(_) => Ok(RunState::Done),
             }
         },
         |ground, when| ground.promises_hold(when, &[]),

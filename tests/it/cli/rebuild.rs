@@ -73,9 +73,33 @@ async fn a_deploy_is_taken_back_and_what_others_made_stays() {
     assert!(seen::guests(&desk.staged.cluster).len() > before.len() + 8);
     desk.done(&["rollback", "2", "--yes", "--allow-remove"]).await;
     assert_eq!(seen::guests(&desk.staged.cluster), before);
-    assert_eq!(desk.done(&["rollback", "2", "--yes"]).await, "run 2: nothing to take back, no machine of it stands\n");
+    assert_eq!(
+        desk.done(&["rollback", "2", "--yes"]).await,
+        "run 2: nothing to take back, none of the 11 machines it cloned stands any more\n"
+    );
     let wrong = desk.run(&["rollback", "3", "--yes"]).await;
     assert_eq!(wrong.refusal(), (4, "homeroom: refused: run 3 is a destroy; only a deploy makes machines"));
+}
+
+#[tokio::test]
+async fn taking_back_a_run_that_cloned_nothing_says_what_it_did_and_who_cloned_what_stands() {
+    let desk = Desk::new().await;
+    desk.done(&["deploy", "cs101", "--yes"]).await;
+    desk.done(&["stop", "cs101/teacher"]).await;
+    let plan = desk.run(&["plan", "cs101"]).await.out;
+    assert!(plan.starts_with("deploy cs101 on sim: 1 start\n") && plan.contains("> teacher  start"), "{plan}");
+    desk.done(&["deploy", "cs101", "--yes"]).await;
+    let told = desk.done(&["rollback", "4", "--yes"]).await;
+    let words = "run 4: nothing to take back, it cloned nothing, it only started 1 machine; what stands of cs101 was \
+                 cloned by run 2\n";
+    assert_eq!(told, words);
+    let adopted = desk.run(&["rollback", "1", "--yes"]).await;
+    assert_eq!(adopted.refusal(), (4, "homeroom: refused: run 1 is an adoption; only a deploy makes machines"));
+    desk.done(&["rebuild", "cs101/teacher", "--yes"]).await;
+    let runs = desk.json(&["runs", "--json"]).await;
+    assert_eq!((&runs["runs"][0]["run"], &runs["runs"][0]["kind"]), (&5.into(), &"rebuild".into()));
+    let lines = desk.done(&["logs", "--run", "5"]).await;
+    assert!(lines.contains("rebuild of cs101 begins"), "{lines}");
 }
 
 #[tokio::test]
@@ -84,14 +108,21 @@ async fn a_seat_whose_machine_lost_its_mark_is_left_alone_by_a_destroy_and_said_
     desk.done(&["check", "cs100"]).await;
     let ada = machine(&desk, "cs100-ada").unwrap().vmid;
     desk.staged.cluster.world(|world| drop(world.guests.get_mut(&ada).unwrap().config.remove("description")));
+    let status = one_object(&desk.run(&["status", "cs100", "--json"]).await.out);
+    let told = &status["machines"].as_array().unwrap().iter().find(|machine| machine["seat"] == "ada").unwrap();
+    assert_eq!(told["state"], "stale", "what is not ours is not what was proven: {told:#}");
+    assert!(told["reason"].as_str().unwrap().contains("its mark is gone"), "{told:#}");
     let destroy = desk.run(&["destroy", "cs100", "--yes", "--json"]).await;
     assert_eq!(destroy.code, 3, "{destroy:?}");
+    let shown = desk.run(&["runs", "show", "3"]).await.out;
+    assert!(!shown.contains("0 failed"), "{shown}");
     let lines: Vec<_> = destroy.out.lines().map(object).collect();
     let end = lines.iter().rev().find(|line| line["message"].is_string()).unwrap();
     assert_eq!(end["message"], "3 removed, 1 left alone");
     assert!(machine(&desk, "cs100-ada").unwrap().running);
     let again = one_object(&desk.run(&["destroy", "cs100", "--yes", "--json"]).await.out);
-    let nothing = serde_json::json!({"run": null, "state": "failed", "ready": 0, "failed": 1, "seconds": 0});
+    let nothing =
+        serde_json::json!({"run": null, "state": "failed", "ready": 0, "failed": 1, "left_alone": 1, "seconds": 0});
     assert_eq!(again["summary"], nothing);
     assert_eq!(desk.json(&["machines", "--json"]).await["machines"][0]["seat"], "ada", "the seat is not forgotten");
 }

@@ -20,7 +20,7 @@ async fn runs_and_their_lines_are_listed_in_both_forms() {
     desk.done(&["check", "cs100"]).await;
     let runs = desk.json(&["runs", "--json"]).await;
     let newest = &runs["runs"][0];
-    assert_eq!(fields(newest), ["run", "lab", "kind", "state", "owner", "started_at", "ended_at", "seconds"]);
+    assert_eq!(fields(newest), ["run", "lab", "kind", "state", "owner", "started_at", "ended_at", "seconds", "away"]);
     assert_eq!((&newest["run"], &newest["kind"], &newest["state"]), (&2.into(), &"check".into(), &"done".into()));
     let table = desk.done(&["runs"]).await;
     assert!(table.starts_with("RUN  LAB    WHAT   STATE  STARTED"), "{table}");
@@ -36,7 +36,7 @@ async fn runs_and_their_lines_are_listed_in_both_forms() {
     assert_eq!(shown["seconds"], newest["seconds"]);
     let whose = "seconds are the simulated cluster's: 40 in one of the wall's\n";
     let text = desk.done(&["runs", "show", "2"]).await;
-    let head = format!("run 2  check of cs100  done  in {} s  by ", shown["seconds"].as_f64().unwrap() as u64);
+    let head = format!("run 2  check of cs100  done  in {} s  by ", shown["seconds"].as_f64().unwrap().round());
     assert!(text.starts_with(&head) && text.ends_with(whose) && table.ends_with(whose), "{text}{table}");
     let unknown = desk.run(&["runs", "show", "99"]).await;
     assert_eq!(unknown.refusal(), (2, "homeroom: there is no run 99; `homeroom runs` lists them"));

@@ -20,7 +20,7 @@ const MACHINE: [&str; 12] =
     ["seat", "role", "name", "site", "node", "vmid", "state", "word", "ip", "reason", "proven_at", "steps"];
 const STEP: [&str; 5] = ["step", "state", "attempts", "seconds", "at"];
 const EVENT: [&str; 10] = ["schema", "at", "seq", "run", "lab", "seat", "machine", "step", "level", "message"];
-const SUMMARY: [&str; 5] = ["run", "state", "ready", "failed", "seconds"];
+const SUMMARY: [&str; 6] = ["run", "state", "ready", "failed", "left_alone", "seconds"];
 
 #[tokio::test]
 async fn a_class_is_planned_deployed_proven_used_and_destroyed() {
@@ -73,7 +73,7 @@ async fn deployed(desk: &Desk) {
     let again = desk.json(&["deploy", "bio", "--yes", "--json"]).await;
     assert_eq!(
         again["summary"],
-        serde_json::json!({"run": null, "state": "done", "ready": 2, "failed": 0, "seconds": 0})
+        serde_json::json!({"run": null, "state": "done", "ready": 2, "failed": 0, "left_alone": 0, "seconds": 0})
     );
     assert_eq!(desk.done(&["deploy", "bio", "--yes"]).await, "bio: nothing to do, 2 machines stand as defined\n");
     assert_eq!(desk.done(&["deploy", "bio"]).await, "bio: nothing to do, 2 machines stand as defined\n");

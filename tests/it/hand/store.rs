@@ -129,6 +129,7 @@ impl Tables {
             owner: Clean::new(&row.owner),
             started_at: row.started_at,
             ended_at: row.ended_at,
+            away: row.away,
             seq: self.last_seq(row.id),
         });
         progress.seats = self.machines.get(lab).cloned().unwrap_or_default();
@@ -263,6 +264,7 @@ impl Store for Memory {
                 owner: owner.to_owned(),
                 started_at: at,
                 ended_at: None,
+                away: std::time::Duration::ZERO,
             };
             tables.runs.push((row, plan.clone()));
             tables.version += 1;

@@ -292,6 +292,7 @@ fn a_deploy_is_taken_back_with_its_machines_named_and_a_run_given_up_from_the_li
         owner: "mara@desk".into(),
         started_at: before(90),
         ended_at: None,
+        away: std::time::Duration::ZERO,
         seq: 1,
     };
     let runs = vec![
