@@ -29,6 +29,17 @@ pub struct Address {
     pub cidr: Vec<String>,
 }
 
+/// Why a guest's answer holds no address for the seat.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("the agent answers, and no card of the guest is net0 ({mac}); it has {others}")]
+    NoSuchCard { mac: String, others: String },
+    #[error("the agent answers, but the card has no address yet")]
+    NoAddress,
+    #[error("{0} lies in none of {1}")]
+    Elsewhere(String, String),
+}
+
 #[async_trait]
 impl Action for Address {
     async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
@@ -51,6 +62,7 @@ impl Address {
         let within = if changed.is_some() && !booting { self.within.min(CHANGED_CARD) } else { self.within };
         let began = self.site.clock.monotonic();
         let mut asked = 0;
+        let mut strange_since = None;
         loop {
             if booting {
                 self.until_due(context).await?;
@@ -64,7 +76,11 @@ impl Address {
                         self.seat.booted();
                         return self.found(context, ip).await;
                     }
-                    Err(why) => why,
+                    Err(why) => {
+                        let is_strange = matches!(why, Unfit::NoSuchCard { .. });
+                        strange_since = strange_since.filter(|_| is_strange).or(is_strange.then_some(put));
+                        why.to_string()
+                    }
                 },
                 Err(error) if error.is_passing() => error.to_string(),
                 Err(error) => return Err(error.into()),
@@ -72,10 +88,16 @@ impl Address {
             if !self.site.boots.missed(self.waiting(&facts), put) {
                 self.seat.booted();
             }
-            if self.site.clock.monotonic().saturating_sub(began) > within {
-                let within = within.as_secs();
+            let now = self.site.clock.monotonic();
+            let is_strange = strange_since.is_some_and(|since| now.saturating_sub(since) > CHANGED_CARD);
+            if now.saturating_sub(began) > within || is_strange {
+                let within = now.saturating_sub(began).min(within).as_secs();
                 return Err(StepError::fatal(match changed {
                     Some(changed) => format!("no address within {within} s; the last answer: {last}; {changed}"),
+                    None if is_strange => format!(
+                        "no address within {within} s; the last answer: {last}; its settings changed while it ran, and \
+                         a restart makes them hold"
+                    ),
                     None => format!(
                         "no address within {within} s; the last answer: {last}; is the guest agent installed and the \
                          bridge served by DHCP?"
@@ -125,7 +147,7 @@ impl Address {
         Ok((config.get("net0").and_then(|card| address::mac_of(card)), changed))
     }
 
-    fn pick(&self, interfaces: &[Interface], mac: Option<&str>) -> Result<IpAddr, String> {
+    fn pick(&self, interfaces: &[Interface], mac: Option<&str>) -> Result<IpAddr, Unfit> {
         let cards = interfaces.iter().filter(|card| match mac {
             Some(mac) => card.mac.as_deref() == Some(mac),
             None => card.name.as_str() != "lo",
@@ -134,20 +156,17 @@ impl Address {
         if let (true, Some(mac)) = (cards.is_empty(), mac) {
             let others = interfaces.iter().filter(|card| card.name.as_str() != "lo");
             let others: Vec<&str> = others.filter_map(|card| card.mac.as_deref()).collect();
-            return Err(format!(
-                "the agent answers, and no card of the guest is net0 ({mac}); it has {}",
-                if others.is_empty() { "none".to_owned() } else { others.join(", ") }
-            ));
+            let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+            return Err(Unfit::NoSuchCard { mac: mac.to_owned(), others });
         }
         let seen: Vec<IpAddr> = cards.iter().flat_map(|card| card.addresses.iter().copied()).collect();
         let usable: Vec<IpAddr> = seen.iter().copied().filter(|ip| address::is_usable(*ip)).collect();
         match usable.iter().find(|ip| self.cidr.is_empty() || self.cidr.iter().any(|net| address::is_in(**ip, net))) {
             Some(ip) => Ok(*ip),
-            None if usable.is_empty() => Err("the agent answers, but the card has no address yet".to_owned()),
-            None => Err(format!(
-                "{} lies in none of {}",
+            None if usable.is_empty() => Err(Unfit::NoAddress),
+            None => Err(Unfit::Elsewhere(
                 usable.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                self.cidr.join(", ")
+                self.cidr.join(", "),
             )),
         }
     }

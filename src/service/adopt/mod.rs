@@ -26,7 +26,7 @@ use crate::domain::{
     machine::machine_name,
     mark::Ownership,
     progress::SeatProgress,
-    regain::{Regained, class_of, origin},
+    regain::{Regained, class_of, origin, unseen},
 };
 use crate::port::SiteError;
 
@@ -85,6 +85,7 @@ pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Resul
     for (lab, machines) in labs {
         if let Some((class, open)) = class(home, site, &lab, &machines, &view, &mut report).await? {
             let defined = open.is_some();
+            let open = open.map(|open| [open, vec![unseen(&[&lab])]].concat());
             if defined {
                 home.store.put_definition(&Definition::Class(class.clone()), home.clock.now()).await?;
             }
@@ -93,6 +94,11 @@ pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Resul
             write::take_in(home, &place, taken).await?;
             report.adopted.push(Adopted { lab, defined, seats: machines.into_iter().map(|(seat, _)| seat).collect() });
         }
+    }
+    let made: Vec<&LabName> = report.adopted.iter().filter(|lab| lab.defined).map(|adopted| &adopted.lab).collect();
+    if !made.is_empty() {
+        let words = unseen(&made);
+        report.notes.push(words);
     }
     Ok(report)
 }
