@@ -72,8 +72,11 @@ fn main() {
     terminal.press("2");
 
     let (before, bytes) = (processor(&terminal), terminal.raw.len());
-    let until = Instant::now() + IDLE;
-    terminal.until_met("a minute", |_| Instant::now() >= until);
+    // In pieces, for what is waited for in one has to come within a minute.
+    for _ in 0..4 {
+        let until = Instant::now() + IDLE / 4;
+        terminal.until_met("a quarter of a minute", |_| Instant::now() >= until);
+    }
     let used = processor(&terminal) - before;
     let share = used.as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     println!(

@@ -73,11 +73,13 @@ impl<K: fmt::Debug> fmt::Debug for Field<K> {
 pub struct Form<K> {
     pub fields: Vec<Field<K>>,
     pub at: usize,
+    /// It was handed in with something wrong: from now on what is missing is wrong too.
+    pub insisted: bool,
 }
 
 impl<K: Copy + PartialEq> Form<K> {
     pub fn new() -> Self {
-        Self { fields: Vec::new(), at: 0 }
+        Self { fields: Vec::new(), at: 0, insisted: false }
     }
 
     /// The same with one more field.
@@ -110,6 +112,23 @@ impl<K: Copy + PartialEq> Form<K> {
         if let Some(field) = self.fields.iter_mut().find(|field| field.key == key) {
             field.wrong = Some(wrong.into());
         }
+    }
+
+    /// Says that a field is to be filled in.
+    pub fn want(&mut self, key: K) {
+        if let Some(field) = self.fields.iter_mut().find(|field| field.key == key) {
+            field.wrong = Some(format!("to be given: {}", field.hint).into());
+        }
+    }
+
+    /// Whether what is said of a field is only that nothing stands there yet, and nobody has asked for more.
+    pub fn is_awaited(&self, field: &Field<K>) -> bool {
+        !self.insisted && field.wrong.is_some() && field.input.value().trim().is_empty()
+    }
+
+    /// How many fields are to be filled in yet.
+    pub fn awaited(&self) -> usize {
+        self.fields.iter().filter(|field| self.is_awaited(field)).count()
     }
 
     /// Nothing is wrong with any, so far.

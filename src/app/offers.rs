@@ -65,6 +65,9 @@ impl Offering<'_> {
                 (Command::Edit, _) | (Command::EditText, Context::Classes | Context::Workshops | Context::Board) => {
                     self.row.as_ref().is_some_and(ClassRow::is_defined)
                 }
+                (Command::OpenOptions, Context::LabForm) => {
+                    state.lab_form.as_ref().is_some_and(|form| form.has_options() || form.is_list())
+                }
                 (Command::ShowText, _) => !LabForm::shows_both(state.size.0),
                 (Command::Open, Context::Nodes) => state.chosen_node().is_some(),
                 (Command::Open, Context::Node) => state.chosen_guest().is_some(),

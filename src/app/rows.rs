@@ -1,6 +1,9 @@
 //! The list in front: its rows, its cursor, its marks, and what a command given there is about.
 
-use super::{Context, Pane, Screen, State, cursor::Cursor, marks::Marks, seats::SeatRow, sites::NodeRow, state::Board};
+use super::{
+    Command, Context, Pane, Screen, State, cursor::Cursor, labs::ClassRow, marks::Marks, seats::SeatRow,
+    sites::NodeRow, state::Board,
+};
 use crate::domain::{LabName, SeatName};
 
 /// What a command is about: a lab as a whole, or some of its seats.
@@ -131,6 +134,34 @@ impl State {
             seats.into_iter().map(|seat| (target.lab.clone(), seat)).collect()
         };
         self.targets().into_iter().flat_map(seats).collect()
+    }
+
+    /// How many of the marked rows a command acts on at once: seats on boards, labs in panes. None for one that is about
+    /// the row under the cursor, whatever is marked.
+    pub fn marked_for(&self, command: Command) -> Option<usize> {
+        self.marks().filter(|marks| !marks.is_empty())?;
+        let counted = |whose: &dyn Fn(&ClassRow<'_>) -> bool, meant: &dyn Fn(&SeatRow<'_>) -> bool| -> usize {
+            let of = |target: &Target| {
+                let Some(row) = self.class(&target.lab).filter(|row| whose(row)) else { return 0 };
+                let mut meant = row.seats.iter().filter(|seat| meant(seat));
+                match target.seats.as_slice() {
+                    [] => usize::from(meant.next().is_some()),
+                    seats => meant.filter(|seat| seats.contains(&seat.seat)).count(),
+                }
+            };
+            self.targets().iter().map(of).sum()
+        };
+        let at_rest = |row: &ClassRow<'_>| !row.is_worked_on();
+        let of_class = |row: &ClassRow<'_>| at_rest(row) && row.workshop.is_none();
+        match command {
+            Command::Check => Some(counted(&at_rest, &|seat| seat.is_made())),
+            Command::Power | Command::Rebuild => Some(counted(&of_class, &|seat| seat.is_made())),
+            Command::Destroy => Some(counted(&|_| true, &|seat| seat.is_made())),
+            Command::CopyRow => Some(counted(&|_| true, &|_| true)),
+            Command::Exec if self.asked_here().is_err() => Some(0),
+            Command::Exec | Command::ShellsOfAll => Some(counted(&|_| true, &|seat| seat.can_be_entered())),
+            _ => None,
+        }
     }
 
     /// The lab a command is about: the board's, or the class or workshop under the cursor.

@@ -31,6 +31,16 @@ pub struct SeatRow<'a> {
 /// Between two steps of a seat there is a moment without any; only what lasts is called waiting.
 const BETWEEN_STEPS: SignedDuration = SignedDuration::from_millis(1_500);
 
+/// A reason without what was tried, but for the step that failed.
+pub fn cause(row: &SeatProgress, reason: &str) -> String {
+    let failed = row.steps.iter().find(|step| step.state == StepState::Failed);
+    let shorter = failed.and_then(|step| {
+        let (tried, cause) = reason.split_once(": ")?;
+        (tried.split(' ').next() == Some(step.step.as_str())).then(|| format!("{}: {cause}", step.step))
+    });
+    shorter.unwrap_or_else(|| reason.to_owned())
+}
+
 impl<'a> SeatRow<'a> {
     /// A seat nobody has made yet.
     pub fn planned(seat: SeatName, role: Role) -> Self {
@@ -103,12 +113,7 @@ impl<'a> SeatRow<'a> {
     /// Its reason where there is little room: of what was tried only the step, then what came back.
     pub fn cause(&self) -> Option<String> {
         let reason = self.reason.as_ref()?.as_str();
-        let failed = self.progress.into_iter().flat_map(|row| &row.steps).find(|step| step.state == StepState::Failed);
-        let shorter = failed.and_then(|step| {
-            let (tried, cause) = reason.split_once(": ")?;
-            (tried.split(' ').next() == Some(step.step.as_str())).then(|| format!("{}: {cause}", step.step))
-        });
-        Some(shorter.unwrap_or_else(|| reason.to_owned()))
+        Some(self.progress.map_or_else(|| reason.to_owned(), |row| cause(row, reason)))
     }
 
     /// Whether something of it stands, or may: a machine with a number, or containers.

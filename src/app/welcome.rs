@@ -182,9 +182,27 @@ impl Welcome {
 
     /// What was typed, if it can be tried; else each field says what is wrong.
     fn read(&mut self) -> Option<NewSite> {
+        self.form.insisted = true;
+        let read = self.judge();
+        if self.form.turn_to_wrong() { None } else { read }
+    }
+
+    /// A field changed: what was wrong with it may be right now.
+    pub(super) fn typed(&mut self) {
+        if self.form.insisted {
+            self.judge();
+        }
+    }
+
+    /// Has each field say what is wrong with it; the site, if nothing is.
+    fn judge(&mut self) -> Option<NewSite> {
         self.form.forgive();
         let name = match self.form.value(Ask::Name).parse::<SiteName>() {
             Ok(name) => Some(name),
+            Err(_) if self.form.value(Ask::Name).is_empty() => {
+                self.form.want(Ask::Name);
+                None
+            }
             Err(error) => {
                 self.form.complain(Ask::Name, error.to_string());
                 None
@@ -192,22 +210,26 @@ impl Welcome {
         };
         let typed = self.form.value(Ask::Api).trim_end_matches('/').to_owned();
         let api = address(&typed);
-        if let Err(why) = &api {
-            self.form.complain(Ask::Api, *why);
+        match &api {
+            Err(_) if typed.is_empty() => self.form.want(Ask::Api),
+            Err(why) => self.form.complain(Ask::Api, *why),
+            Ok(_) => {}
         }
         let token_id = self.form.value(Ask::TokenId).to_owned();
         let shaped = token_id.split_once('!').is_some_and(|(user, token)| {
             user.split_once('@').is_some_and(|(user, realm)| !user.is_empty() && !realm.is_empty()) && !token.is_empty()
         });
-        if !shaped || token_id.contains(char::is_whitespace) {
+        if token_id.is_empty() {
+            self.form.want(Ask::TokenId);
+        } else if !shaped || token_id.contains(char::is_whitespace) {
             self.form.complain(Ask::TokenId, "it reads user@realm!name");
         }
         let secret = self.form.value(Ask::Secret).to_owned();
         if secret.is_empty() {
-            self.form.complain(Ask::Secret, "it is empty");
+            self.form.want(Ask::Secret);
         }
         let environment = self.form.value(Ask::Environment).to_owned();
-        if self.form.turn_to_wrong() {
+        if self.form.fields.iter().any(|field| field.wrong.is_some()) {
             return None;
         }
         let (fingerprints, secret) = (self.fingerprints.clone(), Hidden(secret));

@@ -1,6 +1,7 @@
 //! Charts of the last hour, and the site's tasks: below the numbers on the boards of nodes and machines.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::{format, pen::Page, theme::Tone};
 use crate::{
@@ -22,36 +23,59 @@ pub fn draw(page: &mut Page<'_>, area: Rect, past: &Past) {
         Some(Ok(seen)) => seen,
     };
     let width = area.width.saturating_sub(4) / 3;
-    let share = |of: fn(&Sample) -> f64| -> Chart {
-        let values: Vec<f64> = hindsight.samples.iter().map(of).collect();
-        let most = values.iter().copied().fold(0.0, f64::max);
-        Chart {
-            told: format!("{}, peak {}", last(&values, format::percent), format::percent(most)),
-            values,
-            whole: 1.0,
-        }
-    };
-    let net: Vec<f64> = hindsight.samples.iter().map(|s| s.net_in + s.net_out).collect();
-    let most = net.iter().copied().fold(0.0, f64::max);
-    let net = Chart { told: format!("{}, peak {}", last(&net, rate), rate(most)), values: net, whole: most.max(1.0) };
-    let charts = [("cpu", share(|s| s.cpu)), ("memory", share(|s| s.memory)), ("net", net)];
-    for (n, (name, chart)) in (0..).zip(&charts) {
+    let of = |of: fn(&Sample) -> f64| -> Vec<f64> { hindsight.samples.iter().map(of).collect() };
+    let net = of(|s| s.net_in + s.net_out);
+    let top = round(net.iter().copied().fold(0.0, f64::max));
+    let charts = [
+        Chart { name: "cpu", values: of(|s| s.cpu), top: 1.0, is_share: true },
+        Chart { name: "memory", values: of(|s| s.memory), top: 1.0, is_share: true },
+        Chart { name: "net", values: net, top, is_share: false },
+    ];
+    for (n, chart) in (0..).zip(&charts) {
         let place = Rect { x: area.x + 1 + n * (width + 1), width, ..area };
-        page.line(place, 0).put(name, Tone::Title).put(" ", Tone::Dim).put(&chart.told, Tone::Dim);
+        title(page, place, chart);
         bars(page, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..place }, chart);
     }
 }
 
 /// One chart.
 struct Chart {
-    told: String,
+    name: &'static str,
     values: Vec<f64>,
     /// The value that fills the whole height.
-    whole: f64,
+    top: f64,
+    /// Of what there is: it can be too much.
+    is_share: bool,
 }
 
-fn last(values: &[f64], told: impl Fn(f64) -> String) -> String {
-    values.last().map_or(String::new(), |value| told(*value))
+impl Chart {
+    fn told(&self, value: f64) -> String {
+        if self.is_share { format::percent(value) } else { rate(value) }
+    }
+}
+
+/// What it is now, its peak, and at the right what the whole height stands for, as far as there is room. Where a share
+/// is meant the height needs saying least, for a rate it is all that gives the bars a meaning.
+fn title(page: &mut Page<'_>, place: Rect, chart: &Chart) {
+    let now = chart.values.last().map_or(String::new(), |value| chart.told(*value));
+    let peak = format!(", peak {}", chart.told(chart.values.iter().copied().fold(0.0, f64::max)));
+    let top = format!("top {}", chart.told(chart.top));
+    let mut pen = page.line(place, 0);
+    pen.put(chart.name, Tone::Title).put(" ", Tone::Dim).put(&now, Tone::Dim);
+    let room = pen.room();
+    let both = peak.width() + 2 + top.width() <= room;
+    if both || chart.is_share && peak.width() <= room {
+        pen.put(&peak, Tone::Dim);
+    }
+    if pen.room() >= top.width() + 2 {
+        pen.right(&[(top, Tone::Border)]);
+    }
+}
+
+/// The next rate that is easily told: 1, 2 or 5 with noughts.
+fn round(most: f64) -> f64 {
+    let unit = 10_f64.powf(most.max(1_000.0).log10().floor());
+    [1.0, 2.0, 5.0, 10.0].map(|n| n * unit).into_iter().find(|top| *top >= most).unwrap_or(most)
 }
 
 /// `12 kB/s`
@@ -77,12 +101,12 @@ fn bars(page: &mut Page<'_>, area: Rect, chart: &Chart) {
         let below = (rows - 1 - row) * 8;
         let mut pen = page.line(area, row);
         for value in &columns {
-            let share = value / chart.whole;
+            let share = value / chart.top;
             // Something is never shown as nothing.
             let eighths = ((share * (rows * 8) as f64).round() as usize).max(1);
             let (sign, tone) = match eighths.saturating_sub(below) {
                 0 => (" ", Tone::Border),
-                n => (glyphs.spark[n.min(8) - 1], load(share, chart.whole)),
+                n => (glyphs.spark[n.min(8) - 1], load(share, chart.is_share)),
             };
             pen.put(sign, tone);
         }
@@ -90,10 +114,10 @@ fn bars(page: &mut Page<'_>, area: Rect, chart: &Chart) {
 }
 
 /// The tone of a share; what has no limit of its own is never too much.
-fn load(share: f64, whole: f64) -> Tone {
+fn load(share: f64, limited: bool) -> Tone {
     match share {
-        share if whole == 1.0 && share >= 0.9 => Tone::Bad,
-        share if whole == 1.0 && share >= 0.75 => Tone::Warn,
+        share if limited && share >= 0.9 => Tone::Bad,
+        share if limited && share >= 0.75 => Tone::Warn,
         _ => Tone::Busy,
     }
 }
@@ -138,6 +162,11 @@ mod tests {
         for columns in 1..200 {
             assert_eq!(stretched(&[0.5; 60], columns).len(), columns);
         }
+    }
+
+    #[test]
+    fn the_height_of_a_rate_is_easily_told_and_never_too_low() {
+        assert_eq!([0.0, 999.0, 1_001.0, 16_000.0, 69_000.0, 3.4e6].map(round), [1e3, 1e3, 2e3, 2e4, 1e5, 5e6]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::{
     format,
     machine::{self, Told},
-    panes::empty,
+    panes::{empty, nodes},
     pen::Page,
     theme::Tone,
 };
@@ -30,7 +30,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
     if !board.output.whole {
         let engine = state.engines.get(&workshop.site);
         let told = rows(state, workshop, seat, engine);
-        machine::told(page, area, &told);
+        machine::told(page, area, &told, nodes::aged(state, &workshop.site));
         top = machine::below(area, &told);
     }
     let left = area.height.saturating_sub(top);

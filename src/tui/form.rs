@@ -14,8 +14,6 @@ use crate::app::{
     pointer::Spot,
 };
 
-/// The widest a field is drawn.
-const WIDEST: usize = 60;
 /// Less is no room for a complaint beside a field.
 const BESIDE: usize = 14;
 /// Lines of a complaint below its field.
@@ -31,13 +29,8 @@ enum Row {
     Told(String, Tone),
 }
 
-/// Draws as much of the form as fits, around the field in front; lines used.
-pub fn draw<K: Copy + PartialEq>(page: &mut Page<'_>, area: Rect, form: &Form<K>) -> usize {
-    draw_up_to(page, area, form, WIDEST)
-}
-
-/// The same, with fields up to `widest` columns.
-pub fn draw_up_to<K: Copy + PartialEq>(page: &mut Page<'_>, area: Rect, form: &Form<K>, widest: usize) -> usize {
+/// Draws as much of the form as fits, around the field in front, with fields up to `widest` columns; lines used.
+pub fn draw<K: Copy + PartialEq>(page: &mut Page<'_>, area: Rect, form: &Form<K>, widest: usize) -> usize {
     let label = form.fields.iter().map(|field| field.label.width()).max().unwrap_or(0) + 2;
     let rows = rows(form, usize::from(area.width).saturating_sub(label + 4));
     let front = rows.iter().position(|row| matches!(row, Row::Field(n) if *n == form.at)).unwrap_or(0);
@@ -51,7 +44,8 @@ pub fn draw_up_to<K: Copy + PartialEq>(page: &mut Page<'_>, area: Rect, form: &F
             Row::Heading(heading) => _ = page.line(area, n).skip(2).put(heading, Tone::Title),
             Row::Told(text, tone) => _ = page.line(area, n).skip(label + 3).put(text, *tone),
             Row::Field(at) => {
-                line(page, area, n, &form.fields[*at], (label, widest), *at == form.at);
+                let field = &form.fields[*at];
+                line(page, area, n, field, (label, widest), *at == form.at, wrong(form, field));
                 let y = area.y + u16::try_from(n).unwrap_or(0);
                 page.spots.add(Rect { y, height: 1, ..area }, Spot::Field(*at));
             }
@@ -60,7 +54,7 @@ pub fn draw_up_to<K: Copy + PartialEq>(page: &mut Page<'_>, area: Rect, form: &F
     rows.len().min(height)
 }
 
-fn rows<K>(form: &Form<K>, width: usize) -> Vec<Row> {
+fn rows<K: Copy + PartialEq>(form: &Form<K>, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut group = "";
     for (n, field) in form.fields.iter().enumerate() {
@@ -72,7 +66,7 @@ fn rows<K>(form: &Form<K>, width: usize) -> Vec<Row> {
         rows.push(Row::Field(n));
         if n == form.at {
             let (text, tone) = match (&field.wrong, &field.doubt) {
-                (Some(wrong), _) => (wrong.as_str(), Tone::Bad),
+                (Some(told), _) => (told.as_str(), wrong(form, field)),
                 (None, Some(doubt)) => (doubt.as_str(), Tone::Warn),
                 (None, None) => (field.hint, Tone::Dim),
             };
@@ -82,6 +76,11 @@ fn rows<K>(form: &Form<K>, width: usize) -> Vec<Row> {
     rows
 }
 
+/// In which tone it is said what is wrong with a field: what nobody has typed yet is no mistake.
+fn wrong<K: Copy + PartialEq>(form: &Form<K>, field: &Field<K>) -> Tone {
+    if form.is_awaited(field) { Tone::Dim } else { Tone::Bad }
+}
+
 fn line<K>(
     page: &mut Page<'_>,
     area: Rect,
@@ -89,6 +88,7 @@ fn line<K>(
     field: &Field<K>,
     (label, widest): (usize, usize),
     front: bool,
+    wrong: Tone,
 ) {
     let ground = page.look.theme.field();
     let (unicode, more) = (page.look.glyphs.unicode, page.look.glyphs.more);
@@ -121,11 +121,19 @@ fn line<K>(
     } else {
         pen.skip(1).col(&text, inside, Tone::Text);
     }
-    let told = field.wrong.as_ref().map(|wrong| (wrong, Tone::Bad));
+    let told = field.wrong.as_ref().map(|told| (told, wrong));
     let told = told.or(field.doubt.as_ref().map(|doubt| (doubt, Tone::Warn))).filter(|_| !front);
     if let Some((text, tone)) = told {
         pen.skip(2);
-        let text = if pen.room() < BESIDE { "wrong" } else { text.as_str() };
+        let (text, room) = (text.as_str(), pen.room());
+        // In full, in short, as much as fits; at the least that there is something.
+        let short = text.split_once(": ").map_or(text, |(short, _)| short);
+        let text = match () {
+            () if text.width() <= room => text,
+            () if short.width() <= room => short,
+            () if room >= BESIDE => text,
+            () => pen.glyphs().failed,
+        };
         pen.put(text, tone);
     }
     let place = Rect { x: start.x, y: start.y, width: u16::try_from(width).unwrap_or(u16::MAX), height: 1 };

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{format, pen::Page, theme::Tone};
 use crate::{
     app::{
-        Command, Screen, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, shown::Labs,
+        Command, Context, Screen, State, commands::Entry, engines::Engine, labs::ClassRow, pointer::Spot, shown::Labs,
         sites::Site, state::Typing,
     },
     domain::{Clean, Level, MachineState, SiteName, readiness::Phase},
@@ -187,12 +187,51 @@ fn freshness(state: &State) -> Piece {
 /// outweigh what is done seldom and stands in the help.
 fn weight(command: Command) -> u8 {
     match command {
-        Command::Quit | Command::New => 0,
+        Command::Quit | Command::New | Command::CopyRow => 0,
         Command::Edit | Command::Runs | Command::Mark | Command::Power => 1,
         Command::LogFilter | Command::Palette | Command::Back => 1,
         Command::SeatLog | Command::Check => 2,
         _ => 3,
     }
+}
+
+/// A key, what it does, and the command behind it.
+struct Hint {
+    key: String,
+    does: String,
+    command: Command,
+}
+
+impl Hint {
+    fn of(entry: &Entry) -> Option<Self> {
+        Self::told(entry, entry.hint.to_owned())
+    }
+
+    fn told(entry: &Entry, does: String) -> Option<Self> {
+        Some(Self { key: entry.keys.first()?.to_string(), does, command: entry.command })
+    }
+}
+
+/// What is done to marked rows at once, with how many of them it is done to; and the ways to mark others and none.
+fn on_marked(state: &State, context: Context) -> Vec<Hint> {
+    let here = |command: Command| state.commands.iter().find(|e| e.command == command && e.on.contains(&context));
+    let acts = [
+        (Command::Check, "check"),
+        (Command::Power, "power"),
+        (Command::Destroy, "destroy"),
+        (Command::Exec, "run on"),
+        (Command::ShellsOfAll, "shells on"),
+        (Command::Rebuild, "rebuild"),
+        (Command::CopyRow, "copy"),
+    ];
+    let counted = acts.into_iter().filter_map(|(command, does)| {
+        let count = state.marked_for(command).filter(|count| *count > 0)?;
+        Hint::told(here(command)?, format!("{does} {count}"))
+    });
+    let others = [(Command::Mark, "mark"), (Command::Back, "unmark all")];
+    counted
+        .chain(others.into_iter().filter_map(|(command, does)| Hint::told(here(command)?, does.to_owned())))
+        .collect()
 }
 
 /// The last line: news while there is some, else what the keys do here.
@@ -244,25 +283,24 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         let glyphs = pen.glyphs();
         pen.put(&format!("{} {} marked", glyphs.marked, marks.len()), Tone::Accent).skip(3);
     }
-    let mut told: Vec<(String, &Entry)> = hints()
-        .filter(|e| e.command != Command::Help)
-        .filter_map(|e| e.keys.first().map(|key| (key.to_string(), e)))
-        .collect();
-    let width = |told: &[(String, &Entry)]| told.iter().map(|(key, e)| key.width() + 4 + e.hint.width()).sum::<usize>();
+    let marked = state.marks().is_some_and(|marks| !marks.is_empty());
+    let mut told = if marked { on_marked(state, context) } else { hints().filter_map(Hint::of).collect() };
+    told.retain(|hint| hint.command != Command::Help);
+    let width = |told: &[Hint]| told.iter().map(|hint| hint.key.width() + 4 + hint.does.width()).sum::<usize>();
     // What matters least goes first where room is short, and of two alike the one that comes later. In a form where
     // letters are typed, the way out is no key to be guessed.
     let way_out = |command| matches!(state.screen(), Screen::LabForm) && area.width < 60 && command == Command::Back;
     let weight = |command| if way_out(command) { u8::MAX } else { weight(command) };
     while width(&told) > pen.room() + 3 {
-        let Some(least) = (0..told.len()).rev().min_by_key(|n| weight(told[*n].1.command)) else { break };
+        let Some(least) = (0..told.len()).rev().min_by_key(|n| weight(told[*n].command)) else { break };
         told.remove(least);
     }
     let mut spots = Vec::new();
-    for (key, entry) in told {
+    for Hint { key, does, command } in told {
         let from = pen.position();
-        pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(entry.hint, Tone::Dim);
+        pen.put(&key, Tone::Accent).put(" ", Tone::Text).put(&does, Tone::Dim);
         let to = pen.position();
-        spots.push((Rect { x: from.x, y: from.y, width: to.x - from.x, height: 1 }, Spot::Hint(entry.command)));
+        spots.push((Rect { x: from.x, y: from.y, width: to.x - from.x, height: 1 }, Spot::Hint(command)));
         pen.skip(3);
     }
     spots.into_iter().for_each(|(place, spot)| page.spots.add(place, spot));

@@ -41,8 +41,10 @@ fn title(page: &mut Page<'_>, area: Rect, form: &LabForm) {
         None => pen.skip(1).put(&format!("new {}", form.kind.word()), Tone::Title),
     };
     let glyphs = pen.glyphs();
-    let (stands, tone) = match form.wrong() {
+    let awaited = form.form.awaited();
+    let (stands, tone) = match form.wrong() - awaited {
         _ if form.saving => ("saving".to_owned(), Tone::Busy),
+        0 if awaited > 0 => (format!("{awaited} to be given"), Tone::Dim),
         1 => (format!("{} 1 thing is wrong", glyphs.failed), Tone::Bad),
         n if n > 1 => (format!("{} {n} things are wrong", glyphs.failed), Tone::Bad),
         _ if !form.is_changed() && form.lab.is_some() => ("as it is stored".to_owned(), Tone::Dim),
@@ -65,7 +67,7 @@ fn fields(page: &mut Page<'_>, area: Rect, form: &LabForm) {
     let told = u16::try_from(below.len()).unwrap_or(0).min(area.height / 3);
     let fields = Rect { height: area.height - told - u16::from(told > 0), ..area };
     let widest = if area.width < 76 { FIELD_NARROW } else { FIELD };
-    form::draw_up_to(page, fields, &form.form, widest);
+    form::draw(page, fields, &form.form, widest);
     let rest = Rect { y: area.bottom() - told, height: told, ..area };
     for (row, (line, tone)) in below.iter().enumerate() {
         page.line(rest, row).skip(2).put(line, *tone);

@@ -26,7 +26,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
     };
     let guest = seat.progress.and_then(|row| state.sites.get(&row.site)?.guest(row.vmid?));
     let rows = rows(state.wanted_of(board).as_ref(), seat.progress, guest, state);
-    told(page, area, &rows);
+    let site = seat.progress.map(|row| &row.site);
+    told(page, area, &rows, site.and_then(|site| panes::nodes::aged(state, site)));
     let mut top = below(area, &rows);
     // Its last hour and its tasks, as far as the log below keeps some lines.
     let room = area.height.saturating_sub(top);
@@ -72,7 +73,10 @@ pub(super) fn below(area: Rect, rows: &[Told]) -> u16 {
 }
 
 /// What was wanted beside what is, below the title.
-pub(super) fn told(page: &mut Page<'_>, area: Rect, rows: &[Told]) {
+pub(super) fn told(page: &mut Page<'_>, area: Rect, rows: &[Told], aged: Option<String>) {
+    if let Some(aged) = &aged {
+        page.line(Rect { y: area.y + 1, height: 1, ..area }, 0).right(&[(aged.clone(), Tone::Warn)]);
+    }
     if area.width < NARROW {
         return narrow(page, area, rows);
     }

@@ -8,7 +8,7 @@ use super::{
     chart, format,
     panes::{
         empty, heading, marker, marker_tone,
-        nodes::{gauge, share, sparkline},
+        nodes::{aged, gauge, share, sparkline},
     },
     pen::Page,
     theme::Tone,
@@ -34,10 +34,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
     let guests = state.guests_of(board);
     let filter = board.filter.value();
     let filter = if filter.is_empty() { String::new() } else { format!("/{filter}   ") };
+    let seen = aged(state, &board.site).unwrap_or_default();
     pen.right(&[
         (filter, Tone::Warn),
         (format!("{}   ", format::count(guests.iter().filter(|g| !g.template).count(), "machine")), Tone::Text),
         (format!("up {} ", span(node.uptime)), Tone::Dim),
+        (seen, Tone::Warn),
     ]);
     let mut line = 2;
     if node.online {

@@ -57,7 +57,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
 fn grid(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
     let left_width = match state.split.left {
         Some(column) => (column + 1).clamp(30, area.width - 40),
-        None => (area.width * 39 / 100).clamp(47, 64),
+        None => (area.width * 39 / 100).clamp(50, 64),
     };
     // Lists are as high as what they hold, with a line of air; the log has the rest, and never less than a third.
     let lines = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).min(area.height);

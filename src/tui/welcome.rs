@@ -12,6 +12,8 @@ use crate::{
     domain::Level,
 };
 
+/// Columns for the labels of fields and for what is said beside them.
+const BESIDE: u16 = 30;
 /// Wider lines are hard to read.
 const WIDE: u16 = 96;
 
@@ -95,7 +97,9 @@ pub fn draw(page: &mut Page<'_>, area: Rect, welcome: &Welcome) {
     let body = Rect { height: area.bottom().saturating_sub(body.y), ..body };
     match &welcome.step {
         Step::Fill => {
-            form::draw(page, body, &welcome.form);
+            // Beside each there is room to say what is wrong with it.
+            let widest = usize::from(body.width.saturating_sub(BESIDE)).min(60);
+            form::draw(page, body, &welcome.form, widest);
             let last = Rect { y: area.bottom().saturating_sub(1), height: 1, ..area };
             page.line(last, 0).put(&format!("will be written to {}", welcome.file), Tone::Dim);
         }

@@ -18,7 +18,7 @@ use super::{
     state::{Board, List},
 };
 use crate::domain::{
-    Clean, LabName, MachineState,
+    Clean, LabName,
     alert::{Alert, Grade, Hysteresis},
     readiness::Phase,
 };
@@ -124,7 +124,7 @@ impl State {
     pub fn wrong(&self, labs: &Labs<'_>) -> Vec<Wrong> {
         match &self.kiosk {
             Some(kiosk) => kiosk.wrong.clone(),
-            None => wrong::of(self, &labs.classes, STALE, self.settings.now),
+            None => wrong::of(self, labs, STALE, self.settings.now),
         }
     }
 
@@ -137,16 +137,16 @@ impl State {
         if self.sites.values().any(|site| site.view.is_none()) || !self.definitions_known {
             return Clean::from("waiting for the first look");
         }
-        let rows = self.classes();
-        let worked_on: Vec<_> = rows.iter().filter(|row| row.is_worked_on()).collect();
-        let ready: usize = rows.iter().map(|row| row.count(MachineState::Ready)).sum();
+        let labs = self.labs();
+        let worked_on: Vec<_> = labs.all().filter(|row| row.is_worked_on()).collect();
+        let ready: usize = labs.all().map(|row| row.ready().0).sum();
         match worked_on.as_slice() {
             [] => Clean::from(format!("all well, {ready} {} ready", if ready == 1 { "seat" } else { "seats" })),
             [row] => {
-                let ready = row.count(MachineState::Ready);
-                Clean::from(format!("all well, {} is worked on, {ready} of {} ready", row.lab, row.seats.len()))
+                let (ready, all) = row.ready();
+                Clean::from(format!("all well, {} is worked on, {ready} of {all} ready", row.lab))
             }
-            rows => Clean::from(format!("all well, {} classes are worked on", rows.len())),
+            rows => Clean::from(format!("all well, {} labs are worked on", rows.len())),
         }
     }
 }
@@ -160,7 +160,7 @@ pub(super) fn tick(state: &mut State) -> Vec<Effect> {
         state.kiosk = Some(kiosk);
         return Vec::new();
     }
-    let wrong = wrong::of(state, &state.classes(), kiosk.rules.stale, kiosk.began);
+    let wrong = wrong::of(state, &state.labs(), kiosk.rules.stale, kiosk.began);
     if wrong != kiosk.wrong {
         kiosk.wrong = wrong;
         state.revision += 1;
@@ -239,11 +239,12 @@ fn is_shown(state: &State, stop: &Stop) -> bool {
     }
 }
 
-/// The round: where it is red, if it is red anywhere; else the overview and every class with machines that are
+/// The round: where it is red, if it is red anywhere; else the overview and every lab with machines that are
 /// not off on purpose.
 fn stops(state: &State, kiosk: &Kiosk) -> Vec<Stop> {
-    let rows = state.classes();
-    let matters = |row: &&ClassRow<'_>| row.phase != Phase::ABSENT && !wrong::is_planned_off(row);
+    let labs = state.labs();
+    let rows: Vec<_> = labs.all().collect();
+    let matters = |row: &&&ClassRow<'_>| row.phase != Phase::ABSENT && !wrong::is_planned_off(row);
     if kiosk.grade() == Grade::Red {
         let red = |lab: &LabName| {
             kiosk

@@ -5,7 +5,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    app::{State, labs::ClassRow, seats::SeatRow, sites::Site},
+    app::{
+        State,
+        labs::ClassRow,
+        seats::{self, SeatRow},
+        shown::Labs,
+        sites::Site,
+    },
     domain::{
         Clean, LabName, MachineState, SeatName, SiteName,
         alert::Grade,
@@ -32,7 +38,7 @@ pub enum About {
 }
 
 /// All that is wrong, the worst first; of equals, what explains the others comes first.
-pub(super) fn of(state: &State, classes: &[ClassRow<'_>], stale: SignedDuration, began: Timestamp) -> Vec<Wrong> {
+pub(super) fn of(state: &State, labs: &Labs<'_>, stale: SignedDuration, began: Timestamp) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     if let Some(lost) = &state.store_lost {
         wrong.push(Wrong { grade: Grade::Red, about: About::Store, text: told("the store cannot be read", &lost.why) });
@@ -40,10 +46,10 @@ pub(super) fn of(state: &State, classes: &[ClassRow<'_>], stale: SignedDuration,
     for (name, site) in &state.sites {
         of_site(&mut wrong, name, site, state, stale, began);
     }
-    for row in classes {
+    for row in &labs.classes {
         of_class(&mut wrong, row);
     }
-    of_workshops(&mut wrong, state);
+    of_workshops(&mut wrong, state, &labs.workshops);
     wrong.sort_by_key(|wrong| std::cmp::Reverse(wrong.grade));
     wrong
 }
@@ -78,10 +84,10 @@ fn of_site(
     let old = now.duration_since(seen) >= stale;
     match &site.lost {
         Some(lost) if old || site.view.is_none() && site.silent_for(now, state.settings.idle).is_some() => {
-            return say(Grade::Red, told(&format!("{name} does not answer"), &lost.why));
+            return say(Grade::Red, silent(name, &lost.why));
         }
         None if old => return say(Grade::Red, Clean::from(format!("{name} has not been seen for {}", age(now, seen)))),
-        Some(lost) => say(Grade::Watch, told(&format!("{name} does not answer"), &lost.why)),
+        Some(lost) => say(Grade::Watch, silent(name, &lost.why)),
         None => {}
     }
     let Some(view) = &site.view else { return };
@@ -100,6 +106,21 @@ fn of_site(
 /// In steps: a banner that counts seconds would never be still.
 fn age(now: Timestamp, seen: Timestamp) -> String {
     ago(now.duration_since(seen).try_into().unwrap_or_default())
+}
+
+/// A site that does not answer, named once: of the error what comes behind its name, which is the cause.
+fn silent(name: &SiteName, why: &Clean) -> Clean {
+    let why = why.as_str();
+    let named = why.match_indices(name.as_str()).filter_map(|(at, _)| {
+        let before = why[..at].chars().next_back();
+        before.is_none_or(|c| c == ' ').then(|| &why[at + name.as_str().len()..])
+    });
+    let behind = named.filter_map(|rest| Some((rest.strip_prefix(": "), rest.strip_prefix(' ')))).last();
+    Clean::from(match behind {
+        Some((Some(cause), _)) => format!("{name} does not answer: {cause}"),
+        Some((_, Some(says))) => format!("{name} {says}"),
+        _ => format!("{name} does not answer: {why}"),
+    })
 }
 
 fn told(what: &str, why: &Clean) -> Clean {
@@ -149,23 +170,24 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
 }
 
 /// Workshops in a cloud are looked at as classes are. Those on an engine are known by what the store says of them.
-fn of_workshops(wrong: &mut Vec<Wrong>, state: &State) {
-    for row in state.workshops() {
+fn of_workshops(wrong: &mut Vec<Wrong>, state: &State, workshops: &[ClassRow<'_>]) {
+    for row in workshops {
         if row.site().and_then(|site| state.engines.get(site)).is_some_and(|engine| engine.is_cloud) {
-            of_class(wrong, &row);
+            of_class(wrong, row);
             continue;
         }
         let (Some(workshop), Some(progress)) = (row.workshop, row.progress) else { continue };
         let mut failed = progress.seats.iter().filter(|seat| seat.state == MachineState::Failed);
         let Some(first) = failed.next() else { continue };
-        let reason = first.reason.as_ref().map_or("no reason is known", |reason| reason.as_str());
+        let reason = first.reason.as_ref().map(|reason| seats::cause(first, reason.as_str()));
+        let reason = reason.unwrap_or_else(|| "no reason is known".to_owned());
         let text = match 1 + failed.count() {
             1 => format!("1 seat failed: {} {}: {reason}", workshop.name, first.seat),
             n => format!("{n} seats failed in {}: {}: {reason}", workshop.name, first.seat),
         };
         wrong.push(Wrong {
             grade: Grade::Red,
-            about: About::Lab(workshop.name.clone(), None),
+            about: About::Lab(workshop.name.clone(), Some(first.seat.clone())),
             text: Clean::from(text),
         });
     }

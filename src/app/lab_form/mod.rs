@@ -120,8 +120,9 @@ impl LabForm {
             )
             .into());
         }
-        let at = self.form.at;
+        let (at, insisted) = (self.form.at, self.form.insisted);
         (self.document, self.form) = (other.document, other.form);
+        self.form.insisted = insisted;
         self.form.at = at.min(self.form.fields.len().saturating_sub(1));
         self.checked = false;
         Ok(())

@@ -225,6 +225,7 @@ fn save(state: &mut State) -> Vec<Effect> {
     let Some(form) = &mut state.lab_form else { return Vec::new() };
     let (lab, text) = (form.lab.clone(), form.text());
     if form.checked && form.wrong() > 0 {
+        form.form.insisted = true;
         form.form.turn_to_wrong();
         let first = form.form.front().and_then(|field| Some((field.label, field.wrong.clone()?)));
         let why = match (first, form.faults.first()) {
@@ -264,6 +265,7 @@ pub(super) fn defined(state: &mut State, taken: Result<Clean, Clean>) -> Vec<Eff
             let mut faults = vec![Fault { key: key.to_owned(), why: why.clone() }];
             faults.extend(std::mem::take(&mut form.faults));
             form.judged(faults);
+            form.form.insisted = true;
             form.form.turn_to_wrong();
             notice(state, None, Level::Error, why);
             return Vec::new();

@@ -16,7 +16,7 @@ use crate::{
         palette::{self, Choice, Palette},
         popup::{LogFilterPopup, Planned, Popup},
         state::{Board, Typing},
-        welcome::{self, Step},
+        welcome::{self, Step, Welcome},
     },
     domain::{Clean, LabName, Level, SeatName, answers::Bar},
 };
@@ -339,7 +339,10 @@ pub(super) fn typed(state: &mut State) {
         Some(Popup::Palette(palette)) => palette.at = 0,
         Some(Popup::Options(options)) => options.at = 0,
         Some(_) => {}
-        None => lab_form::typed(state),
+        None => {
+            lab_form::typed(state);
+            state.welcome_mut().into_iter().for_each(Welcome::typed);
+        }
     }
     if state.popup.is_none() && state.typing == Some(Typing::Search) {
         seek(state, true, true);

@@ -148,6 +148,11 @@ fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
     }
     let (ready, all) = row.ready();
     right.push((format!("{ready} of {all} ready   "), Tone::Text));
+    let aged = row.site().filter(|_| row.standing().next().is_some());
+    right.extend(
+        aged.and_then(|site| panes::nodes::aged(state, site))
+            .map(|aged| (format!("{} ", aged.trim_start()), Tone::Warn)),
+    );
     let Some(run) = row.progress.and_then(|progress| progress.run.as_ref()) else { return right };
     // How long a workshop still stands matters more than how it came about.
     if row.life().is_some() && run.state == RunState::Done {

@@ -39,7 +39,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
     let tops = tops(&rows);
     let total = tops.last().zip(rows.last()).map_or(0, |(top, row)| top + height(row));
     let first = window(tops[at], total, usize::from(area.height));
-    let columns = Columns::fit(&rows);
+    let columns = Columns::fit(&rows, usize::from(area.width));
     for ((row, top), n) in rows.iter().zip(&tops).zip(0..) {
         if *top < first {
             continue;
@@ -82,7 +82,9 @@ fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
             (Some(lost), _, _) => pen.put(lost.why.as_str(), Tone::Bad),
             (None, None, Some(cloud)) => {
                 let instances = format::count(cloud.instances.len(), "instance");
-                pen.put(&format!("compute engine, {instances}"), Tone::Dim)
+                // It is looked at seldom, so that its age is no matter of course.
+                let seen = format::ago(state.now.duration_since(cloud.at));
+                pen.put(&format!("compute engine, {instances}, seen {seen}"), Tone::Dim)
             }
             (None, None, None) => pen.put("waiting for the first answer", Tone::Dim),
             (None, Some(view), _) => {
@@ -171,10 +173,15 @@ struct Columns {
     name: usize,
     /// The storage's own name, where nodes' names stand behind it.
     storage: usize,
+    /// How many machines a node has stands under its name, and not in the place of its memory's past.
+    under: bool,
 }
 
+/// From here on all of it has room side by side.
+const ROOMY: usize = 46;
+
 impl Columns {
-    fn fit(rows: &[NodeRow<'_>]) -> Self {
+    fn fit(rows: &[NodeRow<'_>], room: usize) -> Self {
         let width = |wanted: &dyn Fn(&NodeRow<'_>) -> usize| rows.iter().map(wanted).max().unwrap_or(0);
         let own = |row: &NodeRow<'_>| if is_storage(row) { row.name().width().min(12) } else { 0 };
         let storage = width(&own);
@@ -184,7 +191,11 @@ impl Columns {
         };
         let storages = storage + width(&local) + 2;
         let nodes = width(&|row| if is_storage(row) { 0 } else { row.name().width() }).clamp(4, 12) + 2;
-        Self { name: nodes.max(storages.saturating_sub(GAUGE)), storage }
+        // Under a node's name stands how many machines it has.
+        let machines = width(&|row| machines(row).width()) + 1;
+        let under = room >= ROOMY;
+        let nodes = if under { nodes.max(machines) } else { nodes };
+        Self { name: nodes.max(storages.saturating_sub(GAUGE)), storage, under }
     }
 }
 
@@ -196,8 +207,12 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns
         let since = offline_since.map(|at| format::moment(at, state.now, &state.settings.zone));
         pen.put("offline", Tone::Bad).put(&since.map_or(String::new(), |at| format!(" since {at}")), Tone::Dim);
         if *machines > 0 {
-            let out_of_sight = format!("{} out of sight", format::count(*machines, "machine"));
-            page.line(area, line + 1).skip(columns.name).put(&out_of_sight, Tone::Dim);
+            let mut pen = page.line(area, line + 1);
+            match columns.under {
+                true => pen.cell(&self::machines(row), columns.name, 1, Tone::Dim),
+                false => pen.skip(columns.name).put(&self::machines(row), Tone::Dim).skip(1),
+            };
+            pen.put("out of sight", Tone::Dim);
         }
         return;
     }
@@ -206,18 +221,24 @@ fn node(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns
     pen.skip(2);
     sparkline(&mut pen, *past, |(cpu, _)| cpu, SPARK);
     let mut pen = page.line(area, line + 1);
-    pen.skip(columns.name).put("mem ", Tone::Dim);
+    let machines = self::machines(row);
+    let (under, beside) = if columns.under { (machines.as_str(), "") } else { ("", machines.as_str()) };
+    pen.cell(under, columns.name, 1, Tone::Dim).put("mem ", Tone::Dim);
     gauge(&mut pen, share(node.memory_used, node.memory));
     pen.skip(2);
-    // Under that of the CPU, where the machines have room behind it.
-    let machines = format::count(*machines, "machine");
-    if pen.room() > SPARK + 2 + machines.width() {
-        let under = pen.room();
-        sparkline(&mut pen, *past, |(_, memory)| memory, SPARK);
-        let drawn = under - pen.room();
-        pen.skip(SPARK - drawn + 2);
+    match columns.under {
+        true => sparkline(&mut pen, *past, |(_, memory)| memory, SPARK),
+        false => _ = pen.put(beside, Tone::Dim),
     }
-    pen.put(&machines, Tone::Dim);
+}
+
+/// How many machines a node has.
+fn machines(row: &NodeRow<'_>) -> String {
+    match row {
+        NodeRow::Node { node, machines: 0, .. } if !node.online => String::new(),
+        NodeRow::Node { machines, .. } => format::count(*machines, "machine"),
+        NodeRow::Storage { .. } => String::new(),
+    }
 }
 
 fn storage(page: &mut Page<'_>, area: Rect, line: usize, row: &NodeRow<'_>, columns: &Columns) {

@@ -21,12 +21,46 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, question: &Question)
 }
 
 fn stranger(page: &mut Page<'_>, area: Rect, state: &State, host: &str, fingerprint: &str) {
-    let inner = frame(page, area, 72, 8, "trust this host key?", Tone::Warn);
-    page.line(inner, 0).put(&format!("{host} shows an SSH host key nobody has trusted yet:"), Tone::Text);
-    page.line(inner, 2).skip(2).put(fingerprint, Tone::Title);
-    page.line(inner, 4).put("Compare it with what this prints on that machine:", Tone::Text);
-    page.line(inner, 5).skip(2).put("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", Tone::Dim);
-    keys(page, inner, 7, state, &[(Command::TrustHost, "trust it")]);
+    const WIDTH: usize = 72;
+    const LOW: u16 = 14;
+    const COMPARE: &str = "Compare it with what this prints on that machine:";
+    let width = usize::from(area.width).saturating_sub(4).min(WIDTH);
+    let told = |text: &str, indent: usize, tone: Tone| -> Vec<(usize, String, Tone)> {
+        pieces(text, width - indent).into_iter().map(|line| (indent, line, tone)).collect()
+    };
+    // Where there are few lines, each has to say something.
+    let compare = if area.height < LOW { "Compare it with, on that machine:" } else { COMPARE };
+    let parts = [
+        told(&format!("{host} shows an SSH host key nobody has trusted yet:"), 0, Tone::Text),
+        told(fingerprint, 2, Tone::Title),
+        told(compare, 0, Tone::Text),
+        told("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", 2, Tone::Dim),
+    ];
+    // A free line before and behind the key, and before the keys, as far as there is room: the fingerprint has it first.
+    let lines: usize = parts.iter().map(Vec::len).sum();
+    let room = usize::from(area.height).saturating_sub(2 + lines + 1);
+    let air = [0, usize::from(room > 1), usize::from(room > 2), 0];
+    let above_keys = usize::from(room > 0);
+    let height = lines + air.iter().sum::<usize>() + above_keys + 1;
+    let inner = frame(page, area, WIDTH, height, "trust this host key?", Tone::Warn);
+    let mut row = 0;
+    for (part, air) in parts.iter().zip(air) {
+        row += air;
+        for (indent, line, tone) in part {
+            page.line(inner, row).skip(*indent).put(line, *tone);
+            row += 1;
+        }
+    }
+    keys(page, inner, usize::from(inner.height).saturating_sub(1), state, &[(Command::TrustHost, "trust it")]);
+}
+
+/// A text in lines, at its blanks; what has none is broken anywhere, for all of it has to be seen.
+fn pieces(text: &str, width: usize) -> Vec<String> {
+    let broken = |line: String| -> Vec<String> {
+        let letters: Vec<char> = line.chars().collect();
+        letters.chunks(width.max(1)).map(|piece| piece.iter().collect()).collect()
+    };
+    wrap(text, width).into_iter().flat_map(broken).collect()
 }
 
 fn locked(page: &mut Page<'_>, area: Rect, state: &State, question: &Question, key: &str) {
@@ -34,7 +68,7 @@ fn locked(page: &mut Page<'_>, area: Rect, state: &State, question: &Question, k
         1 => "It is kept for as long as this program runs, and nowhere else.".to_owned(),
         n => format!("{n} logins wait for it. It is kept while this program runs, and nowhere else."),
     };
-    let path = wrap(key, 72);
+    let path = pieces(key, usize::from(area.width).saturating_sub(4).min(72));
     let inner = frame(page, area, 72, 6 + path.len(), "a key with a passphrase", Tone::Accent);
     for (n, line) in path.iter().enumerate() {
         page.line(inner, n).put(line, Tone::Title);

@@ -84,7 +84,13 @@ fn a_new_class_is_chosen_from_what_there_is_and_its_plan_is_offered() {
     let mut state = furnished(120, 40);
     assert!(press(&mut state, "n").is_empty());
     assert_eq!(state.context(), Context::LabForm);
-    assert!(screen(&state).contains("1 thing is wrong"), "{}", screen(&state));
+    let shown = buffer(&state, &colours());
+    assert!(!screen(&state).contains("wrong") && screen(&state).contains("1 to be given"), "{}", screen(&state));
+    assert!(shown.content().iter().skip(120).all(|cell| cell.fg != BAD), "nothing typed, nothing wrong");
+    // Handed in like that, it is.
+    assert!(press(&mut state, "<c-s>").is_empty());
+    assert_eq!(colour_of(&buffer(&state, &colours()), "1 thing is wrong"), BAD);
+    press(&mut state, "<esc>n");
     // Its name; the site stands; the template by a few letters; names instead of a number; a bridge.
     press(&mut state, "bio<tab><tab><enter>deb<enter>");
     press(&mut state, "<tab><c-u>ada, grace");

@@ -70,3 +70,68 @@ fn what_does_not_go_on_has_no_sign_of_going_on() {
     let line = shown.lines().find(|line| line.contains("nothing ends by itself")).unwrap();
     assert!(line.starts_with(" · "), "{line}");
 }
+
+#[test]
+fn a_chart_of_a_rate_says_what_its_height_stands_for() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let shown = screen(&super::views::with_past(columns, rows));
+        assert!(shown.contains("net ") && shown.contains("top 100 kB/s"), "{shown}");
+    }
+}
+
+#[test]
+fn a_host_key_is_read_in_full_in_the_smallest_window() {
+    use homeroom::{
+        app::{bars::At, shells::Way},
+        domain::answers::Bar,
+    };
+    let fingerprint = "SHA256:uNiVztksCsDhcc0u9e8BrqNoBuUFfQ3KZ1kfXcBJm3A";
+    for (columns, rows) in [(40, 12), (60, 14), (80, 24)] {
+        let mut state = world(columns, rows);
+        press(&mut state, "j<enter>");
+        let bar = Bar::Stranger {
+            host: "student-01.lab.example.org".to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            key: "ssh-ed25519 AAAA".to_owned(),
+        };
+        let then = super::world::opens(1, super::world::door("cs101", "teacher"), Way::Pane);
+        update(&mut state, Action::Barred { at: At::Lab(super::lab("cs101")), bar, then });
+        let shown = screen(&state);
+        let inside: String = shown.chars().filter(|c| !" │\n".contains(*c)).collect();
+        for told in [fingerprint, "student-01.lab.example.org", "ssh_host_ed25519_key.pub", "trustit"] {
+            assert!(inside.contains(told), "{told} at {columns}x{rows}\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn what_was_seen_long_ago_says_so_on_every_screen_that_shows_it() {
+    for keys in ["", "1", "1<enter>", "j<enter>", "j<enter>j<enter>"] {
+        for (columns, rows) in [(120, 40), (80, 24)] {
+            let mut state = world(columns, rows);
+            press(&mut state, keys);
+            update(&mut state, Action::Tick(now().checked_add(SignedDuration::from_secs(190)).unwrap()));
+            let shown = screen(&state);
+            let (first, below) = shown.split_once('\n').unwrap();
+            assert!(first.contains("3m old"), "{shown}");
+            assert!(keys.starts_with('1') && columns < 100 && keys == "1" || below.contains("seen 3m ago"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_site_that_does_not_answer_is_named_once() {
+    let mut state = world(120, 40);
+    let why =
+        "nodes, storages and guests: cannot reach campus: connection refused; check that it is up, and its address";
+    update(&mut state, Action::SiteLost { site: super::world::site(), why: why.into() });
+    update(&mut state, Action::Tick(now().checked_add(SignedDuration::from_secs(90)).unwrap()));
+    let shown = screen(&state);
+    let line = shown.lines().find(|line| line.contains("does not answer")).unwrap();
+    assert!(line.contains("campus does not answer: connection refused"), "{line}");
+    assert_eq!(line.matches("campus").count(), 1, "{line}");
+    let why = "nodes: campus does not accept the token: 401 no such token; check its id, secret and expiry";
+    update(&mut state, Action::SiteLost { site: super::world::site(), why: why.into() });
+    update(&mut state, Action::Tick(now().checked_add(SignedDuration::from_secs(91)).unwrap()));
+    assert!(screen(&state).contains("✗ campus does not accept the token: 401 no such token"), "{}", screen(&state));
+}

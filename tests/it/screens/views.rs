@@ -84,6 +84,13 @@ fn hour() -> Hindsight {
 }
 
 /// Types keys and answers what they ask for, as the program would.
+/// The board of a node with its last hour.
+pub fn with_past(columns: u16, rows: u16) -> State {
+    let mut state = world(columns, rows);
+    lead(&mut state, "1<enter>", &hour());
+    state
+}
+
 fn lead(state: &mut State, keys: &str, hindsight: &Hindsight) {
     let effects = homeroom::app::Key::script(keys).into_iter().fold(Vec::new(), |_, key| {
         let effects = match homeroom::app::action_for(state, key) {

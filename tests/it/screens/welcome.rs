@@ -92,7 +92,17 @@ fn what_is_typed_wrong_is_told_at_its_field_and_stays() {
     assert!(press(&mut state, "j<enter><tab>http://pve1<enter>").is_empty());
     let shown = screen(&state);
     assert!(shown.contains("http://pve1") && shown.contains("Proxmox answers by https only"), "{shown}");
-    assert_eq!(shown.matches("  wrong").count(), 2, "token and secret too\n{shown}");
+    assert_eq!(shown.matches("  to be given").count(), 2, "token and secret too\n{shown}");
+    // What was put right is no longer complained of, and what was not is.
+    press(&mut state, "<c-u>pve1.example");
+    let shown = screen(&state);
+    assert!(!shown.contains("https only") && shown.matches("  to be given").count() == 2, "{shown}");
+    press(&mut state, "<tab><tab>homeroom");
+    assert!(screen(&state).contains("it reads user@realm!name"), "{}", screen(&state));
+    press(&mut state, "@pve!lab");
+    let shown = screen(&state);
+    assert!(!shown.contains("it reads") && shown.matches("  to be given").count() == 1, "{shown}");
+    press(&mut state, "<up><up><c-u>http://pve1");
     // Back to the choice and in again: it still stands there.
     press(&mut state, "<esc><enter>");
     press(&mut state, "<down><enter>");
