@@ -5,7 +5,7 @@ mod welcome;
 
 use std::{
     io::{ErrorKind, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::Path,
     process::ExitCode,
     sync::Arc,
@@ -72,7 +72,7 @@ async fn command(args: Args, secrets: &Secrets, throw_away: &mut Option<TempDir>
             demonstrate(stage, docker.as_deref(), folder, secrets).await
         }
         Some(Command::Sim(args)) => simulate(args, throw_away.insert(temporary()?).path()).await,
-        Some(Command::Serve { listen }) => serve_joins(&args.global, listen, secrets).await,
+        Some(Command::Serve { listen, trust_proxy }) => serve_joins(&args.global, listen, trust_proxy, secrets).await,
         Some(Command::Ssh { what, command, .. }) if command.is_empty() => {
             let settings = cli::settings(&args.global)?;
             let _log = log_of_store(&settings, secrets)?;
@@ -162,7 +162,12 @@ async fn demonstrate(stage: Stage, docker: Option<&str>, folder: &Path, secrets:
 }
 
 /// `serve`: people join workshops from a browser, until somebody ends it.
-async fn serve_joins(global: &Global, listen: SocketAddr, secrets: &Secrets) -> Result<Exit, CliError> {
+async fn serve_joins(
+    global: &Global,
+    listen: SocketAddr,
+    trusted: Vec<IpAddr>,
+    secrets: &Secrets,
+) -> Result<Exit, CliError> {
     let settings = cli::settings(global)?;
     settings.has_sites()?;
     let _log = log_of_store(&settings, secrets)?;
@@ -179,7 +184,7 @@ async fn serve_joins(global: &Global, listen: SocketAddr, secrets: &Secrets) -> 
         out.line(format!("people join at http://{at}/ by a workshop's code; Ctrl-C ends it"));
     }
     let stop = CancellationToken::new();
-    let serving = homeroom::serve::serve(Arc::new(home), listener, stop.clone());
+    let serving = homeroom::serve::serve(Arc::new(home), listener, trusted, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => return Ok(Exit::Done),

@@ -106,7 +106,7 @@ impl KeyRing for Nobody {
         false
     }
 
-    async fn token(&self, _: &LabName, _: &SeatName, _: &JoinCode) -> Result<SecretString, KeyError> {
+    async fn token(&self, _: &LabName, _: &SeatName, _: &JoinCode, _: u32) -> Result<SecretString, KeyError> {
         key()
     }
 

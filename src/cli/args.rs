@@ -295,6 +295,9 @@ pub enum Command {
         /// Where to listen, as in 0.0.0.0:8081
         #[arg(long, value_name = "ADDR")]
         listen: std::net::SocketAddr,
+        /// A proxy in front of it that says in X-Forwarded-For who asks; several may be named
+        #[arg(long, value_name = "ADDR")]
+        trust_proxy: Vec<std::net::IpAddr>,
     },
     /// Put a workshop's end off, up to its max_life
     Extend {

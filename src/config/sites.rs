@@ -7,7 +7,7 @@ use super::{
     proxmox::{self, Context, ProxmoxSite},
     reader::{Node, Table},
 };
-use crate::domain::{SiteName, price::Prices};
+use crate::domain::{SiteName, address::host_of, price::Prices};
 
 /// One place machines live.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,8 @@ pub enum SiteKind {
 pub struct DockerSite {
     /// `unix://…`, `ssh://user@host` or `tcp://host:port`
     pub host: String,
+    /// By what name or address people reach the engine's host, as it stands in a link; `[…]` around IPv6.
+    pub address: Option<String>,
     /// For `tcp://`, which is always TLS.
     pub tls: Option<DockerTls>,
     /// For `ssh://`: the private key to log in with; the user's ssh-agent is asked too.
@@ -83,6 +85,7 @@ const DOCKER_KEYS: &[&str] = &[
     "environment",
     "max_seats",
     "host",
+    "address",
     "ca_file",
     "cert_file",
     "key_file",
@@ -207,8 +210,17 @@ fn read_docker(table: &Table<'_>, context: &Context<'_>) -> Result<DockerSite, C
         )));
     }
     let ssh_key = file("ssh_key")?.unwrap_or_else(|| context.folders.locate("~/.ssh/id_ed25519", context.folder));
+    let address = table.optional("address", |n| {
+        let text = n.text()?;
+        let alone = host_of(text).or_else(|| host_of(&format!("[{text}]")));
+        let has_port = !text.starts_with('[') && text.split(':').count() == 2 || text.contains("]:");
+        alone
+            .filter(|_| !has_port)
+            .ok_or_else(|| n.refuse("a host name or address without a port, such as \"lab.example.com\""))
+    })?;
     Ok(DockerSite {
         ssh_key,
+        address,
         host,
         tls,
         price_per_hour: table.or("price_per_hour", 0.0, |n| n.number(0.0..=1_000_000.0))?,

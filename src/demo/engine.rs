@@ -23,8 +23,9 @@ use crate::{
 const SITE: &str = "docker";
 /// Where an engine is when nothing else is said.
 const SOCKET: &str = "/var/run/docker.sock";
-/// Ports for the proxy, the first free one is taken.
-const PORTS: std::ops::Range<u16> = 8080..8180;
+/// Ports for the proxy, the first one free on every address is taken. The simulated cloud's instances have 8080, each on
+/// an address of its own, from the moment they run.
+const PORTS: std::ops::Range<u16> = 8090..8190;
 /// The example workspace, as `assets/workspace/build.sh` calls it.
 const WORKSPACE: &str = "workspace:latest";
 /// What Caddy's images are called.
@@ -141,6 +142,7 @@ impl Found {
         let docker = DockerSite {
             host: format!("unix://{}", self.socket),
             tls: None,
+            address: None,
             ssh_key: PathBuf::new(),
             price_per_hour: 0.0,
             currency: String::new(),

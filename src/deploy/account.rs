@@ -208,7 +208,9 @@ impl Tally {
                 let words = "not begun: a step it waits for failed";
                 Entry::seat(seat, Level::Warning, words, Change::SeatFailed)
             }
-            None if open.plan.verb == Verb::Remove => Entry::seat(seat, Level::Success, "removed", Change::SeatGone),
+            None if open.plan.verb == Verb::Remove && !open.plan.stays() => {
+                Entry::seat(seat, Level::Success, "removed", Change::SeatGone)
+            }
             None if open.plan.verb == Verb::Halt => {
                 Entry::seat(seat, Level::Info, "shut down, as asked", Change::SeatStopped)
             }

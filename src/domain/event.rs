@@ -217,6 +217,10 @@ pub enum Change {
     EndWarned {
         left: Duration,
     },
+    /// Its end has come and could not be brought about.
+    EndHindered {
+        why: Clean,
+    },
     /// Nothing of it is left.
     Closed,
     /// A seat takes part in the run, with the steps before it.

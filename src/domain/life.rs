@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Event, code::JoinCode};
+use super::{Change, Clean, Event, code::JoinCode, event::RunKind};
 
 /// How long before the end people are warned, the earliest first.
 pub const WARNINGS: [Duration; 2] = [Duration::from_secs(15 * 60), Duration::from_secs(5 * 60)];
@@ -23,6 +23,9 @@ pub struct Life {
     /// The last warning given before this end: so long before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warned: Option<Duration>,
+    /// Why it could not be brought about, when that was last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindered: Option<Clean>,
 }
 
 /// What came of asking for more time.
@@ -73,12 +76,29 @@ impl Life {
 pub fn fold(life: &mut Option<Life>, event: &Event) {
     match (&event.change, life.as_mut()) {
         (Change::Opened { code, ends_at }, _) => {
-            *life = Some(Life { code: code.clone(), born_at: event.at, ends_at: *ends_at, warned: None });
+            let (code, ends_at) = (code.clone(), *ends_at);
+            *life = Some(Life { code, born_at: event.at, ends_at, warned: None, hindered: None });
         }
-        (Change::EndsAt { ends_at }, Some(life)) => (life.ends_at, life.warned) = (*ends_at, None),
+        (Change::EndsAt { ends_at }, Some(life)) => {
+            (life.ends_at, life.warned, life.hindered) = (*ends_at, None, None);
+        }
         (Change::EndWarned { left }, Some(life)) => life.warned = Some(*left),
+        (Change::EndHindered { why }, Some(life)) => life.hindered = Some(why.clone()),
+        (Change::RunStarted { kind: RunKind::Destroy, .. }, Some(life)) => life.hindered = None,
         (Change::Closed, _) => *life = None,
         _ => {}
+    }
+}
+
+/// `4 h`, `1 h 30 min`, `5 min`; below a minute, in seconds.
+pub fn plain(span: Duration) -> String {
+    // Rounded up to the minute: what has 14:59 left has fifteen.
+    let minutes = span.as_secs().div_ceil(60);
+    match (minutes / 60, minutes % 60) {
+        _ if span.as_secs() < 60 => format!("{} s", span.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes:02} min"),
     }
 }
 
@@ -101,7 +121,8 @@ mod tests {
     }
 
     fn life(minutes: i64) -> Life {
-        Life { code: JoinCode::read("K7M3QX").unwrap(), born_at: at(0), ends_at: at(minutes), warned: None }
+        let code = JoinCode::read("K7M3QX").unwrap();
+        Life { code, born_at: at(0), ends_at: at(minutes), warned: None, hindered: None }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod event;
 pub mod guesses;
 pub mod hindsight;
 pub mod hosting;
+pub mod image;
 pub mod label;
 pub mod lent;
 pub mod life;

@@ -86,6 +86,11 @@ impl SeatPlan {
             verb => verb.as_str(),
         }
     }
+
+    /// Whether the seat is there afterwards: what is removed may be a part of it.
+    pub fn stays(&self) -> bool {
+        self.verb != Verb::Remove || self.steps.iter().any(|step| step.is_proof())
+    }
 }
 
 /// What a clone is made of.

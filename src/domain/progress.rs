@@ -299,6 +299,7 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         | Change::Opened { .. }
         | Change::EndsAt { .. }
         | Change::EndWarned { .. }
+        | Change::EndHindered { .. }
         | Change::Closed
         | Change::SeatPlanned { .. }
         | Change::RunEnded { .. } => {}

@@ -1,6 +1,6 @@
 //! What carries our labels on an engine and should not be there: pure rules over one look and the store's rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -28,6 +28,8 @@ pub struct Stray {
 pub enum Why {
     /// Made by this store, which knows of it no more.
     NotInStore,
+    /// Of a workshop that stands, whose definition has nothing of that name any more.
+    NotDefined,
     /// Its workshop should be gone since.
     PastEnd(Timestamp),
     /// Made by homeroom from another store.
@@ -37,8 +39,14 @@ pub enum Why {
 }
 
 /// Everything on an engine that carries our labels and is not a standing workshop's of this store; what one past its end
-/// has there is told as one.
-pub fn strays(store: &StoreId, view: &EngineView, labs: &BTreeMap<LabName, Progress>, now: Timestamp) -> Vec<Stray> {
+/// has there is told as one. `defined` are the names of what each definition wants.
+pub fn strays(
+    store: &StoreId,
+    view: &EngineView,
+    labs: &BTreeMap<LabName, Progress>,
+    defined: &BTreeMap<LabName, BTreeSet<String>>,
+    now: Timestamp,
+) -> Vec<Stray> {
     let containers = view.containers.iter().map(|it| ("container", &it.name, &it.labels));
     let networks = view.networks.iter().map(|it| ("network", &it.name, &it.labels));
     let all: Vec<Stray> = containers
@@ -46,7 +54,9 @@ pub fn strays(store: &StoreId, view: &EngineView, labs: &BTreeMap<LabName, Progr
         .filter(|(.., labels)| labels.contains_key(OURS))
         .filter_map(|(what, name, labels)| {
             let (lab, why) = match owner(store, name.as_str(), labels) {
-                Owner::Ours(label) => (Some(label.lab.clone()), of_ours(labs.get(&label.lab), &label, now)?),
+                Owner::Ours(label) => {
+                    (Some(label.lab.clone()), of_ours(labs.get(&label.lab), defined.get(&label.lab), &label, now)?)
+                }
                 Owner::OtherStore(label) => (Some(label.lab), Why::OtherStore(label.store)),
                 Owner::Foreign => (None, Why::Copied),
             };
@@ -70,12 +80,12 @@ pub fn strays(store: &StoreId, view: &EngineView, labs: &BTreeMap<LabName, Progr
 /// What a stray is that stands for all of one.
 pub const WORKSHOP: &str = "workshop";
 
-fn of_ours(lab: Option<&Progress>, label: &Label, now: Timestamp) -> Option<Why> {
+fn of_ours(lab: Option<&Progress>, defined: Option<&BTreeSet<String>>, label: &Label, now: Timestamp) -> Option<Why> {
     match lab {
-        Some(progress) if progress.seat(&label.seat).is_some() => {
-            let over = progress.life.as_ref().filter(|life| life.is_over(now))?;
-            Some(Why::PastEnd(over.ends_at))
-        }
+        Some(progress) if progress.seat(&label.seat).is_some() => match &progress.life {
+            Some(life) if life.is_over(now) => Some(Why::PastEnd(life.ends_at)),
+            _ => defined.is_some_and(|names| !names.contains(&label.name)).then_some(Why::NotDefined),
+        },
         _ => Some(Why::NotInStore),
     }
 }
@@ -126,6 +136,7 @@ mod tests {
             born_at: Timestamp::UNIX_EPOCH,
             ends_at: Timestamp::from_second(ends_at).unwrap(),
             warned: None,
+            hindered: None,
         });
         progress.seats.push(SeatProgress {
             seat: SeatName::new("seat-01").unwrap(),
@@ -164,6 +175,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             containers: vec![
                 container("intro-seat-01", label(7, "intro", "intro-seat-01")),
+                container("intro-seat-01-browser", label(7, "intro", "intro-seat-01-browser")),
                 container("late-seat-01", label(7, "late", "late-seat-01")),
                 container("late-seat-02", label(7, "late", "late-seat-02")),
                 container("lost-seat-01", label(7, "lost", "lost-seat-01")),
@@ -174,14 +186,17 @@ mod tests {
             networks: Vec::new(),
         };
         let labs = BTreeMap::from([lab("intro", 2_000), lab("late", 900)]);
-        let found = strays(&StoreId::from_bytes([7; 8]), &view, &labs, Timestamp::from_second(1_000).unwrap());
+        let defined = BTreeMap::from([(LabName::new("intro").unwrap(), BTreeSet::from(["intro-seat-01".to_owned()]))]);
+        let found =
+            strays(&StoreId::from_bytes([7; 8]), &view, &labs, &defined, Timestamp::from_second(1_000).unwrap());
         let things: Vec<_> = found.iter().map(|stray| stray.things).collect();
-        assert_eq!(things, [2, 1, 1, 1]);
+        assert_eq!(things, [1, 2, 1, 1, 1]);
         let found: Vec<_> = found.into_iter().map(|stray| (stray.name.to_string(), stray.why)).collect();
         let why = |name: &str, why| (name.to_owned(), why);
         assert_eq!(
             found,
             [
+                why("intro-seat-01-browser", Why::NotDefined),
                 why("late", Why::PastEnd(Timestamp::from_second(900).unwrap())),
                 why("lost-seat-01", Why::NotInStore),
                 why("other-seat-01", Why::OtherStore(StoreId::from_bytes([8; 8]))),

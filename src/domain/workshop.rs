@@ -64,6 +64,16 @@ impl WorkshopDefinition {
         std::iter::once((SeatName::host(), Role::Host)).chain(seats).collect()
     }
 
+    /// The names of its containers, and of its network, which is called as its host is.
+    pub fn names(&self) -> Vec<String> {
+        let browser = |seat: &SeatName, role| {
+            let has = self.browser.is_some() && role == Role::Seat;
+            has.then(|| browser_name(&self.name, seat))
+        };
+        let of = |(seat, role): (SeatName, Role)| [Some(machine_name(&self.name, &seat)), browser(&seat, role)];
+        self.rows().into_iter().flat_map(of).flatten().collect()
+    }
+
     /// The name it is published under in a cloud; none where its definition asks for none, or where that asks for a
     /// code nobody has given yet.
     pub fn published_name(&self, code: Option<&str>) -> Option<String> {
@@ -150,7 +160,7 @@ impl Service {
 }
 
 /// Below every seat's ports: none is called seat 0.
-const PROXY_HEALTH: u16 = 3009;
+pub const PROXY_HEALTH: u16 = 3009;
 
 /// The name of a seat's second container.
 pub fn browser_name(lab: &LabName, seat: &SeatName) -> String {

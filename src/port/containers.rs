@@ -105,6 +105,7 @@ pub trait Containers: Send + Sync {
     /// Where that loopback cannot be reached from here, the container `from`, which is on the host's network, asks.
     /// An error says why there was none.
     async fn ask(&self, from: &str, port: u16, path: &str, within: Duration) -> Result<u16, Clean>;
-    /// Which of these ports of the engine's loopback somebody listens on already.
-    async fn taken(&self, ports: &[u16]) -> Vec<u16>;
+    /// Which of these ports of the engine's loopback somebody listens on already; of those of `wide`, on any of its
+    /// host's addresses, as far as they can be seen from here.
+    async fn taken(&self, ports: &[u16], wide: &[u16]) -> Vec<u16>;
 }

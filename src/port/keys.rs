@@ -52,9 +52,15 @@ pub trait KeyRing: Send + Sync {
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
     /// Whether passwords were made for the lab here: they are the same again.
     async fn has_made_passwords(&self, lab: &LabName) -> bool;
-    /// What opens a seat of a workshop for as long as it has this code; the same at every call, and of no use once the
-    /// workshop has another code.
-    async fn token(&self, lab: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, KeyError>;
+    /// What opens a seat of a workshop for as long as it has this code and this is its round: how often the seat went
+    /// before. The same at every call.
+    async fn token(
+        &self,
+        lab: &LabName,
+        seat: &SeatName,
+        code: &JoinCode,
+        round: u32,
+    ) -> Result<SecretString, KeyError>;
     /// Forgets a lab's key and secret; no error if there is none.
     async fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
 }

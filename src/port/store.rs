@@ -1,6 +1,6 @@
 //! What must survive: definitions, machines, runs and their events, and who works on which lab.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -171,6 +171,8 @@ pub trait Store: Send + Sync {
     ) -> Result<SeatTaken, StoreError>;
     /// Who sits where, by seat.
     async fn sittings(&self, lab: &LabName) -> Result<Vec<Sitting>, StoreError>;
+    /// How often each seat of a standing workshop went, for those that did.
+    async fn rounds(&self, lab: &LabName) -> Result<BTreeMap<SeatName, u32>, StoreError>;
     /// What a code opens or opened; `None` for one never given.
     async fn given_code(&self, code: &JoinCode) -> Result<Option<GivenCode>, StoreError>;
 

@@ -22,8 +22,8 @@ use super::{
     page::{self, Problem},
 };
 use crate::{
-    domain::MachineState,
-    service::join::{JoinError, Joined, Made, join, make, state},
+    domain::{MachineState, address::host_of},
+    service::join::{JoinError, Joined, Made, is_known, join, make, state},
 };
 
 /// Bytes of a request's body.
@@ -138,14 +138,33 @@ fn seconds(wait: Duration) -> u64 {
     (wait.as_secs_f64().ceil() as u64).max(1)
 }
 
-/// Gives a seat, and counts.
-async fn seat(shared: &Arc<Shared>, who: IpAddr, code: &str, name: &str) -> Result<(Joined, MachineState), Refusal> {
-    let counts = &shared.counts;
-    if let Err(wait) = shared.may_try(who) {
-        counts.slowed.fetch_add(1, Ordering::Relaxed);
-        return Err(Refusal::Slowed(wait));
+/// Who asks, and by what name they reached this computer.
+struct Asker {
+    who: IpAddr,
+    at: Option<String>,
+}
+
+impl Asker {
+    fn of(shared: &Shared, peer: IpAddr, request: &Request<Incoming>) -> Self {
+        let headers = request.headers();
+        let forwarded: Vec<&str> =
+            headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+        // What stands there comes from whoever asks, and is given back to nobody else.
+        let at = headers.get(header::HOST).and_then(|value| value.to_str().ok()).and_then(host_of);
+        Self { who: shared.asker(peer, &forwarded), at }
     }
-    let joined = join(&shared.home, code, name).await.map_err(|error| {
+}
+
+/// Gives a seat, and counts.
+async fn seat(
+    shared: &Arc<Shared>,
+    Asker { who, at }: &Asker,
+    code: &str,
+    name: &str,
+) -> Result<(Joined, MachineState), Refusal> {
+    let (who, asked_at) = (*who, at.as_deref());
+    let counts = &shared.counts;
+    let refused = |error: JoinError| {
         let count = match &error {
             JoinError::Unknown => {
                 shared.guessed_wrong(who);
@@ -159,7 +178,17 @@ async fn seat(shared: &Arc<Shared>, who: IpAddr, code: &str, name: &str) -> Resu
         };
         count.fetch_add(1, Ordering::Relaxed);
         Refusal::Join(error)
-    })?;
+    };
+    {
+        // However many ask at once, no guess is looked at before the one before it is counted.
+        let _turn = shared.turn.lock().await;
+        if let Err(wait) = shared.may_try(who) {
+            counts.slowed.fetch_add(1, Ordering::Relaxed);
+            return Err(Refusal::Slowed(wait));
+        }
+        is_known(&shared.home, code, name).await.map_err(refused)?;
+    }
+    let joined = join(&shared.home, code, name, asked_at).await.map_err(refused)?;
     let count = if joined.again { &counts.again } else { &counts.joined };
     count.fetch_add(1, Ordering::Relaxed);
     tracing::info!(lab = %joined.lab, seat = %joined.seat, again = joined.again, "somebody joined");
@@ -202,6 +231,7 @@ async fn wait_for(shared: &Shared, joined: &Joined) -> MachineState {
 }
 
 async fn from_form(shared: &Arc<Shared>, who: IpAddr, request: Request<Incoming>) -> Answer {
+    let asker = Asker::of(shared, who, &request);
     let body = match read(request, "application/x-www-form-urlencoded").await {
         Ok(body) => body,
         Err((status, why)) => return html(status, page::plain("That did not work", why)),
@@ -209,7 +239,7 @@ async fn from_form(shared: &Arc<Shared>, who: IpAddr, request: Request<Incoming>
     let text = String::from_utf8_lossy(&body);
     let value = |name| form::field(&text, name).unwrap_or_default();
     let (code, name) = (value("code"), value("name"));
-    match seat(shared, who, &code, &name).await {
+    match seat(shared, &asker, &code, &name).await {
         Ok((joined, state)) => html(StatusCode::OK, page::seat(&joined, state)),
         Err(refusal) => refusal.with_wait(html(refusal.status(), page::form(&code, &name, Some(&refusal.problem())))),
     }
@@ -223,6 +253,7 @@ struct Wish {
 }
 
 async fn from_program(shared: &Arc<Shared>, who: IpAddr, request: Request<Incoming>) -> Answer {
+    let asker = Asker::of(shared, who, &request);
     let refuse = |status, why: &str| json_answer(status, json!({"error": {"kind": "request", "message": why}}));
     let body = match read(request, "application/json").await {
         Ok(body) => body,
@@ -231,7 +262,7 @@ async fn from_program(shared: &Arc<Shared>, who: IpAddr, request: Request<Incomi
     let Ok(wish) = serde_json::from_slice::<Wish>(&body) else {
         return refuse(StatusCode::BAD_REQUEST, "send {\"code\": \"…\", \"name\": \"…\"}");
     };
-    match seat(shared, who, &wish.code, &wish.name).await {
+    match seat(shared, &asker, &wish.code, &wish.name).await {
         Ok((joined, state)) => {
             let links: Map<String, Value> =
                 joined.links.all().map(|(service, link)| (service.as_str().to_owned(), link.into())).collect();

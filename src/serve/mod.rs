@@ -47,6 +47,10 @@ const AFTER_ERROR: Duration = Duration::from_millis(200);
 struct Shared {
     home: Arc<Homeroom>,
     guesses: Mutex<Guesses<IpAddr>>,
+    /// Codes are looked up one after the other: no guess is made while another's end is unknown.
+    turn: tokio::sync::Mutex<()>,
+    /// Proxies whose word is taken for who asks.
+    trusted: Vec<IpAddr>,
     counts: Counts,
     began: Instant,
     /// Runs begun here, waited for at the end.
@@ -71,6 +75,17 @@ impl Shared {
         self.guesses.lock().unwrap_or_else(PoisonError::into_inner).may_try(&network(who), self.began.elapsed())
     }
 
+    /// Who asks: whoever connected, or whom a trusted proxy names, the last in the line that is no such proxy itself.
+    fn asker(&self, peer: IpAddr, forwarded: &[&str]) -> IpAddr {
+        let trusted = |who: &IpAddr| self.trusted.iter().any(|known| known.to_canonical() == who.to_canonical());
+        if !trusted(&peer) {
+            return peer;
+        }
+        let named = forwarded.iter().flat_map(|line| line.split(',')).rev().map(|word| word.trim().parse::<IpAddr>());
+        // Behind a word that is no address nobody is to be believed.
+        named.map_while(Result::ok).find(|who| !trusted(who)).unwrap_or(peer)
+    }
+
     fn guessed_wrong(&self, who: IpAddr) {
         self.guesses.lock().unwrap_or_else(PoisonError::into_inner).wrong(&network(who), self.began.elapsed());
     }
@@ -88,10 +103,13 @@ fn network(who: IpAddr) -> IpAddr {
 }
 
 /// Serves until `stop`, then ends what is under way: requests within some seconds, runs begun here to their end.
-pub async fn serve(home: Arc<Homeroom>, listener: TcpListener, stop: CancellationToken) {
+/// `trusted` are proxies in front of it, whose `X-Forwarded-For` says who asks.
+pub async fn serve(home: Arc<Homeroom>, listener: TcpListener, trusted: Vec<IpAddr>, stop: CancellationToken) {
     let shared = Arc::new(Shared {
         home,
         guesses: Mutex::default(),
+        turn: tokio::sync::Mutex::default(),
+        trusted,
         counts: Counts::default(),
         began: Instant::now(),
         runs: TaskTracker::new(),

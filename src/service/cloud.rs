@@ -12,12 +12,12 @@ use super::{
     check::Deed,
     own_key::can_open,
     plan::{On, Planned},
-    workshop::{Price, certificate, in_the_way, is_for_workshops, know, planned_for},
+    workshop::{Price, certificate, in_the_way, is_for_workshops, know, planned_for, tokens},
 };
 use crate::{
     deploy::workshop::{ENDS, HostParts},
     domain::{
-        LabName, NodeName, Plan, Progress, Role, SeatName, SiteName,
+        LabName, NodeName, Plan, Progress, SeatName, SiteName,
         cloud::{CloudView, InstanceView, mark},
         code::JoinCode,
         planning::{self, CloudInput, InstanceShape, Names, Problem},
@@ -197,12 +197,7 @@ pub async fn host_parts(
     let workshop = planned_for(plan)?;
     let key = home.keys.lab_key(&workshop.name).await?;
     can_open(plan, &key, &*site.shell)?;
-    let mut tokens = BTreeMap::new();
-    for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
-        if let Some(code) = code {
-            tokens.insert(seat.clone(), home.keys.token(&workshop.name, &seat, code).await?);
-        }
-    }
+    let (tokens, _) = tokens(home, &workshop, code).await?;
     Ok(HostParts {
         cloud: site.cloud.clone(),
         dns: site.dns.clone(),

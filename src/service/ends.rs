@@ -15,10 +15,11 @@ use super::{
     renewal::renew,
     run::{begin, lock},
 };
+pub use crate::domain::life::plain;
 use crate::{
     deploy::recorder::Entry,
     domain::{
-        Change, Definition, LabName, Level, Progress, SiteName,
+        Change, Clean, Definition, LabName, Level, Progress, SiteName,
         event::{RunKind, RunState},
         life::Life,
     },
@@ -133,8 +134,39 @@ pub async fn overdue(home: &Homeroom) -> Result<Vec<Overdue>, ServiceError> {
     Ok(out)
 }
 
-/// Destroys a workshop that is past its end; `None` where it is not, or no longer.
+/// Destroys a workshop that is past its end; `None` where it is not, or no longer. What stops that is written down for
+/// everybody who follows the journal.
 pub async fn end(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outcome>, ServiceError> {
+    let ended = bring_about(home, lab).await;
+    match &ended {
+        // Somebody else is at it.
+        Ok(_) | Err(ServiceError::Refused(_)) => {}
+        Err(error) => {
+            if let Err(also) = hindered(home, lab, Clean::new(error.to_string())).await {
+                tracing::warn!(%lab, error = %also, "that its end could not be brought about is not written down");
+            }
+        }
+    }
+    ended
+}
+
+/// Writes down why a workshop could not be ended, once for each reason.
+async fn hindered(home: &Homeroom, lab: &LabName, why: Clean) -> Result<(), ServiceError> {
+    let owner = format!("{}, an end", home.owner);
+    let lock = match home.store.lock_lab(lab, &owner).await {
+        Ok(lock) => lock,
+        Err(StoreError::Held { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let (life, _) = standing(home, lab).await?;
+    if !life.is_over(home.clock.now()) || life.hindered.as_ref() == Some(&why) {
+        return Ok(());
+    }
+    let words = format!("its end has come ({}) and could not be brought about: {why}", shown(life.ends_at));
+    journal::write(home, &*lock, vec![Entry::run(Level::Error, words, Change::EndHindered { why })]).await
+}
+
+async fn bring_about(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outcome>, ServiceError> {
     let lock = lock(home, lab, RunKind::Destroy).await?;
     let (progress, _) = home.store.progress(lab).await?;
     // It may have been put off a moment ago.
@@ -233,16 +265,4 @@ async fn warn(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> {
 /// A time as whoever reads it has it on the wall.
 pub(super) fn shown(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-/// `4 h`, `1 h 30 min`, `5 min`; below a minute, in seconds.
-pub fn plain(span: Duration) -> String {
-    // Rounded up to the minute: what has 14:59 left has fifteen.
-    let minutes = span.as_secs().div_ceil(60);
-    match (minutes / 60, minutes % 60) {
-        _ if span.as_secs() < 60 => format!("{} s", span.as_secs()),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes:02} min"),
-    }
 }

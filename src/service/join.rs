@@ -13,6 +13,7 @@ use crate::{
         code::JoinCode,
         person::{NotAName, Person},
         plan::Verb,
+        planning::TOKENS,
         workshop::{SeatsOn, Service, WorkshopDefinition},
     },
     port::{StoreError, store::SeatTaken},
@@ -71,8 +72,20 @@ impl Links {
     }
 }
 
-/// Gives somebody a seat, the same one on return. Nothing is made yet.
-pub async fn join(home: &Homeroom, code: &str, name: &str) -> Result<Joined, JoinError> {
+/// Whether somebody has a name, and the code is one that was given: what is asked before a seat is, where guesses are
+/// counted.
+///
+/// # Errors
+/// `NotAName` and `Unknown`, in this order.
+pub async fn is_known(home: &Homeroom, code: &str, name: &str) -> Result<(), JoinError> {
+    Person::new(name)?;
+    let code = JoinCode::read(code).ok_or(JoinError::Unknown)?;
+    home.store.given_code(&code).await?.map(drop).ok_or(JoinError::Unknown)
+}
+
+/// Gives somebody a seat, the same one on return. Nothing is made yet. `asked_at`: by what name whoever asks reached
+/// this computer, for links to workshops on it.
+pub async fn join(home: &Homeroom, code: &str, name: &str, asked_at: Option<&str>) -> Result<Joined, JoinError> {
     let person = Person::new(name)?;
     let code = JoinCode::read(code).ok_or(JoinError::Unknown)?;
     let given = home.store.given_code(&code).await?.ok_or(JoinError::Unknown)?;
@@ -89,7 +102,7 @@ pub async fn join(home: &Homeroom, code: &str, name: &str) -> Result<Joined, Joi
     }
     let Definition::Workshop(workshop) = home.definition(&lab).await?.definition else { return Err(ended(now)) };
     // Before somebody gets a seat: without it there is no link to give.
-    let host = place(home, &workshop).await?;
+    let host = place(home, &workshop, asked_at).await?;
     let (seat, again) = match home.store.take_seat(&lab, &code, &person, &offered(&workshop, &progress), now).await? {
         SeatTaken::First(seat) => (seat, false),
         SeatTaken::Again(seat) => (seat, true),
@@ -115,15 +128,23 @@ fn offered(workshop: &WorkshopDefinition, progress: &Progress) -> Vec<SeatName> 
     seats
 }
 
-/// How the host of a workshop is called by those who come to it.
-pub(super) async fn place(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<String, ServiceError> {
+/// How the host of a workshop is called by those who come to it; `asked_at`: as whoever asks calls this computer.
+pub(super) async fn place(
+    home: &Homeroom,
+    workshop: &WorkshopDefinition,
+    asked_at: Option<&str>,
+) -> Result<String, ServiceError> {
     if home.clouds.contains_key(&workshop.site) {
         let (progress, _) = home.store.progress(&workshop.name).await?;
         let address = progress.seat(&SeatName::host()).and_then(|row| row.ip);
         let name = super::cloud::name(workshop, &progress).or_else(|| address.map(|ip| ip.to_string()));
         return Ok(name.unwrap_or_else(|| "unknown".to_owned()));
     }
-    Ok(home.engine(&workshop.site)?.containers.view().await?.host.to_string())
+    let engine = home.engine(&workshop.site)?;
+    match engine.address.as_deref().or(asked_at) {
+        Some(address) => Ok(address.to_owned()),
+        None => Ok(engine.containers.view().await?.host.to_string()),
+    }
 }
 
 /// What opens each program of a seat. `host` is how the engine's host calls itself.
@@ -134,7 +155,8 @@ pub(super) async fn links(
     seat: &SeatName,
     code: &JoinCode,
 ) -> Result<Links, ServiceError> {
-    let token = home.keys.token(&workshop.name, seat, code).await?;
+    let round = home.store.rounds(&workshop.name).await?.get(seat).copied().unwrap_or_default();
+    let token = home.keys.token(&workshop.name, seat, code, round).await?;
     let published = workshop.as_published(Some(&code.as_str().to_ascii_lowercase()));
     let (base, number) = (published.address(host), seat.number().unwrap_or_default());
     let links = workshop.published(number).into_iter().map(|(service, ..)| {
@@ -170,7 +192,11 @@ pub async fn make(home: &Arc<Homeroom>, lab: &LabName, seat: &SeatName) -> Resul
                     home.store.sittings(lab).await?.into_iter().map(|s| (s.seat, s.person)).collect();
                 // Nobody agreed to more than this: what a changed definition replaces or removes waits for a deploy.
                 planned.plan.seats.retain(|row| match row.role {
-                    Role::Host => matches!(row.verb, Verb::Keep | Verb::Prove),
+                    // A seat given again has another token, which the proxy must know.
+                    Role::Host => {
+                        let tokens = row.changes.iter().all(|change| change.field == TOKENS);
+                        matches!(row.verb, Verb::Keep | Verb::Prove) || row.verb == Verb::Update && tokens
+                    }
                     _ => {
                         sitting.contains_key(&row.seat) && matches!(row.verb, Verb::Create | Verb::Resume | Verb::Prove)
                     }

@@ -148,9 +148,20 @@ impl Homeroom {
     }
 
     pub fn site(&self, name: &SiteName) -> Result<&Arc<Site>, ServiceError> {
-        self.sites.get(name).ok_or_else(|| ServiceError::NoSite {
-            site: name.clone(),
-            known: self.sites.keys().map(ToString::to_string).collect(),
+        let kind = match (self.engines.contains_key(name), self.clouds.contains_key(name)) {
+            (true, _) => Some("docker"),
+            (_, true) => Some("gce"),
+            _ => None,
+        };
+        self.sites.get(name).ok_or_else(|| match kind {
+            Some(kind) => {
+                ServiceError::NotNow(format!("this works on sites of kind proxmox, and {name} is of kind {kind}"))
+            }
+            None => {
+                let engines = self.engines.keys().chain(self.clouds.keys());
+                let known = self.sites.keys().chain(engines).map(ToString::to_string).collect();
+                ServiceError::NoSite { site: name.clone(), known }
+            }
         })
     }
 }

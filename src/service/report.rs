@@ -2,6 +2,7 @@
 //! a bundle with every event, task log and answer. Secrets are left out here; whoever writes it cuts known ones too.
 
 mod in_cloud;
+mod on_engine;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -81,6 +82,9 @@ pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report
     let held_up = timing.as_ref().and_then(|timing| timing.held_up_by(speed));
     let (logs, guests, versions) = if home.clouds.contains_key(&plan.site) {
         let (machines, versions) = in_cloud::look(home, &row.lab, &seats).await;
+        (BTreeMap::new(), machines, versions)
+    } else if let Some(engine) = home.engines.get(&plan.site) {
+        let (machines, versions) = on_engine::look(home, engine, &row.lab, &seats).await;
         (BTreeMap::new(), machines, versions)
     } else {
         let site = home.site(&plan.site)?;

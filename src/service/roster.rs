@@ -58,7 +58,7 @@ pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, Se
 /// Every seat of a workshop, with who sits there and the link that opens it.
 async fn seats(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<Vec<RosterRow>, ServiceError> {
     let lab = &workshop.name;
-    let host = place(home, workshop).await?;
+    let host = place(home, workshop, None).await?;
     let status = super::status::lab_status(home, lab).await?;
     let mut rows = Vec::new();
     for row in status.machines.into_iter().filter(|row| row.role == Role::Seat) {

@@ -18,6 +18,7 @@ use crate::domain::{
     progress::{SeatProgress, StepProgress},
     readiness::{Cut, Hand, LabState, Look, Phase, Stand, current_state, lab_state as judge, seen_on, word},
     seating::Judge,
+    workshop::WorkshopDefinition,
 };
 
 /// A lab with its machines.
@@ -36,6 +37,8 @@ pub struct LabStatus {
     pub machines: Vec<MachineStatus>,
     /// Of a workshop that was deployed.
     pub life: Option<LifeStatus>,
+    /// Where people reach a workshop that was deployed: its proxy, as it stands in their links.
+    pub address: Option<String>,
 }
 
 /// A workshop's code, its end and what it has cost.
@@ -51,6 +54,8 @@ pub struct LifeStatus {
     pub cost: f64,
     /// What the cost is in; empty where the site says nothing.
     pub currency: String,
+    /// Why it could not be ended, when that was last tried.
+    pub hindered: Option<Clean>,
 }
 
 /// A seat's machine.
@@ -244,7 +249,12 @@ async fn compose(
             }
         }
     }
+    let address = match (definition, &progress.life) {
+        (Definition::Workshop(workshop), Some(life)) => address(home, workshop, &progress, life, engine),
+        _ => None,
+    };
     Ok(LabStatus {
+        address,
         life: progress.life.as_ref().map(|life| living(home, definition, life)),
         lab: lab.clone(),
         kind: definition.kind(),
@@ -263,6 +273,27 @@ pub async fn life_of(home: &Homeroom, definition: &Definition) -> Result<Option<
     Ok(progress.life.as_ref().map(|life| living(home, definition, life)))
 }
 
+/// Where people reach a workshop: on this computer's engine, by the name that calls itself.
+fn address(
+    home: &Homeroom,
+    workshop: &WorkshopDefinition,
+    progress: &Progress,
+    life: &Life,
+    engine: Option<&EngineView>,
+) -> Option<String> {
+    let published = workshop.as_published(Some(&life.code.as_str().to_ascii_lowercase()));
+    let host = match home.engines.get(&workshop.site) {
+        Some(site) => site.address.clone().or_else(|| engine.map(|view| view.host.to_string())),
+        None => {
+            let ip = || progress.seat(&SeatName::host()).and_then(|row| row.ip).map(|ip| ip.to_string());
+            super::cloud::name(workshop, progress).or_else(ip)
+        }
+    };
+    // A proxy with a name is reached by that, wherever it is.
+    let host = host.or_else(|| published.proxy.name.clone())?;
+    Some(published.address(&host))
+}
+
 /// A life as it is now.
 fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
     let now = home.clock.now();
@@ -279,6 +310,7 @@ fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
         over: life.is_over(now),
         cost: life.cost(price.per_hour, now),
         currency: price.currency,
+        hindered: life.hindered.clone(),
     }
 }
 

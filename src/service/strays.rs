@@ -1,10 +1,10 @@
 //! What carries our labels on the engines and is not a standing workshop's: told, never touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EngineSite, Homeroom, ServiceError, ends::shown};
 use crate::domain::{
-    SiteName,
+    Definition, SiteName,
     stray::{Stray, Why, strays as judge},
 };
 
@@ -15,6 +15,8 @@ pub struct Found {
     pub stray: Stray,
     /// Whether the lab it names is defined here.
     pub defined: bool,
+    /// How Docker's own client is told which engine: `docker --host …`.
+    pub client: String,
 }
 
 impl Found {
@@ -30,6 +32,7 @@ impl Found {
         }
         let lab = self.stray.lab.as_ref().map(|lab| format!(" of {lab}")).unwrap_or_default();
         let why = match why {
+            Why::NotDefined => "is no longer in the definition".to_owned(),
             Why::NotInStore | Why::PastEnd(_) => "carries our labels, and the store knows nothing of it".to_owned(),
             Why::OtherStore(store) => format!("was made by homeroom from another store ({store})"),
             Why::Copied => "carries labels copied from another container".to_owned(),
@@ -37,18 +40,31 @@ impl Found {
         format!("the {what} {name}{lab} {why}")
     }
 
+    /// What it means that it is there.
+    pub fn meaning(&self) -> &'static str {
+        match &self.stray.why {
+            Why::OtherStore(_) => "it may be somebody's workshop, with people in it",
+            Why::PastEnd(_) => "it takes room and ports, and should be gone",
+            Why::NotDefined => "it takes room and ports of a workshop that does without it",
+            Why::NotInStore | Why::Copied => "it takes room and ports, and no workshop known here needs it",
+        }
+    }
+
     /// What to do.
     pub fn mend(&self) -> String {
         let by_hand = match self.stray.what {
-            "network" => format!("`docker network rm {}`", self.stray.name),
-            _ => format!("`docker rm --force {}`", self.stray.name),
+            "network" => format!("`{} network rm {}`", self.client, self.stray.name),
+            _ => format!("`{} rm --force {}`", self.client, self.stray.name),
         };
         match (&self.stray.why, &self.stray.lab) {
             (Why::PastEnd(_), Some(lab)) => {
                 format!("`homeroom expire --yes` removes it, `homeroom extend {lab} 1h` keeps it")
             }
             (Why::NotInStore, Some(lab)) if self.defined => format!("`homeroom destroy {lab} --yes` removes it"),
-            (Why::OtherStore(_), _) => format!("leave it to whoever has that store, or remove it: {by_hand}"),
+            (Why::NotDefined, Some(lab)) => format!("`homeroom deploy {lab} --yes --allow-remove` removes it"),
+            (Why::OtherStore(_), _) => {
+                format!("ask whoever has that store before anything is done to it; if nobody has: {by_hand}")
+            }
             _ => format!("if nobody needs it: {by_hand}"),
         }
     }
@@ -73,9 +89,22 @@ pub async fn on(home: &Homeroom, engine: &EngineSite) -> Result<Vec<Found>, Serv
     let (labs, _) = home.store.all_progress().await?;
     let labs: BTreeMap<_, _> = labs.into_iter().map(|progress| (progress.lab.clone(), progress)).collect();
     let definitions = home.store.definitions().await?;
-    let found = judge(home.store.id(), &view, &labs, home.clock.now()).into_iter().map(|stray| {
+    let wanted: BTreeMap<_, BTreeSet<String>> = definitions
+        .iter()
+        .filter_map(|stored| match &stored.definition {
+            Definition::Workshop(workshop) => Some((workshop.name.clone(), workshop.names().into_iter().collect())),
+            Definition::Class(_) => None,
+        })
+        .collect();
+    let client = format!("docker --host {}", engine.containers.address());
+    let found = judge(home.store.id(), &view, &labs, &wanted, home.clock.now()).into_iter().map(|stray| {
         let named = |lab| definitions.iter().any(|stored| stored.definition.name() == lab);
-        Found { site: engine.name.clone(), defined: stray.lab.as_ref().is_some_and(named), stray }
+        Found {
+            site: engine.name.clone(),
+            client: client.clone(),
+            defined: stray.lab.as_ref().is_some_and(named),
+            stray,
+        }
     });
     Ok(found.collect())
 }

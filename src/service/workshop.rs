@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -18,6 +19,7 @@ use crate::{
     deploy::workshop::{EngineParts, ProxyCertificate},
     domain::{
         Plan, Progress, Role, SeatName, SiteName, StepName, StoreId,
+        address::listened_on,
         code::JoinCode,
         engine::EngineView,
         planning::{self, Problem, WorkshopInput},
@@ -32,6 +34,9 @@ pub struct EngineSite {
     /// `dev`, `staging` or `prod`.
     pub environment: String,
     pub max_seats: u32,
+    /// By what name or address people reach its host: as configured, else as homeroom does. `None`: it is this
+    /// computer, which whoever comes to it knows by some name.
+    pub address: Option<String>,
     /// What a workshop costs there.
     pub price: Price,
     pub containers: Arc<dyn Containers>,
@@ -55,7 +60,7 @@ pub async fn plan_deploy(
     workshop: WorkshopDefinition,
     engine: Arc<EngineSite>,
 ) -> Result<Planned, ServiceError> {
-    let ground = Ground::read(home, workshop, engine).await?;
+    let ground = Ground::read(home, workshop, engine, Look::All).await?;
     ground.lives(home)?;
     ground.planned(home, planning::plan_workshop)
 }
@@ -67,7 +72,7 @@ pub async fn plan_destroy(
     engine: Arc<EngineSite>,
     seats: &[SeatName],
 ) -> Result<Planned, ServiceError> {
-    let ground = Ground::read(home, workshop, engine).await?;
+    let ground = Ground::read(home, workshop, engine, Look::WhatStands).await?;
     know(&ground.workshop, &ground.progress, seats)?;
     ground.planned(home, |input| planning::plan_workshop_destroy(input, seats))
 }
@@ -81,9 +86,18 @@ pub async fn plan_deed(
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
     is_for_workshops(&workshop, deed)?;
-    let ground = Ground::read(home, workshop, engine).await?;
+    let ground = Ground::read(home, workshop, engine, Look::WhatStands).await?;
     know(&ground.workshop, &ground.progress, seats)?;
     ground.planned(home, |input| planning::plan_workshop_check(input, seats))
+}
+
+/// What is looked at for a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// What stands and what making more of it needs: images, ports, certificates.
+    All,
+    /// What stands. Nothing else keeps a workshop from being checked or from its end.
+    WhatStands,
 }
 
 /// What was read for a plan.
@@ -97,6 +111,7 @@ struct Ground {
     taken: BTreeSet<u16>,
     sitting: BTreeSet<SeatName>,
     certificate: Option<String>,
+    rounds: BTreeMap<SeatName, u32>,
 }
 
 impl Ground {
@@ -104,15 +119,15 @@ impl Ground {
         home: &Homeroom,
         workshop: WorkshopDefinition,
         engine: Arc<EngineSite>,
+        look: Look,
     ) -> Result<Self, ServiceError> {
         let (progress, _) = home.store.progress(&workshop.name).await?;
-        let ports = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
-        let ports: Vec<u16> = ports.chain([workshop.proxy.port]).chain(workshop.health_port()).collect();
+        let all = look == Look::All;
         // Before the listing, so that it shows whoever of ours had them.
-        let taken = engine.containers.taken(&ports).await.into_iter().collect();
+        let taken = if all { taken(&workshop, &engine).await } else { BTreeSet::new() };
         let view = engine.containers.view().await?;
         let (mut missing, mut unfit) = (BTreeSet::new(), BTreeMap::new());
-        for image in workshop.images() {
+        for image in workshop.images().into_iter().filter(|_| all) {
             match engine.containers.image(image).await? {
                 None => drop(missing.insert(image.to_owned())),
                 // The proxy is told what to start.
@@ -123,12 +138,13 @@ impl Ground {
             }
         }
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
+        let rounds = home.store.rounds(&workshop.name).await?;
         let certificate = match &workshop.proxy.certificate {
             // One that cannot be read is told where it is needed.
-            Some(files) => tokio::fs::read_to_string(&files.cert_file).await.ok().map(|text| mark(&text)),
-            None => None,
+            Some(files) if all => tokio::fs::read_to_string(&files.cert_file).await.ok().map(|text| mark(&text)),
+            _ => None,
         };
-        Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting, certificate })
+        Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting, certificate, rounds })
     }
 
     fn planned(
@@ -148,6 +164,8 @@ impl Ground {
             max_seats: self.engine.max_seats,
             sitting: &self.sitting,
             certificate: self.certificate.as_deref(),
+            rounds: &self.rounds,
+            price: Some((self.engine.price.per_hour, self.engine.price.currency.as_str())),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Engine(self.engine) })
@@ -167,6 +185,24 @@ impl Ground {
             _ => Ok(()),
         }
     }
+}
+
+/// How long a login to the engine's host may take, for a look at its ports: wall time.
+const LOGIN_WITHIN: Duration = Duration::from_secs(20);
+
+/// Ports a workshop needs on which somebody listens. The seats' are on the loopback, the proxy's is on every address.
+async fn taken(workshop: &WorkshopDefinition, engine: &EngineSite) -> BTreeSet<u16> {
+    let ports = (1..=workshop.seats).flat_map(|number| workshop.published(number)).map(|(.., port)| port);
+    let ports: Vec<u16> = ports.chain(workshop.health_port()).collect();
+    let wide = workshop.proxy.port;
+    let mut taken: BTreeSet<u16> = engine.containers.taken(&ports, &[wide]).await.into_iter().collect();
+    // On another machine the connections see the loopback alone, and whoever is logged in there sees more.
+    if let Some((shell, target)) = &engine.login
+        && let Ok(said) = shell.run(target, "cat /proc/net/tcp /proc/net/tcp6", LOGIN_WITHIN).await
+    {
+        taken.extend(listened_on(&said.stdout).contains(&wide).then_some(wide));
+    }
+    taken
 }
 
 /// An error for a deed that workshops know nothing of.
@@ -214,21 +250,34 @@ pub async fn engine_parts(
     code: Option<&JoinCode>,
 ) -> Result<EngineParts, ServiceError> {
     let workshop = planned_for(plan)?;
-    let mut tokens = BTreeMap::new();
-    for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
-        if let Some(code) = code {
-            tokens.insert(seat.clone(), home.keys.token(&workshop.name, &seat, code).await?);
-        }
-    }
+    let (tokens, rounds) = tokens(home, &workshop, code).await?;
     Ok(EngineParts {
         containers: engine.containers.clone(),
         clock: engine.clock.clone().unwrap_or_else(|| home.clock.clone()),
         store: home.store.id().clone(),
         workshop,
         tokens,
+        rounds,
         certificate: certificate(plan).await?,
         tuning: home.tuning.clone(),
     })
+}
+
+/// What opens each seat now, and how often each went before.
+pub(super) async fn tokens(
+    home: &Homeroom,
+    workshop: &WorkshopDefinition,
+    code: Option<&JoinCode>,
+) -> Result<(BTreeMap<SeatName, SecretString>, BTreeMap<SeatName, u32>), ServiceError> {
+    let rounds = home.store.rounds(&workshop.name).await?;
+    let mut tokens = BTreeMap::new();
+    for (seat, _) in workshop.rows().into_iter().filter(|(_, role)| *role == Role::Seat) {
+        if let Some(code) = code {
+            let round = rounds.get(&seat).copied().unwrap_or_default();
+            tokens.insert(seat.clone(), home.keys.token(&workshop.name, &seat, code, round).await?);
+        }
+    }
+    Ok((tokens, rounds))
 }
 
 /// What proves the proxy's name, where this plan makes it and files are given for it.

@@ -8,10 +8,11 @@ use super::error;
 use crate::{domain::StoreId, port::StoreError};
 
 /// The migrations in order; the number of the last is the schema's.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_learned.sql"),
     include_str!("migrations/0003_lives.sql"),
+    include_str!("migrations/0004_rounds.sql"),
 ];
 
 /// The newest schema this program knows.

@@ -3,6 +3,8 @@
 //! A seat is given in the writer's one transaction (`BEGIN IMMEDIATE`): no other process looks or writes in between,
 //! and the table itself takes no seat and no person twice.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -11,7 +13,7 @@ use super::{
     read::{column, selected, time, word},
 };
 use crate::{
-    domain::{Change, Event, LabName, SeatName, code::JoinCode, life::Life, person::Person},
+    domain::{Change, Clean, Event, LabName, SeatName, code::JoinCode, event::RunKind, life::Life, person::Person},
     port::{
         StoreError,
         store::{GivenCode, SeatTaken, Sitting},
@@ -90,6 +92,20 @@ pub(super) async fn sittings(conn: &mut SqliteConnection, lab: &LabName) -> Resu
         .collect()
 }
 
+/// How often each seat went, for those that did.
+pub(super) async fn rounds(conn: &mut SqliteConnection, lab: &LabName) -> Result<BTreeMap<SeatName, u32>, StoreError> {
+    let rows = sqlx::query("SELECT seat, round FROM rounds WHERE lab = $1")
+        .bind(lab.to_string())
+        .fetch_all(conn)
+        .await
+        .map_err(error::failed(READING))?;
+    let one = |row: &SqliteRow| {
+        let round: i64 = column(row, READING, "round")?;
+        Ok((word(READING, column(row, READING, "seat")?)?, u32::try_from(round).unwrap_or(u32::MAX)))
+    };
+    rows.iter().map(one).collect()
+}
+
 pub(super) async fn given_code(conn: &mut SqliteConnection, code: &JoinCode) -> Result<Option<GivenCode>, StoreError> {
     let row = sqlx::query("SELECT lab, ended_at FROM codes WHERE code = $1")
         .bind(code.to_string())
@@ -109,7 +125,7 @@ pub(super) async fn lives(
     conn: &mut SqliteConnection,
     lab: Option<&LabName>,
 ) -> Result<Vec<(LabName, Life)>, StoreError> {
-    let rows = selected(lab, "SELECT lab, code, born_at, ends_at, warned FROM lives", "")
+    let rows = selected(lab, "SELECT lab, code, born_at, ends_at, warned, hindered FROM lives", "")
         .build()
         .fetch_all(conn)
         .await
@@ -119,11 +135,13 @@ pub(super) async fn lives(
 
 fn life_of(row: &SqliteRow) -> Result<(LabName, Life), StoreError> {
     let warned: Option<i64> = row.try_get("warned").map_err(error::failed(READING))?;
+    let hindered: Option<String> = row.try_get("hindered").map_err(error::failed(READING))?;
     let life = Life {
         code: word(READING, column(row, READING, "code")?)?,
         born_at: time(READING, column(row, READING, "born_at")?)?,
         ends_at: time(READING, column(row, READING, "ends_at")?)?,
         warned: warned.and_then(|ms| u64::try_from(ms).ok()).map(std::time::Duration::from_millis),
+        hindered: hindered.map(Clean::new),
     };
     Ok((word(READING, column(row, READING, "lab")?)?, life))
 }
@@ -151,7 +169,7 @@ pub(super) async fn live(conn: &mut SqliteConnection, event: &Event) -> Result<(
                 .map_err(failed())?;
         }
         Change::EndsAt { ends_at } => {
-            sqlx::query("UPDATE lives SET ends_at = $2, warned = NULL WHERE lab = $1")
+            sqlx::query("UPDATE lives SET ends_at = $2, warned = NULL, hindered = NULL WHERE lab = $1")
                 .bind(lab)
                 .bind(ends_at.as_millisecond())
                 .execute(conn)
@@ -162,6 +180,21 @@ pub(super) async fn live(conn: &mut SqliteConnection, event: &Event) -> Result<(
             sqlx::query("UPDATE lives SET warned = $2 WHERE lab = $1")
                 .bind(lab)
                 .bind(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))
+                .execute(conn)
+                .await
+                .map_err(failed())?;
+        }
+        Change::EndHindered { why } => {
+            sqlx::query("UPDATE lives SET hindered = $2 WHERE lab = $1")
+                .bind(lab)
+                .bind(why.to_string())
+                .execute(conn)
+                .await
+                .map_err(failed())?;
+        }
+        Change::RunStarted { kind: RunKind::Destroy, .. } => {
+            sqlx::query("UPDATE lives SET hindered = NULL WHERE lab = $1")
+                .bind(lab)
                 .execute(conn)
                 .await
                 .map_err(failed())?;
@@ -189,6 +222,14 @@ pub(super) async fn left(
             .execute(&mut *conn)
             .await
             .map_err(error::failed(LIVING))?;
+        let next = "INSERT INTO rounds (lab, seat, round) VALUES ($1, $2, 1) \
+                    ON CONFLICT (lab, seat) DO UPDATE SET round = round + 1";
+        sqlx::query(next)
+            .bind(lab.to_string())
+            .bind(seat.to_string())
+            .execute(&mut *conn)
+            .await
+            .map_err(error::failed(LIVING))?;
     }
     let machines: i64 = sqlx::query_scalar("SELECT count(*) FROM machines WHERE lab = $1")
         .bind(lab.to_string())
@@ -207,7 +248,12 @@ pub(super) async fn close(conn: &mut SqliteConnection, lab: &LabName, at: Timest
         .execute(&mut *conn)
         .await
         .map_err(failed())?;
-    for sql in ["DELETE FROM lives WHERE lab = $1", "DELETE FROM joins WHERE lab = $1"] {
+    for sql in [
+        "DELETE FROM lives WHERE lab = $1",
+        "DELETE FROM joins WHERE lab = $1",
+        // The next life has a code of its own, and with it other tokens.
+        "DELETE FROM rounds WHERE lab = $1",
+    ] {
         sqlx::query(sql).bind(lab.to_string()).execute(&mut *conn).await.map_err(failed())?;
     }
     Ok(())

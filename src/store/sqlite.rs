@@ -1,6 +1,6 @@
 //! The store itself: `port::Store` on one SQLite file.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -257,6 +257,10 @@ impl Store for SqliteStore {
             Written::Seat(taken) => Ok(taken),
             Written::Done | Written::Run(_) => Ok(SeatTaken::Closed),
         }
+    }
+
+    async fn rounds(&self, lab: &LabName) -> Result<BTreeMap<SeatName, u32>, StoreError> {
+        seats::rounds(&mut *self.reader().await?, lab).await
     }
 
     async fn sittings(&self, lab: &LabName) -> Result<Vec<Sitting>, StoreError> {

@@ -1,5 +1,7 @@
 //! The containers of one seat of a workshop: what was wanted beside what is, what its own one printed, and its log.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 
 use super::{
@@ -70,7 +72,7 @@ fn rows(state: &State, workshop: &WorkshopDefinition, seat: &SeatRow<'_>, engine
     let name = machine_name(&workshop.name, &seat.seat);
     let number = seat.seat.number().unwrap_or_default();
     let mut told = match seat.role {
-        Role::Host => container(name, &MadeOf::proxy(workshop, None), engine),
+        Role::Host => container(name, &MadeOf::proxy(workshop, None, &BTreeMap::new()), engine),
         _ => container(name, &MadeOf::seat(workshop, number), engine),
     };
     if seat.role == Role::Seat

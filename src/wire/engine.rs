@@ -9,7 +9,7 @@ use crate::{
         ssh::{self, Ssh},
     },
     config::{self, DockerSite},
-    domain::SiteName,
+    domain::{SiteName, address::host_of},
     port::{
         RemoteShell,
         shell::{HostKey, ShellTarget},
@@ -28,7 +28,7 @@ pub(super) fn engine(
     ssh: &Arc<Ssh>,
 ) -> Result<EngineSite, WireError> {
     let (scheme, rest) = docker.host.split_once("://").unwrap_or(("unix", docker.host.as_str()));
-    let (address, login) = match (scheme, &docker.tls) {
+    let (way, login) = match (scheme, &docker.tls) {
         ("tcp", Some(tls)) => {
             let (ca, cert, key) = (tls.ca_file.clone(), tls.cert_file.clone(), tls.key_file.clone());
             (docker::Address::Tls { at: rest.to_owned(), ca, cert, key }, None)
@@ -66,13 +66,21 @@ pub(super) fn engine(
         }
         _ => (docker::Address::Unix(rest.to_owned()), None),
     };
+    // Where nothing is said, people reach the host as homeroom does.
+    let far = match (&way, &login) {
+        (docker::Address::Tls { at, .. }, _) => host_of(at),
+        (_, Some((_, target))) if target.host.contains(':') => host_of(&format!("[{}]", target.host)),
+        (_, Some((_, target))) => Some(target.host.clone()),
+        _ => None,
+    };
     Ok(EngineSite {
+        address: docker.address.clone().or(far),
         login,
         name: name.clone(),
         environment: site.environment.as_str().to_owned(),
         max_seats: site.max_seats,
         price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
-        containers: Arc::new(Engine::new(address)),
+        containers: Arc::new(Engine::new(way)),
         clock: None,
     })
 }

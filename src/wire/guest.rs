@@ -68,6 +68,7 @@ impl Stay {
             name: name.clone(),
             environment: "dev".to_owned(),
             max_seats,
+            address: None,
             price: Price::default(),
             containers: self.engine.clone(),
             login: None,

@@ -22,6 +22,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
@@ -32,6 +36,7 @@ impl Server {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_homeroom"))
             .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+            .args(more)
             .env("HOMEROOM_CONFIG", folder.path().join("config.toml"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -67,6 +72,12 @@ impl Server {
     fn api(&self, code: &str, name: &str) -> Answer {
         let body = serde_json::json!({"code": code, "name": name}).to_string();
         self.ask("POST", "/api/join", "Content-Type: application/json\r\n", &body)
+    }
+
+    /// The same as a proxy in front passes it on.
+    fn api_for(&self, who: &str) -> Answer {
+        let headers = format!("Content-Type: application/json\r\nX-Forwarded-For: {who}\r\n");
+        self.ask("POST", "/api/join", &headers, "{\"code\": \"K7M3QX\", \"name\": \"Ada\"}")
     }
 
     fn form(&self, body: &str) -> Answer {
@@ -165,6 +176,35 @@ fn programs_are_told_in_a_word_what_is_wrong_and_whoever_guesses_on_waits() {
         found.parse::<u64>().unwrap()
     };
     assert!(count("unknown") >= 10 && count("slowed") >= 2 && count("refused") == 1 && count("joined") == 0);
+}
+
+#[test]
+fn however_many_guess_at_once_no_more_are_looked_at_than_one_address_has_to_spare() {
+    let server = Server::start();
+    let began = std::time::Instant::now();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..200).map(|_| scope.spawn(|| server.api("K7M3QX", "Ada").status)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let looked_at = statuses.iter().filter(|status| **status == 404).count() as u64;
+    assert!(statuses.iter().all(|status| matches!(status, 404 | 429)), "{statuses:?}");
+    // One comes back every ten seconds.
+    let most = 10 + began.elapsed().as_secs() / 10;
+    assert!((10..=most).contains(&looked_at), "{looked_at} of 200, and {most} at most");
+}
+
+#[test]
+fn a_proxy_that_is_trusted_says_who_guesses_and_nobody_else_does() {
+    let slowed = |server: &Server, who: &str| (0..20).any(|_| server.api_for(who).status == 429);
+    let server = Server::start_with(&["--trust-proxy", "127.0.0.1"]);
+    assert!(slowed(&server, "192.0.2.1"));
+    assert_eq!(server.api_for("192.0.2.2").status, 404);
+    // Whoever guesses writes something in front of what the proxy adds.
+    assert_eq!(server.api_for("192.0.2.9, 192.0.2.1").status, 429);
+    assert_eq!(server.api_for("192.0.2.1, 192.0.2.3").status, 404);
+
+    let server = Server::start();
+    assert!((0..20).any(|n| server.api_for(&format!("192.0.2.{n}")).status == 429));
 }
 
 #[test]

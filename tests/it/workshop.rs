@@ -20,10 +20,13 @@ use homeroom::{
         plan::plan_deploy,
         roster::roster,
         status::{LabStatus, lab_status},
+        strays,
     },
     sim::Scenario,
 };
 use secrecy::ExposeSecret;
+
+mod changes;
 
 use crate::hand::{Disk, Habit, House};
 
@@ -453,14 +456,14 @@ fn an_end_that_failed_is_not_brought_about_again_at_once() {
 
 fn take(house: &House, code: &str, name: &str) -> Result<Joined, JoinError> {
     let home = house.homeroom();
-    house.stage.live(None, async { join(&home, code, name).await }).unwrap()
+    house.stage.live(None, async { join(&home, code, name, None).await }).unwrap()
 }
 
 /// Joins, and has the seat made where that is to be done.
 fn come(house: &House, code: &str, name: &str) -> SeatName {
     let home = house.homeroom();
     let came = async {
-        let joined = join(&home, code, name).await.unwrap();
+        let joined = join(&home, code, name, None).await.unwrap();
         if joined.made_on_joining
             && let Made::Begun(run) = make(&home, &joined.lab, &joined.seat).await.unwrap()
         {
@@ -578,7 +581,7 @@ fn whoever_makes_a_joined_seat_may_die_at_any_point_and_the_next_deploy_makes_it
         let (house, code) = ready();
         let home = house.homeroom();
         let came = async {
-            let joined = join(&home, code.as_str(), "Ada").await.unwrap();
+            let joined = join(&home, code.as_str(), "Ada", None).await.unwrap();
             if let Made::Begun(run) = make(&home, &joined.lab, &joined.seat).await.unwrap() {
                 let _ = run.ended.await;
             }

@@ -156,10 +156,8 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
         };
         say(grade, Some(&first.seat), text);
     }
-    if let Phase::Cut(cut) = row.phase {
-        let seat = row.seats.iter().find(|seat| seat.cut.is_some());
-        let run = row.run().map_or_else(|| "a run".to_owned(), |run| format!("{} {}", run.kind.noun(), run.id));
-        say(Grade::Watch, seat.map(|seat| &seat.seat), format!("{run} of {lab} was {}", cut.as_str()));
+    if let Some((seat, text)) = left_undone(row) {
+        say(Grade::Watch, seat, text);
     }
     if let Some(stale) = row.seats.iter().find(|seat| seat.state == MachineState::Stale) {
         let count = row.count(MachineState::Stale);
@@ -169,14 +167,30 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
     }
 }
 
+/// A run of the lab that was cut off and that nobody goes on with; the first seat it left.
+fn left_undone<'a>(row: &'a ClassRow<'_>) -> Option<(Option<&'a SeatName>, String)> {
+    let Phase::Cut(cut) = row.phase else { return None };
+    let seat = row.seats.iter().find(|seat| seat.cut.is_some());
+    let run = row.run().map_or_else(|| "a run".to_owned(), |run| format!("{} {}", run.kind.noun(), run.id));
+    Some((seat.map(|seat| &seat.seat), format!("{run} of {} was {}", row.lab, cut.as_str())))
+}
+
 /// Workshops in a cloud are looked at as classes are. Those on an engine are known by what the store says of them.
 fn of_workshops(wrong: &mut Vec<Wrong>, state: &State, workshops: &[ClassRow<'_>]) {
     for row in workshops {
+        let (Some(workshop), Some(progress)) = (row.workshop, row.progress) else { continue };
+        if let Some(why) = progress.life.as_ref().and_then(|life| life.hindered.as_ref()) {
+            let text = told(&format!("{} is past its end and could not be ended", workshop.name), why);
+            wrong.push(Wrong { grade: Grade::Red, about: About::Lab(workshop.name.clone(), None), text });
+        }
         if row.site().and_then(|site| state.engines.get(site)).is_some_and(|engine| engine.is_cloud) {
             of_class(wrong, row);
             continue;
         }
-        let (Some(workshop), Some(progress)) = (row.workshop, row.progress) else { continue };
+        if let Some((_, text)) = left_undone(row) {
+            let about = About::Lab(row.lab.clone(), None);
+            wrong.push(Wrong { grade: Grade::Watch, about, text: Clean::from(text) });
+        }
         let mut failed = progress.seats.iter().filter(|seat| seat.state == MachineState::Failed);
         let Some(first) = failed.next() else { continue };
         let reason = first.reason.as_ref().map(|reason| seats::cause(first, reason.as_str()));

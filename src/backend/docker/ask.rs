@@ -1,6 +1,6 @@
 //! Asking what listens on the loopback of an engine's host: from here, through a login there, or by a container.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    domain::Clean,
+    domain::{Clean, address::listened_on},
     port::{
         reach::{FarEnd, Reach},
         shell::{ShellOutput, ShellSession},
@@ -131,6 +131,16 @@ pub async fn taken(ports: &[u16]) -> Vec<u16> {
     join_all(tries).await.into_iter().flatten().collect()
 }
 
+/// Ports somebody on this host listens on, on any of its addresses.
+pub async fn listening() -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        // Where there is no such table, the connections tell what they can.
+        ports.extend(listened_on(&tokio::fs::read_to_string(table).await.unwrap_or_default()));
+    }
+    ports
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -173,5 +183,15 @@ mod tests {
         assert_eq!(taken(&[port]).await, [port]);
         drop(listener);
         assert!(taken(&[port]).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_listens_on_another_address_only_is_seen_too() {
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 7), 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(taken(&[port]).await.is_empty());
+        assert!(listening().await.contains(&port));
+        drop(listener);
+        assert!(!listening().await.contains(&port));
     }
 }

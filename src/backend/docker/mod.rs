@@ -266,10 +266,14 @@ impl Containers for Engine {
         }
     }
 
-    async fn taken(&self, ports: &[u16]) -> Vec<u16> {
+    async fn taken(&self, ports: &[u16], wide: &[u16]) -> Vec<u16> {
         match &self.address {
-            Address::Unix(_) => ask::taken(ports).await,
-            Address::Through { reach, .. } => ask::taken_there(&**reach, ports).await,
+            Address::Unix(_) => {
+                let listening = ask::listening().await;
+                let elsewhere = wide.iter().copied().filter(|port| listening.contains(port));
+                ask::taken(&[ports, wide].concat()).await.into_iter().chain(elsewhere).collect()
+            }
+            Address::Through { reach, .. } => ask::taken_there(&**reach, &[ports, wide].concat()).await,
             // Nothing but the engine itself answers from there; it tells of a port that is taken when it binds it.
             Address::Tls { .. } => Vec::new(),
         }

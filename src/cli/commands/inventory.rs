@@ -18,6 +18,12 @@ pub async fn nodes(context: &Context) -> Result<Exit, CliError> {
     if let Some(site) = &context.site {
         context.home.site(site)?;
     }
+    if context.home.sites.is_empty() && !(context.home.engines.is_empty() && context.home.clouds.is_empty()) {
+        return Err(CliError::Usage(
+            "nodes are those of Proxmox sites, and none is configured; `homeroom status` shows the workshops"
+                .to_owned(),
+        ));
+    }
     if context.home.sites.is_empty() {
         return Err(CliError::Usage("no site is configured yet; `homeroom demo` shows what one looks like".to_owned()));
     }

@@ -21,7 +21,7 @@ impl From<JoinError> for CliError {
 
 pub async fn join(context: &Context, code: &str, name: &str) -> Result<Exit, CliError> {
     let home = &context.home;
-    let joined = take(home, code, name).await?;
+    let joined = take(home, code, name, None).await?;
     let mut why = None;
     if joined.made_on_joining {
         match make(home, &joined.lab, &joined.seat).await? {

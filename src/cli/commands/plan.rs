@@ -170,7 +170,7 @@ pub fn to_json(plan: &Plan) -> Value {
         })
         .collect();
     let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
-    json!({
+    let mut value = json!({
         "lab": plan.lab, "site": plan.site, "kind": plan.kind, "drifted": plan.drifted().count(),
         "create": count(&[Verb::Create, Verb::Resume]),
         "change": count(&[Verb::Update, Verb::Restart, Verb::Replace]),
@@ -181,5 +181,12 @@ pub fn to_json(plan: &Plan) -> Value {
         "notes": plan.notes,
         "estimate_seconds": plan.estimate.map(|e| e.as_secs()),
         "room": plan.room.iter().map(|(storage, bytes)| json!({"storage": storage, "bytes": bytes})).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(workshop) = &plan.workshop {
+        value["workshop"] = json!({
+            "port": workshop.proxy.port, "name": workshop.proxy.name,
+            "ends_after_seconds": workshop.ends_after.as_secs(), "max_life_seconds": workshop.max_life.as_secs(),
+        });
+    }
+    value
 }

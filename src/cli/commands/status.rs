@@ -8,7 +8,7 @@ use crate::{
         exit::{CliError, Exit},
         output::{age, local_time, time},
     },
-    domain::{MachineState, SiteName, StepState, progress::StepProgress, readiness::LabState},
+    domain::{MachineState, Role, SiteName, StepState, progress::StepProgress, readiness::LabState},
     service::{
         cloud::{Costing, all_costing},
         ends::plain,
@@ -31,14 +31,13 @@ pub async fn status(context: &Context, name: Option<&str>) -> Result<Exit, CliEr
 
 fn show(context: &Context, status: &LabStatus) {
     let out = context.out;
-    let ready = status.machines.iter().filter(|m| m.state == MachineState::Ready).count();
+    let (ready, all) = ready(status);
     out.line(format!(
-        "{}  {} on {}  {}  {ready} of {} ready",
+        "{}  {} on {}  {}  {ready} of {all} ready",
         status.lab,
         status.kind,
         status.site,
-        status.phase.word(),
-        status.machines.len()
+        status.phase.word()
     ));
     if let Some(life) = &status.life {
         out.line(life_line(life));
@@ -49,18 +48,36 @@ fn show(context: &Context, status: &LabStatus) {
     if let Some(why) = &status.blind {
         out.line(format!("the site cannot be seen, so these are the last known states: {why}"));
     }
+    if let Some(address) = &status.address {
+        out.line(format!("reached at {address}/"));
+    }
     let now = context.home.clock.now();
     let rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
     // The seats of a workshop have no numbers, and people.
     let (number, rows) = match status.kind {
-        "workshop" => ("WHO", rows.into_iter().zip(&status.machines).map(|(row, m)| with_person(row, m)).collect()),
+        "workshop" => {
+            let base = status.address.as_deref();
+            ("WHO", rows.into_iter().zip(&status.machines).map(|(row, m)| with_person(row, m, base)).collect())
+        }
         _ => ("VMID", rows),
     };
     out.table(["SEAT", "STATE", "NODE", number, "ADDRESS", "PROVEN", "REASON"], &rows);
 }
 
-fn with_person(row: [String; 7], machine: &MachineStatus) -> [String; 7] {
-    let [seat, state, node, _, address, proven, reason] = row;
+/// How many seats are ready, and of how many; what carries a workshop's seats is none.
+fn ready(status: &LabStatus) -> (usize, usize) {
+    let seats = || status.machines.iter().filter(|machine| machine.role != Role::Host);
+    (seats().filter(|machine| machine.state == MachineState::Ready).count(), seats().count())
+}
+
+/// `base`: where the workshop is reached; a seat is behind its number.
+fn with_person(row: [String; 7], machine: &MachineStatus, base: Option<&str>) -> [String; 7] {
+    let [seat, state, node, _, ip, proven, reason] = row;
+    let address = match (base, machine.seat.number()) {
+        (Some(_), Some(number)) => format!("/vm/{number}/"),
+        (Some(base), None) => base.to_owned(),
+        (None, _) => ip,
+    };
     let who = machine.person.as_ref().map(ToString::to_string).unwrap_or_default();
     [seat, state, node, who, address, proven, reason]
 }
@@ -69,6 +86,10 @@ fn life_line(life: &LifeStatus) -> String {
     let end = match life.over {
         true => format!("past its end since {}", local_time(life.ends_at)),
         false => format!("ends at {} (in {})", local_time(life.ends_at), plain(life.left)),
+    };
+    let end = match &life.hindered {
+        Some(why) => format!("{end}, and could not be ended: {why}"),
+        None => end,
     };
     let cost = match life.cost > 0.0 {
         true => format!("  cost so far {:.2} {}", life.cost, life.currency),
@@ -125,7 +146,7 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
     let rows: Vec<_> = labs
         .iter()
         .map(|status| {
-            let ready = status.machines.iter().filter(|m| m.state == MachineState::Ready).count();
+            let (ready, all) = ready(status);
             let of = |state| status.machines.iter().find(|machine| machine.state == state);
             let worst = [
                 MachineState::Failed,
@@ -141,7 +162,7 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
                 status.kind.to_owned(),
                 status.site.to_string(),
                 status.phase.word().to_owned(),
-                format!("{ready}/{}", status.machines.len()),
+                format!("{ready}/{all}"),
                 worst
                     .map(|m| {
                         format!(
@@ -221,6 +242,7 @@ fn lab_json(status: &LabStatus) -> Value {
     });
     if status.kind == "workshop" {
         put_life(&mut value, status.life.as_ref());
+        value["address"] = json!(status.address);
     }
     value
 }
@@ -230,6 +252,7 @@ pub(super) fn put_life(value: &mut Value, life: Option<&LifeStatus>) {
     value["code"] = json!(life.map(|life| &life.code));
     value["ends_at"] = json!(life.map(|life| time(life.ends_at)));
     value["seconds_left"] = json!(life.map(|life| life.left.as_secs()));
+    value["end_hindered"] = json!(life.and_then(|life| life.hindered.as_ref()));
     value["cost"] = json!(life.map(|life| json!({"amount": cents(life.cost), "currency": life.currency})));
 }
 

@@ -9,10 +9,10 @@ use crate::{
         reader::{Node, Schema, Table},
     },
     domain::{
-        LabName, SiteName,
+        LabName, SiteName, image,
         size::Size,
         workshop::{
-            Browser, Certificate, GceSpec, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition,
+            Browser, Certificate, GceSpec, PROXY_HEALTH, Proxy, SeatLimits, SeatPorts, SeatsOn, WorkshopDefinition,
             default_ends_after, default_max_life,
         },
     },
@@ -89,8 +89,11 @@ pub(super) fn read(
 }
 
 fn image(node: &Node<'_>) -> Result<String, ConfigError> {
-    let shaped = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
-    node.word(shaped, "a container image, such as \"workspace:latest\"")
+    let text = node.text()?;
+    match image::check(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(why) => Err(node.refuse(format!("a container image, such as \"workspace:latest\" ({why})"))),
+    }
 }
 
 fn read_ports(node: &Node<'_>) -> Result<SeatPorts, ConfigError> {
@@ -113,11 +116,14 @@ fn read_browser(node: &Node<'_>, ports: SeatPorts) -> Result<Browser, ConfigErro
     Ok(Browser { image: image(&table.need("image", "\"neko:latest\"")?)?, port })
 }
 
-/// Below the ports of the seats, or above: theirs are 3011 to 3503.
+/// Below the ports of the seats, or above: theirs are 3011 to 3503, and at 3009 a proxy with TLS says that it is there.
 fn read_proxy(node: &Node<'_>, context: &Context<'_>) -> Result<Proxy, ConfigError> {
     let table = node.table()?;
     let default = Proxy::default();
     let port = table.or("port", default.port, |n| n.integer(1..=65535))?;
+    if port == PROXY_HEALTH {
+        return Err(node.complain(format!("proxy.port is {port}, where a proxy with TLS says that it is there")));
+    }
     if (3011..=3503).contains(&port) {
         return Err(node.complain(format!("proxy.port is {port}; 3011 to 3503 are the seats' own")));
     }

@@ -18,6 +18,8 @@ use crate::{
 pub struct Destroy {
     pub engine: Arc<Engine>,
     pub seat: SeatName,
+    /// Only what the definition has no more goes, and the rest of the seat stays.
+    pub rest_stays: bool,
 }
 
 /// Something of ours on the engine.
@@ -29,7 +31,11 @@ enum Thing {
 impl Destroy {
     /// Everything that carries this seat's labels, containers first: a network in use cannot go.
     fn things(&self, view: &EngineView) -> Vec<Thing> {
-        let own = |name: &Clean, labels| self.engine.is_own(&self.seat, name.as_str(), labels);
+        let stays = if self.rest_stays { self.engine.parts(&self.seat) } else { Vec::new() };
+        let own = |name: &Clean, labels| {
+            self.engine.is_own(&self.seat, name.as_str(), labels)
+                && !stays.iter().any(|part| part.name == name.as_str())
+        };
         let containers = view.containers.iter().filter(|it| own(&it.name, &it.labels));
         let networks = view.networks.iter().filter(|it| own(&it.name, &it.labels));
         let containers = containers.map(|it| Thing::Container(it.id.clone(), it.name.clone()));

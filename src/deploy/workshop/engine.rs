@@ -29,6 +29,8 @@ pub struct Engine {
     pub workshop: WorkshopDefinition,
     /// What opens each seat's links.
     pub tokens: BTreeMap<SeatName, SecretString>,
+    /// How often each seat went before: its tokens go by that.
+    pub rounds: BTreeMap<SeatName, u32>,
     /// What proves the proxy's name, where it is not to make that itself.
     pub certificate: Option<ProxyCertificate>,
     pub tuning: Tuning,
@@ -48,6 +50,7 @@ pub struct EngineParts {
     pub store: StoreId,
     pub workshop: WorkshopDefinition,
     pub tokens: BTreeMap<SeatName, SecretString>,
+    pub rounds: BTreeMap<SeatName, u32>,
     /// What proves the proxy's name, where it is not to make that itself.
     pub certificate: Option<ProxyCertificate>,
     pub tuning: Tuning,
@@ -63,9 +66,9 @@ pub struct Part {
 
 impl Engine {
     pub fn new(parts: EngineParts) -> Self {
-        let EngineParts { containers, clock, store, workshop, tokens, certificate, tuning } = parts;
+        let EngineParts { containers, clock, store, workshop, tokens, rounds, certificate, tuning } = parts;
         let limits = Arc::new(Limits::new(tuning.clone(), Default::default()));
-        Self { containers, clock, store, workshop, tokens, certificate, tuning, limits }
+        Self { containers, clock, store, workshop, tokens, rounds, certificate, tuning, limits }
     }
 
     pub fn lab(&self) -> &LabName {
@@ -75,7 +78,7 @@ impl Engine {
     /// What the proxy is to be made of.
     pub fn proxy(&self) -> MadeOf {
         let mark = self.certificate.as_ref().map(|certificate| mark(&certificate.cert));
-        MadeOf::proxy(&self.workshop, mark.as_deref())
+        MadeOf::proxy(&self.workshop, mark.as_deref(), &self.rounds)
     }
 
     /// The name of the proxy and of the network.
@@ -161,13 +164,19 @@ impl Engine {
 
     /// A container's last words, for the reason why it ended.
     pub async fn last_words(&self, container: &ContainerView) -> String {
-        match self.containers.last_lines(&container.id, 3).await {
-            Ok(lines) if !lines.is_empty() => {
-                let lines: Vec<_> = lines.iter().map(Clean::as_str).collect();
-                format!("; it said: {}", lines.join(" / "))
-            }
+        match self.containers.last_lines(&container.id, 8).await {
+            Ok(lines) if !lines.is_empty() => format!("; it said: {}", telling(&lines).join(" / ")),
             _ => "; it printed nothing".to_owned(),
         }
+    }
+}
+
+/// Of what a program printed last, the line that says what was wrong, where one says so; else the last three.
+fn telling(lines: &[Clean]) -> Vec<&str> {
+    let said = |line: &&Clean| line.as_str().to_ascii_lowercase().starts_with("error:");
+    match lines.iter().rev().find(said) {
+        Some(line) => vec![line.as_str()],
+        None => lines.iter().skip(lines.len().saturating_sub(3)).map(Clean::as_str).collect(),
     }
 }
 

@@ -164,7 +164,10 @@ impl Builder<'_> {
             StepName::Start => Arc::new(seat::Start { engine, seat }),
             StepName::Health if is_host => Arc::new(health::ProxyHealth { engine }),
             StepName::Health => Arc::new(health::SeatHealth { engine, seat }),
-            StepName::Destroy => Arc::new(destroy::Destroy { engine, seat }),
+            StepName::Destroy => {
+                let rest_stays = row.verb == Verb::Remove && row.stays();
+                Arc::new(destroy::Destroy { engine, seat, rest_stays })
+            }
             _ => return None,
         })
     }

@@ -41,7 +41,9 @@ pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use steps::{Target, roll_call};
-pub use workshop::{CERTIFICATE, MadeOf, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy};
+pub use workshop::{
+    CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy,
+};
 
 use super::{
     NodeName, Plan, Progress, SeatName, Vmid,

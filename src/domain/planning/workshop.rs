@@ -2,7 +2,10 @@
 //!
 //! Pure: the engine's listing, the store's rows and the definition come in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 mod obstacles;
 
@@ -14,6 +17,7 @@ use crate::domain::{
     engine::{ContainerState, ContainerView, EngineView},
     event::RunKind,
     label::{Label, Owner, owner},
+    life::plain,
     machine::machine_name,
     plan::{FieldChange, SeatPlan, Verb},
     progress::SeatProgress,
@@ -33,17 +37,23 @@ pub struct WorkshopInput<'a> {
     pub missing: &'a BTreeSet<String>,
     /// Images of which no container can run there, with the reason.
     pub unfit: &'a BTreeMap<String, String>,
-    /// Ports of the host somebody listens on, whoever it is.
+    /// Ports of the host somebody listens on, whoever it is: of the proxy's on any address.
     pub taken: &'a BTreeSet<u16>,
     pub max_seats: u32,
     /// Seats somebody has joined.
     pub sitting: &'a BTreeSet<SeatName>,
     /// The mark of the proxy's certificate as its file has it now.
     pub certificate: Option<&'a str>,
+    /// How often each seat went while the workshop stood, for those that did.
+    pub rounds: &'a BTreeMap<SeatName, u32>,
+    /// What it costs an hour and in what, where the site says.
+    pub price: Option<(f64, &'a str)>,
 }
 
 /// What of a proxy is another when its certificate is renewed.
 pub const CERTIFICATE: &str = "proxy.cert.mark";
+/// What of a proxy is another when a seat has new tokens, because the one before it went.
+pub const TOKENS: &str = "tokens";
 
 /// What a container is made of, in words that are kept in its label and compared later: `key=value` each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +78,9 @@ impl MadeOf {
         Some(Self(fields))
     }
 
-    /// The proxy, which knows every seat's routes; `certificate` is the mark of the one it is given, where it is given one.
-    pub fn proxy(workshop: &WorkshopDefinition, certificate: Option<&str>) -> Self {
+    /// The proxy, which knows every seat's routes and tokens; `certificate` is the mark of the one it is given, where
+    /// it is given one, and `rounds` says how often seats went.
+    pub fn proxy(workshop: &WorkshopDefinition, certificate: Option<&str>, rounds: &BTreeMap<SeatName, u32>) -> Self {
         let routes = if workshop.browser.is_some() { "terminal,files,browser" } else { "terminal,files" };
         let mut fields = vec![
             ("proxy", workshop.proxy.image.clone()),
@@ -82,6 +93,10 @@ impl MadeOf {
         let file = workshop.proxy.certificate.as_ref().map(|certificate| &certificate.cert_file);
         fields.extend(file.map(|file| ("proxy.cert", file.to_string_lossy().replace(' ', "%20"))));
         fields.extend(certificate.map(|mark| (CERTIFICATE, mark.to_owned())));
+        let defined = |seat: &SeatName| seat.number().is_some_and(|number| number <= workshop.seats);
+        let again = rounds.iter().filter(|(seat, round)| **round > 0 && defined(seat));
+        let again: Vec<String> = again.map(|(seat, round)| format!("{seat}:{round}")).collect();
+        fields.extend((!again.is_empty()).then(|| (TOKENS, again.join(","))));
         Self(fields)
     }
 
@@ -90,11 +105,15 @@ impl MadeOf {
         self.0.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
     }
 
-    /// What of it differs from what a label says.
+    /// What of it differs from what a label says, and what the label says that is wanted no more.
     pub(super) fn differs_from(&self, label: &str) -> Vec<FieldChange> {
-        let was: BTreeMap<&str, &str> = label.split(' ').filter_map(|word| word.split_once('=')).collect();
+        let words: Vec<(&str, &str)> = label.split(' ').filter_map(|word| word.split_once('=')).collect();
+        let was: BTreeMap<&str, &str> = words.iter().copied().collect();
         let differing = self.0.iter().filter(|(key, value)| was.get(key).is_none_or(|was| was != value));
-        differing.map(|(key, value)| FieldChange::new(*key, was.get(key).copied().unwrap_or_default(), value)).collect()
+        let changed =
+            differing.map(|(key, value)| FieldChange::new(*key, was.get(key).copied().unwrap_or_default(), value));
+        let dropped = words.iter().filter(|(key, _)| !self.0.iter().any(|(wanted, _)| wanted == key));
+        changed.chain(dropped.map(|(key, was)| FieldChange::new(*key, *was, ""))).collect()
     }
 }
 
@@ -133,6 +152,9 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         host.steps = vec![StepName::Image, StepName::Health];
         host.why = "images are pulled".to_owned();
     }
+    if input.progress.life.is_none() {
+        notes.extend(prospects(input));
+    }
     for image in input.missing {
         notes.push(format!("{image} is not on the engine: it is pulled first"));
     }
@@ -146,6 +168,20 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         ));
     }
     Ok(plan(input, RunKind::Deploy, rows, notes))
+}
+
+/// What whoever agrees to a new workshop should know: where it is reached, how long it stays, what it costs.
+fn prospects(input: &WorkshopInput<'_>) -> Vec<String> {
+    let WorkshopDefinition { proxy, ends_after, max_life, .. } = input.workshop;
+    let named = proxy.name.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
+    let reached = format!("it is reached on port {} of {}{named}", proxy.port, input.view.host);
+    let (after, most) = (plain(*ends_after), plain(*max_life));
+    let ends = format!("it ends {after} after it is deployed; extensions go up to {most}");
+    let cost = input.price.filter(|(per_hour, _)| *per_hour > 0.0).map(|(per_hour, currency)| {
+        let of = |life: Duration| format!("{:.2} {currency}", per_hour * life.as_secs_f64() / 3600.0);
+        format!("about {per_hour:.2} {currency}/h, {} until it ends, {} at most", of(*ends_after), of(*max_life))
+    });
+    [Some(reached), Some(ends), cost].into_iter().flatten().collect()
 }
 
 /// Whether a defined seat is to be there: from the start, or because somebody joined. One that stands stays.
@@ -224,7 +260,13 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
     let proven = stored(input, &host).is_some_and(|row| row.state == MachineState::Ready);
     match proxy {
         Some((proxy, label)) if network => {
-            let changes = MadeOf::proxy(input.workshop, input.certificate).differs_from(&label.made_of);
+            let wanted = MadeOf::proxy(input.workshop, input.certificate, input.rounds);
+            let mut changes = wanted.differs_from(&label.made_of);
+            // A file that cannot be read now says nothing about what the proxy shows.
+            if input.workshop.proxy.certificate.is_some() && input.certificate.is_none() {
+                changes.retain(|change| change.field != CERTIFICATE);
+            }
+            changes.retain(|change| change.field != TOKENS || is_asked_for(input, change));
             if !changes.is_empty() {
                 let steps = StepName::HOST;
                 return SeatPlan { changes, ..row(Verb::Update, &steps, "the proxy is made anew; the seats stay") };
@@ -240,6 +282,14 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
     }
 }
 
+/// Whether the tokens that differ are those of a seat that is there, or is to be. Others wait until it is given.
+fn is_asked_for(input: &WorkshopInput<'_>, tokens: &FieldChange) -> bool {
+    let (from, to): (BTreeSet<&str>, BTreeSet<&str>) =
+        (tokens.from.split(',').collect(), tokens.to.split(',').collect());
+    let mut seats = from.symmetric_difference(&to).filter_map(|one| SeatName::new(one.split(':').next()?).ok());
+    seats.any(|seat| is_wanted(input, &seat))
+}
+
 fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
     let lab = &input.workshop.name;
     let number = seat.number().unwrap_or_default();
@@ -249,11 +299,22 @@ fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
             .collect();
     let found: Vec<_> = wanted.iter().filter_map(|(name, made)| Some((own(input, seat, name)?, made))).collect();
     let row = |verb, steps: &[StepName], why: String| row(input, seat, Role::Seat, verb, steps, why);
-    let changes: Vec<FieldChange> =
-        found.iter().flat_map(|((_, label), made)| made.differs_from(&label.made_of)).collect();
+    let mut changes: Vec<FieldChange> = Vec::new();
+    for change in found.iter().flat_map(|((_, label), made)| made.differs_from(&label.made_of)) {
+        // The limits are those of both containers.
+        if !changes.contains(&change) {
+            changes.push(change);
+        }
+    }
     if !changes.is_empty() {
         let steps = [&[StepName::Destroy], &StepName::SEAT[..]].concat();
         return SeatPlan { changes, ..row(Verb::Replace, &steps, "made of something else".to_owned()) };
+    }
+    let unwanted = unwanted(input, seat, &wanted);
+    if !unwanted.is_empty() {
+        let steps = [&[StepName::Destroy], &StepName::SEAT[..]].concat();
+        let why = format!("without {}, which the definition has no more; the rest stays", listed(&unwanted));
+        return row(Verb::Remove, &steps, why);
     }
     if found.len() < wanted.len() {
         return match found.is_empty() && !begun(input, seat) {
@@ -273,6 +334,13 @@ fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
         (true, false) => row(Verb::Prove, &steps, "made, not proven".to_owned()),
         (false, _) => row(Verb::Prove, &steps, format!("{} does not run", listed(&down))),
     }
+}
+
+/// Containers that carry a seat's labels and are none of its own any more.
+fn unwanted(input: &WorkshopInput<'_>, seat: &SeatName, wanted: &[(String, MadeOf)]) -> Vec<String> {
+    let names = input.view.containers.iter().map(|container| container.name.as_str());
+    let others = names.filter(|name| !wanted.iter().any(|(wanted, _)| wanted == name));
+    others.filter(|name| own(input, seat, name).is_some()).map(str::to_owned).collect()
 }
 
 fn created(workshop: &WorkshopDefinition, number: u32) -> String {

@@ -65,6 +65,13 @@ pub struct Adopted {
 /// Which labs have news is only known from a look, and what is true of them is what is seen under their locks: it
 /// looks again once it has those.
 pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Result<Report, ServiceError> {
+    if home.engines.contains_key(site) || home.clouds.contains_key(site) {
+        return Err(ServiceError::NotNow(format!(
+            "workshops are not adopted: {site} has no machines of classes. Where the store was lost, bring a backup of it \
+             back; without one, `homeroom doctor` names what stands on {site} and the command that removes it, and \
+             `homeroom apply` with `deploy` makes a workshop anew"
+        )));
+    }
     let place = home.site(site)?.clone();
     let mut held = BTreeMap::new();
     let (view, labs, counted, mut report) = loop {

@@ -34,12 +34,7 @@ pub async fn findings(home: &Homeroom, engine: &EngineSite, out: &mut Findings) 
         Ok(found) if found.is_empty() => out.ok("left behind", "nothing of ours that nobody looks after"),
         Ok(found) => {
             for stray in found {
-                out.warning(
-                    "left behind",
-                    stray.what(),
-                    "it takes room and ports, and nobody will miss it",
-                    stray.mend(),
-                );
+                out.warning("left behind", stray.what(), stray.meaning(), stray.mend());
             }
         }
         Err(error) => out.warning("left behind", error.to_string(), "it cannot be told what is left", "look again"),

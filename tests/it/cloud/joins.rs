@@ -29,7 +29,7 @@ fn seats_are_made_on_the_instance_as_people_take_them() {
     assert_eq!(stage.deploy(), None, "nobody waits for a seat");
     let code = stage.status().life.unwrap().code.to_string();
     let made = stage.live(async |home| {
-        let joined = join(&home, &code, "Ada").await.unwrap();
+        let joined = join(&home, &code, "Ada", None).await.unwrap();
         assert!(joined.made_on_joining);
         match make(&home, &joined.lab, &joined.seat).await.unwrap() {
             Made::Begun(run) => Some(run.ended.await.unwrap().unwrap()),

@@ -39,6 +39,10 @@ pub struct State {
     pub images: BTreeSet<String>,
     /// Images a registry would give.
     pub registry: BTreeSet<String>,
+    /// It tells nothing about images.
+    pub no_images: bool,
+    /// It does not answer.
+    pub away: bool,
     /// Containers it will not let go of.
     pub stuck: BTreeSet<String>,
     /// Every container ever made, by name.
@@ -176,6 +180,10 @@ impl Containers for Docker {
 
     async fn view(&self) -> Result<EngineView, EngineError> {
         let state = self.hall.state();
+        if state.away {
+            let (what, engine) = ("looking at the engine".to_owned(), self.address().to_owned());
+            return Err(EngineError::Unreachable { what, engine, why: Clean::new("No such file or directory") });
+        }
         Ok(EngineView {
             host: NodeName::new("jump"),
             version: Clean::new("20.10.24"),
@@ -191,6 +199,10 @@ impl Containers for Docker {
     }
 
     async fn image(&self, image: &str) -> Result<Option<ImageView>, EngineError> {
+        if self.hall.state().no_images {
+            let what = format!("looking for the image {image}");
+            return Err(EngineError::Refused { what, words: Clean::new("invalid reference format") });
+        }
         let view = || ImageView { id: format!("sha256:{image}"), architecture: Clean::new("amd64"), starts: true };
         Ok(self.hall.state().images.contains(image).then(view))
     }
@@ -316,9 +328,9 @@ impl Containers for Docker {
         }
     }
 
-    async fn taken(&self, ports: &[u16]) -> Vec<u16> {
+    async fn taken(&self, ports: &[u16], wide: &[u16]) -> Vec<u16> {
         let mut taken = Vec::new();
-        for port in ports {
+        for port in ports.iter().chain(wide) {
             if self.ask("", *port, "/", Duration::ZERO).await.is_ok() {
                 taken.push(*port);
             }

@@ -11,7 +11,7 @@ use homeroom::{
         KeyRing, Store,
         shell::{HostKey, ShellTarget},
     },
-    service::{EngineSite, GuestVia, Homeroom, Site, SiteRules, site::NodeTable},
+    service::{EngineSite, GuestVia, Homeroom, Price, Site, SiteRules, site::NodeTable},
     sim::{Scenario, World},
 };
 
@@ -137,7 +137,8 @@ impl House {
             name: SiteName::new(HALL).unwrap(),
             environment: "dev".to_owned(),
             max_seats: 50,
-            price: Default::default(),
+            address: None,
+            price: Price { per_hour: 0.5, currency: "EUR".to_owned() },
             containers: Arc::new(Docker { stage: stage.clone(), hall: self.hall.clone() }),
         };
         Arc::new(Homeroom {

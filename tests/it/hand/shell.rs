@@ -76,8 +76,8 @@ impl KeyRing for Keys {
         true
     }
 
-    async fn token(&self, _: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, KeyError> {
-        Ok(SecretString::from(format!("secret-of-{seat}-{code}")))
+    async fn token(&self, _: &LabName, seat: &SeatName, code: &JoinCode, round: u32) -> Result<SecretString, KeyError> {
+        Ok(SecretString::from(format!("secret-of-{seat}-{code}-{round}")))
     }
 
     async fn forget(&self, _: &LabName) -> Result<(), KeyError> {

@@ -44,6 +44,7 @@ struct Tables {
     lives: BTreeMap<LabName, Life>,
     codes: BTreeMap<JoinCode, GivenCode>,
     joins: BTreeMap<LabName, Vec<Sitting>>,
+    rounds: BTreeMap<LabName, BTreeMap<SeatName, u32>>,
     learned: BTreeMap<(SiteName, String), f64>,
     version: i64,
     appends: u64,
@@ -189,8 +190,11 @@ impl Tables {
         }
         let sitting = self.joins.entry(first.lab.clone()).or_default();
         sitting.retain(|sitting| !gone.contains(&sitting.seat));
+        let rounds = self.rounds.entry(first.lab.clone()).or_default();
+        gone.iter().for_each(|seat| *rounds.entry(seat.clone()).or_default() += 1);
         if !self.lives.contains_key(&first.lab) {
             sitting.clear();
+            rounds.clear();
             let ended = self.codes.values_mut().filter(|code| code.lab == first.lab && code.ended_at.is_none());
             ended.for_each(|code| code.ended_at = Some(first.at));
         }
@@ -357,6 +361,10 @@ impl Store for Memory {
         let mut sitting = self.disk.tables().joins.get(lab).cloned().unwrap_or_default();
         sitting.sort_by(|a, b| a.seat.cmp(&b.seat));
         Ok(sitting)
+    }
+
+    async fn rounds(&self, lab: &LabName) -> Result<BTreeMap<SeatName, u32>, StoreError> {
+        Ok(self.disk.tables().rounds.get(lab).cloned().unwrap_or_default())
     }
 
     async fn given_code(&self, code: &JoinCode) -> Result<Option<GivenCode>, StoreError> {

@@ -94,7 +94,7 @@ fn a_host_key_is_read_in_full_in_the_smallest_window() {
             fingerprint: fingerprint.to_owned(),
             key: "ssh-ed25519 AAAA".to_owned(),
         };
-        let then = super::world::opens(1, super::world::door("cs101", "teacher"), Way::Pane);
+        let then = super::world::opens(&state, 1, super::world::door("cs101", "teacher"), Way::Pane);
         update(&mut state, Action::Barred { at: At::Lab(super::lab("cs101")), bar, then });
         let shown = screen(&state);
         let inside: String = shown.chars().filter(|c| !" │\n".contains(*c)).collect();

@@ -51,7 +51,7 @@ async fn append(store: &SqliteStore, progress: &mut Progress, events: &[Event]) 
 async fn a_life_is_read_back_as_the_events_add_up_and_goes_with_the_last_machine() {
     let folder = folder();
     let (store, run, mut progress) = standing(&folder).await;
-    let expected = Life { code: code("K7M3QX"), born_at: at(2), ends_at: at(14_400), warned: None };
+    let expected = Life { code: code("K7M3QX"), born_at: at(2), ends_at: at(14_400), warned: None, hindered: None };
     assert_eq!(progress.life, Some(expected));
     let warned = event(run, 5, "intro", Change::EndWarned { left: Duration::from_secs(900) });
     append(&store, &mut progress, &[warned]).await;

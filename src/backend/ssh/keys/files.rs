@@ -181,10 +181,17 @@ impl KeyRing for KeyFiles {
         apart(move || Ok(secret.exists())).await.unwrap_or(false)
     }
 
-    async fn token(&self, lab: &LabName, seat: &SeatName, code: &JoinCode) -> Result<SecretString, port::KeyError> {
+    async fn token(
+        &self,
+        lab: &LabName,
+        seat: &SeatName,
+        code: &JoinCode,
+        round: u32,
+    ) -> Result<SecretString, port::KeyError> {
         let (files, lab, seat, code) = (self.clone(), lab.clone(), seat.clone(), code.clone());
+        let round = if round > 0 { format!("{seat}/{round}") } else { seat.to_string() };
         // No seat is called so: no password is ever a token.
-        apart(move || files.derived(&lab, &["token", code.as_str(), seat.as_str()], TOKEN)).await
+        apart(move || files.derived(&lab, &["token", code.as_str(), &round], TOKEN)).await
     }
 
     async fn forget(&self, lab: &LabName) -> Result<(), port::KeyError> {

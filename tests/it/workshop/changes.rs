@@ -1,0 +1,172 @@
+//! Definitions that change under a workshop that stands, seats that are given again, and ends that meet with trouble.
+
+use super::*;
+
+fn proxy_file(house: &House, path: &str) -> Option<String> {
+    let state = house.hall.state();
+    let proxy = state.containers.iter().find(|kept| kept.spec.name == "intro-host").unwrap();
+    proxy.files.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn token(joined: &Joined) -> String {
+    let (_, link) = joined.links.all().next().unwrap();
+    link.split_once("token=").unwrap().1.to_owned()
+}
+
+fn destroy_seat(house: &House, seat: &SeatName) {
+    let home = house.homeroom();
+    let seats = [seat.clone()];
+    let gone = async { ended(destroy(&home, &intro(), &seats, &Confirmation::default()).await.unwrap()).await };
+    assert_eq!(house.stage.live(None, gone).unwrap(), Some(RunState::Done));
+}
+
+#[test]
+fn a_check_and_an_end_ask_the_engine_for_nothing_but_what_stands() {
+    let house = house();
+    deploy_once(&house);
+    house.hall.state().no_images = true;
+    assert!(refusal(&house).contains("invalid reference format"));
+    let home = house.homeroom();
+    let checked = async { ended(check(&home, &intro(), &[]).await.unwrap()).await };
+    assert_eq!(house.stage.live(None, checked).unwrap(), Some(RunState::Done));
+    drop(home);
+    house.stage.rest(5 * HOUR);
+    assert_eq!(look(&house), [RunState::Done]);
+    assert!(house.hall.names().is_empty() && house.hall.state().networks.is_empty());
+}
+
+#[test]
+fn what_stops_an_end_stands_in_the_log_once_and_with_the_workshop_until_it_comes() {
+    let house = house();
+    deploy_once(&house);
+    house.stage.rest(5 * HOUR);
+    house.hall.state().away = true;
+    assert_eq!((look(&house), look(&house)), (vec![], vec![]));
+    let told = house.disk.told();
+    let told: Vec<_> = told.iter().filter(|event| matches!(event.change, Change::EndHindered { .. })).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0].level, homeroom::domain::Level::Error);
+    assert!(told[0].message.as_str().contains("could not be brought about: looking at the engine"), "{told:?}");
+    let why = status(&house).life.unwrap().hindered.unwrap();
+    assert!(why.as_str().contains("No such file or directory"), "{why}");
+    house.hall.state().away = false;
+    assert_eq!(look(&house), [RunState::Done]);
+    assert!(house.hall.names().is_empty());
+}
+
+#[test]
+fn a_proxy_whose_name_is_taken_from_it_speaks_plain_http_again() {
+    let house = house();
+    house.define(&format!("{DEFINITION}proxy = {{ port = 8443, name = \"ws.example.com\" }}\n"));
+    deploy_once(&house);
+    assert!(proxy_file(&house, "/Caddyfile").unwrap().contains("https://ws.example.com:8443"));
+    let seats = house.hall.ids();
+    house.define(&format!("{DEFINITION}proxy = {{ port = 8443 }}\n"));
+    assert_eq!(deploy_once(&house), Some(RunState::Done), "something is to be done");
+    let routes = proxy_file(&house, "/Caddyfile").unwrap();
+    assert!(!routes.contains("https://") && routes.contains(":8443 {"), "{routes}");
+    let after = house.hall.ids();
+    assert!(seats.iter().filter(|(name, _)| name.contains("seat")).all(|(name, id)| after.get(name) == Some(id)));
+    assert_eq!(deploy_once(&house), None);
+}
+
+#[test]
+fn what_a_definition_has_no_more_is_named_and_goes_once_that_is_agreed_to() {
+    let house = house();
+    house.hall.state().images.insert("neko:1".to_owned());
+    house.define(&format!("{DEFINITION}browser = {{ image = \"neko:1\", port = 3003 }}\n"));
+    deploy_once(&house);
+    assert_eq!(house.hall.names().len(), 7);
+    let before = house.hall.ids();
+    house.define(DEFINITION);
+    let home = house.homeroom();
+    let engine = home.engines.values().next().unwrap();
+    let found = house.stage.live(None, async { strays::on(&home, engine).await.unwrap() }).unwrap();
+    let named: Vec<String> = found.iter().map(strays::Found::what).collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    assert_eq!(named[0], "the container intro-seat-01-browser of intro is no longer in the definition");
+    assert!(found[0].mend().contains("deploy intro --yes --allow-remove"), "{}", found[0].mend());
+    let refused = house.stage.live(None, async { deployed(&home, &Request::default()).await }).unwrap();
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("remove seat-02") && words.contains("intro-seat-02-browser"), "{words}");
+    assert!(words.contains("needs --allow-remove"), "{words}");
+    assert_eq!(house.hall.names().len(), 7);
+    let agreed = Request { consent: Consent { remove: true, ..Consent::default() }, ..Request::default() };
+    let done = house.stage.live(None, async { deployed(&home, &agreed).await.unwrap() }).unwrap();
+    drop(home);
+    assert_eq!(done, Some(RunState::Done));
+    assert_eq!(house.hall.names(), names());
+    let after = house.hall.ids();
+    assert!(after.iter().filter(|(name, _)| name.contains("seat")).all(|(name, id)| before.get(name) == Some(id)));
+    assert_eq!(status(&house).state, LabState::Ready);
+    assert_eq!(deploy_once(&house), None);
+}
+
+#[test]
+fn a_change_of_limits_is_told_once_for_a_seat_of_two_containers() {
+    let house = house();
+    house.hall.state().images.insert("neko:1".to_owned());
+    let browser = "browser = { image = \"neko:1\", port = 3003 }\n";
+    house.define(&format!("{DEFINITION}{browser}"));
+    deploy_once(&house);
+    house.define(&format!("{DEFINITION}{browser}seat = {{ memory = \"2G\" }}\n"));
+    let home = house.homeroom();
+    let plan = house.stage.live(None, async { plan_deploy(&home, &intro()).await.unwrap() }).unwrap().plan;
+    let seat = plan.seats.iter().find(|row| row.seat.as_str() == "seat-01").unwrap();
+    assert_eq!((seat.verb, seat.changes.len()), (Verb::Replace, 1), "{:?}", seat.changes);
+}
+
+#[test]
+fn whoever_has_a_seat_next_has_another_token_and_the_old_one_opens_nothing() {
+    for seats_on in ["start", "join"] {
+        let house = house();
+        house.define(&format!("{DEFINITION}seats_on = \"{seats_on}\"\n"));
+        deploy_once(&house);
+        let code = status(&house).life.unwrap().code;
+        let seat = come(&house, code.as_str(), "Ada");
+        let old = token(&take(&house, code.as_str(), "Ada").unwrap());
+        let other = come(&house, code.as_str(), "Bob");
+        let others = token(&take(&house, code.as_str(), "Bob").unwrap());
+        assert!(proxy_file(&house, "/Caddyfile").unwrap().contains(&format!("token={old}\n")));
+        destroy_seat(&house, &seat);
+        if seats_on == "start" {
+            deploy_once(&house);
+        }
+        assert_eq!(come(&house, code.as_str(), "Grace"), seat);
+        let new = token(&take(&house, code.as_str(), "Grace").unwrap());
+        assert_ne!(new, old);
+        let routes = proxy_file(&house, "/Caddyfile").unwrap();
+        assert!(routes.contains(&format!("token={new}\n")) && !routes.contains(&format!("token={old}\n")), "{routes}");
+        assert!(routes.contains(&format!("token={others}\n")), "{other} keeps its own");
+        assert_eq!(token(&take(&house, code.as_str(), "Bob").unwrap()), others);
+        assert_eq!(status(&house).state, LabState::Ready, "{seats_on}");
+    }
+}
+
+#[test]
+fn the_plan_of_a_new_workshop_says_where_it_is_reached_how_long_it_stays_and_what_it_costs() {
+    let house = house();
+    let home = house.homeroom();
+    let notes = || house.stage.live(None, async { plan_deploy(&home, &intro()).await.unwrap() }).unwrap().plan.notes;
+    let told = notes();
+    assert!(told.contains(&"it is reached on port 8080 of jump".to_owned()), "{told:?}");
+    assert!(told.contains(&"it ends 4 h after it is deployed; extensions go up to 12 h".to_owned()), "{told:?}");
+    assert!(told.contains(&"about 0.50 EUR/h, 2.00 EUR until it ends, 6.00 EUR at most".to_owned()), "{told:?}");
+}
+
+#[test]
+fn links_lead_to_where_the_site_says_else_to_where_whoever_asks_came() {
+    let house = house();
+    deploy_once(&house);
+    let code = status(&house).life.unwrap().code;
+    let home = house.homeroom();
+    let asked = |at: Option<&'static str>| {
+        let joined = async { join(&home, code.as_str(), "Ada", at).await.unwrap() };
+        let joined = house.stage.live(None, joined).unwrap();
+        let link = joined.links.all().next().unwrap().1.to_owned();
+        link.split_once("/vm/").unwrap().0.to_owned()
+    };
+    assert_eq!(asked(None), "http://jump:8080");
+    assert_eq!(asked(Some("192.0.2.7")), "http://192.0.2.7:8080");
+    assert_eq!(status(&house).address.as_deref(), Some("http://jump:8080"));
+}
