@@ -229,6 +229,16 @@ fn read_docker(table: &Table<'_>, context: &Context<'_>) -> Result<DockerSite, C
     })
 }
 
+/// Where machines are made while nobody says otherwise.
+const ZONE: &str = "us-central1-a";
+
+/// A region, a dash, a letter.
+fn is_zone(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let end = text.rsplit_once('-').filter(|(region, _)| region.contains('-')).map(|(_, end)| end);
+    text.chars().all(plain) && end.is_some_and(|end| end.len() == 1 && end.chars().all(|c| c.is_ascii_lowercase()))
+}
+
 fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<GceSite, ConfigError> {
     let text = |key, var| match table.get(key) {
         Some(node) => node.text().map(|text| Some(text.to_owned())),
@@ -240,14 +250,29 @@ fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<G
     };
     let zones = match table.get("zones") {
         Some(node) => node.texts()?,
-        None => env("GCP_ZONE").into_iter().collect(),
+        None => match env("GCP_ZONE") {
+            Some(text) => text.split(',').map(|zone| zone.trim().to_owned()).collect(),
+            None => vec![ZONE.to_owned()],
+        },
     };
+    if let Some(wrong) = zones.iter().find(|zone| !is_zone(zone)) {
+        let node = table.get("zones").unwrap_or_else(|| table.node().clone());
+        let from = if table.get("zones").is_some() { "zones" } else { "GCP_ZONE" };
+        return Err(node.complain(format!("{from}: \"{wrong}\" is no zone; one is called europe-west3-a, say")));
+    }
     if zones.is_empty() {
         return Err(absent("zones", "[\"europe-west3-a\"]", "GCP_ZONE"));
     }
     let spot = match table.get("spot") {
         Some(node) => node.boolean()?,
-        None => env("GCP_USE_SPOT").is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes")),
+        None => match env("GCP_USE_SPOT").unwrap_or_default().to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => true,
+            "" | "0" | "false" | "no" | "off" => false,
+            other => {
+                let words = format!("GCP_USE_SPOT is \"{other}\"; it is true or false");
+                return Err(table.node().complain(words));
+            }
+        },
     };
     let endpoint = table.optional("endpoint", |n| read_endpoint(&n))?;
     Ok(GceSite {

@@ -214,8 +214,12 @@ fn what_is_wrong_in_the_configuration_is_named_with_file_line_and_key() {
             r#":3: sites.a.api is "http://pve1:8006"; it must be an https address, such as "https://pve1:8006""#,
         ),
         (
-            "[sites.a]\nkind = \"gce\"\nzones = [\"x\"]".into(),
+            "[sites.a]\nkind = \"gce\"\nzones = [\"europe-west3-a\"]".into(),
             r#":1: sites.a.project is missing; write project = "my-project", or set GCP_PROJECT"#,
+        ),
+        (
+            "[sites.a]\nkind = \"gce\"\nproject = \"p\"\nzones = [\"Nowhere\"]".into(),
+            r#":4: zones: "Nowhere" is no zone; one is called europe-west3-a, say"#,
         ),
         ("[sites.a\n".into(), ":1: not valid TOML: "),
     ];
@@ -280,4 +284,28 @@ fn a_site_nobody_configured_is_answered_with_the_nearest() {
 fn a_missing_configuration_file_that_was_named_is_an_error() {
     let error = config::load(Some(Path::new("/nonexistent/homeroom.toml"))).map(|_| ()).expect_err("missing");
     assert_eq!(error.to_string(), "cannot read /nonexistent/homeroom.toml: no such file or directory");
+}
+
+#[test]
+fn the_environment_fills_in_what_a_cloud_site_leaves_out_and_is_read_as_strictly() {
+    let text = "[sites.a]\nkind = \"gce\"\nproject = \"p\"\n";
+    let with = |name: &'static str, value: &'static str| {
+        let env = move |asked: &str| (asked == name).then(|| value.to_owned());
+        config::parse(text, Path::new(FILE), &folders(), &env).map(|(settings, _)| settings).map_err(|e| e.to_string())
+    };
+    let site = |settings: Settings| match settings.sites.into_values().next().unwrap().kind {
+        config::SiteKind::Gce(site) => site,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(site(with("NOTHING", "").unwrap()).zones, ["us-central1-a"]);
+    assert_eq!(site(with("GCP_ZONE", "europe-west3-b, europe-west3-c").unwrap()).zones.len(), 2);
+    assert!(site(with("GCP_USE_SPOT", "TRUE").unwrap()).spot && !site(with("GCP_USE_SPOT", "0").unwrap()).spot);
+    for (name, value, words) in [
+        ("GCP_ZONE", "Nowhere", "GCP_ZONE: \"Nowhere\" is no zone"),
+        ("GCP_ZONE", "europe-west3-a,", "GCP_ZONE: \"\" is no zone"),
+        ("GCP_USE_SPOT", "maybe", "GCP_USE_SPOT is \"maybe\"; it is true or false"),
+    ] {
+        let said = complaint(with(name, value));
+        assert!(said.contains(words), "{said}");
+    }
 }

@@ -213,6 +213,10 @@ fn what_is_wrong_in_a_workshop_is_named_with_file_line_and_key() {
             r#":6: seats_on is "joining"; it must be one of "start", "join"; did you mean "join"?"#,
         ),
         (
+            "gce = { source_ranges = [\"203.0.113.0/24\", \"2001:db8::/32\"] }",
+            ":6: gce.source_ranges mixes IPv4 and IPv6; a firewall rule takes one of them",
+        ),
+        (
             "gce = { dns = \"ws_{code}.lab\" }",
             r#":6: gce.dns is "ws_{code}.lab"; it must be a host name, such as "ws-{code}.lab.example.com""#,
         ),

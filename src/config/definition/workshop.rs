@@ -173,8 +173,18 @@ fn read_gce(node: &Node<'_>, context: &Context<'_>) -> Result<GceSpec, ConfigErr
         disk: table.optional("disk", |n| size(&n, Size::gib(10)))?,
         keep_disk: table.or("keep_disk", false, |n| n.boolean())?,
         dns: table.optional("dns", |n| dns(&n))?,
-        source_ranges: table.or("source_ranges", Vec::new(), |n| n.list()?.iter().map(network).collect())?,
+        source_ranges: table.or("source_ranges", Vec::new(), |n| ranges(&n))?,
     })
+}
+
+/// A firewall rule takes networks of one kind.
+fn ranges(node: &Node<'_>) -> Result<Vec<String>, ConfigError> {
+    let ranges: Vec<String> = node.list()?.iter().map(network).collect::<Result<_, _>>()?;
+    let six = ranges.iter().filter(|range| range.contains(':')).count();
+    match six == 0 || six == ranges.len() {
+        true => Ok(ranges),
+        false => Err(node.complain(format!("{} mixes IPv4 and IPv6; a firewall rule takes one of them", node.path()))),
+    }
 }
 
 /// A host name in which `{code}` may stand for the join code.
