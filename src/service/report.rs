@@ -131,10 +131,11 @@ fn head(out: &mut String, row: &RunRow, speed: f64, state: &str, versions: &Valu
 
 fn tell_seat(out: &mut String, seat: &SeatProgress, stand: &Stand, timing: Option<&Timing>, speed: f64) {
     let vmid = seat.vmid.map(|vmid| format!("{vmid} ")).unwrap_or_default();
-    let node = seat.node.as_ref().map(ToString::to_string).unwrap_or_default();
-    let place = if node.is_empty() { "no machine yet".to_owned() } else { format!("{vmid}on {node}") };
+    let node = seat.node.as_ref().map(|node| format!("on {node}")).unwrap_or_default();
+    let place = format!("{vmid}{node}");
+    let place = if place.is_empty() { place } else { format!(" ({})", place.trim_end()) };
     let reason = stand.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let _ = writeln!(out, "\n{} ({place}) {}{reason}", seat.name, stand.word());
+    let _ = writeln!(out, "\n{}{place} {}{reason}", seat.name, stand.word());
     let timed = timing.and_then(|timing| Some((timing, timing.seats.iter().find(|it| it.seat == seat.seat)?)));
     // What was only found done took no time, and what was not begun has nothing to tell.
     let told = seat.steps.iter().filter(|step| step.state != StepState::Waiting && !step.was_found());
