@@ -10,12 +10,14 @@
 set -euo pipefail
 
 only=${1:-}
-# All three may be set for trying it out on another machine.
+# All of these may be set for trying it out on another machine.
 metadata=${HOMEROOM_METADATA:-http://metadata.google.internal/computeMetadata/v1}
 # /var/lib outlives a restart of Container-Optimized OS; /etc does not.
 folder=${HOMEROOM_FOLDER:-/var/lib/homeroom}
 # /run does not: what it says of this start is about this start.
 run=${HOMEROOM_RUN:-/run/homeroom}
+# Seconds between two attempts to pull an image.
+read -ra waits <<<"${HOMEROOM_WAITS:-2 4 8 16 32}"
 
 mkdir -p "$folder" "$run"
 # What is printed goes to the serial port as well.
@@ -71,12 +73,24 @@ browser_image=$(value browser-image)
 [[ -n $lab && -n $seats && -n $image && -n $proxy_image && -n $proxy_port ]] ||
     failed "the metadata does not say what to start"
 
+# Seats do not reach the metadata server: it hands out the tokens of this machine's service account. So no container is
+# started by Docker itself as the machine starts, but by this script, once the rule stands. Docker looks at this chain
+# before its own rules, and leaves alone what stands in it.
+shield() {
+    iptables --wait --new-chain DOCKER-USER 2>/dev/null || true
+    iptables --wait --check DOCKER-USER --destination 169.254.169.254 --jump REJECT 2>/dev/null ||
+        iptables --wait --insert DOCKER-USER --destination 169.254.169.254 --jump REJECT
+}
+command -v iptables >/dev/null || failed "there is no iptables, so nothing keeps seats from the metadata server"
+shield || failed "cannot keep seats from the metadata server"
+
 state "waiting for Docker"
 for _ in $(seq 120); do
     docker info >/dev/null 2>&1 && break
     sleep 1
 done
 docker info >/dev/null 2>&1 || failed "Docker does not answer"
+shield || failed "cannot keep seats from the metadata server"
 
 registry=$(value registry)
 if [[ -n $registry && -x $(command -v docker-credential-gcr || true) ]]; then
@@ -89,9 +103,16 @@ fi
 state "pulling"
 for wanted in "$image" "$proxy_image" ${browser_image:+"$browser_image"}; do
     docker image inspect "$wanted" >/dev/null 2>&1 && continue
-    if ! said=$(docker pull --quiet "$wanted" 2>&1); then
-        failed "cannot pull $wanted: $(tail -n 1 <<<"$said")"
-    fi
+    # A registry may be short of breath; what it does not have, it will not have in a minute.
+    for wait in "${waits[@]}" 0; do
+        said=$(docker pull --quiet "$wanted" 2>&1) && break
+        said=$(tail -n 1 <<<"$said")
+        case "$wait $said" in
+            "0 "* | *"manifest unknown"* | *"not found"* | *"invalid reference"*) failed "cannot pull $wanted: $said" ;;
+        esac
+        state "pulling: again in $wait s, after $said"
+        sleep "$wait"
+    done
 done
 
 state "starting the seats"
@@ -100,20 +121,17 @@ if ! docker network inspect "$lab-host" >/dev/null 2>&1; then
     docker network create --label homeroom=1 --label "homeroom.lab=$lab" \
         --opt com.docker.network.bridge.enable_icc=false "$lab-host" >/dev/null
 fi
-# Nor do they reach the metadata server: it hands out the tokens of this machine's service account.
-if command -v iptables >/dev/null; then
-    iptables --wait --check DOCKER-USER --destination 169.254.169.254 --jump REJECT 2>/dev/null ||
-        iptables --wait --insert DOCKER-USER --destination 169.254.169.254 --jump REJECT
-fi
 
 # start NAME IMAGE ARGUMENT…: makes the container where there is none, and starts it where it does not run.
 start() {
     local name=$1 of=$2
     shift 2
     if ! docker container inspect "$name" >/dev/null 2>&1; then
-        docker create --name "$name" --label homeroom=1 --label "homeroom.lab=$lab" --restart unless-stopped \
+        docker create --name "$name" --label homeroom=1 --label "homeroom.lab=$lab" --restart no \
             "$@" "$of" >/dev/null || failed "cannot make $name"
     fi
+    # One of an earlier version of this script's is started by Docker, too early.
+    docker update --restart no "$name" >/dev/null || failed "cannot keep Docker from starting $name"
     docker start "$name" >/dev/null || failed "cannot start $name"
 }
 limits=(--memory "$(value memory)" --cpus "$(value cpus)" --pids-limit "$(value pids)" --network "$lab-host")
@@ -144,14 +162,13 @@ if [[ ! -s $folder/Caddyfile ]]; then
     chmod 600 "$folder/Caddyfile"
 fi
 # It is on the machine's own network, where no rule of Docker's lets anybody in.
-if command -v iptables >/dev/null; then
-    iptables --wait --check INPUT --protocol tcp --dport "$proxy_port" --jump ACCEPT 2>/dev/null ||
-        iptables --wait --append INPUT --protocol tcp --dport "$proxy_port" --jump ACCEPT
-fi
+iptables --wait --check INPUT --protocol tcp --dport "$proxy_port" --jump ACCEPT 2>/dev/null ||
+    iptables --wait --append INPUT --protocol tcp --dport "$proxy_port" --jump ACCEPT
 if ! docker container inspect "$lab-host" >/dev/null 2>&1; then
     docker create --name "$lab-host" --label homeroom=1 --label "homeroom.lab=$lab" --label homeroom.seat=host \
-        --restart unless-stopped --network host --volume "$folder:/etc/homeroom:ro" "$proxy_image" \
+        --restart no --network host --volume "$folder:/etc/homeroom:ro" "$proxy_image" \
         caddy run --adapter caddyfile --config /etc/homeroom/Caddyfile >/dev/null || failed "cannot make the proxy"
 fi
+docker update --restart no "$lab-host" >/dev/null || failed "cannot keep Docker from starting the proxy"
 docker start "$lab-host" >/dev/null || failed "cannot start the proxy"
 state "ready"

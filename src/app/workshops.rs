@@ -32,8 +32,17 @@ impl State {
     /// What a workshop has cost so far, where its site has a price: `1.20 EUR`.
     pub fn cost(&self, row: &ClassRow<'_>) -> Option<String> {
         let (life, engine) = (row.life()?, self.engines.get(&row.workshop?.site)?);
-        let (per_hour, currency) = engine.price(row.workshop?)?;
-        let cost = life.cost(per_hour, self.now);
+        let (cost, currency) = match (&engine.prices, row.progress) {
+            (Some((prices, spot)), Some(progress)) => {
+                let hosting = self.hosting(row.workshop?, engine, progress);
+                let host = progress.seat(&SeatName::host());
+                (hosting.cost((prices, *spot), life, host)?, prices.currency.clone())
+            }
+            _ => {
+                let (per_hour, currency) = engine.price(row.workshop?)?;
+                (life.cost(per_hour, self.now), currency)
+            }
+        };
         Some(format!("{cost:.2} {currency}").trim_end().to_owned())
     }
 

@@ -3,7 +3,11 @@
 //! Labels of a cloud take lowercase letters, digits, `-` and `_`. They say the same as a container's, so the same
 //! rule judges them (`label::owner`); they carry the thing's own name, so a copy proves nothing.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Clean, LabName, NodeName, RunId, SeatName, StoreId,
-    label::{Label, OURS, Owner, owner},
+    label::{Label, NAME, OURS, Owner, owner},
 };
 
 /// One look at a project: everything that carries our labels, whichever store's it is.
@@ -21,6 +25,8 @@ pub struct CloudView {
     pub instances: Vec<InstanceView>,
     pub disks: Vec<DiskView>,
     pub rules: Vec<RuleView>,
+    /// Zones that could not be listed: what is not seen may be there.
+    pub unseen: BTreeSet<String>,
 }
 
 /// An instance as it is listed.
@@ -41,6 +47,8 @@ pub struct InstanceView {
     pub created: Option<Timestamp>,
     /// Its newest start.
     pub started: Option<Timestamp>,
+    /// Its newest stop.
+    pub stopped: Option<Timestamp>,
     /// When the server ends it by itself.
     pub ends: Option<Timestamp>,
     pub spot: bool,
@@ -116,10 +124,28 @@ pub struct RuleSpec {
 }
 
 impl CloudView {
+    /// Says that some zones could not be looked at, where that is so.
+    pub fn blind(&self) -> Option<String> {
+        let zones: Vec<&str> = self.unseen.iter().map(String::as_str).collect();
+        (!zones.is_empty()).then(|| format!("{} cannot be listed now", zones.join(" and ")))
+    }
+
     /// The instances that are this lab's, by their labels.
     pub fn own<'a>(&'a self, store: &'a StoreId, lab: &'a LabName) -> impl Iterator<Item = &'a InstanceView> {
         self.instances.iter().filter(move |it| is_own(store, lab, &it.name, &it.labels))
     }
+}
+
+/// Several instances of one lab's, told; one is as it should be.
+pub fn doubled(lab: &LabName, own: &[&InstanceView]) -> Option<String> {
+    let zones: Vec<&str> = own.iter().map(|it| it.zone.as_str()).collect();
+    (own.len() > 1).then(|| {
+        format!(
+            "it has {} instances, in {}, and each costs money; `homeroom destroy {lab} --yes` removes them all",
+            own.len(),
+            zones.join(" and ")
+        )
+    })
 }
 
 /// The labels of something of a lab's.
@@ -128,6 +154,14 @@ pub fn labels(store: &StoreId, lab: &LabName, run: RunId, name: &str) -> BTreeMa
     let label = Label { store: store.clone(), lab: lab.clone(), seat, run, name, made_of: String::new() };
     let said = label.to_labels().into_iter().filter(|(_, value)| !value.is_empty());
     said.map(|(key, value)| (key.replace('.', "-"), value)).collect()
+}
+
+/// The same labels on something else of it.
+pub fn carried_by(name: &str, labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let of_it = |(key, value): (&String, &String)| {
+        (key.clone(), if *key == NAME.replace('.', "-") { name } else { value.as_str() }.to_owned())
+    };
+    labels.iter().map(of_it).collect()
 }
 
 /// Whose something with these labels is.

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 
 use super::{
     LabName, MachineState, StoreId,
-    cloud::{CloudView, InstanceState, InstanceView},
+    cloud::{CloudView, InstanceState, InstanceView, doubled},
+    life::Life,
+    planning::InstanceShape,
+    price::Prices,
     progress::SeatProgress,
     readiness::{Hand, Stand, current_state},
     workshop::WorkshopDefinition,
@@ -48,16 +51,39 @@ impl Hosting<'_> {
         }
         // A look from before the last thing that happened to the row says nothing about it.
         let Some(_) = self.view.filter(|view| row.last_change() < Some(view.at)) else { return stored };
-        match self.contradiction() {
+        match self.unclear().or_else(|| self.contradiction()) {
             Some(_) if stored.state == MachineState::Failed => stored,
             Some((state, reason)) => Stand::so(state, reason),
             None => stored,
         }
     }
 
+    /// What it has cost so far, as far as the table says: by the instance that stands, whatever the definition says by
+    /// now. What is gone has cost until it was last seen to work.
+    pub fn cost(&self, (prices, spot): (&Prices, bool), life: &Life, host: Option<&SeatProgress>) -> Option<f64> {
+        if let Some(instance) = self.instance() {
+            return prices.spent(instance, life.born_at, self.now);
+        }
+        let is_gone = self.view.is_some_and(|view| view.blind().is_none());
+        let until = host.and_then(SeatProgress::last_change).filter(|_| is_gone).unwrap_or(self.now);
+        let shape = InstanceShape::of(self.workshop, spot);
+        let hour = prices.running(&shape.machine_type, shape.spot, shape.disk_gb)?;
+        Some(life.cost(hour.total(), until))
+    }
+
     /// What to do about one that stops or has stopped.
     fn comes_back(&self) -> String {
         format!("`homeroom deploy {} --yes` starts it again, with what its seats wrote", self.lab())
+    }
+
+    /// What one look does not decide: two instances where there is one, or none where not everything could be seen.
+    fn unclear(&self) -> Option<(MachineState, String)> {
+        let view = self.view?;
+        let own: Vec<&InstanceView> = view.own(self.store, self.lab()).collect();
+        if own.is_empty() {
+            return view.blind().map(|why| (MachineState::Unknown, format!("{why}: its instance may be there")));
+        }
+        doubled(self.lab(), &own).map(|why| (MachineState::Unknown, why))
     }
 
     fn contradiction(&self) -> Option<(MachineState, String)> {

@@ -15,7 +15,8 @@ const STORE: &str = "homeroom.store";
 const LAB: &str = "homeroom.lab";
 const SEAT: &str = "homeroom.seat";
 const RUN: &str = "homeroom.run";
-const NAME: &str = "homeroom.name";
+/// The thing's own name.
+pub const NAME: &str = "homeroom.name";
 const MADE_OF: &str = "homeroom.made-of";
 
 /// What the labels of a container or network say.

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use jiff::Timestamp;
+
 use super::cloud::{InstanceState, InstanceView};
 
 /// Hours of a month, as clouds reckon.
@@ -48,6 +50,16 @@ impl Prices {
         self.disk_gb_month * gb as f64 / MONTH
     }
 
+    /// What an instance has cost since it was made: all of it while it ran, its disk while it was stopped. Stops before
+    /// the newest start are not known, and reckoned as time it ran. It was made at `born` where the cloud does not say.
+    pub fn spent(&self, instance: &InstanceView, born: Timestamp, now: Timestamp) -> Option<f64> {
+        let hour = self.running(&instance.machine_type, instance.spot, instance.disk_gb)?;
+        let made = instance.created.unwrap_or(born);
+        let stopped = instance.stopped.filter(|_| instance.state == InstanceState::Stopped);
+        let hours = |until: Timestamp| until.duration_since(made).as_secs_f64().max(0.0) / 3600.0;
+        Some((hour.machine + hour.address) * hours(stopped.unwrap_or(now)) + hour.disk * hours(now))
+    }
+
     /// An hour of an instance as it stands: one that is stopped costs its disk.
     pub fn of(&self, instance: &InstanceView) -> Option<f64> {
         match instance.state {
@@ -89,6 +101,40 @@ mod tests {
             disk_gb_month: 0.1,
             address: 0.004,
         }
+    }
+
+    #[test]
+    fn what_is_stopped_costs_its_disk_from_then_on() {
+        let at = |hour: i64| Timestamp::from_second(hour * 3600).ok();
+        let mut instance = InstanceView {
+            id: "1".to_owned(),
+            name: "intro-host".to_owned(),
+            zone: crate::domain::NodeName::new("europe-west3-a"),
+            state: InstanceState::Running,
+            status: "RUNNING".into(),
+            machine_type: "e2-standard-4".to_owned(),
+            labels: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            address: None,
+            created: at(0),
+            started: at(0),
+            stopped: None,
+            ends: None,
+            spot: false,
+            preempted: None,
+            disk_gb: 73,
+            keeps_disk: false,
+        };
+        let spent = |instance: &InstanceView, hour| {
+            prices().spent(instance, Timestamp::UNIX_EPOCH, at(hour).unwrap_or_default())
+        };
+        let is = |spent: Option<f64>, cost: f64| spent.is_some_and(|spent| (spent - cost).abs() < 1e-9);
+        assert!(is(spent(&instance, 2), 2.0 * 0.174));
+        (instance.state, instance.stopped) = (InstanceState::Stopped, at(2));
+        assert!(is(spent(&instance, 12), 2.0 * 0.164 + 12.0 * 0.01));
+        // It was started again.
+        instance.state = InstanceState::Running;
+        assert!(is(spent(&instance, 12), 12.0 * 0.174));
     }
 
     #[test]

@@ -81,6 +81,12 @@ impl CloudError {
         )
     }
 
+    /// Whether whoever was asked has looked at the request and said no. A login that counts for nothing, or a name
+    /// that is taken, by whichever request, is no such word.
+    pub fn refuses(&self) -> bool {
+        !self.is_passing() && !matches!(self, Self::Unauthenticated { .. } | Self::Taken { .. })
+    }
+
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }
@@ -101,6 +107,9 @@ pub enum Offer {
     NoSuchType,
     NoSuchZone,
 }
+
+/// How an operation ended: well, or with its error.
+pub type Ended = Result<(), CloudError>;
 
 /// What a serial port has printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,21 +145,16 @@ pub trait Cloud: Send + Sync {
         keep: bool,
         request: &str,
     ) -> Result<OperationId, CloudError>;
-    /// Sets some labels and keeps the others.
-    async fn relabel(
-        &self,
-        zone: &NodeName,
-        name: &str,
-        labels: &BTreeMap<String, String>,
-    ) -> Result<OperationId, CloudError>;
+    /// Sets some labels and keeps the others; back when they are set.
+    async fn relabel(&self, zone: &NodeName, name: &str, labels: &BTreeMap<String, String>) -> Result<(), CloudError>;
     /// The same as [`Cloud::begun`], of what belongs to no zone.
     async fn begun_rule(&self, request: &str) -> Result<Option<OperationId>, CloudError>;
     async fn insert_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError>;
     async fn update_rule(&self, rule: &RuleSpec, request: &str) -> Result<OperationId, CloudError>;
     async fn remove_rule(&self, name: &str, request: &str) -> Result<OperationId, CloudError>;
-    /// Waits up to two minutes: whether the operation is done. One that ended badly is an error; one that the cloud
-    /// knows nothing of any more is [`CloudError::Lost`].
-    async fn wait(&self, operation: &OperationId) -> Result<bool, CloudError>;
+    /// Waits up to two minutes: how the operation ended, `None` while it has not. An error says nothing about its end:
+    /// it could not be asked for. One that the cloud knows nothing of any more is [`CloudError::Lost`].
+    async fn wait(&self, operation: &OperationId) -> Result<Option<Ended>, CloudError>;
     /// What the guest has told under a namespace, by key.
     async fn attributes(
         &self,

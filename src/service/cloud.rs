@@ -304,6 +304,7 @@ pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Vec<Costing>, 
     // The project first: what is made in between is known to the store before it exists.
     let view = site.cloud.view().await?;
     let (labs, _) = home.store.all_progress().await?;
+    let labs: Vec<_> = labs.iter().collect();
     let (store, now) = (home.store.id(), home.clock.now());
     Ok(planning::costing(store, &view, &labs, now, site.prices.as_ref())
         .into_iter()
@@ -313,6 +314,9 @@ pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Vec<Costing>, 
             let by_hand =
                 format!("`gcloud compute {kind}s delete {}{place} --project {}`", it.name, site.cloud.project());
             let mend = match (&it.lab, it.ours) {
+                (Some(lab), true) if it.what == "disk" => format!(
+                    "once gce.keep_disk is out of the definition of {lab}, `homeroom destroy {lab} --yes` removes it; else {by_hand}"
+                ),
                 (Some(lab), true) => {
                     format!("`homeroom destroy {lab} --yes` removes it where {lab} is defined here, else {by_hand}")
                 }

@@ -255,7 +255,15 @@ async fn compose(
     };
     Ok(LabStatus {
         address,
-        life: progress.life.as_ref().map(|life| living(home, definition, life)),
+        life: progress.life.as_ref().map(|life| {
+            let told = living(home, definition, life);
+            // A look at the instance knows better than the definition what it has cost.
+            let prices =
+                home.clouds.get(definition.site()).and_then(|cloud| Some((cloud.prices.as_ref()?, cloud.spot)));
+            let host = progress.seat(&SeatName::host());
+            let cost = hosting.as_ref().zip(prices).and_then(|(hosting, prices)| hosting.cost(prices, life, host));
+            LifeStatus { cost: cost.unwrap_or(told.cost), ..told }
+        }),
         lab: lab.clone(),
         kind: definition.kind(),
         site: definition.site().clone(),

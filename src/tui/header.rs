@@ -172,6 +172,10 @@ fn freshness(state: &State) -> Piece {
             state.engines.values().filter(|engine| engine.cloud.is_none()).map(|engine| Some(engine.view.as_ref()?.at)),
         )
         .collect();
+    // Only clouds, and each was seen.
+    if seen.as_ref().is_some_and(Vec::is_empty) && !state.engines.is_empty() {
+        return ("live ".into(), Tone::Ok);
+    }
     let Some(oldest) = seen.and_then(|seen| seen.into_iter().min()) else {
         return ("connecting ".into(), Tone::Busy);
     };

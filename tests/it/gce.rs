@@ -43,13 +43,13 @@ pub async fn every_call(project: &Project) {
     gce.attributes(&zone(), "intro-host", "hostkeys").await.unwrap();
     gce.serial(&zone(), "intro-host", -100).await.unwrap();
     let ends = BTreeMap::from([("homeroom-ends".to_owned(), "1790000000".to_owned())]);
-    let operation = gce.relabel(&zone(), "intro-host", &ends).await.unwrap();
-    done(&gce, operation).await.unwrap();
+    gce.relabel(&zone(), "intro-host", &ends).await.unwrap();
     let operation = gce.start(&zone(), "intro-host", &request_id(&["3"])).await.unwrap();
     done(&gce, operation).await.unwrap();
     let operation = gce.remove(&zone(), "intro-host", &request_id(&["4"])).await.unwrap();
     done(&gce, operation).await.unwrap();
-    let operation = gce.remove_disk(&zone(), "intro-host", &request_id(&["5"])).await.unwrap();
+    let disk = gce.view().await.unwrap().disks.remove(0);
+    let operation = gce.remove_disk(&zone(), &disk.name, &request_id(&["5"])).await.unwrap();
     done(&gce, operation).await.unwrap();
     let operation = gce.remove_rule("intro-host", &request_id(&["6"])).await.unwrap();
     done(&gce, operation).await.unwrap();
@@ -104,8 +104,11 @@ fn rule() -> RuleSpec {
 }
 
 async fn done(gce: &Gce, operation: OperationId) -> Result<(), CloudError> {
-    while !gce.wait(&operation).await? {}
-    Ok(())
+    loop {
+        if let Some(ended) = gce.wait(&operation).await? {
+            return ended;
+        }
+    }
 }
 
 async fn made(gce: &Gce, spec: &InstanceSpec) {
@@ -314,8 +317,7 @@ async fn an_instance_is_made_seen_labelled_and_removed_with_its_disk() {
     assert!(gce.serial(&zone(), "intro-host", i64::try_from(serial.next).unwrap()).await.unwrap().lines.is_empty());
 
     let ends = BTreeMap::from([("homeroom-ends".to_owned(), "1790000000".to_owned())]);
-    let operation = gce.relabel(&zone(), "intro-host", &ends).await.unwrap();
-    done(&gce, operation).await.unwrap();
+    gce.relabel(&zone(), "intro-host", &ends).await.unwrap();
     let one = gce.instance(&zone(), "intro-host").await.unwrap();
     assert_eq!(one.labels["homeroom-ends"], "1790000000");
     assert!(is_own(&store, &lab, &one.name, &one.labels), "the others are kept");

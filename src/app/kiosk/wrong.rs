@@ -15,6 +15,7 @@ use crate::{
     domain::{
         Clean, LabName, MachineState, SeatName, SiteName,
         alert::Grade,
+        planning::costing,
         readiness::{Phase, ago},
     },
 };
@@ -50,6 +51,7 @@ pub(super) fn of(state: &State, labs: &Labs<'_>, stale: SignedDuration, began: T
         of_class(&mut wrong, row);
     }
     of_workshops(&mut wrong, state, &labs.workshops);
+    of_clouds(&mut wrong, state);
     wrong.sort_by_key(|wrong| std::cmp::Reverse(wrong.grade));
     wrong
 }
@@ -173,6 +175,30 @@ fn left_undone<'a>(row: &'a ClassRow<'_>) -> Option<(Option<&'a SeatName>, Strin
     let seat = row.seats.iter().find(|seat| seat.cut.is_some());
     let run = row.run().map_or_else(|| "a run".to_owned(), |run| format!("{} {}", run.kind.noun(), run.id));
     Some((seat.map(|seat| &seat.seat), format!("{run} of {} was {}", row.lab, cut.as_str())))
+}
+
+/// Instances of ours that nobody looks after: each costs money until somebody does.
+fn of_clouds(wrong: &mut Vec<Wrong>, state: &State) {
+    if !state.definitions_known {
+        return;
+    }
+    let labs: Vec<_> = state.progress.values().collect();
+    for (site, engine) in &state.engines {
+        let Some(view) = engine.cloud.as_deref().filter(|view| !view.instances.is_empty()) else { continue };
+        let prices = engine.prices.as_ref().map(|(prices, _)| prices);
+        // A look from before the end of what a run did says nothing about what is left.
+        let is_old = |lab: &LabName| {
+            let run = state.progress.get(lab).and_then(|progress| progress.run.as_ref());
+            run.is_some_and(|run| run.ended_at.is_none_or(|ended| ended >= view.at))
+        };
+        for it in costing(&engine.store, view, &labs, state.now, prices) {
+            let (Some(lab), Some(zone)) = (it.lab.filter(|lab| !is_old(lab)), it.zone) else { continue };
+            if it.what == "instance" && it.ours {
+                let text = format!("{} in {zone} runs up costs: {}; `homeroom destroy {lab}` ends it", it.name, it.why);
+                wrong.push(Wrong { grade: Grade::Watch, about: About::Site(site.clone()), text: Clean::from(text) });
+            }
+        }
+    }
 }
 
 /// Workshops in a cloud are looked at as classes are. Those on an engine are known by what the store says of them.

@@ -1,6 +1,11 @@
 //! The calls on Compute Engine.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,16 +21,18 @@ use super::{
 use crate::{
     domain::{
         Clean, NodeName,
-        cloud::{CloudView, InstanceSpec, InstanceState, InstanceView, RuleSpec},
+        cloud::{CloudView, InstanceSpec, InstanceState, InstanceView, RuleSpec, carried_by},
     },
     port::{
         Cloud, CloudError,
-        cloud::{Offer, OperationId, Serial},
+        cloud::{Ended, Offer, OperationId, Serial},
     },
 };
 
 /// Times a lost race is run again; the number Terraform takes.
 const RACES: usize = 10;
+/// A wait that comes back early is not asked for again at once: wall time.
+const FLOOR: Duration = Duration::from_millis(500);
 /// Everything we make carries it.
 const OURS: &str = "labels.homeroom:*";
 /// What the startup script tells under, and under which key it tells that the machine is about to be taken away, as
@@ -62,13 +69,23 @@ impl Gce {
         self.url(&format!("zones/{zone}/instances/{name}{deed}"))
     }
 
+    /// What carries our labels in all zones. Those that could not be listed are named in `unseen`: what is missing
+    /// from the list may well be there.
+    async fn scopes(&self, what: &str, kind: &str, unseen: &mut BTreeSet<String>) -> Result<Vec<Value>, CloudError> {
+        let take = |page: &Value| {
+            unseen.extend(view::unseen(page));
+            scoped(page, kind)
+        };
+        self.pages(what, &format!("aggregated/{kind}"), Some(OURS), take).await
+    }
+
     /// Every page of a list; `take` picks the items out of one.
     async fn pages(
         &self,
         what: &str,
         path: &str,
         filter: Option<&str>,
-        take: fn(&Value) -> Vec<Value>,
+        mut take: impl FnMut(&Value) -> Vec<Value> + Send,
     ) -> Result<Vec<Value>, CloudError> {
         let (mut all, mut token) = (Vec::new(), None::<String>);
         loop {
@@ -112,13 +129,20 @@ impl Gce {
         Ok(at.filter(|at| instance.started.is_none_or(|started| started <= *at)))
     }
 
+    /// Waits until an operation is over.
+    async fn end(&self, operation: &OperationId) -> Result<Ended, CloudError> {
+        loop {
+            if let Some(ended) = self.wait(operation).await? {
+                return Ok(ended);
+            }
+            self.http.pause(FLOOR).await;
+        }
+    }
+
     async fn operation(&self, call: Call<'_>, zone: Option<&NodeName>) -> Result<OperationId, CloudError> {
         let what = call.what.to_owned();
+        // It may be over already, and badly: whoever waits for it is told.
         let made = self.http.call(call).await?;
-        // It may be over already, and badly.
-        if let Some(error) = error::ended(&what, &made).filter(|_| made["status"] == "DONE") {
-            return Err(error);
-        }
         match made["name"].as_str() {
             Some(name) => Ok(OperationId { zone: zone.cloned(), name: name.to_owned() }),
             None => Err(CloudError::Lost { what, why: Clean::new("the answer names no operation") }),
@@ -136,7 +160,9 @@ fn items(page: &Value) -> Vec<Value> {
 }
 
 /// The body of an insert.
-fn asked_for(zone: &NodeName, spec: &InstanceSpec) -> Value {
+fn asked_for(zone: &NodeName, spec: &InstanceSpec, request: &str) -> Value {
+    // One that was kept has its name still: each request's has its own, the same however often it is sent.
+    let disk = format!("{}-{}", spec.name, request.split('-').next().unwrap_or_default());
     let metadata: Vec<Value> = spec.metadata.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
     let mut scheduling = json!({
         "provisioningModel": if spec.spot { "SPOT" } else { "STANDARD" },
@@ -159,10 +185,11 @@ fn asked_for(zone: &NodeName, spec: &InstanceSpec) -> Value {
             "boot": true,
             "autoDelete": !spec.keep_disk,
             "initializeParams": {
+                "diskName": disk,
                 "sourceImage": "projects/cos-cloud/global/images/family/cos-stable",
                 "diskSizeGb": spec.disk_gb.to_string(),
                 "diskType": format!("zones/{zone}/diskTypes/pd-balanced"),
-                "labels": spec.labels,
+                "labels": carried_by(&disk, &spec.labels),
             },
         }],
         "networkInterfaces": [{
@@ -200,8 +227,9 @@ impl Cloud for Gce {
     async fn view(&self) -> Result<CloudView, CloudError> {
         let at = Timestamp::now();
         let what = format!("listing what homeroom made in {}", self.project);
-        let instances = self.pages(&what, "aggregated/instances", Some(OURS), |page| scoped(page, "instances")).await?;
-        let disks = self.pages(&what, "aggregated/disks", Some(OURS), |page| scoped(page, "disks")).await?;
+        let mut unseen = BTreeSet::new();
+        let instances = self.scopes(&what, "instances", &mut unseen).await?;
+        let disks = self.scopes(&what, "disks", &mut unseen).await?;
         // Rules have no labels; their description says whose they are.
         let rules = self.pages(&what, "global/firewalls", None, items).await?;
         let mut instances: Vec<InstanceView> = instances.iter().map(view::instance).collect();
@@ -218,6 +246,7 @@ impl Cloud for Gce {
             instances,
             disks: disks.iter().map(view::disk).collect(),
             rules: rules.iter().map(view::rule).filter(|rule| rule.description.starts_with("homeroom/")).collect(),
+            unseen,
         })
     }
 
@@ -242,7 +271,7 @@ impl Cloud for Gce {
 
     async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Result<OperationId, CloudError> {
         let what = format!("making {} in {zone}", spec.name);
-        let call = Call::post(&what, self.url(&format!("zones/{zone}/instances")), asked_for(zone, spec));
+        let call = Call::post(&what, self.url(&format!("zones/{zone}/instances")), asked_for(zone, spec, request));
         self.operation(call.with("requestId", request), Some(zone)).await
     }
 
@@ -285,12 +314,7 @@ impl Cloud for Gce {
         self.operation(call.with("requestId", request), Some(zone)).await
     }
 
-    async fn relabel(
-        &self,
-        zone: &NodeName,
-        name: &str,
-        labels: &BTreeMap<String, String>,
-    ) -> Result<OperationId, CloudError> {
+    async fn relabel(&self, zone: &NodeName, name: &str, labels: &BTreeMap<String, String>) -> Result<(), CloudError> {
         let what = format!("labelling {name} in {zone}");
         let mut raced = None;
         for _ in 0..RACES {
@@ -299,7 +323,12 @@ impl Cloud for Gce {
             all.extend(labels.iter().map(|(key, value)| (key.clone(), json!(value))));
             let body = json!({"labels": all, "labelFingerprint": shown["labelFingerprint"]});
             let call = Call::post(&what, self.machine(zone, name, "/setLabels"), body);
-            match self.operation(call, Some(zone)).await {
+            // Whether the race is lost is told by the answer, or by the operation's end.
+            let ended = match self.operation(call, Some(zone)).await {
+                Ok(operation) => self.end(&operation).await?,
+                Err(error) => Err(error),
+            };
+            match ended {
                 Err(error @ CloudError::Raced { .. }) => raced = Some(error),
                 other => return other,
             }
@@ -330,7 +359,7 @@ impl Cloud for Gce {
         self.operation(call, None).await
     }
 
-    async fn wait(&self, operation: &OperationId) -> Result<bool, CloudError> {
+    async fn wait(&self, operation: &OperationId) -> Result<Option<Ended>, CloudError> {
         let place = operation.zone.as_ref().map_or("global".to_owned(), |zone| format!("zones/{zone}"));
         let what = "waiting for what was asked for".to_owned();
         let mut call = Call::post(&what, self.url(&format!("{place}/operations/{}/wait", operation.name)), Value::Null);
@@ -341,10 +370,9 @@ impl Cloud for Gce {
         })?;
         let target = shown["targetLink"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or_default();
         let kind = shown["operationType"].as_str().unwrap_or("operation");
-        match shown["status"] == "DONE" {
-            false => Ok(false),
-            true => error::ended(&format!("{kind} of {target}"), &shown).map_or(Ok(true), Err),
-        }
+        // Done is not success.
+        let ended = || error::ended(&format!("{kind} of {target}"), &shown).map_or(Ok(()), Err);
+        Ok((shown["status"] == "DONE").then(ended))
     }
 
     async fn attributes(

@@ -13,6 +13,8 @@ use crate::{
 
 /// Short, so that a machine that comes back at another address is soon found.
 const TTL: u32 = 60;
+/// What managed zones, their records and changes take.
+const DNS_ROLE: &str = "dns.managedZones.list, dns.resourceRecordSets.* and dns.changes.*, such as roles/dns.admin";
 /// Between looks at a change, and how many: wall time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS: usize = 120;
@@ -22,13 +24,23 @@ impl Gce {
         format!("{}/projects/{}/{path}", self.http.dns, self.project)
     }
 
+    /// A call of Cloud DNS. Its refusals name no permission: the role that has them all is named instead.
+    async fn ask_dns(&self, call: Call<'_>) -> Result<Value, CloudError> {
+        self.http.call(call).await.map_err(|error| match error {
+            CloudError::Forbidden { what, needs: None, words } => {
+                CloudError::Forbidden { what, needs: Some(DNS_ROLE.to_owned()), words }
+            }
+            error => error,
+        })
+    }
+
     /// Every page of a list; its items lie under `key`.
     async fn all(&self, what: &str, path: &str, key: &str) -> Result<Vec<Value>, CloudError> {
         let (mut all, mut token) = (Vec::new(), None::<String>);
         loop {
             let mut call = Call::get(what, self.dns_url(path));
             call.query.extend(token.take().map(|token| ("pageToken", token)));
-            let page = self.http.call(call).await?;
+            let page = self.ask_dns(call).await?;
             all.extend(page[key].as_array().cloned().unwrap_or_default());
             match page["nextPageToken"].as_str().filter(|token| !token.is_empty()) {
                 Some(next) => token = Some(next.to_owned()),
@@ -57,21 +69,21 @@ impl Gce {
     /// The records of a name that are of the two kinds we write.
     async fn records(&self, what: &str, zone: &str, name: &str) -> Result<Vec<Value>, CloudError> {
         let call = Call::get(what, self.dns_url(&format!("managedZones/{zone}/rrsets"))).with("name", name);
-        let shown = self.http.call(call).await?;
+        let shown = self.ask_dns(call).await?;
         let sets = shown["rrsets"].as_array().cloned().unwrap_or_default();
         Ok(sets.into_iter().filter(|set| set["type"] == "A" || set["type"] == "TXT").collect())
     }
 
     async fn change(&self, what: &str, zone: &str, body: Value) -> Result<(), CloudError> {
         let url = self.dns_url(&format!("managedZones/{zone}/changes"));
-        let mut change = self.http.call(Call::post(what, url.clone(), body)).await?;
+        let mut change = self.ask_dns(Call::post(what, url.clone(), body)).await?;
         for _ in 0..LOOKS {
             if change["status"] == "done" {
                 return Ok(());
             }
             self.http.pause(LOOK_EVERY).await;
             let id = change["id"].as_str().unwrap_or_default().to_owned();
-            change = self.http.call(Call::get(what, format!("{url}/{id}"))).await?;
+            change = self.ask_dns(Call::get(what, format!("{url}/{id}"))).await?;
         }
         Err(CloudError::Busy { what: what.to_owned(), words: Clean::new("the change is still pending") })
     }

@@ -32,6 +32,7 @@ pub fn ended(what: &str, operation: &Value) -> Option<CloudError> {
         // Seen when a spot machine is taken away while it is being made.
         "UNSUPPORTED_OPERATION" => CloudError::Exhausted { what, zone, elsewhere: Vec::new(), words },
         "QUOTA_EXCEEDED" => CloudError::Quota { what, which: quota(details, message), words },
+        "CONDITION_NOT_MET" if is_policy(message) => CloudError::Refused { what, words: policy(message) },
         "CONDITION_NOT_MET" => CloudError::Raced { what, words },
         "RESOURCE_NOT_FOUND" => CloudError::Missing { what, words },
         "RESOURCE_ALREADY_EXISTS" => CloudError::Taken { what, words },
@@ -67,10 +68,23 @@ fn sort(
         (403, _) => CloudError::Forbidden { what, needs: permission(message), words },
         (404, _) => CloudError::Missing { what, words },
         (409, "alreadyExists") => CloudError::Taken { what, words },
+        (412, _) if is_policy(message) => CloudError::Refused { what, words: policy(message) },
         (412, _) => CloudError::Raced { what, words },
         (400, "resourceNotReady") | (408 | 500..=599, _) => CloudError::Busy { what, words },
         _ => CloudError::Refused { what, words },
     }
+}
+
+/// A condition that is not met may also be one the organisation has set: nothing changes by asking again.
+fn is_policy(message: &str) -> bool {
+    message.contains("constraints/")
+}
+
+fn policy(message: &str) -> Clean {
+    Clean::new(format!(
+        "{message}; a policy of the organisation forbids it: ask whoever administers that for an exception, or for a \
+         project without it"
+    ))
 }
 
 /// An answer that is no JSON of theirs: a proxy's, most likely.

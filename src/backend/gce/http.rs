@@ -1,6 +1,10 @@
 //! One call: the token, the request, the answer sorted. What is repeated, and when, is the caller's to decide.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use reqwest::{Client, Method};
@@ -14,6 +18,17 @@ use crate::{domain::Clean, port::CloudError};
 const WITHIN: Duration = Duration::from_secs(60);
 /// `wait` blocks up to two minutes.
 const WAIT_WITHIN: Duration = Duration::from_secs(150);
+
+/// Between attempts to read something, longer each time, as Google asks for: wall time.
+const AGAIN: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// A part of a wait that differs from one question to another, so that they do not come back all at once.
+fn jitter(url: &str, attempt: usize, most: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    (url, attempt).hash(&mut hasher);
+    most.mul_f64((hasher.finish() % 1000) as f64 / 1000.0)
+}
 
 /// The way to the APIs.
 pub struct Http {
@@ -56,6 +71,7 @@ pub trait Line: Send + Sync {
 }
 
 /// What is asked.
+#[derive(Clone)]
 pub struct Call<'a> {
     /// In words, for errors: `starting intro-host in europe-west3-a`.
     pub what: &'a str,
@@ -76,6 +92,11 @@ impl<'a> Call<'a> {
 
     pub fn delete(what: &'a str, url: String) -> Self {
         Self { what, method: Method::DELETE, url, query: Vec::new(), body: None }
+    }
+
+    /// Whether it changes nothing.
+    fn asks(&self) -> bool {
+        self.method == Method::GET || self.url.ends_with("/wait")
     }
 
     pub fn with(mut self, key: &'a str, value: impl Into<String>) -> Self {
@@ -108,8 +129,23 @@ impl Http {
         }
     }
 
-    /// Makes a call; its answer as JSON.
+    /// Makes a call; its answer as JSON. What only asks is asked again after a while where the answer was lost or puts
+    /// us off; whoever changes something decides that himself, by what stands in the journal.
     pub async fn call(&self, call: Call<'_>) -> Result<Value, CloudError> {
+        if !call.asks() {
+            return self.once(call).await;
+        }
+        for (attempt, wait) in AGAIN.into_iter().enumerate() {
+            match self.once(call.clone()).await {
+                Err(CloudError::Busy { .. } | CloudError::Throttled { .. } | CloudError::Lost { .. }) => {}
+                other => return other,
+            }
+            self.pause(wait + jitter(&call.url, attempt, wait / 2)).await;
+        }
+        self.once(call).await
+    }
+
+    async fn once(&self, call: Call<'_>) -> Result<Value, CloudError> {
         let what = call.what;
         let unreachable = |why: String| CloudError::Unreachable { what: what.to_owned(), why: Clean::new(why) };
         let bearer = self
@@ -117,11 +153,7 @@ impl Http {
             .token()
             .await
             .map_err(|why| CloudError::Unauthenticated { what: what.to_owned(), words: Clean::new(why) })?;
-        let asks = call.method == Method::GET || call.url.ends_with("/wait");
-        let lost = |why: String| match asks {
-            true => unreachable(why),
-            false => CloudError::Lost { what: what.to_owned(), why: Clean::new(why) },
-        };
+        let lost = |why: String| CloudError::Lost { what: what.to_owned(), why: Clean::new(why) };
         let within = if call.url.ends_with("/wait") { WAIT_WITHIN } else { WITHIN };
         let query = call.query.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let sent = Sent { method: call.method, url: call.url, query, bearer, body: call.body, within };

@@ -1,6 +1,9 @@
 //! What Compute Engine shows, read into values. What is new to us is not an error.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -48,6 +51,7 @@ pub fn instance(value: &Value) -> InstanceView {
         address: address.and_then(|text| text.parse::<IpAddr>().ok()),
         created: time(&value["creationTimestamp"]),
         started: time(&value["lastStartTimestamp"]),
+        stopped: time(&value["lastStopTimestamp"]),
         ends: time(&value["resourceStatus"]["scheduling"]["terminationTimestamp"]),
         spot: value["scheduling"]["provisioningModel"] == "SPOT",
         // Not told here: the guest and the operations do.
@@ -65,6 +69,18 @@ fn state(status: &str) -> InstanceState {
         "STOPPED" | "SUSPENDED" | "TERMINATED" => InstanceState::Stopped,
         _ => InstanceState::Unknown,
     }
+}
+
+/// The zones that a page of a list over all zones says nothing of.
+pub fn unseen(page: &Value) -> BTreeSet<String> {
+    let plain = |scope: &str| scope.rsplit('/').next().unwrap_or_default().to_owned();
+    let named = page["unreachables"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain);
+    let silent = |scope: &Value| {
+        let code = scope["warning"]["code"].as_str();
+        code.is_some_and(|code| code != "NO_RESULTS_ON_PAGE")
+    };
+    let warned = page["items"].as_object().into_iter().flatten().filter(|(_, scope)| silent(scope));
+    named.chain(warned.map(|(scope, _)| plain(scope))).collect()
 }
 
 pub fn disk(value: &Value) -> DiskView {

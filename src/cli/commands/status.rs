@@ -124,10 +124,15 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .into_iter()
         .flat_map(|(site, found)| found.unwrap_or_default().into_iter().map(move |it| (site.clone(), it)))
         .collect();
+    let currency = |site: &SiteName| {
+        let prices = context.home.clouds.get(site).and_then(|cloud| cloud.prices.as_ref());
+        prices.map(|prices| prices.currency.clone()).unwrap_or_default()
+    };
     if context.out.json {
+        let costing = costing.iter().map(|(site, it)| costing_json(site, it, &currency(site)));
         context.out.object(json!({
             "labs": labs.iter().map(lab_json).collect::<Vec<_>>(),
-            "strays": strays.iter().map(stray_json).chain(costing.iter().map(costing_json)).collect::<Vec<_>>(),
+            "strays": strays.iter().map(stray_json).chain(costing).collect::<Vec<_>>(),
         }));
         return Ok(Exit::Done);
     }
@@ -135,9 +140,7 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         eprintln!("on {}: {}; {}", found.site, found.what(), found.mend());
     }
     for (site, it) in &costing {
-        let prices = context.home.clouds.get(site).and_then(|cloud| cloud.prices.as_ref());
-        let currency = prices.map(|prices| prices.currency.as_str()).unwrap_or_default();
-        eprintln!("on {site}: {}; {}", it.words(currency), it.mend);
+        eprintln!("on {site}: {}; {}", it.words(&currency(site)), it.mend);
     }
     if labs.is_empty() {
         context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
@@ -181,9 +184,9 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn costing_json((site, it): &(SiteName, Costing)) -> Value {
-    json!({"site": site, "kind": it.what, "name": it.name, "lab": it.lab, "what": it.words(""), "mend": it.mend,
-           "zone": it.zone, "per_hour": it.per_hour})
+fn costing_json(site: &SiteName, it: &Costing, currency: &str) -> Value {
+    json!({"site": site, "kind": it.what, "name": it.name, "lab": it.lab, "what": it.words(currency), "mend": it.mend,
+           "zone": it.zone, "per_hour": it.per_hour, "currency": currency})
 }
 
 fn stray_json(found: &Found) -> Value {

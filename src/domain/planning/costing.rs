@@ -28,7 +28,7 @@ pub struct Orphan {
 pub fn costing(
     store: &StoreId,
     view: &CloudView,
-    labs: &[Progress],
+    labs: &[&Progress],
     now: Timestamp,
     prices: Option<&Prices>,
 ) -> Vec<Orphan> {
@@ -112,6 +112,7 @@ mod tests {
                 ranges: Vec::new(),
                 ports: Vec::new(),
             }],
+            unseen: Default::default(),
         };
         let prices = Prices { disk_gb_month: 0.1, ..Prices::default() };
         let found = costing(&store, &view, &[], Timestamp::UNIX_EPOCH, Some(&prices));

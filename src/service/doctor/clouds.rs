@@ -1,7 +1,10 @@
 //! Rules for clouds: whether the project answers, and what of ours there costs money that nobody looks after.
 
 use super::Findings;
-use crate::service::{CloudSite, Homeroom, cloud};
+use crate::{
+    domain::{Definition, planning::Names},
+    service::{CloudSite, Homeroom, cloud},
+};
 
 pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
     let project = site.cloud.project();
@@ -19,6 +22,7 @@ pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
             return;
         }
     }
+    names(home, site, out).await;
     if site.prices.is_none() {
         let mend = "add [sites.NAME.prices], with the date they are of";
         out.warning("prices", "the configuration has no prices", "no plan says what it costs", mend);
@@ -32,5 +36,22 @@ pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
             }
         }
         Err(error) => out.warning("left behind", error.to_string(), "it cannot be told what is left", "look again"),
+    }
+}
+
+/// Whether names can be published, where a workshop asks for one.
+async fn names(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
+    let Ok(definitions) = home.store.definitions().await else { return };
+    let wanted = definitions.iter().find_map(|stored| match &stored.definition {
+        Definition::Workshop(workshop) if workshop.site == site.name => Names::example(workshop),
+        _ => None,
+    });
+    let Some(wanted) = wanted else { return };
+    match site.dns.find(&wanted).await {
+        Ok(_) => out.ok("DNS", format!("a managed zone holds {wanted}")),
+        Err(error) => {
+            let mend = "see the words above, or leave gce.dns out: a workshop is reached by its address then";
+            out.error("DNS", error.to_string(), "no workshop gets the name its definition asks for", mend);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     inside::{Container, Inside, asked, make_seats},
-    world::Instance,
+    world::{Instance, World},
 };
 use crate::sim::guest::{self, Output, Session};
 
@@ -29,7 +29,22 @@ const NO_DOCKER: &str =
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
 
 /// Carries a line out as the login shell of the instance does.
-pub(super) fn run(instance: &mut Instance, session: &mut Session, line: &str, stdin: &[u8]) -> Said {
+pub(super) fn run(world: &mut World, id: u64, session: &mut Session, line: &str, stdin: &[u8]) -> Option<Said> {
+    let instance = world.instances.get_mut(&id)?;
+    let said = on(instance, session, line, stdin);
+    if std::mem::take(&mut instance.inside.begun_anew) && instance.inside.docker {
+        super::inside::docker(world, id);
+    }
+    Some(said)
+}
+
+fn on(instance: &mut Instance, session: &mut Session, line: &str, stdin: &[u8]) -> Said {
+    if line.contains("attributes/startup-script | sudo bash -s --) ") && line.ends_with('&') {
+        // In the background: it goes on after the line's end.
+        instance.inside.state.clear();
+        instance.inside.begun_anew = true;
+        return Said::default();
+    }
     if let Some((_, number)) = line.split_once("attributes/startup-script | sudo bash -s -- ") {
         if !instance.inside.docker {
             return bad("homeroom: failed: Docker does not answer\n", 1);

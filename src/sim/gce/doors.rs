@@ -173,9 +173,7 @@ impl Place for Shell {
 
     async fn run(&mut self, line: &str, stdin: &[u8]) -> Said {
         let (id, session) = (self.id, &mut self.session);
-        let said = self.handle.world(|world| {
-            world.instances.get_mut(&id).map(|it| command::run(it, session, line, stdin)).unwrap_or_default()
-        });
+        let said = self.handle.world(|world| command::run(world, id, session, line, stdin).unwrap_or_default());
         shown(said)
     }
 

@@ -23,9 +23,11 @@ impl World {
             Due::Seats(id, run) => self.inside(id, run, super::inside::seats),
             Due::Noticed(id, run) => self.inside(id, run, super::inside::noticed),
             Due::Stopped(id, status, operation) => {
+                let stamp = self.stamp(self.now);
                 if let Some(instance) = self.instances.get_mut(&id) {
                     super::inside::off(instance);
                     instance.status = status;
+                    instance.body["lastStopTimestamp"] = json!(stamp);
                     instance.address = None;
                 }
                 self.end(&operation, None);
@@ -108,13 +110,16 @@ impl World {
         };
         let operation = self.operation(kind, &format!("zones/{zone}/instances/{name}"), Some(id), &zone, None);
         self.begin(&operation);
-        match deletes {
-            true => {
-                self.remove_instance(id);
-                self.end(&operation, None);
-            }
-            false => self.happens(Due::Stopped(id, "TERMINATED", operation)),
+        // Whichever it is, it takes as long as a stop or a removal that somebody asks for.
+        if let Some(instance) = self.instances.get_mut(&id) {
+            super::inside::off(instance);
+            instance.status = "STOPPING";
         }
+        let due = match deletes {
+            true => Due::Gone(id, operation),
+            false => Due::Stopped(id, "TERMINATED", operation),
+        };
+        self.after(self.physics.remove, due);
     }
 
     pub(super) fn remove_instance(&mut self, id: u64) {

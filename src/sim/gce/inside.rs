@@ -20,6 +20,10 @@ pub struct Inside {
     pub files: BTreeMap<String, Vec<u8>>,
     /// What the startup script has come to.
     pub state: String,
+    /// Somebody has started the startup script by hand.
+    pub begun_anew: bool,
+    /// Pulls that this run of the script has tried in vain.
+    pub pulls: u32,
     pub log: String,
 }
 
@@ -66,6 +70,7 @@ pub(super) fn off(instance: &mut Instance) {
     instance.inside.ssh = false;
     instance.inside.docker = false;
     instance.inside.state.clear();
+    instance.inside.begun_anew = false;
     for container in &mut instance.inside.containers {
         container.running = false;
         container.status = "Exited (0) 1 second ago".to_owned();
@@ -132,12 +137,16 @@ pub(super) fn docker(world: &mut World, id: u64) {
         return;
     }
     tell(instance, "homeroom/preempted", "");
+    instance.inside.pulls = 0;
     state(instance, "pulling");
     let run = instance.run;
     // What was pulled once is still there.
     let wait = if instance.inside.containers.is_empty() { pull } else { 0 };
     world.after(wait, Due::Pulled(id, run));
 }
+
+/// So often the script tries to pull an image.
+const PULLS: u32 = 6;
 
 /// The images are here, or are not to be had.
 pub(super) fn pulled(world: &mut World, id: u64) {
@@ -148,6 +157,17 @@ pub(super) fn pulled(world: &mut World, id: u64) {
     if let Some(missing) = wanted.iter().find(|image| !known.is_empty() && !known.contains(image)) {
         let words = format!("failed: cannot pull {missing}: manifest unknown");
         return state(instance, &words);
+    }
+    if world.broken_pulls > 0 {
+        world.broken_pulls -= 1;
+        instance.inside.pulls += 1;
+        let (pulls, run, why) = (instance.inside.pulls, instance.run, "net/http: TLS handshake timeout");
+        if pulls == PULLS {
+            return state(instance, &format!("failed: cannot pull {}: {why}", wanted.join(", ")));
+        }
+        let wait = 1 << pulls;
+        state(instance, &format!("pulling: again in {wait} s, after {why}"));
+        return world.after(wait * 1000, Due::Pulled(id, run));
     }
     state(instance, "starting the seats");
     let seats: u64 = attribute(instance, "homeroom-seats").and_then(|text| text.parse().ok()).unwrap_or(0);

@@ -59,6 +59,12 @@ pub(super) fn insert(
     if world.find(zone, &name).is_some() {
         return Err(taken(&path(world, zone, &name)));
     }
+    for new in &disks {
+        let is_taken = |disk: &Disk| disk.zone == zone && disk.name == new.name;
+        if world.disks.values().any(is_taken) {
+            return Err(taken(&world.named(&format!("zones/{zone}/disks/{}", new.name))));
+        }
+    }
     let id = world.id();
     let stamp = world.stamp(world.now());
     body["kind"] = json!("compute#instance");
@@ -181,7 +187,11 @@ pub(super) fn aggregated(world: &World, what: &str, query: &[(String, String)]) 
         "instances" => world.instances.values().map(|it| shown(world, it)).collect(),
         _ => world.disks.values().map(|disk| disk.body.clone()).collect(),
     };
-    let (page, next) = wish.page(all);
+    let here = |item: &Value| {
+        let zone = item["zone"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or_default();
+        !world.silent.iter().any(|silent| silent == zone)
+    };
+    let (page, next) = wish.page(all.into_iter().filter(here).collect());
     let mut scopes = Map::new();
     for zone in world.zones.keys() {
         let scope = format!("zones/{zone}");
@@ -191,6 +201,11 @@ pub(super) fn aggregated(world: &World, what: &str, query: &[(String, String)]) 
             .collect();
         let entry = match here.is_empty() {
             false => json!({ what: here }),
+            true if world.silent.contains(zone) => json!({"warning": {
+                "code": "UNREACHABLE",
+                "message": format!("The resources of scope '{scope}' are not reachable."),
+                "data": [{"key": "scope", "value": scope}],
+            }}),
             true => json!({"warning": {
                 "code": "NO_RESULTS_ON_PAGE",
                 "message": format!("There are no results for scope '{scope}' on this page."),
@@ -204,6 +219,9 @@ pub(super) fn aggregated(world: &World, what: &str, query: &[(String, String)]) 
         "kind": kind, "id": world.named(&format!("aggregated/{what}")), "items": scopes,
         "selfLink": world.link(&format!("aggregated/{what}")),
     });
+    if !world.silent.is_empty() {
+        body["unreachables"] = world.silent.iter().map(|zone| json!(world.link(&format!("zones/{zone}")))).collect();
+    }
     if let Some(next) = next {
         body["nextPageToken"] = json!(next);
     }

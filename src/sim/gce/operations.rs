@@ -8,8 +8,6 @@ use super::{
     world::{Due, Ms, Operation, World},
 };
 
-/// `wait` answers after two minutes at the latest.
-const LONGEST: Ms = 120_000;
 /// From the answer to the first step of the work.
 const QUEUE: Ms = 200;
 
@@ -107,7 +105,7 @@ pub(super) fn wait(world: &World, place: &str, name: &str) -> Outcome {
     match world.lies(place, name) {
         Err(answer) => Outcome::Now(answer),
         Ok(operation) if operation.done => Outcome::Now(Answer::json(operation.body.clone())),
-        Ok(_) => Outcome::WhenDone { operation: name.to_owned(), latest: world.now() + LONGEST },
+        Ok(_) => Outcome::WhenDone { operation: name.to_owned(), latest: world.now() + world.physics.wait },
     }
 }
 

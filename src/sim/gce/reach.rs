@@ -67,7 +67,6 @@ impl World {
             return Err(Shut::Denied);
         }
         let id = instance.id;
-        let instance = self.instances.get_mut(&id).ok_or(Shut::Silent)?;
-        Ok(command::run(instance, &mut Session::new(user), line, stdin))
+        command::run(self, id, &mut Session::new(user), line, stdin).ok_or(Shut::Silent)
     }
 }

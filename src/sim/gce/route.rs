@@ -54,6 +54,8 @@ fn allowed(world: &World, request: &Request, project: &str, service: &str, rest:
     }
     let permission = permission(service, &request.method, rest);
     match world.denied.contains(&permission) {
+        // Cloud DNS names no permission.
+        true if service == "dns" => Err(error(403, "forbidden", "Forbidden")),
         true => Err(forbidden(&permission, &format!("projects/{project}/{}", rest.join("/")))),
         false => Ok(()),
     }

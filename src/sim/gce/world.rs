@@ -36,6 +36,8 @@ pub struct Physics {
     pub remove: Ms,
     /// A firewall rule or another small change.
     pub small: Ms,
+    /// `wait` answers so late at the latest, whatever the operation has come to; it may as well answer at once.
+    pub wait: Ms,
 }
 
 impl Default for Physics {
@@ -49,6 +51,7 @@ impl Default for Physics {
             seat: 400,
             remove: 25_000,
             small: 3_000,
+            wait: 120_000,
         }
     }
 }
@@ -209,9 +212,13 @@ pub struct World {
     pub cpus: u64,
     /// Images that pull; every image where empty.
     pub images: Vec<String>,
+    /// So many pulls more are broken off.
+    pub broken_pulls: u32,
     pub faults: Vec<Fault>,
     /// Services that are not switched on: `compute`, `dns`.
     pub disabled: Vec<&'static str>,
+    /// Zones that lists over all zones get no answer from.
+    pub silent: Vec<String>,
     /// Permissions the caller lacks.
     pub denied: Vec<String>,
     /// Every call, `METHOD path`.
@@ -248,8 +255,10 @@ impl World {
             physics: Physics::default(),
             cpus: 32,
             images: Vec::new(),
+            broken_pulls: 0,
             faults: Vec::new(),
             disabled: Vec::new(),
+            silent: Vec::new(),
             denied: Vec::new(),
             calls: Vec::new(),
             exchanges: Default::default(),

@@ -20,7 +20,7 @@ use homeroom::{
     port::{
         Cloud, CloudError, Dns, RemoteShell,
         agent::ExecOutput,
-        cloud::{Offer, OperationId, Serial},
+        cloud::{Ended, Offer, OperationId, Serial},
         copy::{Copied, CopyError, Transfer},
         dns::Published,
         shell::{ShellError, ShellSession, ShellTarget, Tty},
@@ -121,7 +121,7 @@ impl Cloud for Mortal {
         self.thread.effect(self.cloud.remove_disk(zone, name, request)).await
     }
 
-    async fn relabel(&self, zone: &NodeName, name: &str, labels: &BTreeMap<String, String>) -> Asked {
+    async fn relabel(&self, zone: &NodeName, name: &str, labels: &BTreeMap<String, String>) -> Result<(), CloudError> {
         self.thread.effect(self.cloud.relabel(zone, name, labels)).await
     }
 
@@ -137,7 +137,7 @@ impl Cloud for Mortal {
         self.thread.effect(self.cloud.remove_rule(name, request)).await
     }
 
-    async fn wait(&self, operation: &OperationId) -> Result<bool, CloudError> {
+    async fn wait(&self, operation: &OperationId) -> Result<Option<Ended>, CloudError> {
         let done = self.cloud.wait(operation).await;
         self.thread.point().await;
         done

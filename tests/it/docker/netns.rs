@@ -190,6 +190,18 @@ impl Machine {
         text
     }
 
+    /// Power off and on: what Docker had running ends, netfilter is empty, and Docker starts before anything else.
+    fn restarts(&mut self) {
+        let mut engine = self.children.pop().unwrap();
+        let _ = Command::new("kill").arg(engine.id().to_string()).status();
+        engine.wait().unwrap();
+        for table in ["filter", "nat"] {
+            self.iptables(&format!("--table {table} --flush"));
+            self.iptables(&format!("--table {table} --delete-chain"));
+        }
+        self.engine();
+    }
+
     /// The status an address answers with, asked from one of the namespaces; 0 where nothing answers.
     fn asks(&self, end: &str, url: &str) -> u16 {
         let mut curl = self.inside(end, "curl");
@@ -231,7 +243,7 @@ fn both(near: UnixStream, far: TcpStream) {
 #[test]
 #[ignore = "needs root, network namespaces and a Docker engine"]
 fn on_a_machine_of_its_own_the_seats_answer_through_caddy_and_reach_neither_metadata_nor_each_other() {
-    let machine = Machine::new();
+    let mut machine = Machine::new();
     let printed = machine.boots();
     assert!(printed.contains("homeroom: ready"), "the serial port shows it too: {printed}");
     let told = machine.project.world(|world| {
@@ -276,4 +288,14 @@ fn on_a_machine_of_its_own_the_seats_answer_through_caddy_and_reach_neither_meta
     assert_eq!(machine.iptables("--list-rules DOCKER-USER").matches(METADATA).count(), 1);
     assert_eq!(machine.iptables("--list-rules INPUT").matches(&format!("--dport {PROXY} ")).count(), 1);
     assert_eq!(machine.docker(&["ps", "--all", "--quiet", "--no-trunc"]).1, before);
+
+    // As the machine starts anew nobody runs before the rule stands, not even what an earlier script has made.
+    machine.docker(&["update", "--restart", "unless-stopped", "intro-seat-02"]);
+    machine.boots();
+    machine.restarts();
+    assert_eq!(machine.docker(&["ps", "--quiet"]).1, "", "Docker itself starts nobody");
+    machine.boots();
+    assert_eq!(machine.answers("", "http://127.0.0.1:3011/"), 200);
+    assert!(!machine.reaches("intro-seat-01", &metadata) && !machine.reaches("intro-seat-02", &metadata));
+    assert_eq!(machine.docker(&["ps", "--all", "--quiet", "--no-trunc"]).1.len(), before.len());
 }

@@ -1,7 +1,7 @@
 //! The startup script of a cloud's instance, run for real: against the Docker engine here, with the metadata server
 //! of a simulated project.
 
-use std::{net::SocketAddr, process::Command};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use homeroom::{
     backend::gce::{Gce, Tokens},
@@ -47,10 +47,11 @@ pub async fn project() -> Project {
         tag: "intro-host".to_owned(),
         metadata: metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         service_account: None,
-        max_life: std::time::Duration::from_secs(3600),
+        // An hour of the wall: an engine may take its time.
+        max_life: std::time::Duration::from_secs(100 * 3600),
     };
     let operation = gce.insert(&NodeName::new(ZONE), &spec, &request_id(&["1"])).await.unwrap();
-    while !gce.wait(&operation).await.unwrap() {}
+    while gce.wait(&operation).await.unwrap().is_none() {}
     project
 }
 
@@ -58,6 +59,8 @@ struct Machine {
     lab: Lab,
     world: Runtime,
     project: Project,
+    /// A folder with an `iptables` that says yes to everything, or nothing.
+    iptables: PathBuf,
 }
 
 impl Machine {
@@ -65,7 +68,11 @@ impl Machine {
         let lab = Lab::new(2);
         let world = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let project = world.block_on(project());
-        Self { lab, world, project }
+        let iptables = lab.folder.path().join("bin");
+        fs::create_dir(&iptables).unwrap();
+        fs::write(iptables.join("iptables"), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(iptables.join("iptables"), fs::Permissions::from_mode(0o755)).unwrap();
+        Self { lab, world, project, iptables }
     }
 
     /// Runs the script as a boot does; whether it ended well, and its state.
@@ -73,11 +80,12 @@ impl Machine {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/gce/startup.sh");
         let folder = self.lab.folder.path().join("machine");
         let metadata = format!("{}/vm/{ZONE}/intro-host/computeMetadata/v1", self.project.endpoint());
+        let path = format!("{}:/usr/bin:/bin", self.iptables.display());
         let ran = Command::new("bash")
             .arg(script)
             .envs([("DOCKER_HOST", self.lab.socket.as_str()), ("HOMEROOM_METADATA", &metadata)])
-            // Without iptables: the rules of this host are nobody's to change here.
-            .envs([("PATH", "/usr/bin:/bin"), ("HOMEROOM_FOLDER", folder.to_str().unwrap())])
+            // The rules of this host are nobody's to change here.
+            .envs([("PATH", path.as_str()), ("HOMEROOM_FOLDER", folder.to_str().unwrap()), ("HOMEROOM_WAITS", "0 0")])
             .env("HOMEROOM_RUN", folder.join("run"))
             .status()
             .unwrap();
@@ -163,5 +171,10 @@ fn the_startup_script_says_why_it_ended() {
     machine.set("homeroom-image", "");
     let (well, state) = machine.boots();
     assert!(!well && state == "failed: the metadata does not say what to start", "{state}");
+    machine.set("homeroom-image", "homeroom-test/workspace:1");
+    fs::remove_file(machine.iptables.join("iptables")).unwrap();
+    let (well, state) = machine.boots();
+    assert!(!well && state.starts_with("failed: there is no iptables"), "{state}");
+    machine.lab.nothing_is_left();
     machine.world.shutdown_background();
 }

@@ -251,13 +251,20 @@ fn in_cloud_told(state: &mut State, instance: Option<InstanceState>, preempted: 
         address: None,
         created: None,
         started: None,
+        stopped: None,
         ends: None,
         spot: true,
         preempted,
         disk_gb: 50,
         keeps_disk: false,
     });
-    let view = CloudView { at: now(), instances: instance.into_iter().collect(), disks: Vec::new(), rules: Vec::new() };
+    let view = CloudView {
+        at: now(),
+        instances: instance.into_iter().collect(),
+        disks: Vec::new(),
+        rules: Vec::new(),
+        unseen: Default::default(),
+    };
     update(state, Action::CloudSeen { site, view: Arc::new(view) });
 }
 
@@ -269,6 +276,8 @@ fn a_workshop_in_a_cloud_is_as_its_last_roll_call_left_it_while_its_instance_run
         date: "2026-11-01".to_owned(),
         currency: "EUR".to_owned(),
         machines: [("e2-standard-4".to_owned(), 0.5)].into(),
+        // What stands there is a spot machine, whatever the definition says.
+        spot: [("e2-standard-4".to_owned(), 0.2)].into(),
         ..Prices::default()
     };
     state.engines.clear();
@@ -311,4 +320,23 @@ fn a_spot_machine_that_is_being_taken_away_is_told_on_the_dashboard_and_on_the_w
         let text = screen(&state);
         assert!(text.contains("being taken away"), "{text}");
     }
+}
+
+#[test]
+fn an_instance_that_nobody_looks_after_is_told_on_the_overview_and_clouds_alone_are_live_once_seen() {
+    let mut state = standing(120, 40);
+    let site = SiteName::new("campus").unwrap();
+    state.engines.clear();
+    state.sites.clear();
+    let known = Action::CloudKnown { site, environment: "dev".into(), store: store(), prices: None };
+    update(&mut state, known);
+    assert!(screen(&state).contains("connecting"), "{}", screen(&state));
+    in_cloud(&mut state, Some(InstanceState::Running));
+    let text = screen(&state);
+    assert!(!text.contains("connecting") && text.contains("live"), "{text}");
+    assert!(!text.contains("runs up costs"), "{text}");
+    // The store has forgotten it.
+    state.progress.clear();
+    let text = screen(&state);
+    assert!(text.contains("rust-intro-host in europe-west3-a runs up costs: the store knows nothing of it"), "{text}");
 }

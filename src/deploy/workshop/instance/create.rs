@@ -11,9 +11,15 @@ use async_trait::async_trait;
 use super::host::{Host, LOOK_EVERY, Wait};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::{Change, Clean, Level, NodeName, cloud::InstanceState, cloud::is_own},
+    domain::{
+        Change, Clean, Level, NodeName,
+        cloud::{InstanceState, InstanceView, is_own},
+    },
     port::{CloudError, cloud::Offer},
 };
+
+/// What is on its way to running, or to be stopped, gets there within so many times our patience.
+const SETTLES_WITHIN: u32 = 4;
 
 /// The instance exists.
 pub struct Create {
@@ -23,20 +29,19 @@ pub struct Create {
 #[async_trait]
 impl Action for Create {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
-        let view = self.host.view().await?;
-        let own = self.host.own(&view);
-        let Some(found) = own.first() else { return Ok(Check::Needed) };
-        match found.state {
-            // On its way: it may still come to nothing, and the request's end tells.
-            InstanceState::Coming | InstanceState::Going => Ok(Check::Needed),
-            _ => {
-                let known = self.host.known(context);
-                if known.request.is_some() || known.zone.as_ref() != Some(&found.zone) {
-                    self.found(context, &found.zone).await?;
-                }
-                Ok(Check::Done(format!("{} is in {}", found.name, found.zone)))
-            }
+        let Some(found) = self.host.only(&self.host.view().await?)? else { return Ok(Check::Needed) };
+        let known = self.host.known(context);
+        let is_elsewhere = known.zone.as_ref() != Some(&found.zone);
+        // On its way it may still come to nothing, and the request's end tells; so it does where the request went to
+        // another zone than the one this is in.
+        let on_its_way = matches!(found.state, InstanceState::Coming | InstanceState::Going);
+        if on_its_way || known.request.is_some() && is_elsewhere {
+            return Ok(Check::Needed);
         }
+        if known.request.is_some() || is_elsewhere {
+            self.found(context, &found.zone).await?;
+        }
+        Ok(Check::Done(format!("{} is in {}", found.name, found.zone)))
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
@@ -45,40 +50,95 @@ impl Action for Create {
         loop {
             context.go_on()?;
             let known = host.known(context);
-            let (zone, request) = match known.zone.zip(known.request) {
+            let pending = known.zone.zip(known.request);
+            let is_first = pending.is_none();
+            if let Some(found) = self.standing(context, pending.as_ref()).await? {
+                return Ok(format!("{} is in {}", found.name, found.zone));
+            }
+            let (zone, request) = match pending {
                 Some(pending) => pending,
                 None => self.ask_next(context, &tried, &hints).await?,
             };
-            match self.insert(context, &zone, &request).await {
+            match host.insert(context, &host.spec(context), (&zone, &request), is_first).await {
                 Ok(()) => {
                     self.settle(context).await?;
                     return Ok(format!("made {} in {zone}", host.machine()));
                 }
                 Err(Wait::Step(error)) => return Err(error),
-                Err(Wait::Cloud(CloudError::Exhausted { elsewhere, words, .. })) => {
+                Err(Wait::Ended(CloudError::Exhausted { elsewhere, words, .. })) => {
                     let words = format!("{zone} has nothing left: {words}");
                     context.record(Level::Warning, words, Change::RequestSettled { node: None }).await?;
                     tried.push(zone);
                     hints.extend(elsewhere);
                 }
-                Err(Wait::Cloud(CloudError::Taken { words, .. })) => return self.taken(context, &zone, words).await,
+                Err(Wait::Cloud(CloudError::Taken { words, .. }) | Wait::Ended(CloudError::Taken { words, .. })) => {
+                    return self.taken(context, &zone, words).await;
+                }
                 // It is over, and the next attempt asks anew.
-                Err(Wait::Cloud(error @ CloudError::Failed { .. })) => {
+                Err(Wait::Ended(error)) => {
                     self.settle(context).await?;
                     return Err(error.into());
                 }
-                // Sent again with the same id by the next attempt.
-                Err(Wait::Cloud(error)) if error.is_passing() => return Err(error.into()),
-                Err(Wait::Cloud(error)) => {
-                    self.settle(context).await?;
-                    return Err(error.into());
-                }
+                // Nobody knows what comes of it: the next attempt, of this run or of another, sends the same again.
+                Err(Wait::Cloud(error)) => return Err(error.into()),
             }
         }
     }
 }
 
 impl Create {
+    /// The instance that stands already; nothing where another may be asked for, or the one that was asked for is
+    /// still to be waited for. What is on its way to running, or to be stopped, is waited for: beside it no other is
+    /// made.
+    async fn standing(
+        &self,
+        context: &StepContext,
+        pending: Option<&(NodeName, String)>,
+    ) -> Result<Option<InstanceView>, StepError> {
+        let host = &self.host;
+        let (began, within) = (host.clock.monotonic(), host.patience() * SETTLES_WITHIN);
+        loop {
+            let view = host.view().await?;
+            let Some(found) = host.only(&view)? else {
+                // A request that was sent is sent again with its id, which makes nothing twice.
+                if pending.is_none() {
+                    host.sees(&view)?;
+                }
+                return Ok(None);
+            };
+            match pending {
+                Some((zone, _)) if *zone == found.zone => return Ok(None),
+                Some((zone, request)) => {
+                    // To send it again would make a second one, where it never arrived.
+                    if let Some(operation) = host.cloud.begun(zone, request).await? {
+                        match host.done(context, &operation).await {
+                            Ok(()) | Err(Wait::Ended(_)) => {}
+                            Err(error) => return Err(error.into()),
+                        }
+                    }
+                    self.found(context, &found.zone).await?;
+                    return host.only(&host.view().await?);
+                }
+                None if matches!(found.state, InstanceState::Coming | InstanceState::Going) => {}
+                None => {
+                    self.found(context, &found.zone).await?;
+                    return Ok(Some(found));
+                }
+            }
+            if host.clock.monotonic().saturating_sub(began) > within {
+                return Err(StepError::fatal(format!(
+                    "{} in {} has been {} for {} min; no other is made beside it: wait, or `homeroom destroy {} --yes`",
+                    found.name,
+                    found.zone,
+                    found.status,
+                    within.as_secs() / 60,
+                    host.lab()
+                )));
+            }
+            context.sleep(LOOK_EVERY).await?;
+        }
+    }
+
     /// Chooses a zone that has not said no, and writes down that it is asked: first what the cloud itself says has
     /// room, then in the order of the configuration.
     async fn ask_next(
@@ -111,12 +171,6 @@ impl Create {
         let change = Change::Requested { node: zone.clone(), request: Clean::new(&request) };
         context.record(Level::Info, format!("asking {zone} for {}", host.machine()), change).await?;
         Ok((zone, request))
-    }
-
-    async fn insert(&self, context: &StepContext, zone: &NodeName, request: &str) -> Result<(), Wait> {
-        let spec = self.host.spec(context);
-        let operation = self.host.cloud.insert(zone, &spec, request).await.map_err(Wait::Cloud)?;
-        self.host.done(context, &operation).await
     }
 
     async fn settle(&self, context: &StepContext) -> Result<(), StepError> {

@@ -9,8 +9,8 @@ use super::host::{Host, Known, Wait};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        Change, Clean, Level,
-        cloud::{CloudView, DiskView, InstanceView, is_own},
+        Change, Clean, Level, NodeName,
+        cloud::{CloudView, DiskView, InstanceSpec, InstanceView, is_own},
     },
     port::{CloudError, cloud::OperationId},
 };
@@ -22,6 +22,8 @@ pub struct Destroy {
 
 /// What of the workshop is left.
 struct Left {
+    /// Whether all of the project could be looked at; what stands in the way, otherwise.
+    seen: Result<(), StepError>,
     instances: Vec<InstanceView>,
     disks: Vec<DiskView>,
     rule: bool,
@@ -29,7 +31,7 @@ struct Left {
 
 impl Left {
     fn nothing(&self) -> bool {
-        self.instances.is_empty() && self.disks.is_empty() && !self.rule
+        self.seen.is_ok() && self.instances.is_empty() && self.disks.is_empty() && !self.rule
     }
 }
 
@@ -41,6 +43,7 @@ impl Destroy {
             |disk: &&DiskView| !keeps && !disk.attached && is_own(&host.store, host.lab(), &disk.name, &disk.labels);
         let (name, mark) = (host.machine(), host.mark());
         Left {
+            seen: host.sees(view),
             instances: host.own(view).into_iter().cloned().collect(),
             disks: view.disks.iter().filter(disk).cloned().collect(),
             rule: view.rules.iter().any(|rule| rule.name == name && rule.description == mark),
@@ -51,7 +54,7 @@ impl Destroy {
     async fn gone(&self, context: &StepContext, asked: Result<OperationId, CloudError>) -> Result<(), StepError> {
         match asked {
             Ok(operation) => match self.host.done(context, &operation).await {
-                Err(Wait::Cloud(CloudError::Missing { .. })) => Ok(()),
+                Err(Wait::Ended(CloudError::Missing { .. })) => Ok(()),
                 other => Ok(other?),
             },
             Err(CloudError::Missing { .. }) => Ok(()),
@@ -69,21 +72,25 @@ impl Destroy {
 
     /// An instance may still come of a request that a dead process sent. What became of it is found out: the cloud
     /// knows of it, or the same request is sent again. From then on the cloud has seen its id, and whatever of it is
-    /// still under way makes nothing any more.
-    async fn late(&self, context: &StepContext) -> Result<(), StepError> {
+    /// still under way makes nothing any more. The zone in which one was made now, which nobody has ever used.
+    async fn late(&self, context: &StepContext) -> Result<Option<NodeName>, StepError> {
         let host = &self.host;
-        let Known { request: Some(request), zone: Some(zone), .. } = host.known(context) else { return Ok(()) };
-        let begun = match host.cloud.begun(&zone, &request).await? {
-            Some(operation) => Ok(operation),
+        let Known { request: Some(request), zone: Some(zone), .. } = host.known(context) else { return Ok(None) };
+        let (is_new, ended) = match host.cloud.begun(&zone, &request).await? {
+            Some(operation) => (false, host.done(context, &operation).await),
             None => {
                 let words = format!("an instance may still come of a request to {zone}: it is asked what became of it");
                 context.note(Level::Info, words).await?;
                 context.go_on()?;
-                host.cloud.insert(&zone, &host.spec(context), &request).await
+                // What is made only to be removed leaves no disk.
+                let spec = InstanceSpec { keep_disk: false, ..host.spec(context) };
+                (true, host.insert(context, &spec, (&zone, &request), false).await)
             }
         };
-        self.came_to_something(context, begun).await?;
-        context.record(Level::Debug, "what came of the request is known", Change::RequestSettled { node: None }).await
+        let made = self.came_to_something(context, ended).await?;
+        let change = Change::RequestSettled { node: None };
+        context.record(Level::Debug, "what came of the request is known", change).await?;
+        Ok((is_new && made).then_some(zone))
     }
 
     /// The same of a firewall rule.
@@ -97,26 +104,22 @@ impl Destroy {
                 host.cloud.insert_rule(&host.rule(), &request).await
             }
         };
-        self.came_to_something(context, begun).await?;
+        let ended = match begun {
+            Ok(operation) => host.done(context, &operation).await,
+            Err(error) => Err(Wait::refused(error)),
+        };
+        self.came_to_something(context, ended).await?;
         context.record(Level::Debug, "what came of its rule is known", Change::RuleSettled).await
     }
 
-    /// Waits for the end of a request, whichever it is.
-    async fn came_to_something(
-        &self,
-        context: &StepContext,
-        begun: Result<OperationId, CloudError>,
-    ) -> Result<(), StepError> {
-        let ended = match begun {
-            Ok(operation) => self.host.done(context, &operation).await,
-            Err(error) => Err(Wait::Cloud(error)),
-        };
+    /// Whether a request made something. An error where that is not known.
+    async fn came_to_something(&self, context: &StepContext, ended: Result<(), Wait>) -> Result<bool, StepError> {
         match ended {
-            Ok(()) => Ok(()),
-            // It came to nothing, or is one of those seen.
-            Err(Wait::Cloud(CloudError::Failed { .. })) => Ok(()),
-            Err(Wait::Cloud(error)) if !error.is_passing() => {
-                context.note(Level::Debug, format!("nothing comes of it: {error}")).await
+            Ok(()) => Ok(true),
+            // It came to nothing, or the name is taken, by what is seen or by somebody else's.
+            Err(Wait::Ended(error) | Wait::Cloud(error @ CloudError::Taken { .. })) => {
+                context.note(Level::Debug, format!("nothing comes of it: {error}")).await?;
+                Ok(false)
             }
             Err(error) => Err(error.into()),
         }
@@ -126,6 +129,7 @@ impl Destroy {
 #[async_trait]
 impl Action for Destroy {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        // What DNS says counts once all else is gone: trouble with it stops nothing before.
         let left = self.left(&self.host.view().await?);
         let done = left.nothing() && !self.host.known(context).is_open() && self.published(context).await?.is_empty();
         Ok(if done { Check::Done("nothing of it is left".to_owned()) } else { Check::Needed })
@@ -134,16 +138,11 @@ impl Action for Destroy {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let host = &self.host;
         let mut gone = Vec::new();
-        // A name that leads nowhere is worse than none; and the instance may have gone by itself.
-        for name in self.published(context).await? {
-            context.go_on()?;
-            host.dns.withdraw(&name).await?;
-            gone.push(name);
-        }
-        self.late(context).await?;
+        // What costs money goes first: a DNS that is out of order keeps no instance running.
+        let unused = self.late(context).await?;
         for instance in self.left(&host.view().await?).instances {
             // What is to be kept must not go with it, also where no deploy has come between.
-            if host.workshop.gce.keep_disk {
+            if host.workshop.gce.keep_disk && unused.as_ref() != Some(&instance.zone) {
                 host.settle_disk(context, &instance).await?;
             }
             context.go_on()?;
@@ -167,8 +166,14 @@ impl Action for Destroy {
             self.gone(context, asked).await?;
             gone.push("its firewall rule".to_owned());
         }
+        for name in self.published(context).await? {
+            context.go_on()?;
+            host.dns.withdraw(&name).await?;
+            gone.push(name);
+        }
         // The project's own listing has the last word.
         let left = self.left(&host.view().await?);
+        left.seen.clone()?;
         if !left.nothing() {
             return Err(StepError::Unreachable(Clean::new("something of it is still there")));
         }
@@ -184,10 +189,12 @@ pub struct GoneWithIt {
 #[async_trait]
 impl Action for GoneWithIt {
     async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
-        Ok(match self.host.own(&self.host.view().await?).is_empty() {
-            true => Check::Done("gone with its instance".to_owned()),
-            false => Check::Needed,
-        })
+        let view = self.host.view().await?;
+        if !self.host.own(&view).is_empty() {
+            return Ok(Check::Needed);
+        }
+        self.host.sees(&view)?;
+        Ok(Check::Done("gone with its instance".to_owned()))
     }
 
     async fn act(&self, _: &StepContext) -> Result<String, StepError> {

@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         Clean, LabName, NodeName, SeatName, StoreId,
-        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, labels, mark, request_id},
+        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, doubled, labels, mark, request_id},
         machine::machine_name,
         planning::{InstanceShape, MADE_OF, Names, ranges},
         workshop::{SeatsOn, WorkshopDefinition},
@@ -100,11 +100,34 @@ impl Host {
         view.own(&self.store, self.lab()).collect()
     }
 
+    /// The workshop's instance, where there is one. Of several none is taken for it.
+    pub fn only(&self, view: &CloudView) -> Result<Option<InstanceView>, StepError> {
+        let own = self.own(view);
+        match doubled(self.lab(), &own) {
+            Some(why) => Err(StepError::fatal(why)),
+            None => Ok(own.first().map(|it| (*it).clone())),
+        }
+    }
+
+    /// That nothing is seen proves nothing where not everything could be looked at.
+    pub fn sees(&self, view: &CloudView) -> Result<(), StepError> {
+        match view.blind() {
+            Some(why) => Err(StepError::Unreachable(Clean::new(format!(
+                "{why}: what {} has there is not known; try again later",
+                self.lab()
+            )))),
+            None => Ok(()),
+        }
+    }
+
     /// The workshop's instance; an error without one.
     pub async fn instance(&self) -> Result<InstanceView, StepError> {
         let view = self.view().await?;
-        let own = self.own(&view).first().map(|it| (*it).clone());
-        own.ok_or_else(|| StepError::fatal(format!("{} has no instance any more; deploy makes another", self.lab())))
+        let Some(own) = self.only(&view)? else {
+            self.sees(&view)?;
+            return Err(StepError::fatal(format!("{} has no instance any more; deploy makes another", self.lab())));
+        };
+        Ok(own)
     }
 
     /// A request id that the same attempt of the same run makes again.
@@ -214,10 +237,34 @@ impl Host {
 
     /// Waits until an operation is done well.
     pub async fn done(&self, context: &StepContext, operation: &OperationId) -> Result<(), Wait> {
-        while !self.cloud.wait(operation).await.map_err(Wait::Cloud)? {
-            context.sleep(FLOOR).await.map_err(Wait::Step)?;
+        loop {
+            match self.cloud.wait(operation).await.map_err(Wait::Cloud)? {
+                Some(ended) => return ended.map_err(Wait::Ended),
+                None => context.sleep(FLOOR).await.map_err(Wait::Step)?,
+            }
         }
-        Ok(())
+    }
+
+    /// Asks for the instance and waits for the end of that. The same request may have been sent before: then a
+    /// refusal proves nothing about the earlier one, and the cloud is asked what it knows of it.
+    pub async fn insert(
+        &self,
+        context: &StepContext,
+        spec: &InstanceSpec,
+        (zone, request): (&NodeName, &str),
+        is_first: bool,
+    ) -> Result<(), Wait> {
+        let operation = match self.cloud.insert(zone, spec, request).await {
+            Ok(operation) => operation,
+            Err(error) if !error.refuses() => return Err(Wait::Cloud(error)),
+            Err(error) if is_first => return Err(Wait::Ended(error)),
+            Err(error) => match self.cloud.begun(zone, request).await {
+                Ok(Some(operation)) => operation,
+                Ok(None) => return Err(Wait::Ended(error)),
+                Err(_) => return Err(Wait::Cloud(error)),
+            },
+        };
+        self.done(context, &operation).await
     }
 
     /// Has the disk stay, or go, with its instance as the definition says.
@@ -325,14 +372,24 @@ impl Known {
 
 /// Why a wait came to nothing.
 pub enum Wait {
+    /// The cloud could not be asked: what comes of it is not known.
     Cloud(CloudError),
+    /// It is over: so it ended, or so it was refused.
+    Ended(CloudError),
     Step(StepError),
+}
+
+impl Wait {
+    /// What a request was answered with: a word about it, or none.
+    pub fn refused(error: CloudError) -> Self {
+        if error.refuses() { Self::Ended(error) } else { Self::Cloud(error) }
+    }
 }
 
 impl From<Wait> for StepError {
     fn from(wait: Wait) -> Self {
         match wait {
-            Wait::Cloud(error) => error.into(),
+            Wait::Cloud(error) | Wait::Ended(error) => error.into(),
             Wait::Step(error) => error,
         }
     }

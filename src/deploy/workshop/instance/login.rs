@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use super::{
     super::proxy::{CERT, KEY, caddyfile},
     host::{Host, LOOK_EVERY},
+    seat::SCRIPT as AGAIN,
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
@@ -71,10 +72,20 @@ impl Action for Docker {
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let host = &self.host;
-        let (mut last, mut since) = (String::new(), host.clock.monotonic());
+        let (mut last, mut since, mut anew) = (String::new(), host.clock.monotonic(), false);
         loop {
             let said = host.run(context, &format!("cat {STATE}")).await?;
             let state = Clean::new(said.stdout.trim()).to_string();
+            if state.starts_with("failed: ") && !anew {
+                // It ended before anybody looked, as in an earlier run: what stood in its way may be mended by now.
+                let words = format!("the startup script {state}; it is run again, which keeps what is there");
+                context.note(Level::Warning, words).await?;
+                context.go_on()?;
+                host.run(context, &format!("sudo rm -f {STATE}; ({AGAIN}) >/dev/null 2>&1 </dev/null &")).await?;
+                (anew, last, since) = (true, String::new(), host.clock.monotonic());
+                continue;
+            }
+            anew = true;
             if let Some(why) = state.strip_prefix("failed: ") {
                 let log = host.run(context, &format!("tail -n 3 {LOG}")).await?;
                 let lines: Vec<String> = log.stdout.lines().map(|line| Clean::new(line).to_string()).collect();

@@ -79,20 +79,22 @@ impl Action for Firewall {
         };
         let ended = match asked {
             Ok(operation) => host.done(context, &operation).await,
-            Err(error) => Err(Wait::Cloud(error)),
+            Err(error) => Err(Wait::refused(error)),
         };
         match ended {
             Ok(()) => self.settle(context).await?,
             // Not one of ours, or it would have been seen; or ours, made by a request that was late.
-            Err(Wait::Cloud(CloudError::Taken { what, words })) => match self.standing().await? {
-                Some(_) => return Err(StepError::Unreachable(words)),
-                None => {
-                    self.settle(context).await?;
-                    return Err(StepError::fatal(format!("{what}: {words}, and it is not ours")));
+            Err(Wait::Cloud(CloudError::Taken { what, words }) | Wait::Ended(CloudError::Taken { what, words })) => {
+                match self.standing().await? {
+                    Some(_) => return Err(StepError::Unreachable(words)),
+                    None => {
+                        self.settle(context).await?;
+                        return Err(StepError::fatal(format!("{what}: {words}, and it is not ours")));
+                    }
                 }
-            },
+            }
             // It is over, or was never taken on; the next attempt asks anew.
-            Err(Wait::Cloud(error)) if !error.is_passing() || matches!(error, CloudError::Failed { .. }) => {
+            Err(Wait::Ended(error)) => {
                 self.settle(context).await?;
                 return Err(error.into());
             }

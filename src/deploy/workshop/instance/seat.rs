@@ -48,8 +48,8 @@ pub struct Runs {
 
 /// What is said of a container that is not there.
 const ABSENT: &str = "it is not there";
-/// The startup script does for one seat, by its number, what it does for all at a start.
-const SCRIPT: &str = "curl --silent --fail --header 'Metadata-Flavor: Google' \
+/// Runs the startup script. For one seat, by its number, it does what it does for all at a start.
+pub const SCRIPT: &str = "curl --silent --fail --header 'Metadata-Flavor: Google' \
                       http://metadata.google.internal/computeMetadata/v1/instance/attributes/startup-script | \
                       sudo bash -s --";
 

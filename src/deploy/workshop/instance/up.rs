@@ -4,18 +4,30 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::host::{Host, LOOK_EVERY};
+use super::host::{Host, LOOK_EVERY, Wait};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
-        Change, Level,
+        Change, Clean, Level,
         cloud::{InstanceState, InstanceView},
     },
+    port::CloudError,
 };
 
 /// The instance runs.
 pub struct Start {
     pub host: Arc<Host>,
+}
+
+impl Start {
+    /// It starts in its own zone or nowhere: its disk is there.
+    fn no_room(&self, instance: &InstanceView, words: &Clean) -> StepError {
+        let (zone, lab) = (&instance.zone, self.host.lab());
+        StepError::fatal(format!(
+            "{zone} has no room to start it again: {words} Its disk is there, with what its seats wrote: deploy again \
+             later, or give that up with `homeroom destroy {lab} --yes` and deploy anew, in whichever zone has room"
+        ))
+    }
 }
 
 #[async_trait]
@@ -41,8 +53,11 @@ impl Action for Start {
                     context.go_on()?;
                     let request = self.host.request(context, &[&instance.id]);
                     let operation = self.host.cloud.start(&instance.zone, &instance.name, &request).await?;
-                    self.host.done(context, &operation).await?;
-                    return Ok("started".to_owned());
+                    return match self.host.done(context, &operation).await {
+                        Ok(()) => Ok("started".to_owned()),
+                        Err(Wait::Ended(CloudError::Exhausted { words, .. })) => Err(self.no_room(&instance, &words)),
+                        Err(error) => Err(error.into()),
+                    };
                 }
                 // It comes, or goes and can be started after, as one that is being taken away does: either way, soon.
                 _ => context.sleep(LOOK_EVERY).await?,
