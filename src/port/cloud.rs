@@ -87,6 +87,11 @@ impl CloudError {
         !self.is_passing() && !matches!(self, Self::Unauthenticated { .. } | Self::Taken { .. })
     }
 
+    /// Whether it is no word about the request itself: one like it that is still under way may be let through.
+    pub fn may_lift(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::Disabled { .. } | Self::Quota { .. })
+    }
+
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }

@@ -87,12 +87,14 @@ fn faults(dice: &mut Dice) -> Vec<Fault> {
     let one = |dice: &mut Dice| {
         let call = dice.pick(&CALLS).to_owned();
         let inserts = call.ends_with("zones/*/instances") && call.starts_with("POST");
-        let what = match dice.from(0, 7) {
+        let what = match dice.from(0, 9) {
             0 | 1 => FaultKind::Lost,
             2 => FaultKind::Cut,
             3 => trouble(503, "backendError", "Backend Error"),
             4 => trouble(429, "rateLimitExceeded", "Rate Limit Exceeded"),
             5 if call.ends_with("/wait") => trouble(404, "notFound", "The resource was not found"),
+            8 => trouble(401, "authError", "Request had invalid authentication credentials."),
+            9 => trouble(403, "forbidden", "Forbidden"),
             6 if inserts => ended("ZONE_RESOURCE_POOL_EXHAUSTED", 503),
             7 if inserts => ended("INTERNAL_ERROR", 500),
             _ => trouble(500, "internalError", "Internal Error"),
@@ -157,8 +159,12 @@ impl Story {
         let faults = faults(&mut self.dice);
         self.acts.extend(faults.iter().map(|fault| format!("{fault:?}")));
         let empty = self.dice.chance(35);
+        let (silent, hasty) = (self.dice.chance(15), self.dice.chance(30));
+        self.acts.push(format!("a silent zone: {silent}, hasty waits: {hasty}"));
         self.house.stage.project(|world| {
             world.faults.extend(faults);
+            world.silent.extend(silent.then(|| ZONES[0].to_owned()));
+            world.physics.wait = if hasty { 0 } else { 120_000 };
             for zone in ZONES.iter().take(2).filter(|_| empty) {
                 world.zones.get_mut(*zone).unwrap().exhausted = Some(Vec::new());
             }
@@ -226,6 +232,7 @@ impl Story {
         self.house.cloud.as_ref().unwrap().late.lock().unwrap().clear();
         self.house.stage.project(|world| {
             world.faults.clear();
+            world.silent.clear();
             world.zones.values_mut().for_each(|zone| zone.exhausted = None);
         });
     }

@@ -106,7 +106,7 @@ impl Destroy {
         };
         let ended = match begun {
             Ok(operation) => host.done(context, &operation).await,
-            Err(error) => Err(Wait::refused(error)),
+            Err(error) => Err(Wait::refused(error, false)),
         };
         self.came_to_something(context, ended).await?;
         context.record(Level::Debug, "what came of its rule is known", Change::RuleSettled).await
@@ -139,7 +139,9 @@ impl Action for Destroy {
         let host = &self.host;
         let mut gone = Vec::new();
         // What costs money goes first: a DNS that is out of order keeps no instance running.
-        let unused = self.late(context).await?;
+        // What came of an earlier request may not be known yet: what is seen goes all the same.
+        let late = self.late(context).await;
+        let unused = late.as_ref().ok().cloned().flatten();
         for instance in self.left(&host.view().await?).instances {
             // What is to be kept must not go with it, also where no deploy has come between.
             if host.workshop.gce.keep_disk && unused.as_ref() != Some(&instance.zone) {
@@ -166,6 +168,7 @@ impl Action for Destroy {
             self.gone(context, asked).await?;
             gone.push("its firewall rule".to_owned());
         }
+        late?;
         for name in self.published(context).await? {
             context.go_on()?;
             host.dns.withdraw(&name).await?;

@@ -256,11 +256,10 @@ impl Host {
     ) -> Result<(), Wait> {
         let operation = match self.cloud.insert(zone, spec, request).await {
             Ok(operation) => operation,
-            Err(error) if !error.refuses() => return Err(Wait::Cloud(error)),
-            Err(error) if is_first => return Err(Wait::Ended(error)),
+            Err(error) if is_first || !error.refuses() => return Err(Wait::refused(error, is_first)),
             Err(error) => match self.cloud.begun(zone, request).await {
                 Ok(Some(operation)) => operation,
-                Ok(None) => return Err(Wait::Ended(error)),
+                Ok(None) => return Err(Wait::refused(error, false)),
                 Err(_) => return Err(Wait::Cloud(error)),
             },
         };
@@ -380,9 +379,10 @@ pub enum Wait {
 }
 
 impl Wait {
-    /// What a request was answered with: a word about it, or none.
-    pub fn refused(error: CloudError) -> Self {
-        if error.refuses() { Self::Ended(error) } else { Self::Cloud(error) }
+    /// What a request was answered with. The refusal of one that was sent before is the end of both only where it will
+    /// never be said otherwise.
+    pub fn refused(error: CloudError, is_first: bool) -> Self {
+        if error.refuses() && (is_first || !error.may_lift()) { Self::Ended(error) } else { Self::Cloud(error) }
     }
 }
 

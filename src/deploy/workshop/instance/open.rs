@@ -69,6 +69,7 @@ impl Action for Firewall {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let (host, rule) = (&self.host, self.host.rule());
         context.go_on()?;
+        let is_first = host.known(context).rule.is_none();
         let asked = match self.standing().await? {
             Some(_) => {
                 let request = host.request(context, &[&rule.ranges.join(",")]);
@@ -79,7 +80,7 @@ impl Action for Firewall {
         };
         let ended = match asked {
             Ok(operation) => host.done(context, &operation).await,
-            Err(error) => Err(Wait::refused(error)),
+            Err(error) => Err(Wait::refused(error, is_first)),
         };
         match ended {
             Ok(()) => self.settle(context).await?,
