@@ -100,14 +100,7 @@ impl Machine {
         }
         let mut machine = Self { folder, name, children: Vec::new(), project, _world: world };
         machine.metadata();
-        // As on Container-Optimized OS: nobody gets in but by SSH and what is under way.
-        for rule in [
-            "--policy INPUT DROP",
-            "--append INPUT --in-interface lo --jump ACCEPT",
-            "--append INPUT --match conntrack --ctstate RELATED,ESTABLISHED --jump ACCEPT",
-        ] {
-            machine.iptables(rule);
-        }
+        machine.firewall();
         machine.engine();
         machine
     }
@@ -139,6 +132,17 @@ impl Machine {
         let mut ready = [0; 5];
         relay.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
         self.children.push(relay);
+    }
+
+    /// As on Container-Optimized OS: nobody gets in but by SSH and what is under way.
+    fn firewall(&self) {
+        for rule in [
+            "--policy INPUT DROP",
+            "--append INPUT --in-interface lo --jump ACCEPT",
+            "--append INPUT --match conntrack --ctstate RELATED,ESTABLISHED --jump ACCEPT",
+        ] {
+            self.iptables(rule);
+        }
     }
 
     /// An engine of the machine's own, with the images the tests have.
@@ -199,6 +203,7 @@ impl Machine {
             self.iptables(&format!("--table {table} --flush"));
             self.iptables(&format!("--table {table} --delete-chain"));
         }
+        self.firewall();
         self.engine();
     }
 
