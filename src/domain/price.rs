@@ -54,8 +54,9 @@ impl Prices {
     /// the newest start are not known, and reckoned as time it ran. It was made at `born` where the cloud does not say.
     pub fn spent(&self, instance: &InstanceView, born: Timestamp, now: Timestamp) -> Option<f64> {
         let hour = self.running(&instance.machine_type, instance.spot, instance.disk_gb)?;
-        let made = instance.created.unwrap_or(born);
-        let stopped = instance.stopped.filter(|_| instance.state == InstanceState::Stopped);
+        // A simulated project's clock may be ahead of ours.
+        let made = instance.created.filter(|at| *at <= now).unwrap_or(born);
+        let stopped = instance.stopped.filter(|at| instance.state == InstanceState::Stopped && *at <= now);
         let hours = |until: Timestamp| until.duration_since(made).as_secs_f64().max(0.0) / 3600.0;
         Some((hour.machine + hour.address) * hours(stopped.unwrap_or(now)) + hour.disk * hours(now))
     }
