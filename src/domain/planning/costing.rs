@@ -64,7 +64,13 @@ pub fn costing(
     // A disk in use goes with its instance.
     for it in view.disks.iter().filter(|disk| !disk.attached) {
         let left = judged(whose(store, &it.name, &it.labels));
-        let kept = || (None, true, "left by an instance that is gone".to_owned());
+        let kept = || {
+            let lab = match whose(store, &it.name, &it.labels) {
+                Owner::Ours(label) => Some(label.lab),
+                _ => None,
+            };
+            (lab, true, "left by an instance that is gone".to_owned())
+        };
         let (lab, ours, why) = left.unwrap_or_else(kept);
         let per_hour = prices.map(|prices| prices.disk(it.gb));
         let (name, zone) = (it.name.clone(), Some(it.zone.clone()));

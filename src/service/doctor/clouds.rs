@@ -14,7 +14,13 @@ pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
                 1 => "one instance".to_owned(),
                 count => format!("{count} instances"),
             };
-            out.ok("project", format!("{project} answers; homeroom has {count} there"));
+            match view.blind() {
+                None => out.ok("project", format!("{project} answers; homeroom has {count} there")),
+                Some(why) => {
+                    let words = format!("{project} answers, but {why}; homeroom has {count} elsewhere");
+                    out.warning("project", words, "what stands there is neither seen nor ended", "look again later");
+                }
+            }
         }
         Err(error) => {
             let mend = "see the words above: credentials, a role, or an API to switch on";

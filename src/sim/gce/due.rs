@@ -11,6 +11,7 @@ impl World {
         match due {
             Due::Begin(name) => self.begin(&name),
             Due::End(name) => self.end(&name, None),
+            Due::Fails(name, failure) => self.end(&name, Some(failure)),
             Due::Staging(id) => self.set_status(id, "PROVISIONING", "STAGING"),
             Due::Running(id, operation) => self.runs(id, &operation),
             Due::Refused { instance, operation, error, status, message } => {

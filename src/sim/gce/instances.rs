@@ -267,7 +267,12 @@ pub(super) fn start(world: &mut World, zone: &str, name: &str, request: Option<&
     }
     let (id, status) = known(world, zone, name)?;
     let operation = world.operation("start", &format!("zones/{zone}/instances/{name}"), Some(id), zone, request);
-    if status == "TERMINATED" {
+    let elsewhere = world.zones.get(zone).and_then(|place| place.exhausted.clone());
+    if let Some(elsewhere) = elsewhere.filter(|_| status == "TERMINATED") {
+        // It stays what it is.
+        let failure = exhausted(world, zone, &elsewhere);
+        world.after(world.physics.provision, Due::Fails(operation.clone(), failure));
+    } else if status == "TERMINATED" {
         if let Some(instance) = world.instances.get_mut(&id) {
             instance.status = "STAGING";
             instance.preempted = false;
@@ -280,11 +285,23 @@ pub(super) fn start(world: &mut World, zone: &str, name: &str, request: Option<&
 }
 
 /// Replaces the whole of an instance's metadata, labels or schedule.
-pub(super) fn set(world: &mut World, zone: &str, name: &str, what: &str, body: &Value, request: Option<&str>) -> Made {
+pub(super) fn set(
+    world: &mut World,
+    (zone, name): (&str, &str),
+    what: &str,
+    body: &Value,
+    request: Option<&str>,
+    struck: Option<Failure>,
+) -> Made {
     if let Some(operation) = world.repeated(request) {
         return Ok(operation);
     }
     let (id, status) = known(world, zone, name)?;
+    if let Some(failure) = struck {
+        let operation = world.operation(what, &format!("zones/{zone}/instances/{name}"), Some(id), zone, request);
+        world.after(world.physics.small, Due::Fails(operation.clone(), failure));
+        return Ok(world.shown(&operation));
+    }
     let Some(instance) = world.instances.get_mut(&id) else { return Err(missing(name)) };
     match what {
         "setMetadata" => {

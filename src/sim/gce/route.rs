@@ -113,7 +113,7 @@ fn compute(world: &mut World, request: &Request, project: &str, path: &[&str], s
         ("POST", ["zones", zone, "instances", name, "stop"]) => instances::stop(world, zone, name, id),
         ("POST", ["zones", zone, "instances", name, "start"]) => instances::start(world, zone, name, id),
         ("POST", ["zones", zone, "instances", name, what @ ("setMetadata" | "setLabels" | "setScheduling")]) => {
-            instances::set(world, zone, name, what, &body, id)
+            instances::set(world, (zone, name), what, &body, id, struck)
         }
         ("POST", ["zones", zone, "instances", name, "setDiskAutoDelete"]) => {
             instances::auto_delete(world, zone, name, query, id)

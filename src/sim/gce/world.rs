@@ -112,6 +112,7 @@ pub struct Operation {
 pub(super) enum Due {
     Begin(String),
     End(String),
+    Fails(String, super::operations::Failure),
     Staging(u64),
     Running(u64, String),
     Refused {

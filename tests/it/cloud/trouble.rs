@@ -19,6 +19,13 @@ fn strikes(stage: &Stage, call: &str, (status, reason, message): (u16, &str, &st
     stage.project.world(|world| world.faults.push(fault));
 }
 
+/// The operation that a call begins ends so, once.
+fn ends_badly(stage: &Stage, call: &str, (status, code): (u16, &str)) {
+    let error = json!({"errors": [{"code": code, "message": format!("{code} in a test")}]});
+    let what = FaultKind::Operation(status, "BAD REQUEST".to_owned(), error);
+    stage.project.world(|world| world.faults.push(Fault { call: call.to_owned(), after: 0, times: 1, what }));
+}
+
 #[test]
 fn a_dns_that_is_out_of_order_keeps_no_instance_running() {
     let stage = Stage::new();
@@ -81,6 +88,85 @@ fn labels_that_somebody_else_changed_in_between_are_merged_again() {
     let after = labels();
     assert_ne!(after["homeroom-ends"], before["homeroom-ends"]);
     assert_eq!(after["homeroom-lab"], "intro");
+    stage.end();
+}
+
+#[test]
+fn a_race_that_is_lost_in_the_operation_is_run_again_too() {
+    let stage = Stage::new();
+    stage.deploy();
+    let label =
+        || stage.project.world(|world| world.find(ZONE, "intro-host").unwrap().body["labels"]["homeroom-ends"].clone());
+    let before = label();
+    ends_badly(&stage, "POST projects/*/zones/*/instances/*/setLabels", (412, "CONDITION_NOT_MET"));
+    stage.live(async |home| extend(&home, &intro(), Duration::from_secs(3600)).await.unwrap());
+    assert_ne!(label(), before);
+    stage.end();
+}
+
+#[test]
+fn what_passes_while_an_instance_is_asked_for_is_asked_again_and_makes_one() {
+    for (status, reason, message) in [
+        (403, "rateLimitExceeded", "Rate Limit Exceeded"),
+        (
+            403,
+            "quotaExceeded",
+            "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service 'x'.",
+        ),
+        (400, "resourceNotReady", "The resource 'projects/lab-1/global/networks/default' is not ready"),
+        (503, "backendError", "Internal error. Please try again."),
+    ] {
+        let stage = Stage::new();
+        strikes(&stage, "POST projects/*/zones/*/instances", (status, reason, message));
+        assert_eq!(stage.deploy(), Some(RunState::Done), "{message}: {:#?}", stage.status());
+        assert_eq!((stage.listing(), stage.ever_made()), (vec![format!("{ZONE}/intro-host")], 1), "{message}");
+        stage.end();
+    }
+}
+
+#[test]
+fn a_spot_machine_that_is_taken_away_while_it_is_made_is_made_in_the_next_zone() {
+    let stage = Stage::new();
+    ends_badly(&stage, "POST projects/*/zones/*/instances", (400, "UNSUPPORTED_OPERATION"));
+    assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+    assert_eq!(stage.listing(), ["europe-west3-b/intro-host"]);
+    stage.end();
+}
+
+#[test]
+fn somebody_else_s_instance_of_the_same_name_is_left_alone() {
+    let stage = Stage::new();
+    stage.deploy();
+    // As if somebody had made it, with no label of ours.
+    stage.project.world(|world| {
+        for instance in world.instances.values_mut() {
+            instance.body["labels"] = json!({"owner": "somebody"});
+        }
+    });
+    assert_eq!(stage.deploy(), Some(RunState::Failed));
+    let why = stage.reason();
+    assert!(why.contains("an instance called intro-host that is not ours; it is left alone"), "{why}");
+    stage.destroy();
+    assert_eq!(stage.listing(), [format!("{ZONE}/intro-host")]);
+    stage.end();
+}
+
+#[test]
+fn a_spot_machine_that_finds_no_room_to_start_again_keeps_what_was_written_and_the_next_step_is_named() {
+    let stage = Stage::new();
+    stage.define(&DEFINITION.replace("[gce]", "[gce]\nspot = true"));
+    stage.deploy();
+    stage.project.world(|world| {
+        world.preempt(ZONE, "intro-host");
+        world.zones.get_mut(ZONE).unwrap().exhausted = Some(Vec::new());
+    });
+    stage.until(|world| world.find(ZONE, "intro-host").unwrap().status == "TERMINATED");
+    assert_eq!(stage.deploy(), Some(RunState::Failed));
+    let why = stage.reason();
+    assert!(why.contains("has no room to start it again") && why.contains("deploy again later"), "{why}");
+    stage.project.world(|world| world.zones.get_mut(ZONE).unwrap().exhausted = None);
+    assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+    assert_eq!(stage.ever_made(), 1);
     stage.end();
 }
 
