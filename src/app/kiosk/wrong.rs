@@ -117,7 +117,7 @@ fn silent(name: &SiteName, why: &Clean) -> Clean {
         let before = why[..at].chars().next_back();
         before.is_none_or(|c| c == ' ').then(|| &why[at + name.as_str().len()..])
     });
-    let behind = named.filter_map(|rest| Some((rest.strip_prefix(": "), rest.strip_prefix(' ')))).last();
+    let behind = named.map(|rest| (rest.strip_prefix(": "), rest.strip_prefix(' '))).last();
     Clean::from(match behind {
         Some((Some(cause), _)) => format!("{name} does not answer: {cause}"),
         Some((_, Some(says))) => format!("{name} {says}"),
