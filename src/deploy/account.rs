@@ -87,7 +87,7 @@ async fn is_handed_over(halt: &Halt, ends: &[Ended], recorder: &Recorder) -> Res
 pub async fn close(plan: &Plan, ends: &[Ended], recorder: &Recorder, halt: &Halt) -> Result<RunState, JournalLost> {
     if let Some(lost) = recorder.lost() {
         // It may take a line again: then others need not wonder.
-        let words = format!("{lost}; deploy again to go on");
+        let words = format!("{lost}; after that `homeroom resume {}` goes on", plan.lab);
         let ended = Change::RunEnded { state: RunState::Interrupted };
         recorder.write(Entry::run(Level::Error, words, ended)).await?;
         return Err(lost);
@@ -145,14 +145,12 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
     match (state, words.is_empty()) {
         (RunState::Done, true) => (Level::Success, "done".to_owned()),
         (RunState::Done, false) => (Level::Success, words),
-        (RunState::Interrupted, true) => (Level::Warning, "stopped on request; the next deploy goes on".to_owned()),
+        (RunState::Interrupted, true) => (Level::Warning, format!("stopped on request; {}", plan.kind.goes_on())),
         (RunState::Interrupted, false) => {
-            (Level::Warning, format!("stopped on request, {words} so far; the next deploy goes on"))
+            (Level::Warning, format!("stopped on request, {words} so far; {}", plan.kind.goes_on()))
         }
-        (RunState::Cancelled, true) => (Level::Warning, "cancelled; the next deploy plans anew".to_owned()),
-        (RunState::Cancelled, false) => {
-            (Level::Warning, format!("cancelled, {words} so far; the next deploy plans anew"))
-        }
+        (RunState::Cancelled, true) => (Level::Warning, format!("cancelled; {}", plan.kind.anew())),
+        (RunState::Cancelled, false) => (Level::Warning, format!("cancelled, {words} so far; {}", plan.kind.anew())),
         (_, true) => (Level::Error, "ended early".to_owned()),
         (_, false) => (Level::Error, words),
     }

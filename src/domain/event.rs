@@ -132,6 +132,15 @@ impl RunKind {
         }
     }
 
+    /// What is done next where a run of this kind was given up.
+    pub fn anew(self) -> &'static str {
+        match self {
+            Self::Deploy | Self::Rebuild => "the next deploy plans anew",
+            Self::Destroy => "the next destroy plans anew",
+            Self::Check | Self::Start | Self::Stop | Self::Restart | Self::Adopt => "nothing more of it is done",
+        }
+    }
+
     /// What goes on where a run of this kind ended in the middle.
     pub fn goes_on(self) -> &'static str {
         match self {

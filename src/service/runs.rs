@@ -97,7 +97,7 @@ async fn give_up(home: &Homeroom, row: &RunRow) -> Result<Cancelled, ServiceErro
     let (progress, _) = home.store.progress(&row.lab).await?;
     let (recorder, writer) = Recorder::start(home.store.clone(), home.clock.clone(), row.id, progress);
     let ended = Change::RunEnded { state: RunState::Cancelled };
-    let words = "cancelled after it was interrupted; the next deploy plans anew";
+    let words = format!("cancelled after it was interrupted; {}", row.kind.anew());
     let written = recorder.write(Entry::run(Level::Warning, words, ended)).await;
     drop(recorder);
     // It ends with its last handle.

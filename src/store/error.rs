@@ -56,7 +56,7 @@ pub(super) fn words(error: &sqlx::Error) -> String {
         Some(8) => "the file or its folder cannot be written by this user",
         Some(10) => "the disk failed or was taken away; look at the kernel's log before going on",
         Some(11) => "the file is damaged; keep a copy of it and put a backup in its place",
-        Some(13) => "make room on that disk and try again; nothing half-done was written",
+        Some(13) => "nothing half-done was written; make room on that disk",
         Some(14) => "the file, or the -wal and -shm files beside it, cannot be opened or made by this user",
         Some(26) => "this file is no homeroom store; set [store] path to another file",
         _ => return said,

@@ -118,7 +118,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
             },
             () = stopper.pressed() => {
                 if stop.is_cancelled() {
-                    eprintln!("stopped at once; `homeroom deploy {lab} --yes` goes on from here");
+                    eprintln!("stopped at once; `homeroom resume {lab}` goes on from here");
                     return Ok(Exit::Interrupted);
                 }
                 eprintln!("finishing what is in flight, then stopping; once more stops now");
@@ -135,7 +135,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
             (state, state.into())
         }
         Ok(Err(lost)) => {
-            eprintln!("{lost}; `homeroom deploy {lab} --yes` goes on from here");
+            eprintln!("{lost}; after that `homeroom resume {lab}` goes on");
             (RunState::Interrupted, Exit::Failed)
         }
         Err(_) => return Ok(Exit::Failed),

@@ -159,7 +159,10 @@ pub async fn cancel(context: &Context, run: i64) -> Result<Exit, CliError> {
         Cancelled::WindingDown => {
             format!("run {run} finishes what is in flight and stops; `homeroom logs --run {run} --follow` shows it")
         }
-        Cancelled::GivenUp => format!("run {run} is given up; the next deploy plans anew"),
+        Cancelled::GivenUp => {
+            let (row, _) = context.home.store.run(run).await?;
+            format!("run {run} is given up; {}", row.kind.anew())
+        }
     });
     Ok(Exit::Done)
 }

@@ -38,7 +38,9 @@ pub fn current_state(
     if let Some((state, reason)) = look.and_then(|look| contradiction(row, stored.state, look)) {
         // What failed stays failed with its own reason, unless the machine is out of sight.
         let hidden = matches!(state, MachineState::Unknown | MachineState::Gone);
-        if stored.state == MachineState::Failed && !(hidden && was_made(row)) {
+        // What was to be removed and is gone is what was asked for.
+        let removed = state == MachineState::Gone && stored.cut.is_some() && is_being_removed(row);
+        if stored.state == MachineState::Failed && (removed || !(hidden && was_made(row))) {
             return stored;
         }
         return Stand::so(state, reason);

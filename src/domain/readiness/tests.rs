@@ -201,6 +201,9 @@ fn a_removal_that_was_interrupted_says_so_and_what_goes_on_with_it() {
     crate::domain::progress::fold(&mut world.progress, &event);
     let reason = "removal interrupted at destroy; destroy goes on from there";
     assert_eq!(ada(&world), (MachineState::Failed, reason.into()));
+    world.vanish("ada");
+    world.view.at = now() + SignedDuration::from_secs(60);
+    assert_eq!(ada(&world), (MachineState::Failed, reason.into()), "gone, as was asked, and not by itself");
     assert_eq!(whole(&world, false).1.word(), "interrupted");
 }
 

@@ -151,17 +151,17 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         }
         return;
     }
-    if let (Phase::Cut(cut), Some(run), 0) = (row.phase, row.run(), row.count(MachineState::Failed)) {
+    if let (Phase::Cut(_), Some(run), 0) = (row.phase, row.run(), row.count(MachineState::Failed)) {
         let in_hand = match row.cut_short() {
             0 => String::new(),
-            n => format!(" with {} in hand", format::count(n, "seat")),
+            n => format!(", {} in hand", format::count(n, "seat")),
         };
         let next = match run.kind {
             RunKind::Deploy | RunKind::Rebuild => "; d goes on",
             RunKind::Destroy => "; x goes on",
             _ => "",
         };
-        pen.put(&format!("run {} was {}{in_hand}{next}", run.id, cut.as_str()), Tone::Warn);
+        pen.put(&format!("run {}{in_hand}{next}", run.id), Tone::Warn);
         return;
     }
     let first = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
