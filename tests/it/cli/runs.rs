@@ -28,7 +28,7 @@ async fn runs_and_their_lines_are_listed_in_both_forms() {
     let shown = desk.json(&["runs", "show", "2", "--json"]).await;
     assert_eq!(shown["plan"]["kind"], "check");
     let machine = &shown["machines"][0];
-    assert_eq!(fields(machine), ["seat", "role", "state", "reason", "steps"]);
+    assert_eq!(fields(machine), ["seat", "role", "state", "word", "reason", "steps"]);
     // A run and its steps are measured in the same seconds, and it is said whose they are.
     let steps = shown["machines"].as_array().unwrap().iter().flat_map(|seat| seat["steps"].as_array().unwrap());
     let longest = steps.filter_map(|step| step["seconds"].as_f64()).fold(0.0, f64::max);
