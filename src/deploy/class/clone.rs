@@ -22,7 +22,7 @@ use crate::{
     domain::{
         Change, Clean, Level, NodeName,
         mark::{Mark, Ownership, ownership},
-        plan::{CloneSource, Verb},
+        plan::CloneSource,
     },
     port::{
         SiteError,
@@ -65,8 +65,8 @@ impl Action for CloneMachine {
         loop {
             match self.find(context).await? {
                 Found::Nothing => {
-                    // Whoever removed what a dead clone left may have died before saying which disks stayed.
-                    if context.attempt == 1 && self.seat.plan.verb == Verb::Resume {
+                    // Whoever removed what was here may have died before saying which disks stayed.
+                    if self.seat.facts().unsaid {
                         super::destroy::tell_leftovers(&self.site, &self.seat, context, &self.source.node).await?;
                     }
                     return Ok(Check::Needed);
@@ -240,6 +240,7 @@ impl CloneMachine {
         self.seat.learn(|facts| {
             facts.vmid = vmid;
             facts.node = node;
+            facts.unsaid = false;
         });
         Ok(())
     }

@@ -134,6 +134,8 @@ pub async fn clear(
         format!("VM {id} on {node} is what a dead {what} left: {evidence}; removing it (`qm destroy --skiplock`)");
     context.record(Level::Warning, words, Change::RemovalOnNode).await?;
     context.go_on()?;
+    // The answer may be lost: whoever finds it gone says what stayed.
+    seat.learn(|facts| facts.unsaid = true);
     match site.mend.remove_locked(node, id).await {
         Ok(()) => {}
         // The answer may be lost and the machine gone: the next look tells.

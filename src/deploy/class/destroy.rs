@@ -207,10 +207,13 @@ impl Action for Destroy {
         match self.site.tasks.wait(context, &upid).await? {
             TaskState::Ok { .. } => {
                 // A disk that could not be removed does not fail the task: only its log tells.
-                if let Ok(lines) = self.site.cluster.task_log(&upid, 0).await {
-                    for line in lines.iter().filter(|line| line.as_str().contains("Could not remove disk")) {
-                        context.note(Level::Warning, format!("left behind: {line}")).await?;
+                match self.site.cluster.task_log(&upid, 0).await {
+                    Ok(lines) => {
+                        for line in lines.iter().filter(|line| line.as_str().contains("Could not remove disk")) {
+                            context.note(Level::Warning, format!("left behind: {line}")).await?;
+                        }
                     }
+                    Err(_) => tell_leftovers(&self.site, &self.seat, context, &facts.node).await?,
                 }
                 Ok(format!("VM {} removed from {}", facts.vmid, facts.node))
             }
@@ -274,11 +277,18 @@ pub async fn tell_leftovers(site: &Site, seat: &Seat, context: &StepContext, nod
     let vmid = seat.facts().vmid;
     let view = site.look().await?;
     let storages = view.storages.iter().filter(|storage| storage.node == *node && storage.images);
-    for storage in storages.filter(|storage| storage.available) {
-        for volume in site.cluster.volumes(node, storage.storage.as_str(), vmid).await? {
+    for storage in storages {
+        let name = storage.storage.as_str();
+        if !storage.available {
+            let line = format!("{name} on {node} does not answer: whether VM {vmid} left a disk there is not known");
+            context.note(Level::Warning, line).await?;
+            continue;
+        }
+        for volume in site.cluster.volumes(node, name, vmid).await? {
             let line = format!("left behind by VM {vmid}: {volume}; `pvesm free {volume}` on {node} removes it");
             context.note(Level::Warning, line).await?;
         }
     }
+    seat.learn(|facts| facts.unsaid = false);
     Ok(())
 }

@@ -55,6 +55,8 @@ pub struct Facts {
     pub unwritten: bool,
     /// No earlier run has ever asked for this clone: nothing to look for.
     pub fresh: bool,
+    /// A machine went from this number, or may have, and nobody has said which of its disks stayed.
+    pub unsaid: bool,
 }
 
 impl Seat {
@@ -62,6 +64,8 @@ impl Seat {
     /// is put right.
     pub fn new(plan: SeatPlan, vmid: Vmid, before: Option<&SeatProgress>, fixes_drift: bool) -> Self {
         let written = before.and_then(|row| row.step(StepName::Configure)).is_some_and(|s| s.state == StepState::Ok);
+        let creates = plan.verb == Verb::Create;
+        let had_machine = before.is_some_and(|row| row.vmid == Some(vmid));
         let facts = Facts {
             node: plan.node.clone(),
             vmid,
@@ -82,7 +86,8 @@ impl Seat {
                 Verb::Resume => !written || plan.steps.contains(&StepName::Destroy),
                 _ => false,
             },
-            fresh: matches!(plan.verb, Verb::Create),
+            fresh: creates && !had_machine,
+            unsaid: plan.verb == Verb::Resume || (creates && had_machine),
         };
         let left = plan.changes.iter().filter(|change| change.drift && !fixes_drift);
         let left = left.map(|change| change.field.clone()).collect();

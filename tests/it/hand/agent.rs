@@ -112,6 +112,9 @@ impl Qm {
     }
 
     async fn call(&self, node: &NodeName, method: &str, path: &str, params: Value) -> Result<Value, AgentError> {
+        if method == "DELETE" {
+            self.stage.changed();
+        }
         let params = params.as_object().cloned().unwrap_or_default();
         let answer = self.stage.handle().call(Request::shell(node.as_str(), method, path, params));
         let answer = self.stage.awaited(answer).await;

@@ -65,6 +65,9 @@ struct State {
     script: BTreeMap<(Ms, u64), Deed>,
     cloud_script: BTreeMap<(Ms, u64), CloudDeed>,
     points: u64,
+    /// Requests that change something and what was written down, so far and when each point of this life was passed.
+    changes: u64,
+    changes_at: Vec<u64>,
     die_at: Option<u64>,
     over: Option<Over>,
     mourner: Option<Waker>,
@@ -91,6 +94,8 @@ impl Stage {
             script: BTreeMap::new(),
             cloud_script: BTreeMap::new(),
             points: 0,
+            changes: 0,
+            changes_at: Vec::new(),
             die_at: None,
             over: None,
             mourner: None,
@@ -167,6 +172,21 @@ impl Stage {
         self.state().points
     }
 
+    /// The points of the last life that differ for whoever finds what it left: behind each change, and before the next.
+    /// Between them only time passes, of which every fifth point is a sample.
+    pub fn telling_points(&self) -> Vec<u64> {
+        let state = self.state();
+        let at = &state.changes_at;
+        let differs = |a: usize, b: usize| at.get(a) != at.get(b);
+        let tells = |n: &usize| n.is_multiple_of(5) || differs(*n - 1, *n) || differs(*n, *n + 1);
+        (0..at.len()).filter(tells).map(|n| n as u64 + 1).collect()
+    }
+
+    /// Something was written down.
+    pub fn changed(&self) {
+        self.state().changes += 1;
+    }
+
     /// One life of a process: carries `work` out until its end, or until the process has passed
     /// `die_at` points; then every task of it is dropped where it stands. The world goes on.
     pub fn live<T>(self: &Arc<Self>, die_at: Option<u64>, work: impl Future<Output = T>) -> Result<T, Over> {
@@ -174,6 +194,7 @@ impl Stage {
             let mut state = self.state();
             (state.points, state.die_at, state.over, state.mourner) = (0, die_at, None, None);
             state.born = state.now;
+            state.changes_at.clear();
             state.sleepers.clear();
         }
         let stage = self.clone();
@@ -287,6 +308,8 @@ impl Stage {
         let alive = {
             let mut state = self.state();
             state.points += 1;
+            let changes = state.changes;
+            state.changes_at.push(changes);
             state.over.is_none() && state.die_at != Some(state.points)
         };
         if !alive {
@@ -333,6 +356,9 @@ impl Stage {
         params.sort();
         let line = format!("{} {} {} {}", state.now, request.method, request.path, params.join("&"));
         state.journal.push(line);
+        if request.method != "GET" && !request.path.contains("/agent/") {
+            state.changes += 1;
+        }
         let calls = &mut state.calls;
         let kind = match request.method.as_str() {
             _ if request.path.contains("/agent/") => &mut calls.asks,

@@ -272,6 +272,7 @@ impl Store for Memory {
             };
             tables.runs.push((row, plan.clone()));
             tables.version += 1;
+            self.stage.changed();
             id
         };
         self.stage.point().await;
@@ -280,6 +281,7 @@ impl Store for Memory {
 
     async fn count_runs_from(&self, run: RunId) -> Result<(), StoreError> {
         self.stage.point().await;
+        self.stage.changed();
         let mut tables = self.disk.tables();
         tables.counted = tables.counted.max(run.0);
         Ok(())
@@ -302,6 +304,7 @@ impl Store for Memory {
                 Err(failed("database or disk is full"))
             } else {
                 tables.version += 1;
+                self.stage.changed();
                 let kept = changed.iter().filter(|row| !self.disk.forgets_intents || is_made(row)).cloned();
                 tables.append(events, &kept.collect::<Vec<_>>(), gone)
             }
@@ -343,6 +346,7 @@ impl Store for Memory {
             return Ok(SeatTaken::Closed);
         }
         tables.version += 1;
+        self.stage.changed();
         let sitting = tables.joins.entry(lab.clone()).or_default();
         if let Some(own) = sitting.iter().find(|sitting| sitting.person.key() == person.key()) {
             return Ok(SeatTaken::Again(own.seat.clone()));
