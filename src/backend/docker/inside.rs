@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{bytes::Bytes, io::ReaderStream};
 
-use super::raw;
+use super::{door::Door, raw};
 use crate::{
     domain::Clean,
     port::shell::{ShellInput, ShellOutput, ShellSession, Tty},
@@ -30,10 +30,10 @@ const PIECE: usize = 16 << 10;
 const STATUS_EVERY: Duration = Duration::from_millis(50);
 const STATUS_LOOKS: usize = 40;
 
-/// Starts a command, in a terminal if one is given. `socket` is the engine's, where it has one on this host.
+/// Starts a command, in a terminal if one is given. `door` is the way to the engine.
 pub async fn open(
     docker: &Docker,
-    socket: Option<&str>,
+    door: Option<&Door>,
     id: &str,
     command: &[String],
     tty: Option<&Tty>,
@@ -48,12 +48,14 @@ pub async fn open(
         ..CreateExecOptions::default()
     };
     let exec = docker.create_exec(id, options).await?.id;
-    let (output, mut to_command): (Output, Input) = match socket.filter(|_| tty.is_some()) {
-        Some(socket) => {
+    let (output, mut to_command): (Output, Input) = match door.filter(|_| tty.is_some()) {
+        Some(door) => {
             let version = docker.client_version().to_string();
-            let stream = raw::start(socket, &version, &exec).await.map_err(|err| Error::IOError { err })?;
-            let (output, input) = stream.into_split();
-            (Box::pin(ReaderStream::with_capacity(output, PIECE).map(shown_raw)), Box::pin(input))
+            let stream = raw::start(door, &version, &exec).await.map_err(|err| Error::IOError { err })?;
+            let (output, input) = tokio::io::split(stream);
+            let pieces =
+                ReaderStream::with_capacity(output, PIECE).take_while(|piece| std::future::ready(!is_over(piece)));
+            (Box::pin(pieces.map(shown_raw)), Box::pin(input))
         }
         None => {
             let start = StartExecOptions { detach: false, tty: tty.is_some(), output_capacity: Some(PIECE) };
@@ -124,6 +126,11 @@ fn environment(tty: &Tty) -> Vec<String> {
 /// What a command says, and where to type.
 type Output = Pin<Box<dyn Stream<Item = Result<ShellOutput, Error>> + Send>>;
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// TLS that ends without a word of farewell has ended; how the command did, the engine tells.
+fn is_over(piece: &std::io::Result<Bytes>) -> bool {
+    matches!(piece, Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof)
+}
 
 fn shown_raw(piece: std::io::Result<Bytes>) -> Result<ShellOutput, Error> {
     piece.map(|bytes| ShellOutput::Bytes(bytes.to_vec())).map_err(|err| Error::IOError { err })

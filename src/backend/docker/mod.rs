@@ -5,6 +5,7 @@
 
 mod ask;
 mod bridge;
+mod door;
 mod error;
 mod follow;
 mod guest;
@@ -25,8 +26,8 @@ use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::{OnceCell, mpsc};
 
-use self::bridge::Bridge;
 pub use self::guest::{Brought, Guest, Part};
+use self::{bridge::Bridge, door::Door};
 use crate::{
     domain::{
         Clean,
@@ -124,12 +125,15 @@ impl Engine {
         Ok(docker)
     }
 
-    /// The engine's socket on this host, or the one that leads to it.
-    fn socket(&self) -> Option<String> {
+    /// The way to it below the client library; none where it was never connected to.
+    fn door(&self) -> Option<Door> {
         match &self.address {
-            Address::Unix(path) => Some(path.clone()),
-            Address::Through { .. } => self.bridge.get().map(Bridge::path),
-            Address::Tls { .. } => None,
+            Address::Unix(path) => Some(Door::Socket(path.clone())),
+            Address::Through { .. } => self.bridge.get().map(|bridge| Door::Socket(bridge.path())),
+            Address::Tls { at, ca, cert, key } => {
+                let (at, ca, cert, key) = (at.clone(), ca.clone(), cert.clone(), key.clone());
+                Some(Door::Tls { at, ca, cert, key })
+            }
         }
     }
 
@@ -229,7 +233,7 @@ impl Containers for Engine {
     async fn exec(&self, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, EngineError> {
         let what = format!("running a command in the container {id}");
         let docker = self.docker(&what).await?;
-        inside::open(docker, self.socket().as_deref(), id, command, tty).await.map_err(|e| self.doing(&what, e))
+        inside::open(docker, self.door().as_ref(), id, command, tty).await.map_err(|e| self.doing(&what, e))
     }
 
     async fn printed(

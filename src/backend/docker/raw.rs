@@ -1,21 +1,20 @@
-//! A terminal in a container, byte for byte, over the engine's socket.
+//! A terminal in a container, byte for byte.
 //!
 //! The client library takes whatever begins with a byte from 0 to 2 for the head of a frame, which a terminal's output
-//! does not have: such a session would wait for ever. So it is begun here, where the socket is one of this host.
+//! does not have: such a session would wait for ever. So it is begun here, over a connection of our own.
 
 use std::io::{Error, ErrorKind};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::door::{Door, Stream};
 
 /// The head of an answer is never longer, in bytes.
 const LONGEST_HEAD: usize = 16 << 10;
 
 /// Starts a command that was prepared in a terminal. What is read from and written to the stream is the terminal's.
-pub async fn start(socket: &str, version: &str, exec: &str) -> std::io::Result<UnixStream> {
-    let mut stream = UnixStream::connect(socket).await?;
+pub async fn start(door: &Door, version: &str, exec: &str) -> std::io::Result<Box<dyn Stream>> {
+    let mut stream = door.connect().await?;
     let body = r#"{"Detach":false,"Tty":true}"#;
     let request = format!(
         "POST /v{version}/exec/{exec}/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\
@@ -75,7 +74,7 @@ mod tests {
             let _ = stream.read(&mut request).await;
             stream.write_all(answer).await.unwrap();
         });
-        let mut stream = start(socket.to_str().unwrap(), "1.41", "e1").await?;
+        let mut stream = start(&Door::Socket(socket.display().to_string()), "1.41", "e1").await?;
         let mut said = Vec::new();
         stream.read_to_end(&mut said).await?;
         Ok(said)

@@ -1,0 +1,112 @@
+//! The way to an engine below the client library: its socket on this host, or TCP with TLS, where both sides prove
+//! themselves by the same files.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
+
+/// Where an engine is connected from here.
+#[derive(Debug, Clone)]
+pub enum Door {
+    Socket(String),
+    /// `HOST:PORT`
+    Tls {
+        at: String,
+        ca: PathBuf,
+        cert: PathBuf,
+        key: PathBuf,
+    },
+}
+
+/// A connection, whatever it goes over.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Door {
+    pub async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Socket(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+            Self::Tls { at, ca, cert, key } => {
+                let mut roots = RootCertStore::empty();
+                for authority in CertificateDer::pem_file_iter(ca).map_err(io::Error::other)? {
+                    roots.add(authority.map_err(io::Error::other)?).map_err(io::Error::other)?;
+                }
+                let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert).map_err(io::Error::other)?.collect();
+                let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
+                let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .map_err(io::Error::other)?
+                    .with_root_certificates(roots)
+                    .with_client_auth_cert(chain.map_err(io::Error::other)?, key)
+                    .map_err(io::Error::other)?;
+                let host = at.rsplit_once(':').map_or(at.as_str(), |(host, _)| host).trim_matches(['[', ']']);
+                let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+                let stream = TcpStream::connect(at).await?;
+                // A key that is pressed goes at once.
+                stream.set_nodelay(true)?;
+                Ok(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_terminal_by_tls_shows_what_it_begins_with_and_trusts_no_other_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let made = || rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let (own, other) = (made(), made());
+        let key = PrivateKeyDer::from_pem_slice(own.signing_key.serialize_pem().as_bytes()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 512];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(b"HTTP/1.1 101 UPGRADED\r\n\r\n\x01\x00\x02raw").await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        let (cert, key) = (file("cert", &own.cert.pem()), file("key", &own.signing_key.serialize_pem()));
+        let door = |ca| Door::Tls { at: at.clone(), ca, cert: cert.clone(), key: key.clone() };
+        let mut said = Vec::new();
+        let mut stream = super::super::raw::start(&door(cert.clone()), "1.41", "e1").await.unwrap();
+        stream.read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, b"\x01\x00\x02raw");
+        let stranger = door(file("ca", &other.cert.pem()));
+        assert!(super::super::raw::start(&stranger, "1.41", "e1").await.is_err());
+    }
+}
