@@ -10,6 +10,8 @@ use crate::domain::{Clean, LabName, SeatName};
 
 /// Not oftener, however much happens on the engine.
 const AGAIN: SignedDuration = SignedDuration::from_secs(3);
+/// In a cloud it takes a login to an instance, or a call that is counted.
+const AGAIN_IN_CLOUD: SignedDuration = SignedDuration::from_secs(10);
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -27,11 +29,15 @@ impl State {
         let now = self.now;
         let Screen::Machine(board) = self.screen() else { return None };
         let workshop = self.workshop(&board.lab)?;
-        // In a cloud the engine is on the instance, and only the instance's login leads there.
-        let site = &workshop.workshop?.site;
-        self.engines.get(site).filter(|engine| !engine.is_cloud && engine.view.is_some())?;
+        let engine = self.engines.get(&workshop.workshop?.site).filter(|engine| engine.was_seen())?;
+        let again = if engine.is_cloud { AGAIN_IN_CLOUD } else { AGAIN };
+        // What was never made has printed nothing.
+        let made = workshop.seats.iter().any(|seat| seat.seat == board.seat && seat.is_made());
+        if engine.is_cloud && !made {
+            return None;
+        }
         let Some(Screen::Machine(board)) = self.screens.last_mut() else { return None };
-        if board.output.asked.is_some_and(|at| now.duration_since(at) < AGAIN) {
+        if board.output.asked.is_some_and(|at| now.duration_since(at) < again) {
             return None;
         }
         board.output.asked = Some(now);

@@ -240,6 +240,8 @@ fn is_zone(text: &str) -> bool {
 }
 
 fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<GceSite, ConfigError> {
+    // One that is set to nothing says nothing.
+    let env = |var: &str| env(var).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let text = |key, var| match table.get(key) {
         Some(node) => node.text().map(|text| Some(text.to_owned())),
         None => Ok(env(var)),

@@ -30,6 +30,9 @@ use crate::{
 /// What every instance runs at each start.
 const SCRIPT: &str = include_str!("../../assets/gce/startup.sh");
 
+/// Times a lost race is run again.
+const RACES: u32 = 9;
+
 /// A cloud project that carries workshops.
 pub struct CloudSite {
     pub name: SiteName,
@@ -68,6 +71,9 @@ pub async fn plan_deploy(
     let mut ground = Ground::read(home, workshop, site).await?;
     ground.names = ground.named(home).await?;
     ground.unfit = ground.zones(home).await?;
+    if let Some(files) = &ground.workshop.proxy.certificate {
+        ground.unproven = super::certificate::read(files).err();
+    }
     ground.planned(home, planning::plan_cloud)
 }
 
@@ -106,6 +112,7 @@ struct Ground {
     sitting: BTreeSet<SeatName>,
     names: Names,
     unfit: BTreeMap<NodeName, String>,
+    unproven: Option<String>,
 }
 
 impl Ground {
@@ -114,7 +121,7 @@ impl Ground {
         let view = site.cloud.view().await?;
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
         let (names, unfit) = (Names::default(), BTreeMap::new());
-        Ok(Self { workshop, site, view, progress, sitting, names, unfit })
+        Ok(Self { workshop, site, view, progress, sitting, names, unfit, unproven: None })
     }
 
     /// What it is called, what it should be called, and whether that can be.
@@ -181,6 +188,7 @@ impl Ground {
             sitting: &self.sitting,
             names: &self.names,
             unfit: &self.unfit,
+            unproven: self.unproven.as_deref(),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Cloud(self.site) })
@@ -242,6 +250,26 @@ pub async fn server_ends(home: &Homeroom, lab: &LabName) -> Option<Timestamp> {
     view.own(home.store.id(), lab).next()?.ends
 }
 
+/// Sets labels, and sees that they are set: an operation may lose the race that its request had won.
+async fn relabel(
+    cloud: &dyn Cloud,
+    instance: &InstanceView,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), CloudError> {
+    let mut tries = RACES;
+    loop {
+        let operation = cloud.relabel(&instance.zone, &instance.name, labels).await?;
+        let done = async {
+            while !cloud.wait(&operation).await? {}
+            Ok(())
+        };
+        match done.await {
+            Err(CloudError::Raced { .. }) if tries > 0 => tries -= 1,
+            other => return other,
+        }
+    }
+}
+
 /// Writes a workshop's new end on its instance, for whoever looks at the project. The store's is what counts.
 pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
     let labelled = async {
@@ -249,7 +277,7 @@ pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
         let view = site.cloud.view().await?;
         let labels = BTreeMap::from([(ENDS.to_owned(), ends_at.as_second().to_string())]);
         for instance in view.own(home.store.id(), lab) {
-            site.cloud.relabel(&instance.zone, &instance.name, &labels).await?;
+            relabel(&*site.cloud, instance, &labels).await?;
         }
         Ok::<(), ServiceError>(())
     };

@@ -100,8 +100,11 @@ impl Inside {
 /// Kept of what a container printed, for a board.
 const LINES: u32 = 200;
 
-/// The last lines the container of a seat printed, oldest first.
+/// The last lines the container of a seat printed, oldest first; of a host in a cloud, what its serial port did.
 pub async fn last_lines(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<Vec<Clean>, ServiceError> {
+    if home.in_cloud(lab).await?.is_some() {
+        return super::instance::last_lines(home, lab, seat, LINES).await;
+    }
     let Some(inside) = Inside::of(home, lab).await? else {
         return Err(ServiceError::NotNow(format!("{lab} is no workshop on a container engine")));
     };

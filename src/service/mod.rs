@@ -4,6 +4,7 @@ pub mod adopt;
 mod allowed;
 pub mod bridges;
 pub mod call;
+mod certificate;
 pub mod check;
 pub mod cloud;
 pub mod container;

@@ -2,18 +2,28 @@
 //!
 //! Whoever looks after ends looks after these: a dashboard, `serve`.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use super::{
-    Homeroom, RunHandle, ServiceError,
+    Homeroom, RunHandle, ServiceError, certificate,
     deploy::{Outcome, Request, deploy},
+    journal,
     plan::plan_deploy,
 };
-use crate::domain::{
-    LabName, Role,
-    plan::{SeatPlan, Verb},
-    planning::CERTIFICATE,
-    workshop::{Certificate, WorkshopDefinition},
+use crate::{
+    deploy::recorder::Entry,
+    domain::{
+        Change, LabName, Level, Role,
+        plan::{SeatPlan, Verb},
+        planning::CERTIFICATE,
+        workshop::{Certificate, WorkshopDefinition},
+    },
+    port::StoreError,
 };
 
 /// Files that were written later than this may not be whole yet: the one or the other.
@@ -25,9 +35,12 @@ pub(super) async fn renew(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<
         return Ok(None);
     }
     let Some((WorkshopDefinition { proxy, .. }, _)) = home.workshop(lab).await? else { return Ok(None) };
-    let Some(Certificate { cert_file, key_file }) = &proxy.certificate else { return Ok(None) };
-    if !(is_settled(cert_file).await && is_settled(key_file).await) {
+    let Some(files) = &proxy.certificate else { return Ok(None) };
+    if !(is_settled(&files.cert_file) && is_settled(&files.key_file)) {
         return Ok(None);
+    }
+    if let Err(why) = certificate::read(files) {
+        return tell(home, lab, files, why).await.map(|()| None);
     }
     let planned = plan_deploy(home, lab).await?;
     let Some(host) = planned.plan.seats.iter().find(|row| row.role == Role::Host).filter(|row| is_renewal(row)) else {
@@ -40,11 +53,33 @@ pub(super) async fn renew(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<
     }
 }
 
+/// Writes down, once for these files as they are, that they are not shown: the proxy goes on with what it has.
+async fn tell(home: &Homeroom, lab: &LabName, files: &Certificate, why: String) -> Result<(), ServiceError> {
+    static TOLD: Mutex<BTreeSet<(LabName, Vec<Option<SystemTime>>)>> = Mutex::new(BTreeSet::new());
+    let key = (lab.clone(), vec![written(&files.cert_file), written(&files.key_file)]);
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+        return Ok(());
+    }
+    let owner = format!("{}, a warning", home.owner);
+    let lock = match home.store.lock_lab(lab, &owner).await {
+        Ok(lock) => lock,
+        Err(StoreError::Held { holder, .. }) => return Err(ServiceError::Refused(holder)),
+        Err(error) => return Err(error.into()),
+    };
+    let words = format!("{why}; it was changed on the disk and is not shown: the proxy goes on with the one it has");
+    journal::write(home, &*lock, vec![Entry::run(Level::Warning, words, Change::Note)]).await?;
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    Ok(())
+}
+
 fn is_renewal(row: &SeatPlan) -> bool {
     row.verb == Verb::Update && !row.changes.is_empty() && row.changes.iter().all(|change| change.field == CERTIFICATE)
 }
 
-async fn is_settled(file: &Path) -> bool {
-    let written = tokio::fs::metadata(file).await.and_then(|about| about.modified());
-    written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since >= SETTLED))
+fn is_settled(file: &Path) -> bool {
+    written(file).is_some_and(|at| at.elapsed().is_ok_and(|since| since >= SETTLED))
+}
+
+fn written(file: &Path) -> Option<SystemTime> {
+    std::fs::metadata(file).and_then(|about| about.modified()).ok()
 }

@@ -2,12 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
-
-use secrecy::SecretString;
 
 use super::{
     Homeroom, ServiceError,
@@ -23,7 +20,7 @@ use crate::{
         code::JoinCode,
         engine::EngineView,
         planning::{self, Problem, WorkshopInput},
-        workshop::{Certificate, WorkshopDefinition, mark},
+        workshop::{WorkshopDefinition, mark},
     },
     port::{Clock, Containers, RemoteShell, shell::ShellTarget},
 };
@@ -110,7 +107,7 @@ struct Ground {
     unfit: BTreeMap<String, String>,
     taken: BTreeSet<u16>,
     sitting: BTreeSet<SeatName>,
-    certificate: Option<String>,
+    certificate: Option<Result<String, String>>,
     rounds: BTreeMap<SeatName, u32>,
 }
 
@@ -139,11 +136,8 @@ impl Ground {
         }
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
         let rounds = home.store.rounds(&workshop.name).await?;
-        let certificate = match &workshop.proxy.certificate {
-            // One that cannot be read is told where it is needed.
-            Some(files) if all => tokio::fs::read_to_string(&files.cert_file).await.ok().map(|text| mark(&text)),
-            _ => None,
-        };
+        let files = workshop.proxy.certificate.as_ref().filter(|_| all);
+        let certificate = files.map(|files| super::certificate::read(files).map(|read| mark(&read.cert)));
         Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting, certificate, rounds })
     }
 
@@ -163,7 +157,7 @@ impl Ground {
             taken: &self.taken,
             max_seats: self.engine.max_seats,
             sitting: &self.sitting,
-            certificate: self.certificate.as_deref(),
+            certificate: self.certificate.as_ref().map(|read| read.as_deref().map_err(String::as_str)),
             rounds: &self.rounds,
             price: Some((self.engine.price.per_hour, self.engine.price.currency.as_str())),
         };
@@ -284,10 +278,6 @@ pub(super) async fn tokens(
 pub(super) async fn certificate(plan: &Plan) -> Result<Option<ProxyCertificate>, ServiceError> {
     let makes = plan.seats.iter().any(|row| row.steps.contains(&StepName::Proxy));
     let files = plan.workshop.as_ref().and_then(|workshop| workshop.proxy.certificate.as_ref()).filter(|_| makes);
-    let Some(Certificate { cert_file, key_file }) = files else { return Ok(None) };
-    let read = async |path: &Path| {
-        let read = tokio::fs::read_to_string(path).await;
-        read.map_err(|e| ServiceError::NotNow(format!("the proxy's certificate: cannot read {}: {e}", path.display())))
-    };
-    Ok(Some(ProxyCertificate { cert: read(cert_file).await?, key: SecretString::from(read(key_file).await?) }))
+    let Some(files) = files else { return Ok(None) };
+    super::certificate::read(files).map(Some).map_err(ServiceError::NotNow)
 }

@@ -17,7 +17,7 @@ use crate::{
         Role,
         label::{Owner, owner},
         machine::machine_name,
-        planning::MadeOf,
+        planning::{InstanceShape, MadeOf},
         workshop::{WorkshopDefinition, browser_name},
     },
 };
@@ -43,14 +43,16 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
     let lines = board.output.lines.as_ref().and_then(|lines| lines.as_ref().ok()).map_or(1, |lines| lines.len().max(1));
     let wanted = u16::try_from(lines + 2).unwrap_or(u16::MAX);
     let height = if board.output.whole { left } else { wanted.min(left / 2) };
-    output(page, Rect { y: area.y + top, height, ..area }, board);
+    let in_cloud = state.engines.get(&workshop.site).is_some_and(|engine| engine.is_cloud);
+    let title = if in_cloud && seat.role == Role::Host { "serial port" } else { "output" };
+    output(page, Rect { y: area.y + top, height, ..area }, board, title);
     if !board.output.whole && left - height > 2 {
         machine::log(page, Rect { y: area.y + top + height, height: left - height, ..area }, state, board);
     }
 }
 
-fn output(page: &mut Page<'_>, area: Rect, board: &MachineBoard) {
-    page.rule(area, 0, "output");
+fn output(page: &mut Page<'_>, area: Rect, board: &MachineBoard, title: &str) {
+    page.rule(area, 0, title);
     let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let say = |page: &mut Page<'_>, text: &str, tone| {
         page.line(below, 0).skip(1).put(text, tone);
@@ -72,6 +74,7 @@ fn rows(state: &State, workshop: &WorkshopDefinition, seat: &SeatRow<'_>, engine
     let name = machine_name(&workshop.name, &seat.seat);
     let number = seat.seat.number().unwrap_or_default();
     let mut told = match seat.role {
+        Role::Host if engine.is_some_and(|engine| engine.is_cloud) => instance(name, workshop, engine),
         Role::Host => container(name, &MadeOf::proxy(workshop, None, &BTreeMap::new()), engine),
         _ => container(name, &MadeOf::seat(workshop, number), engine),
     };
@@ -83,10 +86,32 @@ fn rows(state: &State, workshop: &WorkshopDefinition, seat: &SeatRow<'_>, engine
     let fact = |what, is: Option<String>| is.map(|is| Told { what, wanted: String::new(), is, apart: true });
     let row = seat.progress;
     told.extend(fact("site", Some(workshop.site.to_string())));
-    told.extend(fact("instance", row.and_then(|row| row.ip).map(|ip| ip.to_string())));
+    told.extend(fact("address", row.and_then(|row| row.ip).map(|ip| ip.to_string())));
     told.extend(fact("sits there", state.sitting(&workshop.name, &seat.seat).map(ToString::to_string)));
     let proven = row.and_then(|row| row.proven_at).map(|at| format::ago(state.now.duration_since(at)));
     told.extend(fact("proven", proven));
+    told
+}
+
+/// The instance of a workshop in a cloud: how it is, and what it is made of.
+fn instance(name: String, workshop: &WorkshopDefinition, engine: Option<&Engine>) -> Vec<Told> {
+    let seen = engine.and_then(|engine| Some((engine, engine.cloud.as_deref()?)));
+    let found = seen.and_then(|(engine, view)| view.own(&engine.store, &workshop.name).next());
+    let is = match (found, seen) {
+        (Some(found), _) => format!("{} in {}", found.status, found.zone),
+        (None, Some(_)) => "not in the project".to_owned(),
+        (None, None) => String::new(),
+    };
+    let shape = InstanceShape::of(workshop, found.is_some_and(|it| it.spot));
+    let mut told = vec![Told { what: "instance", wanted: name, is, apart: true }];
+    let mut row = |what, wanted: String, is: Option<String>| {
+        told.push(Told { what, wanted, is: is.unwrap_or_default(), apart: false });
+    };
+    row("machine type", shape.machine_type, found.map(|it| it.machine_type.clone()));
+    row("disk", format!("{}G", shape.disk_gb), found.map(|it| format!("{}G", it.disk_gb)));
+    if workshop.gce.spot.is_some() {
+        row("spot", shape.spot.to_string(), found.map(|it| it.spot.to_string()));
+    }
     told
 }
 

@@ -4,6 +4,7 @@
 //! process: it can be cut off before and after any effect.
 
 mod changes;
+mod ended;
 mod joins;
 mod keyless;
 mod mortal;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use homeroom::config::{self, Credentials, Folders, Settings};
+use homeroom::config::{self, Credentials, Folders, Settings, SiteKind};
 
 /// The configuration of these tests is always called so.
 const FILE: &str = "/etc/homeroom/config.toml";
@@ -308,4 +308,35 @@ fn the_environment_fills_in_what_a_cloud_site_leaves_out_and_is_read_as_strictly
         let said = complaint(with(name, value));
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[test]
+fn what_a_cloud_leaves_out_is_taken_from_the_environment() {
+    let read = |text: &str, env: &[(&str, &str)]| {
+        let said = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        config::parse(text, Path::new(FILE), &folders(), &said).map(|(settings, _)| settings).map_err(|e| e.to_string())
+    };
+    let gce = |settings: Settings| match settings.sites.into_values().next().unwrap().kind {
+        SiteKind::Gce(gce) => gce,
+        other => panic!("{other:?}"),
+    };
+    let bare = "[sites.cloud]\nkind = \"gce\"\n";
+    let all = [
+        ("GCP_PROJECT", "lab-1"),
+        ("GCP_ZONE", "europe-west3-a, europe-west3-b"),
+        ("GCP_REGISTRY", "europe-west3-docker.pkg.dev/lab-1/lab"),
+        ("GCP_USE_SPOT", "true"),
+    ];
+    let site = gce(read(bare, &all).unwrap());
+    assert_eq!((site.project.as_str(), site.spot), ("lab-1", true));
+    assert_eq!(site.zones, ["europe-west3-a", "europe-west3-b"]);
+    assert_eq!(site.registry.as_deref(), Some("europe-west3-docker.pkg.dev/lab-1/lab"));
+    let own = format!("{bare}project = \"mine\"\nzones = [\"us-central1-a\"]\nspot = false\n");
+    let site = gce(read(&own, &all).unwrap());
+    assert_eq!((site.project.as_str(), site.spot, site.zones), ("mine", false, vec!["us-central1-a".to_owned()]));
+    let zone = ("GCP_ZONE", "europe-west3-a");
+    let said = complaint(read(bare, &[zone, ("GCP_PROJECT", "")]));
+    assert!(said.contains("sites.cloud.project is missing") && said.contains("or set GCP_PROJECT"), "{said}");
+    let said = complaint(read(bare, &[zone, ("GCP_PROJECT", "lab-1"), ("GCP_USE_SPOT", "maybe")]));
+    assert!(said.contains("GCP_USE_SPOT is \"maybe\"; it is true or false"), "{said}");
 }

@@ -8,7 +8,10 @@ use homeroom::{
         LabName, NodeName, RunId, StoreId,
         cloud::{InstanceSpec, InstanceState, RuleSpec, is_own, labels, mark, request_id},
     },
-    port::{Cloud, CloudError, Dns, cloud::OperationId},
+    port::{
+        Cloud, CloudError, Dns,
+        cloud::{Offer, OperationId},
+    },
     sim::gce::{Fault, FaultKind, Options, Project, start},
 };
 use serde_json::{Value, json};
@@ -40,6 +43,12 @@ pub async fn every_call(project: &Project) {
     made(&gce, &kept).await;
     gce.view().await.unwrap();
     gce.instance(&zone(), "intro-host").await.unwrap();
+    assert_eq!(gce.offers(&zone(), "e2-standard-4").await.unwrap(), Offer::Has);
+    assert_eq!(gce.offers(&zone(), "e2-enormous").await.unwrap(), Offer::NoSuchType);
+    assert_eq!(gce.offers(&NodeName::new("nowhere-1-a"), "e2-standard-4").await.unwrap(), Offer::NoSuchZone);
+    assert!(gce.begun_rule(&request_id(&["1"])).await.unwrap().is_some());
+    let operation = gce.keep_disk(&zone(), "intro-host", true, &request_id(&["disk"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
     gce.attributes(&zone(), "intro-host", "hostkeys").await.unwrap();
     gce.serial(&zone(), "intro-host", -100).await.unwrap();
     let ends = BTreeMap::from([("homeroom-ends".to_owned(), "1790000000".to_owned())]);
@@ -267,6 +276,28 @@ fn an_exhausted_zone_is_told_with_the_zones_that_are_not() {
 fn a_spot_machine_taken_while_it_is_made_means_the_next_zone() {
     let ended = operation("UNSUPPORTED_OPERATION", "Instance is being preempted.", 400, json!([]));
     assert!(matches!(error::ended("making", &ended).unwrap(), CloudError::Exhausted { .. }));
+}
+
+#[test]
+fn an_operation_that_is_done_may_have_ended_as_badly_as_any_answer() {
+    let ended = |code: &str, status: u16| error::ended("doing", &operation(code, "words", status, json!([]))).unwrap();
+    assert!(ended("RESOURCE_NOT_FOUND", 404).is_missing());
+    assert!(matches!(ended("RESOURCE_ALREADY_EXISTS", 409), CloudError::Taken { .. }));
+    assert!(matches!(ended("CONDITION_NOT_MET", 412), CloudError::Raced { .. }));
+    assert!(matches!(ended("QUOTA_EXCEEDED", 403), CloudError::Quota { .. }));
+    // The same request would only be told of it again: it is asked for anew.
+    for (code, status) in [
+        ("RESOURCE_NOT_READY", 400),
+        ("INTERNAL_ERROR", 500),
+        ("RATE_LIMIT_EXCEEDED", 429),
+        ("BACKEND_ERROR", 503),
+        ("SOMETHING_NEW", 502),
+    ] {
+        let error = ended(code, status);
+        assert!(matches!(error, CloudError::Failed { .. }) && error.is_passing(), "{code}: {error:?}");
+    }
+    let error = ended("PERMISSIONS_ERROR", 403);
+    assert!(matches!(error, CloudError::Forbidden { .. }) && !error.is_passing(), "{error:?}");
 }
 
 #[test]

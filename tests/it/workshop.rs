@@ -1,6 +1,8 @@
 //! Workshops on a container engine by hand: what is made, what is left alone, and that a process may die
 //! at any point without anything lost or doubled.
 
+mod pair;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use homeroom::{

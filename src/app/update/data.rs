@@ -82,6 +82,7 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             if back {
                 notice(state, None, Level::Success, format!("{site}: the cloud answers again"));
             }
+            return state.ask_output().into_iter().collect();
         }
         Action::EngineLost { site, why } => {
             let now = state.now;

@@ -1,6 +1,7 @@
 //! Where the tokens come from that open the APIs. No key file is asked for: whoever has one may use it.
 
 use std::{
+    path::PathBuf,
     sync::Mutex,
     sync::PoisonError,
     time::{Duration, Instant},
@@ -44,7 +45,11 @@ impl Tokens {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let scopes = if looks { LOOKING.as_slice() } else { SCOPES.as_slice() };
         let built = Builder::default().with_scopes(scopes.iter().copied()).build_access_token_credentials();
-        built.map(|made| Self::Default(Box::new(made))).map_err(|e| chain(&e))
+        let made = built.map_err(|e| match named_file() {
+            Some(file) if e.is_parsing() => format!("{}: {}", file.display(), chain(&e)),
+            _ => chain(&e),
+        })?;
+        Ok(Self::Default(Box::new(made)))
     }
 
     /// Those of the metadata server at this address: `http://metadata.google.internal` on a machine of Google's.
@@ -58,13 +63,42 @@ impl Tokens {
     pub(super) async fn token(&self) -> Result<SecretString, String> {
         match self {
             Self::Default(credentials) => {
-                let token = credentials.access_token().await.map_err(|e| chain(&e))?;
+                let token = credentials.access_token().await.map_err(|e| plain(&chain(&e)))?;
                 Ok(SecretString::from(token.token))
             }
             Self::Machine(server) => server.token().await,
             Self::Fixed(token) => Ok(token.clone()),
         }
     }
+}
+
+/// The file that is named for credentials.
+fn named_file() -> Option<PathBuf> {
+    std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from)
+}
+
+/// What the client library says beside what is the matter.
+const PADDING: [&str; 5] = [
+    "Request to fetch the token failed. Subsequent calls with this credential will also fail.",
+    "Fetching the token resulted in transient errors. Subsequent calls with this credential might succeed.",
+    " and future attempts will not succeed",
+    " but future attempts may succeed",
+    "cannot create the authentication headers ",
+];
+
+/// Why there is no token, in as many words as it takes.
+fn plain(words: &str) -> String {
+    // The last place where any are looked for; nobody has named another.
+    if words.contains("metadata.google.internal") && named_file().is_none() {
+        return "there are none here: GOOGLE_APPLICATION_CREDENTIALS names no file, gcloud keeps none, and this is no \
+                machine of Google's"
+            .to_owned();
+    }
+    let mut plain = words.to_owned();
+    for padding in PADDING {
+        plain = plain.replace(padding, "");
+    }
+    plain.trim_start_matches([' ', ':']).to_owned()
 }
 
 /// A metadata server, and the token it gave last.

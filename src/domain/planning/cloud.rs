@@ -44,6 +44,8 @@ pub struct CloudInput<'a> {
     /// Seats that somebody has joined on.
     pub sitting: &'a BTreeSet<SeatName>,
     pub names: &'a Names,
+    /// Why the proxy's certificate will not do.
+    pub unproven: Option<&'a str>,
     /// Why a zone can carry no such machine, where that was looked for.
     pub unfit: &'a BTreeMap<NodeName, String>,
 }
@@ -168,6 +170,9 @@ pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
         return Err(problems);
     }
     let host = host(input);
+    if let Some(why) = input.unproven.filter(|_| host.verb.acts()) {
+        return Err(vec![Problem::new(why, "mend the files, or leave cert_file and key_file out")]);
+    }
     let (verb, seats) = (host.verb, SeatName::host());
     let mut rows = vec![host];
     let wanted = |seat: &SeatName| *seat != seats && input.is_wanted(seat);

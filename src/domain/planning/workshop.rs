@@ -42,8 +42,8 @@ pub struct WorkshopInput<'a> {
     pub max_seats: u32,
     /// Seats somebody has joined.
     pub sitting: &'a BTreeSet<SeatName>,
-    /// The mark of the proxy's certificate as its file has it now.
-    pub certificate: Option<&'a str>,
+    /// The mark of the proxy's certificate as its file has it now, or why it will not do. `None`: nobody looked.
+    pub certificate: Option<Result<&'a str, &'a str>>,
     /// How often each seat went while the workshop stood, for those that did.
     pub rounds: &'a BTreeMap<SeatName, u32>,
     /// What it costs an hour and in what, where the site says.
@@ -117,6 +117,11 @@ impl MadeOf {
     }
 }
 
+/// What a label says under a key.
+fn said<'a>(label: &'a str, key: &str) -> Option<&'a str> {
+    label.split(' ').filter_map(|word| word.split_once('=')).find(|(known, _)| *known == key).map(|(_, value)| value)
+}
+
 pub(super) fn limits(workshop: &WorkshopDefinition) -> [(&'static str, String); 3] {
     let limits = &workshop.seat;
     [("memory", String::from(limits.memory)), ("cpus", limits.cpus.to_string()), ("pids", limits.pids.to_string())]
@@ -138,7 +143,7 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
             _ => seat_row(input, seat),
         })
         .collect();
-    let mut notes = Vec::new();
+    let mut notes = Vec::from_iter(shows(input, &rows)?);
     for seat in standing(input).into_iter().filter(|seat| !defined.iter().any(|(known, _)| known == seat)) {
         rows.push(removal(input, &seat, "no longer in the definition"));
     }
@@ -182,6 +187,15 @@ fn prospects(input: &WorkshopInput<'_>) -> Vec<String> {
         format!("about {per_hour:.2} {currency}/h, {} until it ends, {} at most", of(*ends_after), of(*max_life))
     });
     [Some(reached), Some(ends), cost].into_iter().flatten().collect()
+}
+
+/// A certificate that will not do is no matter to a proxy that has another, and stops one that is to be made.
+fn shows(input: &WorkshopInput<'_>, rows: &[SeatPlan]) -> Result<Option<String>, Vec<Problem>> {
+    let Some(Err(why)) = input.certificate else { return Ok(None) };
+    match rows.iter().any(|row| row.role == Role::Host && row.steps.contains(&StepName::Proxy)) {
+        true => Err(vec![Problem::new(why, "mend the files, or leave cert_file and key_file out")]),
+        false => Ok(Some(format!("{why}; the proxy goes on with the one it has"))),
+    }
 }
 
 /// Whether a defined seat is to be there: from the start, or because somebody joined. One that stands stays.
@@ -260,12 +274,14 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
     let proven = stored(input, &host).is_some_and(|row| row.state == MachineState::Ready);
     match proxy {
         Some((proxy, label)) if network => {
-            let wanted = MadeOf::proxy(input.workshop, input.certificate, input.rounds);
-            let mut changes = wanted.differs_from(&label.made_of);
-            // A file that cannot be read now says nothing about what the proxy shows.
-            if input.workshop.proxy.certificate.is_some() && input.certificate.is_none() {
-                changes.retain(|change| change.field != CERTIFICATE);
-            }
+            // What will not do takes nobody's place, and what nobody read is no change.
+            let shown = || said(&label.made_of, CERTIFICATE);
+            let certificate = match input.certificate {
+                Some(Ok(mark)) => Some(mark),
+                Some(Err(_)) => shown(),
+                None => input.workshop.proxy.certificate.as_ref().and_then(|_| shown()),
+            };
+            let mut changes = MadeOf::proxy(input.workshop, certificate, input.rounds).differs_from(&label.made_of);
             changes.retain(|change| change.field != TOKENS || is_asked_for(input, change));
             if !changes.is_empty() {
                 let steps = StepName::HOST;

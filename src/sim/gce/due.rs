@@ -6,8 +6,27 @@ use serde_json::json;
 
 use super::world::{Due, Effect, World};
 
+impl Due {
+    /// The operation whose end it is.
+    fn ends(&self) -> Option<&str> {
+        match self {
+            Self::End(name)
+            | Self::Running(_, name)
+            | Self::Stopped(_, _, name)
+            | Self::Gone(_, name)
+            | Self::Deed(_, name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl World {
     pub(super) fn happens(&mut self, due: Due) {
+        if let Some(name) = due.ends().map(str::to_owned)
+            && let Some(failure) = self.doomed.remove(&name)
+        {
+            return self.end(&name, Some(failure));
+        }
         match due {
             Due::Begin(name) => self.begin(&name),
             Due::End(name) => self.end(&name, None),

@@ -25,7 +25,12 @@ pub(super) fn route(world: &mut World, request: &Request, struck: Option<Failure
                     return operations::wait(world, &format!("zones/{zone}"), name);
                 }
                 ("POST", ["global", "operations", name, "wait"]) => return operations::wait(world, "global", name),
-                _ => compute(world, request, project, rest, struck),
+                _ => match (rest, struck) {
+                    // Those leave an instance for a while, and have an end of their own.
+                    (["zones", _, "instances"], struck) => compute(world, request, project, rest, struck),
+                    (_, None) => compute(world, request, project, rest, None),
+                    (_, Some(failure)) => doomed(world, request, project, rest, failure),
+                },
             }
         }
         ["dns", "v1", "projects", project, rest @ ..] => match allowed(world, request, project, "dns", rest) {
@@ -91,6 +96,18 @@ fn body(request: &Request) -> Made {
     }
     serde_json::from_slice(&request.body)
         .map_err(|_| error(400, "parseError", "Invalid JSON payload received. Unexpected token."))
+}
+
+/// A call whose operation comes to nothing.
+fn doomed(world: &mut World, request: &Request, project: &str, path: &[&str], failure: Failure) -> Made {
+    let before = (world.instances.clone(), world.disks.clone(), world.firewalls.clone());
+    let shown = compute(world, request, project, path, None)?;
+    if let Some(name) = shown["name"].as_str().filter(|name| world.operations.contains_key(*name)) {
+        world.doomed.insert(name.to_owned(), failure);
+        // What it would have changed at once.
+        (world.instances, world.disks, world.firewalls) = before;
+    }
+    Ok(shown)
 }
 
 fn compute(world: &mut World, request: &Request, project: &str, path: &[&str], struck: Option<Failure>) -> Made {

@@ -227,6 +227,8 @@ pub struct World {
     /// The newest calls on compute and DNS whole: method, path, query, sent, status, answered.
     pub exchanges: std::collections::VecDeque<Value>,
     pub(super) requests: BTreeMap<String, String>,
+    /// Operations that are to come to nothing.
+    pub(super) doomed: BTreeMap<String, super::operations::Failure>,
     pub(super) tokens: Vec<String>,
     /// The network the instances' public addresses are of: its first three bytes.
     pub network: [u8; 3],
@@ -264,6 +266,7 @@ impl World {
             calls: Vec::new(),
             exchanges: Default::default(),
             requests: BTreeMap::new(),
+            doomed: BTreeMap::new(),
             tokens: Vec::new(),
             network,
             now: 0,

@@ -64,18 +64,24 @@ fn a_proxy_that_speaks_tls_is_proven_on_the_instance_and_linked_by_its_name() {
 
     // Files of one's own go there by login, for root alone, and never into metadata.
     let folder = stage.folder.path();
-    std::fs::write(folder.join("ws.pem"), "a certificate\n").unwrap();
-    std::fs::write(folder.join("ws.key"), "a private key\n").unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["ws.example.org".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_pem();
+    std::fs::write(folder.join("ws.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("ws.key"), "no key of it\n").unwrap();
     let files = format!("cert_file = \"{0}/ws.pem\", key_file = \"{0}/ws.key\"", folder.display());
     stage.destroy();
     stage.define(&DEFINITION.replace("[gce]", &proxy.replace("org\"", &format!("org\", {files}"))));
+    let refused = stage.live(async |home| deploy(&home, &intro(), &Request::default()).await.map(drop).unwrap_err());
+    assert!(refused.to_string().contains("ws.key holds no private key in PEM"), "{refused}");
+    assert_eq!(stage.listing(), [""; 0]);
+    std::fs::write(folder.join("ws.key"), &key).unwrap();
     assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
     stage.project.world(|world| {
         let instance = world.find(ZONE, "intro-host").unwrap();
         let file = |name: &str| String::from_utf8_lossy(&instance.inside.files[name]).into_owned();
         assert!(file("/var/lib/homeroom/Caddyfile").contains("tls /etc/homeroom/cert.pem /etc/homeroom/key.pem"));
-        assert_eq!(file("/var/lib/homeroom/key.pem"), "a private key\n");
-        assert!(!instance.body.to_string().contains("a private key"));
+        assert_eq!(file("/var/lib/homeroom/key.pem"), key);
+        assert!(!instance.body.to_string().contains("PRIVATE KEY"));
     });
     stage.end();
 }

@@ -1,6 +1,6 @@
 //! What whoever agrees to a workshop in a cloud should know: the cost before all, and what no deploy changes.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::CloudInput;
 use crate::domain::{
@@ -59,7 +59,9 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
 /// The end is set by the first deploy; a definition that says another by now changes nothing of it.
 fn end_stays(workshop: &WorkshopDefinition, life: &Life) -> Option<String> {
     let ends_at = life.ends_at;
-    (later(life.born_at, workshop.ends_after) != ends_at).then(|| {
+    let apart = later(life.born_at, workshop.ends_after).duration_since(ends_at).abs();
+    // Both are of the same moment, and not to the second.
+    (apart >= SignedDuration::from_mins(1)).then(|| {
         format!(
             "it ends at {}, whatever ends_after says: that counts for the next first deploy; `homeroom extend {} 1h` puts \
              this end off",
