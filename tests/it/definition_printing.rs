@@ -44,6 +44,10 @@ fn word() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9-]{0,12}"
 }
 
+fn image() -> impl Strategy<Value = String> {
+    "([a-z0-9]{1,6}[._-])?[a-z0-9]{1,6}(/[a-z0-9]{1,6})?(:[a-zA-Z0-9_]{1,6})?"
+}
+
 /// Any visible text, quotes and all.
 fn text() -> impl Strategy<Value = String> {
     "[!-~äß]([ -~äß]{0,12}[!-~äß])?"
@@ -237,7 +241,7 @@ fn class() -> impl Strategy<Value = Definition> {
 }
 
 fn workshop() -> impl Strategy<Value = Definition> {
-    let browser = option::of((word(), 4000u16..5000).prop_map(|(image, port)| Browser { image, port }));
+    let browser = option::of((image(), 4000u16..5000).prop_map(|(image, port)| Browser { image, port }));
     let limits = (size(16..100_000), 0.05f64..64.0, 16u32..10_000).prop_map(|(memory, cpus, pids)| SeatLimits {
         memory,
         cpus,
@@ -259,7 +263,7 @@ fn workshop() -> impl Strategy<Value = Definition> {
             source_ranges: if named { vec!["203.0.113.0/24".to_owned()] } else { Vec::new() },
         });
     (
-        (word(), word(), 1u32..=50, word(), 1u16..3000),
+        (word(), word(), 1u32..=50, image(), 1u16..3000),
         browser,
         prop_oneof![Just(SeatLimits::default()), limits],
         any::<bool>(),

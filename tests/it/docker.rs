@@ -4,6 +4,7 @@
 //! ports are fixed, so one test has the engine at a time.
 
 mod browser;
+mod changes;
 mod compose;
 mod inside;
 mod joins;

@@ -133,7 +133,9 @@ fn outlined(state: &State, row: &ClassRow<'_>, workshop: &WorkshopDefinition, ro
     let (left, tone) = classes::left(state, life);
     let cost = state.cost(row).map(|cost| format!(", {cost} so far")).unwrap_or_default();
     let whole = format!("code {}, {left}{cost}", life.code);
-    (if whole.width() <= room { whole } else { left }, tone)
+    let brief = format!("code {}, {left}", life.code);
+    let fitting = [whole, brief].into_iter().find(|told| told.width() <= room);
+    (fitting.unwrap_or(left), tone)
 }
 
 fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
@@ -154,8 +156,8 @@ fn right(state: &State, row: &ClassRow<'_>) -> Vec<(String, Tone)> {
             .map(|aged| (format!("{} ", aged.trim_start()), Tone::Warn)),
     );
     let Some(run) = row.progress.and_then(|progress| progress.run.as_ref()) else { return right };
-    // How long a workshop still stands matters more than how it came about.
-    if row.life().is_some() && run.state == RunState::Done {
+    // By what a workshop is joined and how long it stands matter more than how it came about.
+    if row.life().is_some() && run.state != RunState::Running {
         return right;
     }
     right.push((format!("run {} by {}   ", run.id, format::owner(run.owner.as_str())), Tone::Dim));

@@ -177,7 +177,10 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
             let Some(life) = row.life() else { return };
             let (left, tone) = left(state, life);
             let cost = state.cost(row).map(|cost| format!(", {cost} so far")).unwrap_or_default();
-            pen.put(&format!("{left}{cost}, code {}", life.code), tone);
+            // The code is what somebody waits for: the cost gives way to it.
+            let told = [format!("{left}{cost}, code {}", life.code), format!("{left}, code {}", life.code)];
+            let fitting = told.into_iter().find(|told| told.width() <= pen.room());
+            pen.put(&fitting.unwrap_or_else(|| format!("code {}, {left}", life.code)), tone);
         }
         (None, _) => {
             let up = row.up.map_or(String::new(), |up| format!("up {}", format::span(up)));

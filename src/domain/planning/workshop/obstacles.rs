@@ -132,7 +132,15 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
                 [one] => format!("port {one} is taken {whom}"),
                 several => format!("ports {} are taken {whom}", several.join(", ")),
             };
-            Problem::new(what, "stop that, or use another engine; every seat has its ports at 3000 + 10 × its number")
+            let own = ports.iter().any(|port| *port == workshop.proxy.port.to_string());
+            let next = match (own, ports.len()) {
+                (true, 1) => "stop that, or set proxy.port to another",
+                (true, _) => {
+                    "stop that, set proxy.port, or use another engine; seats have theirs at 3000 + 10 × their number"
+                }
+                _ => "stop that, or use another engine; every seat has its ports at 3000 + 10 × its number",
+            };
+            Problem::new(what, next)
         })
         .collect()
 }
