@@ -30,9 +30,6 @@ use crate::{
 /// What every instance runs at each start.
 const SCRIPT: &str = include_str!("../../assets/gce/startup.sh");
 
-/// Times a lost race is run again.
-const RACES: u32 = 9;
-
 /// A cloud project that carries workshops.
 pub struct CloudSite {
     pub name: SiteName,
@@ -250,26 +247,6 @@ pub async fn server_ends(home: &Homeroom, lab: &LabName) -> Option<Timestamp> {
     view.own(home.store.id(), lab).next()?.ends
 }
 
-/// Sets labels, and sees that they are set: an operation may lose the race that its request had won.
-async fn relabel(
-    cloud: &dyn Cloud,
-    instance: &InstanceView,
-    labels: &BTreeMap<String, String>,
-) -> Result<(), CloudError> {
-    let mut tries = RACES;
-    loop {
-        let operation = cloud.relabel(&instance.zone, &instance.name, labels).await?;
-        let done = async {
-            while !cloud.wait(&operation).await? {}
-            Ok(())
-        };
-        match done.await {
-            Err(CloudError::Raced { .. }) if tries > 0 => tries -= 1,
-            other => return other,
-        }
-    }
-}
-
 /// Writes a workshop's new end on its instance, for whoever looks at the project. The store's is what counts.
 pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
     let labelled = async {
@@ -277,7 +254,7 @@ pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
         let view = site.cloud.view().await?;
         let labels = BTreeMap::from([(ENDS.to_owned(), ends_at.as_second().to_string())]);
         for instance in view.own(home.store.id(), lab) {
-            relabel(&*site.cloud, instance, &labels).await?;
+            site.cloud.relabel(&instance.zone, &instance.name, &labels).await?;
         }
         Ok::<(), ServiceError>(())
     };

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use secrecy::SecretString;
+
 use super::{
     Homeroom, ServiceError,
     check::Deed,
