@@ -58,6 +58,8 @@ fn the_demos_workshop_on_a_real_engine_is_made_when_asked_for_and_goes_with_the_
     let before = lab.images();
     let mut demo = deploying(&lab);
     demo.terminal.until_row("hello-docker", "2/2");
+    // The proxy may be the last: whoever leaves before the run is over is asked.
+    demo.terminal.until_row("hello-docker", "ok 3 ready");
     let made = ["hello-docker-host", "hello-docker-host", "hello-docker-seat-01", "hello-docker-seat-02"];
     let images = ["homeroom-demo/proxy", "homeroom-demo/seat"];
     assert_eq!(lab.of_demos(), [&made[..], &images].concat());
