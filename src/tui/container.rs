@@ -107,7 +107,7 @@ fn instance(name: String, workshop: &WorkshopDefinition, engine: Option<&Engine>
     let mut row = |what, wanted: String, is: Option<String>| {
         told.push(Told { what, wanted, is: is.unwrap_or_default(), apart: false });
     };
-    row("machine type", shape.machine_type, found.map(|it| it.machine_type.clone()));
+    row("machine", shape.machine_type, found.map(|it| it.machine_type.clone()));
     row("disk", format!("{}G", shape.disk_gb), found.map(|it| format!("{}G", it.disk_gb)));
     if workshop.gce.spot.is_some() {
         row("spot", shape.spot.to_string(), found.map(|it| it.spot.to_string()));

@@ -95,8 +95,9 @@ pub(super) fn read(world: &World, zone: &str, body: &Value) -> Result<Shape, Ans
     shown["networkInterfaces"][0]["network"] = json!(world.link("global/networks/default"));
     shown["networkInterfaces"][0]["name"] = json!("nic0");
     shown["networkInterfaces"][0]["networkIP"] = json!("10.156.0.2");
-    for disk in shown["disks"].as_array_mut().into_iter().flatten() {
+    for (disk, made) in shown["disks"].as_array_mut().into_iter().flatten().zip(&disks) {
         if let Some(disk) = disk.as_object_mut() {
+            disk.insert("diskSizeGb".to_owned(), json!(made.gb.to_string()));
             disk.remove("initializeParams");
             disk.insert("kind".to_owned(), json!("compute#attachedDisk"));
             disk.entry("deviceName").or_insert_with(|| json!("persistent-disk-0"));
