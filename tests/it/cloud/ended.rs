@@ -64,7 +64,7 @@ fn a_machine_that_cannot_be_started_where_it_lies_is_told_with_what_to_do() {
     doom(&stage, "POST projects/*/zones/*/instances/*/start", "ZONE_RESOURCE_POOL_EXHAUSTED", 503, json!([]));
     assert_eq!(stage.deploy(), Some(RunState::Failed));
     let why = stage.reason();
-    assert!(why.contains("europe-west3-a has nothing left to start it with"), "{why}");
+    assert!(why.contains("europe-west3-a has no room to start it again"), "{why}");
     assert!(why.contains("`homeroom destroy intro --yes`"), "{why}");
     assert_eq!(stage.deploy(), Some(RunState::Done), "there is room again: {:#?}", stage.status());
     assert_eq!(stage.ever_made(), 1);

@@ -55,7 +55,7 @@ async fn a_mouse_chooses_opens_turns_and_drags() {
     terminal.press("n");
     terminal.until("new class");
     // Rows make room for what is told of the first look.
-    terminal.until("1 thing is wrong");
+    terminal.until("1 to be given");
     let storage = place(&terminal, "storage");
     click(&mut terminal, storage);
     terminal.until("▸ storage");

@@ -42,7 +42,7 @@ async fn a_cluster_is_asked_for_tried_out_believed_and_written_down_once() {
     terminal.until("A Proxmox VE cluster");
     // Wrong first: what is wrong is said, and what was typed stays.
     terminal.press("\t\t\tnonsense\r");
-    terminal.until("it is empty");
+    terminal.until("it reads user@realm!name");
     terminal.press(desk.staged.cluster.api());
     terminal.press("\t");
     terminal.until("left and right choose");

@@ -22,9 +22,9 @@ pub struct Start {
 impl Start {
     /// It starts in its own zone or nowhere: its disk is there.
     fn no_room(&self, instance: &InstanceView, words: &Clean) -> StepError {
-        let (zone, lab) = (&instance.zone, self.host.lab());
+        let (zone, lab, words) = (&instance.zone, self.host.lab(), words.as_str().trim_end_matches('.'));
         StepError::fatal(format!(
-            "{zone} has no room to start it again: {words} Its disk is there, with what its seats wrote: deploy again \
+            "{zone} has no room to start it again: {words}. Its disk is there, with what its seats wrote: deploy again \
              later, or give that up with `homeroom destroy {lab} --yes` and deploy anew, in whichever zone has room"
         ))
     }
