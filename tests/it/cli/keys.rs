@@ -6,6 +6,7 @@ use homeroom::{domain::RunId, service::own_key::can_leave};
 use serde_json::json;
 
 use super::desk::{Answer, Desk, object};
+use crate::support::terminal::Terminal;
 
 /// Another machine answers at the address of a seat's, as far as its host key tells.
 fn replaced_behind_our_back(desk: &Desk, name: &str) {
@@ -46,6 +47,84 @@ async fn a_foreign_guest_is_refused_with_what_to_do_and_a_rebuilt_seat_asks_noth
     assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "hostname"]).await, "cs100-ada\n");
     desk.done(&["exec", "cs100", "--", "true"]).await;
     desk.done(&["cp", "notes", "cs100/ada:"]).await;
+}
+
+/// The record of the nodes' host keys, and what it is to be instead: each node is held to its neighbour's key, or nothing
+/// is known of any.
+fn nodes_known_as(desk: &Desk, change: impl FnOnce(Vec<(String, String)>) -> Vec<(String, String)>) {
+    let path = desk.staged.folder.join("known_hosts");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    let lines = change(lines.map(|(host, key)| (host.to_owned(), key.to_owned())).collect());
+    assert!(lines.is_empty() || lines.len() == 3, "{lines:?}");
+    std::fs::write(&path, lines.iter().map(|(host, key)| format!("{host} {key}\n")).collect::<String>()).unwrap();
+}
+
+fn neighbours((hosts, mut keys): (Vec<String>, Vec<String>)) -> Vec<(String, String)> {
+    keys.rotate_left(1);
+    hosts.into_iter().zip(keys).collect()
+}
+
+#[tokio::test]
+async fn the_way_to_seats_that_were_adopted_is_refused_by_a_node_with_another_key_until_somebody_takes_it() {
+    let desk = Desk::new().await;
+    desk.write("notes", "mine\n");
+    nodes_known_as(&desk, |lines| neighbours(lines.into_iter().unzip()));
+    let mut takes = std::collections::BTreeSet::new();
+    for (words, code) in [
+        (&["ssh", "cs100/ada", "--", "hostname"][..], 1),
+        (&["exec", "cs100", "--", "hostname"], 3),
+        (&["cp", "notes", "cs100:"], 3),
+        (&["check", "cs100"], 1),
+    ] {
+        let answer = desk.run(words).await;
+        let said = format!("{}{}", answer.out, answer.err);
+        assert_eq!(answer.code, code, "{words:?}: {said}");
+        assert!(said.contains("shows another host key than the one on record: SHA256:"), "{words:?}: {said}");
+        assert!(!said.contains("cs100-"), "nothing ran: {said}");
+        let told = said.split("`homeroom doctor --trust ").skip(1).filter_map(|rest| rest.split('`').next());
+        takes.extend(told.map(str::to_owned));
+    }
+    assert_eq!(takes.len(), 3, "each node's own: {takes:?}");
+    let words: Vec<&str> = ["doctor", "--trust"].into_iter().chain(takes.iter().map(String::as_str)).collect();
+    desk.run(&words).await;
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "hostname"]).await, "cs100-ada\n");
+    desk.done(&["exec", "cs100", "--", "true"]).await;
+    desk.done(&["cp", "notes", "cs100:"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_dashboard_a_shell_and_a_command_on_adopted_seats_ask_about_their_nodes_keys() {
+    let desk = Desk::new().await;
+    nodes_known_as(&desk, |_| Vec::new());
+    let mut terminal = Terminal::start(desk.in_terminal(), (80, 24));
+    terminal.until("cs102");
+    terminal.until("live");
+    terminal.press("\r");
+    terminal.until("▸ada");
+    terminal.press("S");
+    terminal.until("trust this host key?");
+    terminal.press("y");
+    terminal.until("student@cs100-ada:~$");
+    terminal.press("\x1d");
+    terminal.until("enter gives it the keys");
+    terminal.press("\x1b");
+    terminal.until("T 1 shell");
+    // The next seats are on other nodes: each is asked about, and those that wait for one answer after all.
+    terminal.press("\x1b");
+    terminal.until("2 classes");
+    terminal.press("!");
+    terminal.until("every seat of cs100");
+    terminal.press("hostname\r");
+    for _ in 0..2 {
+        terminal.until("trust this host key?");
+        terminal.press("y");
+        terminal.until_gone("trust this host key?");
+    }
+    terminal.until("4 of 4 answered");
+    for seat in ["ada", "grace", "linus", "margaret"] {
+        terminal.until(&format!("cs100-{seat}"));
+    }
 }
 
 /// `cs100` with a key that is encrypted, and the configuration that opens it.
@@ -136,4 +215,28 @@ async fn a_run_that_could_not_open_the_labs_key_is_not_begun_and_not_detached() 
     // Nothing logs in for a removal.
     desk.done(&["destroy", "cs100", "--yes"]).await;
     can_leave(&desk.staged.home, RunId(run + 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_labs_key_is_renewed_and_the_old_one_opens_nothing_any_more() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let (old, private) = (desk.done(&["key", "cs100"]).await, desk.done(&["key", "cs100", "--private"]).await);
+    assert_eq!(desk.done(&["key", "cs100", "--renew"]).await, "cs100: 4 of 4 machines have the new key\n");
+    assert_ne!(desk.done(&["key", "cs100"]).await, old);
+    assert_eq!(desk.done(&["ssh", "cs100/ada", "--", "hostname"]).await, "cs100-ada\n");
+    let file = desk.staged.folder.join("keys/cs100");
+    let new = std::fs::read(&file).unwrap();
+    std::fs::write(&file, private).unwrap();
+    let refused = desk.run(&["ssh", "cs100/ada", "--", "hostname"]).await;
+    assert!(refused.code == 1 && refused.err.contains("is not let in"), "{refused:?}");
+    std::fs::write(&file, new).unwrap();
+    // One that is off is named, and has its turn with the next.
+    desk.done(&["stop", "cs100/linus"]).await;
+    let some = desk.run(&["key", "cs100", "--renew", "--json"]).await;
+    assert_eq!(some.code, 3, "{some:?}");
+    assert_eq!(object(some.out.trim())["seats"][2]["done"], json!(false));
+    desk.done(&["start", "cs100/linus"]).await;
+    desk.done(&["key", "cs100", "--renew"]).await;
+    desk.done(&["exec", "cs100", "--", "true"]).await;
 }
