@@ -84,7 +84,7 @@ fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
                 let instances = format::count(cloud.instances.len(), "instance");
                 // It is looked at seldom, so that its age is no matter of course.
                 let seen = format::ago(state.now.duration_since(cloud.at));
-                pen.put(&format!("compute engine, {instances}, seen {seen}"), Tone::Dim)
+                pen.put(&format!("gce, {instances}, seen {seen}"), Tone::Dim)
             }
             (None, None, None) => pen.put("waiting for the first answer", Tone::Dim),
             (None, Some(view), _) => {

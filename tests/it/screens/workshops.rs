@@ -295,7 +295,7 @@ fn a_workshop_in_a_cloud_is_as_its_last_roll_call_left_it_while_its_instance_run
     in_cloud(&mut state, None);
     assert!(screen(&state).contains("its instance is no longer in the project"), "{}", screen(&state));
     press(&mut state, "<esc>1");
-    assert!(screen(&state).contains("compute engine, 0 instances"), "{}", screen(&state));
+    assert!(screen(&state).contains("gce, 0 instances, seen just now"), "{}", screen(&state));
 }
 
 #[test]
