@@ -33,8 +33,11 @@ fn an_engine_behind_ssh_works_once_its_host_key_is_trusted_and_not_before() {
     let server = Server::start();
     let path = socket.strip_prefix("unix://").unwrap();
     let (user, port) = (&server.target.user, server.target.port);
-    let site =
-        format!("host = \"ssh://{user}@127.0.0.1:{port}{path}\"\nssh_key = \"{}\"\n", server.target.keys[0].display());
+    // A key that stays when the server goes.
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::copy(&server.target.keys[0], &key).unwrap();
+    let site = format!("host = \"ssh://{user}@127.0.0.1:{port}{path}\"\nssh_key = \"{}\"\n", key.display());
     let lab = Lab::at(alone, socket.clone(), &site, 2);
     let said = lab.runs(&["plan", "intro"], 1);
     assert!(said.contains("host key nobody trusted yet: SHA256:"), "{said}");

@@ -22,6 +22,8 @@ const SEATS: u8 = 50;
 /// OpenSSH listens on sixteen addresses at most.
 const ADDRESSES: u8 = 13;
 const LAB: &str = "fifty";
+/// The number of the first machine.
+const FIRST: u32 = 9400;
 
 /// Guests are logged in to on this port and no other.
 const PORT: u16 = 22;
@@ -86,10 +88,12 @@ impl Servers {
         let seats: Vec<u8> = (0..SEATS).collect();
         let children = seats.chunks(usize::from(ADDRESSES)).enumerate().map(|(n, seats)| {
             let listen: String = seats.iter().map(|seat| format!("ListenAddress {}\n", block.address(*seat))).collect();
+            // In a home of its own a shell reads nothing of whoever runs this.
             let text = format!(
                 "Port {PORT}\n{listen}HostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nPidFile none\n\
                  StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
-                 KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\nMaxStartups 100\n",
+                 KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\nMaxStartups 100\n\
+                 SetEnv HOME={0}\n",
                 folder.path().display()
             );
             fs::write(path(&format!("config{n}")), text).unwrap();
@@ -110,6 +114,20 @@ impl Servers {
     }
 }
 
+/// The ordinary cluster, and on it the machines of fifty seats: where a machine is not, nobody logs in.
+fn world() -> String {
+    let guest = |number: u8| {
+        format!(
+            "\n[[guests]]\nvmid = {}\nname = \"{LAB}-student-{number:02}\"\nnode = \"pve1\"\nimage = \"ubuntu-22.04\"\n\
+             storage = \"fast\"\nlinked_to = 9000\nrunning = true\n\
+             config = {{ agent = \"1\", memory = \"512\", net0 = \"virtio,bridge=vmbr1\" }}\n",
+            FIRST + u32::from(number - 1)
+        )
+    };
+    let ordinary = include_str!("../../../assets/scenarios/default.toml").to_owned();
+    (1..=SEATS).map(guest).fold(ordinary, |world, guest| world + &guest)
+}
+
 /// Writes down fifty seats as if a roll call had found them at the servers' addresses.
 async fn found(desk: &Desk, lab: &LabName, block: Block, host_key: &str) {
     let home = &desk.staged.home;
@@ -122,7 +140,7 @@ async fn found(desk: &Desk, lab: &LabName, block: Block, host_key: &str) {
     for number in 0..SEATS {
         let seat = SeatName::new(format!("student-{:02}", number + 1)).unwrap();
         let steps = StepName::CLASS.to_vec();
-        let vmid = Vmid::new(9400 + u64::from(number)).unwrap();
+        let vmid = Vmid::new(u64::from(FIRST) + u64::from(number)).unwrap();
         let key = host_key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         for change in [
             Change::SeatPlanned { role: Role::Student, site: site.clone(), steps },
@@ -162,7 +180,7 @@ fn ansible(folder: &Path, module: &str, at_once: &str) -> tokio::process::Comman
 #[ignore = "needs /usr/sbin/sshd and the Python packages that .ci/run installs; prints figures"]
 async fn a_command_on_fifty_seats_takes_no_longer_than_by_ansible() {
     let block = Block::free();
-    let desk = Desk::new().await;
+    let desk = Desk::on(Some(&world()), 40.0).await;
     let lab = LabName::new(LAB).unwrap();
     desk.apply(&format!(
         "kind = \"class\"\nname = \"{LAB}\"\nsite = \"sim\"\ntemplate = \"ubuntu-22.04\"\ncount = 50\nteacher = false\n\
