@@ -440,18 +440,20 @@ fn a_kept_disk_is_listed_as_costing_money() {
     stage.end();
 }
 
+/// When the workshop ends by its instance's label, in seconds since 1970.
+fn end_told(stage: &Stage) -> i64 {
+    stage.project.world(|world| {
+        let labels = &world.find(ZONE, "intro-host").unwrap().body["labels"];
+        labels["homeroom-ends"].as_str().unwrap().parse().unwrap()
+    })
+}
+
 #[test]
 fn an_extension_is_written_on_the_instance_too() {
     let stage = Stage::new();
     stage.deploy();
-    let label = |stage: &Stage| {
-        stage.project.world(|world| {
-            let labels = &world.find(ZONE, "intro-host").unwrap().body["labels"];
-            labels["homeroom-ends"].as_str().unwrap().parse::<i64>().unwrap()
-        })
-    };
-    let before = label(&stage);
+    let before = end_told(&stage);
     stage.live(async |home| extend(&home, &intro(), Duration::from_secs(3600)).await.unwrap());
-    assert_eq!(label(&stage) - before, 3600);
+    assert_eq!(end_told(&stage) - before, 3600);
     stage.end();
 }

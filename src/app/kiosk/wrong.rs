@@ -137,6 +137,14 @@ const WRONG: [(MachineState, &str, Grade); 4] = [
     (MachineState::Unknown, "unknown", Grade::Watch),
 ];
 
+/// What is wrong with so many seats of a lab, of which this is the first.
+fn of_seats(count: usize, word: &str, lab: &LabName, first: &SeatName, reason: &str) -> String {
+    match count {
+        1 => format!("1 seat {word}: {lab} {first}: {reason}"),
+        n => format!("{n} seats {word} in {lab}: {first}: {reason}"),
+    }
+}
+
 fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
     let lab = row.lab;
     let mut say = |grade, seat: Option<&SeatName>, text: String| {
@@ -152,11 +160,7 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
         let Some(first) = seats.next() else { continue };
         let count = 1 + seats.count();
         let reason = first.cause().unwrap_or_else(|| "no reason is known".to_owned());
-        let text = match count {
-            1 => format!("1 seat {word}: {lab} {}: {reason}", first.seat),
-            n => format!("{n} seats {word} in {lab}: {}: {reason}", first.seat),
-        };
-        say(grade, Some(&first.seat), text);
+        say(grade, Some(&first.seat), of_seats(count, word, lab, &first.seat, &reason));
     }
     if let Some((seat, text)) = left_undone(row) {
         say(Grade::Watch, seat, text);
@@ -221,10 +225,7 @@ fn of_workshops(wrong: &mut Vec<Wrong>, state: &State, workshops: &[ClassRow<'_>
         let Some(first) = failed.next() else { continue };
         let reason = first.reason.as_ref().map(|reason| seats::cause(first, reason.as_str()));
         let reason = reason.unwrap_or_else(|| "no reason is known".to_owned());
-        let text = match 1 + failed.count() {
-            1 => format!("1 seat failed: {} {}: {reason}", workshop.name, first.seat),
-            n => format!("{n} seats failed in {}: {}: {reason}", workshop.name, first.seat),
-        };
+        let text = of_seats(1 + failed.count(), "failed", &workshop.name, &first.seat, &reason);
         wrong.push(Wrong {
             grade: Grade::Red,
             about: About::Lab(workshop.name.clone(), Some(first.seat.clone())),

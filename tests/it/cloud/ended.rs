@@ -9,7 +9,7 @@ use homeroom::{
 };
 use serde_json::{Value, json};
 
-use super::{DEFINITION, Stage, ZONE, intro};
+use super::{DEFINITION, Stage, ZONE, end_told, intro};
 
 /// The next call of this kind begins an operation that ends so.
 fn doom(stage: &Stage, call: &str, code: &str, status: u16, details: Value) {
@@ -41,16 +41,10 @@ fn a_firewall_rule_and_a_removal_whose_operations_fail_are_done_anew() {
 fn a_label_that_lost_its_race_at_the_end_is_set_by_the_next_try() {
     let stage = Stage::new();
     stage.deploy();
-    let label = |stage: &Stage| {
-        stage.project.world(|world| {
-            let labels = &world.find(ZONE, "intro-host").unwrap().body["labels"];
-            labels["homeroom-ends"].as_str().unwrap().parse::<i64>().unwrap()
-        })
-    };
-    let before = label(&stage);
+    let before = end_told(&stage);
     doom(&stage, "POST projects/*/zones/*/instances/*/setLabels", "CONDITION_NOT_MET", 412, json!([]));
     stage.live(async |home| extend(&home, &intro(), Duration::from_secs(3600)).await.unwrap());
-    assert_eq!((failed(&stage), label(&stage) - before), (1, 3600));
+    assert_eq!((failed(&stage), end_told(&stage) - before), (1, 3600));
     stage.end();
 }
 
