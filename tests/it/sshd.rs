@@ -57,11 +57,12 @@ impl Server {
         let user = lab_key(&path("id"), "user", 0o600).unwrap();
         fs::write(path("authorized_keys"), user).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A home of its own: what starts in the home of whoever runs the tests may take its time.
         let text = format!(
             "{first}ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n\
-             RekeyLimit 256K\nSubsystem sftp internal-sftp\n{more}",
+             RekeyLimit 256K\nSubsystem sftp internal-sftp\nSetEnv HOME={0}\n{more}",
             folder.path().display()
         );
         fs::write(path("sshd_config"), text).unwrap();
