@@ -72,6 +72,9 @@ pub struct Allow {
     /// Put right what somebody else changed
     #[arg(long)]
     pub fix_drift: bool,
+    /// Make machines although some on a node that does not answer may be those of the same seats
+    #[arg(long)]
+    pub abandon_old: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,6 +113,9 @@ pub enum Command {
         /// Show what `deploy --fix-drift` would do: drift alone changes nothing without it
         #[arg(long)]
         fix_drift: bool,
+        /// Show what `deploy --abandon-old` would do
+        #[arg(long)]
+        abandon_old: bool,
     },
     /// Make a lab what its definition says: creates, and updates what needs no stop
     Deploy {

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     config::{self, Settings},
-    service::check::Deed,
+    service::{check::Deed, plan::Asked},
     wire::{self, Access, WireError},
 };
 
@@ -124,8 +124,8 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Get { lab, output } => definitions::get(context, lab.as_deref(), output).await,
         Command::Edit { lab } => definitions::edit(context, settings, &lab).await,
         Command::Delete { lab } => definitions::delete(context, &lab).await,
-        Command::Plan { lab, detailed_exitcode, fix_drift } => {
-            plan::plan(context, &lab, detailed_exitcode, fix_drift).await
+        Command::Plan { lab, detailed_exitcode, fix_drift, abandon_old } => {
+            plan::plan(context, &lab, detailed_exitcode, Asked { fix_drift, abandon_old }).await
         }
         Command::Deploy { lab, yes, allow, .. } => deploy::deploy(context, &lab, yes, allow).await,
         Command::Destroy { what, yes, confirm, .. } => destroy::destroy(context, &what, yes, confirm.as_deref()).await,

@@ -208,6 +208,9 @@ pub struct Consent {
     pub replace: bool,
     pub remove: bool,
     pub fix_drift: bool,
+    /// Machines on silent nodes that may be those of seats the store knows nothing of are given up.
+    #[serde(default)]
+    pub abandon_old: bool,
 }
 
 impl Plan {

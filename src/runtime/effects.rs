@@ -20,7 +20,7 @@ use crate::{
         destroy::{Confirmation, destroy},
         hindsight::hindsight,
         inside::last_lines,
-        plan::{Back, plan_deploy_with},
+        plan::{Asked, Back, plan_deploy_with},
         rebuild,
     },
 };
@@ -71,7 +71,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
     match effect {
         Effect::Refresh => shared.look_now.iter().for_each(|site| site.notify_one()),
         Effect::MakePlan { lab, fix_drift } => {
-            let plan = plan_deploy_with(home, &lab, fix_drift, None)
+            let plan = plan_deploy_with(home, &lab, Asked { fix_drift, ..Asked::default() }, None)
                 .await
                 .map(|planned| Arc::new(planned.plan))
                 .map_err(words);

@@ -37,7 +37,7 @@ pub struct Request {
 pub async fn deploy(home: &Arc<Homeroom>, lab: &LabName, request: &Request) -> Result<Outcome, ServiceError> {
     home.definition(lab).await?;
     let lock = lock(home, lab, RunKind::Deploy).await?;
-    let mut planned = plan_deploy_with(home, lab, request.consent.fix_drift, request.agreed.as_deref()).await?;
+    let mut planned = plan_deploy_with(home, lab, request.consent.into(), request.agreed.as_deref()).await?;
     if !request.only.is_empty() {
         planned.plan.seats.retain(|seat| request.only.contains(&seat.seat));
     }

@@ -36,6 +36,7 @@ pub mod roster;
 pub mod run;
 pub mod runs;
 pub mod shell;
+mod silent;
 pub mod site;
 pub mod status;
 pub mod strays;

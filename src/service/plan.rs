@@ -19,11 +19,11 @@ use crate::{
     domain::{
         LabName, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
         class::ClassDefinition,
-        cluster::{ClusterView, Power, TemplateView},
+        cluster::{ClusterView, GuestView, Power, TemplateView},
         mark::Ownership,
         paces::Paces,
         placement::Want,
-        plan::Verb,
+        plan::{Consent, Verb},
         planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
         progress::{SeatProgress, StepProgress},
     },
@@ -58,14 +58,29 @@ const READ_AT_ONCE: usize = 4;
 
 /// What deploy would do.
 pub async fn plan_deploy(home: &Homeroom, lab: &LabName) -> Result<Planned, ServiceError> {
-    plan_deploy_with(home, lab, false, None).await
+    plan_deploy_with(home, lab, Asked::default(), None).await
 }
 
-/// What deploy would do, with drift put right or not. New machines go where the plan `shown` before puts them.
+/// What is asked of a deploy beyond the definition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// What somebody else changed is put right.
+    pub fix_drift: bool,
+    /// Machines on silent nodes that may be those of seats the store knows nothing of are given up.
+    pub abandon_old: bool,
+}
+
+impl From<Consent> for Asked {
+    fn from(consent: Consent) -> Self {
+        Self { fix_drift: consent.fix_drift, abandon_old: consent.abandon_old }
+    }
+}
+
+/// The same, with what is asked for besides. New machines go where the plan `shown` before puts them.
 pub async fn plan_deploy_with(
     home: &Homeroom,
     lab: &LabName,
-    fix_drift: bool,
+    asked: Asked,
     shown: Option<&Plan>,
 ) -> Result<Planned, ServiceError> {
     if let Some((workshop, site)) = home.in_cloud(lab).await? {
@@ -75,7 +90,9 @@ pub async fn plan_deploy_with(
         return workshop::plan_deploy(home, workshop, engine).await;
     }
     let ground = Ground::read(home, lab, For::Making).await?;
-    let plan = ground.ask(home, fix_drift, |input| planning::plan_deploy(&PlanInput { shown, ..*input }))?;
+    let rebuild = Rebuild { seats: &[], abandon: asked.abandon_old };
+    let plan =
+        ground.ask(home, asked.fix_drift, |input| planning::plan_deploy(&PlanInput { shown, rebuild, ..*input }))?;
     ground.can_be_done(home, plan).await
 }
 
@@ -88,7 +105,8 @@ pub async fn plan_deploy_again(
     run: RunId,
 ) -> Result<Planned, ServiceError> {
     if begun.workshop.is_some() {
-        return plan_deploy_with(home, lab, begun.fixes_drift, Some(begun)).await;
+        let asked = Asked { fix_drift: begun.fixes_drift, ..Asked::default() };
+        return plan_deploy_with(home, lab, asked, Some(begun)).await;
     }
     let mut ground = Ground::read(home, lab, For::Making).await?;
     ground.asked_as(begun);
@@ -198,6 +216,7 @@ struct Ground {
     progress: Progress,
     observed: BTreeMap<Vmid, GuestFacts>,
     unseen: BTreeSet<Vmid>,
+    silent: Vec<GuestView>,
     applied: BTreeMap<SeatName, planning::Applied>,
     reserved: BTreeSet<Vmid>,
     commitments: Vec<(NodeName, Want)>,
@@ -220,6 +239,7 @@ impl Ground {
         };
         let observed = observe(home, &site, &view, &progress).await?;
         let unseen = unseen(&site, &view, &progress).await?;
+        let silent = super::silent::silent(home, &site, &view).await?;
         let applied = applied(home, lab, &progress, &observed).await?;
         let (mut reserved, commitments) = others(home, lab, &site, &view).await?;
         let allowed = match templates.is_empty() {
@@ -241,6 +261,7 @@ impl Ground {
             progress,
             observed,
             unseen,
+            silent,
             applied,
             reserved,
             commitments,
@@ -326,6 +347,7 @@ impl Ground {
             applied: &self.applied,
             reserved: &self.reserved,
             unseen: &self.unseen,
+            silent: &self.silent,
             commitments: &self.commitments,
             site: &site,
             now: home.clock.now(),

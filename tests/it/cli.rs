@@ -15,6 +15,7 @@ mod pipes;
 mod rebuild;
 mod report;
 mod runs;
+mod silent;
 mod sim;
 mod terminal;
 mod work;

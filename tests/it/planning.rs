@@ -75,6 +75,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         applied: &BTreeMap::new(),
         reserved: &BTreeSet::new(),
         unseen: &BTreeSet::new(),
+        silent: &[],
         commitments: &[],
         site: &site,
         now: view.at,

@@ -31,9 +31,10 @@ pub async fn deploy(context: &Context, name: &str, yes: bool, allow: Allow) -> R
         replace: allow.allow_replace,
         remove: allow.allow_remove,
         fix_drift: allow.fix_drift,
+        abandon_old: allow.abandon_old,
     };
     if !yes {
-        let planned = crate::service::plan::plan_deploy_with(&context.home, &lab, consent.fix_drift, None).await?;
+        let planned = crate::service::plan::plan_deploy_with(&context.home, &lab, consent.into(), None).await?;
         plan::show(context.out, &planned.plan);
         if planned.plan.is_empty() {
             return Ok(Exit::Done);

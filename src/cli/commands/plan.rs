@@ -14,17 +14,17 @@ use crate::{
         plan::{Consent, SeatPlan, Verb},
         size::Size,
     },
-    service::plan::plan_deploy_with,
+    service::plan::{Asked, plan_deploy_with},
 };
 
 /// What `--detailed-exitcode` ends with where something would change, as Terraform's does.
 const WOULD_CHANGE: u8 = 2;
 
 /// `detailed`: the exit code tells whether something would change, so that no error may end in the same. Drift is
-/// left as it is unless `fix_drift`, so by itself it changes nothing.
-pub async fn plan(context: &Context, name: &str, detailed: bool, fix_drift: bool) -> Result<Exit, CliError> {
+/// left as it is unless that is asked for, so by itself it changes nothing.
+pub async fn plan(context: &Context, name: &str, detailed: bool, asked: Asked) -> Result<Exit, CliError> {
     let planned = match context.lab(name).await {
-        Ok(lab) => plan_deploy_with(&context.home, &lab, fix_drift, None).await.map_err(CliError::from),
+        Ok(lab) => plan_deploy_with(&context.home, &lab, asked, None).await.map_err(CliError::from),
         Err(error) => Err(error),
     };
     let planned = match planned {
@@ -112,6 +112,7 @@ pub fn flags(plan: &Plan) -> String {
         (needs(Verb::Restart), "--allow-restart"),
         (needs(Verb::Replace), "--allow-replace"),
         (needs(Verb::Remove), "--allow-remove"),
+        (plan.rebuilds.as_ref().is_some_and(|asked| asked.abandon), "--abandon-old"),
     ]
     .into_iter()
     .filter(|(needed, _)| *needed)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     PlanInput, Problem, addresses, destroy,
     estimate::estimate,
-    fallback, listed, problems,
+    fallback, listed, problems, silent,
     standing::{Fate, Home, Stays, fate, stays},
     steps::Target,
     templates::{self, Room, growth},
@@ -26,6 +26,7 @@ use crate::domain::{
 pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
     let mut problems = problems::definition_problems(input);
     let mut notes = problems::cluster_notes(input);
+    notes.extend(silent::given_up_note(input));
     let mut staying: BTreeMap<Stays, Vec<String>> = BTreeMap::new();
     let specs = addresses::settle(input).unwrap_or_else(|problem| {
         problems.push(problem);
@@ -79,7 +80,7 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
     seats.extend(destroy::removals(input, &mut notes));
     let rebuilds = input.rebuild.kept();
     Ok(Plan {
-        kind: if rebuilds.is_some() { RunKind::Rebuild } else { RunKind::Deploy },
+        kind: if !input.rebuild.seats.is_empty() { RunKind::Rebuild } else { RunKind::Deploy },
         lab: input.class.name.clone(),
         site: input.class.site.clone(),
         skipped_nodes: work.board.skipped(),

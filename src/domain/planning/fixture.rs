@@ -112,6 +112,7 @@ pub struct World {
     pub applied: BTreeMap<SeatName, Applied>,
     pub reserved: BTreeSet<Vmid>,
     pub unseen: BTreeSet<Vmid>,
+    pub silent: Vec<GuestView>,
     pub commitments: Vec<(NodeName, Want)>,
     pub site: SiteRules,
     pub fix_drift: bool,
@@ -150,6 +151,7 @@ impl World {
             applied: BTreeMap::new(),
             reserved: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            silent: Vec::new(),
             commitments: Vec::new(),
             site: SiteRules {
                 vmids: "9100-9999".parse().unwrap(),
@@ -183,6 +185,7 @@ impl World {
             applied: &self.applied,
             reserved: &self.reserved,
             unseen: &self.unseen,
+            silent: &self.silent,
             commitments: &self.commitments,
             site: &self.site,
             now: now(),

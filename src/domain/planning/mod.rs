@@ -17,6 +17,7 @@ pub(in crate::domain) mod fixture;
 mod gather;
 mod hosted;
 mod problems;
+mod silent;
 mod standing;
 mod steps;
 mod templates;
@@ -40,6 +41,7 @@ pub use deed::{Deed, plan_deed, plan_deed_again};
 pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
+pub use silent::{on_nodes, silent};
 pub use steps::{Target, roll_call};
 pub use workshop::{
     CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy,
@@ -48,7 +50,7 @@ pub use workshop::{
 use super::{
     NodeName, Plan, Progress, SeatName, Vmid,
     class::ClassDefinition,
-    cluster::{ClusterView, TemplateView},
+    cluster::{ClusterView, GuestView, TemplateView},
     mark::Ownership,
     name::VmidRange,
     paces::Paces,
@@ -69,6 +71,8 @@ pub struct PlanInput<'a> {
     pub observed: &'a BTreeMap<Vmid, GuestFacts>,
     /// Numbers of the lab's machines that are not listed and yet are taken: machines the token may not see.
     pub unseen: &'a BTreeSet<Vmid>,
+    /// Machines on nodes that do not answer, of which the store knows nothing ([`silent()`]).
+    pub silent: &'a [GuestView],
     /// What each machine was brought to, by seat ([`applied()`]); tells a changed definition from a changed machine.
     pub applied: &'a BTreeMap<SeatName, Applied>,
     /// VMIDs that other labs of the store have set aside.
@@ -89,18 +93,19 @@ pub struct PlanInput<'a> {
     pub rebuild: Rebuild<'a>,
 }
 
-/// Seats to be rebuilt.
+/// Seats to be rebuilt, and machines to be given up.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rebuild<'a> {
     pub seats: &'a [SeatName],
-    /// A machine on a node that does not answer is given up: its seat gets another, with a number of its own.
+    /// A machine on a node that does not answer is given up: its seat gets another, with a number of its own. So are
+    /// those that may be the machine of a seat the store knows nothing of.
     pub abandon: bool,
 }
 
 impl Rebuild<'_> {
     /// What of it stays with a run.
     fn kept(&self) -> Option<Rebuilds> {
-        (!self.seats.is_empty()).then(|| Rebuilds { seats: self.seats.to_vec(), abandon: self.abandon })
+        (!self.seats.is_empty() || self.abandon).then(|| Rebuilds { seats: self.seats.to_vec(), abandon: self.abandon })
     }
 }
 

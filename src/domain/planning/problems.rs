@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     PlanInput, Problem, count, listed,
+    silent::silent_problem,
     standing::Fate,
     steps::roll_call,
     templates::{self, Room, growth},
@@ -43,6 +44,7 @@ pub(super) fn definition_problems(input: &PlanInput<'_>) -> Vec<Problem> {
         }
     }
     out.extend(twin_problem(input));
+    out.extend(silent_problem(input));
     out.extend(other_store_problem(input));
     out
 }
@@ -82,7 +84,10 @@ fn twin_problem(input: &PlanInput<'_>) -> Option<Problem> {
             let named = |g: &&GuestView| g.name.as_ref().is_some_and(|n| n.as_str() == name);
             // A seat that has its machine is not held up by another of that name.
             let made = input.progress.seat(seat).is_some_and(|row| row.vmid.is_some());
-            input.view.guests.iter().find(named).filter(|_| !made)
+            // One on a node that does not answer may be given up, and most are told of elsewhere.
+            let told = |g: &GuestView| input.rebuild.abandon || input.silent.iter().any(|silent| silent.vmid == g.vmid);
+            let mut beside = input.view.guests.iter().filter(|g| input.online(&g.node) || !told(g));
+            beside.find(named).filter(|_| !made)
         })
         .collect();
     let first = twins.first()?;

@@ -17,14 +17,15 @@ use self::{
     found::{Candidate, look, mark_of, wish_for},
     write::Taken,
 };
-use super::{Homeroom, ServiceError, Site, run::lock};
+use super::{Homeroom, ServiceError, Site, run::lock, silent::silent};
 use crate::domain::{
     Definition, LabName, MachineState, Progress, RunId, SeatName, SiteName, Vmid,
     class::ClassDefinition,
-    cluster::ClusterView,
+    cluster::{ClusterView, GuestView, NodeView},
     event::RunKind,
     machine::machine_name,
     mark::Ownership,
+    planning::on_nodes,
     progress::SeatProgress,
     regain::{Regained, class_of, origin, unseen},
 };
@@ -130,9 +131,7 @@ type Machines = BTreeMap<LabName, Vec<(SeatName, Candidate)>>;
 async fn news(home: &Homeroom, place: &Site, request: &Request) -> Result<News, ServiceError> {
     let view = place.cluster.view().await?;
     let mut report = Report::default();
-    for node in view.nodes.iter().filter(|node| !node.online) {
-        report.notes.push(format!("{} is offline: machines on it are not seen", node.node));
-    }
+    report.notes.extend(away(&view, &silent(home, place, &view).await?));
     let candidates = look(home, place, &view, &request.wishes).await?;
     let runs = candidates.iter().filter_map(|candidate| match &candidate.owner {
         Ownership::Ours(mark) => Some(mark.run),
@@ -155,6 +154,25 @@ async fn news(home: &Homeroom, place: &Site, request: &Request) -> Result<News, 
         }
     }
     Ok(News { view, labs: fresh, counted, report })
+}
+
+/// What is to be known of nodes that do not answer: a word for each, and which machines there may be ours.
+fn away(view: &ClusterView, silent: &[GuestView]) -> Vec<String> {
+    let told = |node: &NodeView| {
+        let there: Vec<&GuestView> = silent.iter().filter(|guest| guest.node == node.node).collect();
+        let (node, numbers) = (&node.node, on_nodes(there.iter().copied()));
+        match there.len() {
+            0 => format!("{node} is offline: machines on it are not seen"),
+            n => {
+                let (is, its) = if n == 1 { ("is", "its seat") } else { ("are", "their seats") };
+                format!(
+                    "{node} is offline, and {numbers} may be homeroom's (by its tag or number) and {is} not known to this \
+                     store: adopt again when {node} is back; until then nothing is deployed for {its} without --abandon-old"
+                )
+            }
+        }
+    };
+    view.nodes.iter().filter(|node| !node.online).map(told).collect()
 }
 
 /// Which seat a machine is, as far as it may be taken in; otherwise the report says why not.
