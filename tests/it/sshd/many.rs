@@ -103,15 +103,16 @@ async fn openssh_passes_interrupts_on_and_programs_redraw_in_their_new_size() {
     let types = async |session: &ShellSession, text: &str| {
         session.input.send(ShellInput::Bytes(text.as_bytes().to_vec())).await.unwrap();
     };
-    types(&session, "echo be''gun; sleep 1000; echo status $?\n").await;
+    // Programs that say themselves that they are there: the shell has handed the terminal over to them by then.
+    types(&session, "sh -c 'trap \"echo cau''ght; exit 3\" INT; echo be''gun; while :; do sleep 1; done'\n").await;
     shown(&mut session, "begun\r\n").await;
     types(&session, "\x03").await;
+    shown(&mut session, "caught\r\n").await;
     types(&session, "echo after $?\n").await;
-    shown(&mut session, "after 130").await;
-    types(&session, "trap 'stty size' WINCH; echo wait''ing\n").await;
-    shown(&mut session, "waiting").await;
+    shown(&mut session, "after 3").await;
+    types(&session, "sh -c 'trap \"stty size; exit\" WINCH; echo wait''ing; while :; do sleep 0.1; done'\n").await;
+    shown(&mut session, "waiting\r\n").await;
     session.input.send(ShellInput::Resize(101, 37)).await.unwrap();
-    types(&session, "\n").await;
     shown(&mut session, "37 101").await;
     types(&session, "kill -KILL $$\n").await;
     let end = async {
