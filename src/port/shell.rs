@@ -60,6 +60,12 @@ pub enum ShellError {
     /// `locked` is a key file that could not be tried because nobody gave its passphrase, or gave a wrong one.
     #[error("{host}: {user} is not let in: {why}")]
     Denied { host: String, user: String, why: Clean, locked: Option<PathBuf> },
+    /// The host was not asked: no key named for it can be used, and no ssh-agent is there.
+    #[error(
+        "{host} was not asked: there is no key to log in with as {user}: {why}; name one that is there in the site's \
+         configuration, make it with `ssh-keygen -t ed25519`, or load one into ssh-agent"
+    )]
+    NoKey { host: String, user: String, why: Clean },
     #[error("{host}: {why}")]
     Broken { host: String, why: Clean },
     #[error("{host}: no answer within {} s", within.as_secs())]

@@ -1,10 +1,14 @@
-//! What seats answered to one command: blocks of equal answers, odd ones as differences, and who is still at it.
+//! What seats answered to one command: blocks of equal answers, odd ones as differences, and who is still at it. What
+//! does not fit on a row goes on below.
 
 use ratatui::layout::Rect;
 
 use super::{panes::empty, pen::Page, theme::Tone};
 use crate::{
-    app::{State, asked::Asked},
+    app::{
+        State,
+        asked::{Asked, Row},
+    },
     domain::told::Told,
 };
 
@@ -20,20 +24,15 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State) {
         };
         return empty(page, body, &[why]);
     }
-    let height = usize::from(body.height);
-    // The last page is full.
-    let first = asked.scroll.min(asked.len().saturating_sub(height));
     let width = asked.said.keys().map(|seat| seat.as_str().len()).max().unwrap_or_default();
-    let told = asked.told.iter().map(Some).chain(asked.said.iter().map(|_| None)).enumerate();
-    for (n, line) in told.skip(first).take(height) {
-        match line {
-            Some(line) => one(page, body, n - first, line),
-            None => {
-                let Some((seat, said)) = asked.said.iter().nth(n - asked.told.len()) else { continue };
-                let mut pen = page.line(body, n - first);
-                pen.skip(1).col(seat.as_str(), width + 1, Tone::Busy).put(said.as_str(), Tone::Dim);
+    for (n, row) in asked.in_sight((body.width.into(), body.height.into())).enumerate() {
+        let mut pen = page.line(body, n);
+        match row {
+            Row::Told(line, text) => pen.skip(1).put(&text, tone(line)),
+            Row::Said(seat, said) => {
+                pen.skip(1).col(seat.as_str(), width + 1, Tone::Busy).put(said.as_str(), Tone::Dim)
             }
-        }
+        };
     }
 }
 
@@ -49,14 +48,13 @@ fn title(page: &mut Page<'_>, area: Rect, asked: &Asked) {
     pen.col(&asked.line, room, Tone::Text).right(&[(text, tone)]);
 }
 
-fn one(page: &mut Page<'_>, body: Rect, row: usize, line: &Told) {
-    let tone = match line {
+fn tone(line: &Told) -> Tone {
+    match line {
         Told::Head { well: true, .. } => Tone::Ok,
         Told::Head { well: false, .. } => Tone::Bad,
         Told::Text(_) | Told::Same(_) => Tone::Text,
         Told::Note(_) | Told::Skipped(_) => Tone::Dim,
         Told::Missing(_) => Tone::Bad,
         Told::Added(_) => Tone::Ok,
-    };
-    page.line(body, row).skip(1).put(&line.plain(), tone);
+    }
 }

@@ -63,20 +63,21 @@ pub(super) fn said(state: &mut State, id: AskId, seat: SeatName, line: Clean) {
 }
 
 pub(super) fn told(state: &mut State, id: AskId, answered: Vec<SeatName>, seats: usize, told: Vec<Told>) {
+    let size = state.size;
     if let Some(asked) = state.asking.of(id) {
         asked.said.retain(|seat, _| !answered.contains(seat));
         (asked.answered, asked.seats, asked.told) = (answered.len(), seats, told);
         // Some answer after all, once what stood before their login is gone.
         asked.over = None;
-        asked.step(0);
+        asked.step(0, size);
     }
 }
 
 pub(super) fn over(state: &mut State, id: AskId, why: Option<Clean>) {
-    let here = matches!(state.screen(), Screen::Answers);
+    let (here, size) = (matches!(state.screen(), Screen::Answers), state.size);
     let Some(asked) = state.asking.of(id) else { return };
     asked.said.clear();
-    asked.step(0);
+    asked.step(0, size);
     let text = match &why {
         Some(why) => format!("{}: {why}", asked.target.lab),
         None => {

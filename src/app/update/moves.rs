@@ -94,7 +94,10 @@ fn step(state: &mut State, delta: isize) {
                 welcome.step(delta);
             }
         }
-        Context::Answers => state.asking.newest.iter_mut().for_each(|asked| asked.step(delta)),
+        Context::Answers => {
+            let size = state.size;
+            state.asking.newest.iter_mut().for_each(|asked| asked.step(delta, size));
+        }
         Context::LinePopup => {
             if let Some(Popup::Line(popup)) = &mut state.popup {
                 state.asking.recall(popup, delta);

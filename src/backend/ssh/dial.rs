@@ -201,7 +201,7 @@ impl Dialler {
 }
 
 /// An error without the number the operating system adds.
-fn plain(error: &io::Error) -> String {
+pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(at) => text[..at].to_lowercase(),

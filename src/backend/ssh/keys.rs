@@ -16,11 +16,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
 use thiserror::Error;
 
+use super::dial::plain;
 use crate::domain::Clean;
 
 #[derive(Debug, Error)]
 pub enum KeyError {
-    #[error("{}: {source}", path.display())]
+    #[error("{}", missing(path, source))]
     File { path: PathBuf, source: io::Error },
     #[error("{} is no private key in OpenSSH's format: {why}", path.display())]
     Format { path: PathBuf, why: Clean },
@@ -30,11 +31,19 @@ pub enum KeyError {
     Make(Clean),
 }
 
+/// What is wrong with a key file that cannot be read.
+fn missing(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("the key file {} does not exist", path.display()),
+        _ => format!("the key file {} cannot be read: {}", path.display(), plain(error)),
+    }
+}
+
 impl KeyError {
     /// Without the file's name.
     fn reason(&self) -> String {
         match self {
-            Self::File { source, .. } => source.to_string(),
+            Self::File { source, .. } => plain(source),
             Self::Format { why, .. } => format!("it is no private key in OpenSSH's format: {why}"),
             Self::Encrypted { .. } => "it is encrypted with a passphrase".to_owned(),
             Self::Make(why) => why.to_string(),

@@ -82,12 +82,16 @@ pub(super) struct Exec {
     stderr: Vec<u8>,
     /// Its input was ended: a command that reads it finds nothing.
     ended: bool,
+    /// What it printed, once it has ended. Told when the goodbye is on its way, which comes before whatever is asked
+    /// next: the far side counts a channel as open until then.
+    printed: Option<Printed>,
     closing: Option<Instant>,
 }
 
 impl Exec {
     pub(super) fn new(channel: Channel, reply: oneshot::Sender<Result<Printed, Mishap>>) -> Self {
-        Self { channel, reply: Some(reply), stdout: Vec::new(), stderr: Vec::new(), ended: false, closing: None }
+        let (stdout, stderr) = (Vec::new(), Vec::new());
+        Self { channel, reply: Some(reply), stdout, stderr, ended: false, printed: None, closing: None }
     }
 
     fn answer(&mut self, answer: Result<Printed, Mishap>) {
@@ -132,12 +136,12 @@ impl Exec {
             // The exit status comes between the end of the output and the channel's close.
             match self.channel.wait_close() {
                 Ok(()) => {
-                    let printed = Printed {
+                    self.printed = Some(Printed {
                         code: code(&self.channel),
                         stdout: std::mem::take(&mut self.stdout),
                         stderr: std::mem::take(&mut self.stderr),
-                    };
-                    self.answer(Ok(printed));
+                    });
+                    self.closing = Some(Instant::now() + GOODBYE);
                     return Ok(Step::Moved);
                 }
                 Err(e) if would_block(&e) => {}
@@ -150,10 +154,16 @@ impl Exec {
 
 impl Lane for Exec {
     fn step(&mut self) -> Step {
-        match self.closing {
+        let step = match self.closing {
             Some(until) => close(&mut self.channel, until),
-            None => self.run().unwrap_or_else(Step::Broken),
+            None => return self.run().unwrap_or_else(Step::Broken),
+        };
+        if matches!(step, Step::Done)
+            && let Some(printed) = self.printed.take()
+        {
+            self.answer(Ok(printed));
         }
+        step
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -161,9 +171,9 @@ impl Lane for Exec {
     }
 
     fn lost(&mut self, why: &Clean) {
-        if self.closing.is_none() {
-            self.answer(Err(Mishap::Lost(why.clone())));
-        }
+        // A command that had ended is no less done for it.
+        let answer = self.printed.take().ok_or_else(|| Mishap::Lost(why.clone()));
+        self.answer(answer);
     }
 }
 

@@ -58,17 +58,24 @@ impl Login {
     /// Why nobody need be dialled: there is nothing to log in with, and no passphrase would change that.
     pub(super) fn empty_handed(&self) -> Option<ShellError> {
         let nothing = self.keys.is_empty() && self.agent.is_none() && self.locked.is_none();
-        nothing.then(|| self.denied(self.unusable.iter().map(ToString::to_string).collect(), None))
+        nothing.then(|| {
+            let unusable: Vec<_> = self.unusable.iter().map(ToString::to_string).collect();
+            let why = Clean::new(if unusable.is_empty() { NONE_NAMED.to_owned() } else { unusable.join("; ") });
+            ShellError::NoKey { host: self.host.clone(), user: self.user.clone(), why }
+        })
     }
 
     fn denied(&self, mut tried: Vec<String>, locked: Option<PathBuf>) -> ShellError {
         if tried.is_empty() {
-            tried.push("there is no key to offer; name one in the config, or start ssh-agent".to_owned());
+            tried.push(NONE_NAMED.to_owned());
         }
         let (host, user) = (self.host.clone(), self.user.clone());
         ShellError::Denied { host, user, why: Clean::new(tried.join("; ")), locked }
     }
 }
+
+/// What is said where no key is named at all.
+const NONE_NAMED: &str = "none is named in the configuration, and no ssh-agent is there";
 
 /// What is said of a server that hung up before it said anything: so OpenSSH does when MaxStartups is reached.
 pub(super) const TURNED_AWAY: &str =

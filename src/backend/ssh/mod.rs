@@ -11,6 +11,7 @@ mod gate;
 pub mod keys;
 mod lane;
 mod left;
+mod lines;
 mod link;
 mod login;
 mod node;
@@ -105,8 +106,8 @@ impl Ssh {
         Self { dialler: Arc::new(Dialler::new(settings)) }
     }
 
-    /// Runs a command on a node over the one connection kept to it, four at a time at most;
-    /// a broken connection is made anew. `within` is wall time and covers waiting for a turn.
+    /// Runs a command on a node over the one connection kept to it, four at a time at most, or over a few where it
+    /// opens fewer channels on one; a broken connection is made anew. `within` is wall time and covers waiting for a turn.
     pub async fn run_on_node(
         &self,
         node: &ShellTarget,
@@ -197,7 +198,9 @@ fn output(printed: Printed) -> ExecOutput {
 fn failed(host: &str, mishap: Mishap) -> ShellError {
     let why = match mishap {
         Mishap::Unsent(why) | Mishap::Lost(why) => why,
-        Mishap::Refused(why) => Clean::new(format!("it opens no channel: {why}")),
+        Mishap::Refused(why) => {
+            Clean::new(format!("it lets us in but opens no session (MaxSessions in its sshd_config?): {why}"))
+        }
         Mishap::TooMuch => Clean::new(format!("the command printed more than {} MiB", lane::MOST_OUTPUT >> 20)),
     };
     ShellError::Broken { host: host.to_owned(), why }

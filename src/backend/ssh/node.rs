@@ -1,5 +1,5 @@
-//! Connections kept to nodes: one for commands, with four channels at most, and as many as needed
-//! (four opening at once) that carry connections to guests.
+//! Connections kept to nodes: one for commands, with four channels at most (more where the node's sshd takes fewer
+//! on one), and as many as needed (four opening at once) that carry connections to guests.
 //!
 //! They differ because opening a connection to a silent guest can take a minute, and nothing else
 //! can be opened on the same SSH connection meanwhile.
@@ -17,6 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use super::{
     dial::{Dialler, Kept},
     failed,
+    lines::{Lines, Place},
     link::{Link, Mishap, Printed, Whither},
     name_of,
 };
@@ -38,7 +39,9 @@ const OPENING: usize = 4;
 pub(super) struct Nodes(Mutex<HashMap<String, Arc<Node>>>);
 
 struct Node {
-    commands: AsyncMutex<Option<Link>>,
+    commands: Lines<Link>,
+    /// One login for commands at a time.
+    dialling: AsyncMutex<()>,
     channels: Semaphore,
     /// Connections on which a way to a guest can be opened now.
     spare: Mutex<Vec<Link>>,
@@ -54,7 +57,8 @@ impl Nodes {
         let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(nodes.entry(key).or_insert_with(|| {
             Arc::new(Node {
-                commands: AsyncMutex::new(None),
+                commands: Lines::new(CHANNELS),
+                dialling: AsyncMutex::default(),
                 channels: Semaphore::new(CHANNELS),
                 spare: Mutex::default(),
                 opening: Semaphore::new(OPENING),
@@ -65,7 +69,7 @@ impl Nodes {
 }
 
 impl Dialler {
-    /// Runs a command over the connection kept to `target`.
+    /// Runs a command over a connection kept to `target`.
     pub(super) async fn exec_shared(&self, target: &ShellTarget, command: &str) -> Result<Printed, ShellError> {
         let host = name_of(&target.host, target.port);
         let node = self.nodes.get(target);
@@ -73,41 +77,54 @@ impl Dialler {
         let closed =
             |e: tokio::sync::AcquireError| ShellError::Broken { host: host.clone(), why: Clean::new(e.to_string()) };
         let _turn = node.channels.acquire().await.map_err(closed)?;
-        let mut again = true;
         loop {
-            let link = self.commands(&node, target, asked).await?;
-            match link.exec(command).await {
+            let place = self.place(&node, target, asked).await?;
+            let mut outcome = place.link.exec(command).await;
+            if matches!(outcome, Err(Mishap::Refused(_))) {
+                // OpenSSH frees the place of a command that has ended only after it read what came with its end:
+                // by the time it refuses, that is done.
+                outcome = place.link.exec(command).await;
+            }
+            match outcome {
                 Ok(printed) => return Ok(printed),
-                Err(Mishap::Unsent(_)) if again => again = false,
-                // Commands given up may still hold their places on the far side: others go elsewhere.
-                Err(Mishap::Refused(_)) if again => {
-                    again = false;
-                    node.commands.lock().await.take();
-                }
+                Err(Mishap::Unsent(_)) if !place.fresh => place.give_up(),
+                Err(Mishap::Refused(_)) if place.refused() => {}
                 Err(mishap) => return Err(failed(&host, mishap)),
             }
         }
     }
 
-    /// The connection for commands, made if there is none. One login at a time; those who waited
-    /// for one that failed get its answer instead of trying one after another.
-    async fn commands(&self, node: &Node, target: &ShellTarget, asked: Instant) -> Result<Link, ShellError> {
-        let mut kept = node.commands.lock().await;
-        if let Some(link) = kept.as_ref().filter(|link| !link.is_closed()) {
-            return Ok(link.clone());
-        }
-        let recent = node.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, error)) = recent
-            && at >= asked
-        {
-            return Err(error);
-        }
-        match self.dial(target, Kept::Yes).await {
-            Ok(link) => Ok(kept.insert(link).clone()),
-            Err(error) => {
-                *node.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.clone()));
-                Err(error)
+    /// A place on a connection for commands, made if none has one. One login at a time; those who waited for one
+    /// that failed get its answer instead of trying one after another.
+    async fn place<'n>(
+        &self,
+        node: &'n Node,
+        target: &ShellTarget,
+        asked: Instant,
+    ) -> Result<Place<'n, Link>, ShellError> {
+        loop {
+            if let Some(place) = node.commands.place(Link::is_closed) {
+                return Ok(place);
             }
+            let one = node.dialling.lock().await;
+            if let Some(place) = node.commands.place(Link::is_closed) {
+                return Ok(place);
+            }
+            let recent = node.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let error = match recent.filter(|(at, _)| *at >= asked) {
+                Some((_, error)) => error,
+                None => match self.dial(target, Kept::Yes).await {
+                    Ok(link) => return Ok(node.commands.add(link)),
+                    Err(error) => {
+                        let failure = Some((Instant::now(), error.clone()));
+                        *node.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+                        error
+                    }
+                },
+            };
+            drop(one);
+            // A machine that lets nobody else in still answers where it let us in.
+            node.commands.freed().await.ok_or(error)?;
         }
     }
 

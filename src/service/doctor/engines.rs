@@ -61,6 +61,10 @@ async fn login(engine: &EngineSite, out: &mut Findings) -> bool {
             out.error("host key", what, why, mend);
             out.trustable(Trustable::HostKey { host, key, fingerprint, changed: true });
         }
+        error @ ShellError::NoKey { .. } => {
+            let mend = format!("name a key that is there: ssh_key = \"FILE\" under [sites.{}]", engine.name);
+            out.error("login", error.to_string(), why, mend);
+        }
         error => out.error("login", error.to_string(), why, "make the login work: user and port in host, and ssh_key"),
     }
     false

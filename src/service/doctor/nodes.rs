@@ -85,6 +85,19 @@ fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findin
                 format!("`ssh-copy-id -i {key}.pub {user}@{host}`, or name another key under ssh in the configuration"),
             );
         }
+        ShellError::NoKey { .. } => {
+            let key = login.target.keys.first().map(|key| key.display().to_string()).unwrap_or_default();
+            out.add(
+                "ssh",
+                grade,
+                format!("{name}: {error}"),
+                why,
+                format!(
+                    "`ssh-keygen -t ed25519 -f {key}` and then `ssh-copy-id -i {key}.pub {user}@{host}`, or name \
+                     another key: ssh = {{ key = \"FILE\" }} under [sites.{site}]"
+                ),
+            );
+        }
         ShellError::Unreachable { .. } | ShellError::TimedOut { .. } | ShellError::Broken { .. } => {
             let mend = match &login.node {
                 Some(node) => format!(

@@ -9,7 +9,10 @@ use std::{
 
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 
+use homeroom::sim::{Fault, FaultKind};
+
 use super::desk::Desk;
+use crate::support::terminal::Terminal;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -232,4 +235,34 @@ async fn a_key_files_passphrase_is_asked_for_unseen_and_again_when_it_is_wrong()
     seen.types("\x03");
     let (said, code) = seen.end();
     assert!(code == 1 && said.contains("is not let in"), "{code} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_gives_the_terminal_back_and_ends_with_255() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let mut command = desk.in_terminal();
+    command.args(["ssh", "cs100/ada"]);
+    let mut terminal = Terminal::start(command, (100, 24));
+    // A program that took the whole screen over, and what it asked of the terminal.
+    terminal.until("student@cs100-ada");
+    terminal.press("htop\r");
+    terminal.until_met("the second screen", |terminal| terminal.shown.screen().alternate_screen());
+    // Somebody pulls the plug.
+    desk.staged.cluster.world(|world| world.guests.get_mut(&9100).unwrap().run = None);
+    let code = terminal.assert_given_back();
+    let said = terminal.text();
+    assert!(code == 255 && said.contains("homeroom: the connection to cs100/ada was lost: "), "{code} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_whose_connection_breaks_in_mid_stream_says_so_and_ends_with_255() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    desk.staged.cluster.inject(Fault::every("SSH /nodes/*/qemu/9100/ssh", FaultKind::Truncate));
+    let long = "x".repeat(20_000);
+    let answer = desk.run(&["ssh", "cs100/ada", "--", "echo", &long]).await;
+    assert_eq!(answer.code, 255, "{answer:?}");
+    assert!(answer.err.contains("the connection was lost: "), "{answer:?}");
+    assert!(answer.out.len() < long.len(), "{answer:?}");
 }

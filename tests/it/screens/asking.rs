@@ -87,3 +87,29 @@ fn a_class_is_asked_as_a_whole_and_only_one_at_a_time() {
     let mut state = read_only(120, 40);
     assert!(press(&mut state, "!").is_empty() && state.popup.is_none());
 }
+
+#[test]
+fn a_long_reason_is_read_whole_and_scrolled_through_row_by_row() {
+    let mut state = world(80, 24);
+    let effects = press(&mut state, "!true<enter>");
+    let [Effect::Exec { id, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let why = "[10.20.30.40]:22022 was not asked: there is no key to log in with as root: the key file \
+               /home/mara/.ssh/lab_ed25519 does not exist; name one that is there";
+    let mut told = Vec::new();
+    for n in 1..=20 {
+        told.push(Told::Head { well: false, text: format!("1 of 20: failed: student-{n:02}") });
+        told.push(Told::Text(format!("{why} (number {n})").as_str().into()));
+    }
+    update(&mut state, Action::Told { id: *id, answered: vec![seat("teacher")], seats: 20, told });
+    let shown = screen(&state);
+    let words = |shown: &str| shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&shown).contains(&format!("{why} (number 1)")), "{shown}");
+    assert!(!shown.contains('…'), "{shown}");
+    press(&mut state, "G");
+    let end = screen(&state);
+    assert!(words(&end).contains(&format!("{why} (number 20)")), "{end}");
+    press(&mut state, "k");
+    assert_ne!(screen(&state), end, "one row up from the end is another screen at once");
+    press(&mut state, "jgg");
+    assert_eq!(screen(&state), shown);
+}

@@ -74,8 +74,9 @@ async fn nobody_is_dialled_where_there_is_no_key_to_log_in_with() {
     let bench = Bench::new().await;
     let missing = ShellTarget { keys: vec![bench.folder.path().join("nokey")], ..bench.node.clone() };
     let error = bench.ssh.run(&missing, "whereami", WITHIN).await.unwrap_err();
-    assert!(matches!(error, ShellError::Denied { locked: None, .. }), "{error:?}");
-    assert!(error.to_string().contains("nokey"), "{error}");
+    assert!(matches!(error, ShellError::NoKey { .. }) && !error.is_passing(), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains("was not asked") && said.contains("/nokey does not exist; name one"), "{said}");
     assert_eq!(bench.script.connections.load(Ordering::Relaxed), 0);
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use homeroom::port::{
     RemoteShell,
-    shell::{ShellInput, ShellOutput, ShellSession},
+    shell::{ShellError, ShellInput, ShellOutput, ShellSession},
 };
 
 use super::{Server, WITHIN, shown};
@@ -51,14 +51,47 @@ async fn openssh_as_it_is_set_up_by_default_bears_fifty_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs /usr/sbin/sshd"]
 async fn openssh_with_few_sessions_a_connection_still_answers_everybody() {
+    for most in [1, 2, 3] {
+        let server = Server::with(&format!("MaxSessions {most}\n"));
+        let ssh = server.ssh();
+        let asks = (0..12).map(|n| {
+            let (ssh, target) = (ssh.clone(), server.target.clone());
+            async move { ssh.run_on_node(&target, &format!("echo {n}"), WITHIN).await.map(|done| done.stdout) }
+        });
+        for (n, said) in futures_util::future::join_all(asks).await.into_iter().enumerate() {
+            assert_eq!(said, Ok(format!("{n}\n")), "MaxSessions {most}");
+        }
+        for n in 0..20 {
+            let said = ssh.run_on_node(&server.target, &format!("echo {n}"), WITHIN).await;
+            assert_eq!(said.map(|done| done.stdout), Ok(format!("{n}\n")), "MaxSessions {most}, one after another");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_whose_sessions_are_held_by_commands_given_up_answers_all_the_same() {
     let server = Server::with("MaxSessions 2\n");
     let ssh = server.ssh();
-    let asks = (0..12).map(|n| {
-        let (ssh, target) = (ssh.clone(), server.target.clone());
-        async move { ssh.run_on_node(&target, &format!("echo {n}"), WITHIN).await.map(|done| done.stdout) }
-    });
-    for (n, said) in futures_util::future::join_all(asks).await.into_iter().enumerate() {
-        assert_eq!(said, Ok(format!("{n}\n")));
+    for _ in 0..6 {
+        // They go on over there, and keep their places on the connection.
+        let given_up = ssh.run_on_node(&server.target, "trap '' HUP; sleep 30", Duration::from_millis(700)).await;
+        assert!(matches!(given_up, Err(ShellError::TimedOut { .. })), "{given_up:?}");
+        let said = ssh.run_on_node(&server.target, "echo in", WITHIN).await;
+        assert_eq!(said.map(|done| done.stdout), Ok("in\n".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs /usr/sbin/sshd"]
+async fn openssh_that_opens_no_session_at_all_is_told_of_and_not_asked_for_ever() {
+    let server = Server::with("MaxSessions 0\n");
+    let ssh = server.ssh();
+    let asks = (0..6).map(|_| ssh.run_on_node(&server.target, "echo in", WITHIN));
+    for said in futures_util::future::join_all(asks).await {
+        let error = said.unwrap_err();
+        assert!(matches!(error, ShellError::Broken { .. }), "{error:?}");
+        assert!(error.to_string().contains("MaxSessions"), "{error}");
     }
 }
 
@@ -70,15 +103,16 @@ async fn openssh_passes_interrupts_on_and_programs_redraw_in_their_new_size() {
     let types = async |session: &ShellSession, text: &str| {
         session.input.send(ShellInput::Bytes(text.as_bytes().to_vec())).await.unwrap();
     };
-    types(&session, "echo be''gun; sleep 1000; echo status $?\n").await;
+    // Programs that say themselves that they are there: the shell has handed the terminal over to them by then.
+    types(&session, "sh -c 'trap \"echo cau''ght; exit 3\" INT; echo be''gun; while :; do sleep 1; done'\n").await;
     shown(&mut session, "begun\r\n").await;
     types(&session, "\x03").await;
+    shown(&mut session, "caught\r\n").await;
     types(&session, "echo after $?\n").await;
-    shown(&mut session, "after 130").await;
-    types(&session, "trap 'stty size' WINCH; echo wait''ing\n").await;
-    shown(&mut session, "waiting").await;
+    shown(&mut session, "after 3").await;
+    types(&session, "sh -c 'trap \"stty size; exit\" WINCH; echo wait''ing; while :; do sleep 0.1; done'\n").await;
+    shown(&mut session, "waiting\r\n").await;
     session.input.send(ShellInput::Resize(101, 37)).await.unwrap();
-    types(&session, "\n").await;
     shown(&mut session, "37 101").await;
     types(&session, "kill -KILL $$\n").await;
     let end = async {
