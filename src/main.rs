@@ -17,6 +17,7 @@ use homeroom::{
     cli::{self, Args, CliError, Command, Exit, Global, SimArgs},
     config::Settings,
     demo::{self, Stage},
+    serve,
     telemetry::{self, Readers, Secrets},
     wire::{self, Access},
 };
@@ -184,7 +185,10 @@ async fn serve_joins(
         out.line(format!("people join at http://{at}/ by a workshop's code; Ctrl-C ends it"));
     }
     let stop = CancellationToken::new();
-    let serving = homeroom::serve::serve(Arc::new(home), listener, trusted, stop.clone());
+    let told = Box::new(move |news: &serve::News| {
+        cli::commands::ends::by_itself(out, &news.lab, (news.run, news.kind), news.ended);
+    });
+    let serving = serve::serve(Arc::new(home), listener, trusted, told, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => return Ok(Exit::Done),

@@ -84,8 +84,8 @@ pub enum Action {
     /// What the container of a seat printed last, or why it cannot be read.
     OutputRead { lab: LabName, seat: SeatName, lines: Result<Arc<Vec<Clean>>, Clean> },
 
-    /// A plan that was asked for, or why there is none.
-    PlanReady { lab: LabName, plan: Result<Arc<Plan>, Clean> },
+    /// A plan that was asked for, or why there is none: a line for each reason.
+    PlanReady { lab: LabName, plan: Result<Arc<Plan>, Vec<Clean>> },
     /// The seats whose machines taking a deploy back would remove, or why that cannot be told.
     RollbackSeen { lab: LabName, run: RunId, seats: Result<Vec<SeatName>, Clean> },
     /// Every run of this program is another's now, or why some are not.

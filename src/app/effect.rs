@@ -1,6 +1,6 @@
 //! What the screens ask the rest of the program to do. Each maps to one use case.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     asked::AskId,
@@ -39,6 +39,8 @@ pub enum Effect {
     RetryFailed { lab: LabName, seats: Vec<SeatName> },
     /// Stop the run once what is in flight has ended. Answer: `EventsArrived` with its end.
     CancelRun { lab: LabName, run: RunId },
+    /// Put the end of a workshop off. Answer: a `Notice`, and `EventsArrived` with its new end.
+    Extend { lab: LabName, by: Duration },
     /// Open a terminal: an `Attach` of the same `id` by its own channel, `Barred`, or `NotOpened` with the reason.
     /// `size` is what it is to have from the start, in columns and rows; it is told again as soon as it is shown.
     OpenShell { id: TabId, door: Door, way: Way, size: (u16, u16) },

@@ -45,6 +45,19 @@ impl<'a> ClassRow<'a> {
         self.seats.iter().filter(|seat| seat.cut.is_some()).count()
     }
 
+    /// The same in words, where there are any: a workshop's host is no seat.
+    pub fn in_hand(&self) -> Option<String> {
+        let (hosts, seats): (Vec<_>, Vec<_>) =
+            self.seats.iter().filter(|seat| seat.cut.is_some()).partition(|seat| seat.role == Role::Host);
+        let several = match seats.len() {
+            0 => None,
+            1 => Some("1 seat".to_owned()),
+            n => Some(format!("{n} seats")),
+        };
+        let told: Vec<String> = hosts.first().map(|_| "the host".to_owned()).into_iter().chain(several).collect();
+        (!told.is_empty()).then(|| told.join(" and "))
+    }
+
     /// Whether a run works on it at this moment.
     pub fn is_worked_on(&self) -> bool {
         self.phase.is_worked_on()

@@ -30,6 +30,7 @@ impl Offering<'_> {
                 | Command::Stop
                 | Command::Restart
                 | Command::Cancel
+                | Command::Extend
                 | Command::Rebuild
                 | Command::Rollback
                 | Command::ShellsOfAll
@@ -125,6 +126,7 @@ impl State {
                 row.workshop.is_none() && !row.is_worked_on() && row.standing().count() > 0
             }
             Command::Cancel => row.is_worked_on(),
+            Command::Extend => row.life().is_some(),
             Command::RenewKey => {
                 row.workshop.is_none() && row.is_defined() && !row.is_worked_on() && row.standing().count() > 0
             }

@@ -55,7 +55,8 @@ pub struct Row {
 }
 
 /// What can be asked for a lab by name.
-const OF_A_LAB: [Command; 5] = [Command::Deploy, Command::Check, Command::Retry, Command::Runs, Command::Destroy];
+const OF_A_LAB: [Command; 6] =
+    [Command::Deploy, Command::Check, Command::Retry, Command::Extend, Command::Runs, Command::Destroy];
 /// Moving by one row is not something to type a name for.
 const MOVES: [Command; 8] = [
     Command::Up,

@@ -72,7 +72,7 @@ pub struct PlanPopup {
 pub enum Planned {
     Asked,
     Ready(Arc<Plan>),
-    Failed(Clean),
+    Failed(Vec<Clean>),
 }
 
 /// Why machines are removed.

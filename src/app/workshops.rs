@@ -110,6 +110,9 @@ impl State {
             let stand = match engine {
                 Some(engine) if engine.is_cloud => seen(self.hosting(workshop, engine, progress).state(row), engine),
                 Some(engine) => seen(self.judge(workshop, engine, progress).state(row), engine),
+                None if self.kiosk.is_some() => {
+                    Stand::so(MachineState::Unknown, "its engine is not looked at from here")
+                }
                 None => Stand::so(MachineState::Unknown, "its site is not in the configuration"),
             };
             let view = engine.and_then(|engine| engine.view.as_deref());

@@ -79,17 +79,20 @@ pub struct SeatPlan {
 }
 
 impl SeatPlan {
-    /// What is done to it, in a word: a machine that is off is started before it is proven.
+    /// What is done to it, in a word: a machine that is off is started before it is proven, and a seat that loses
+    /// a part is there afterwards.
     pub fn word(&self) -> &'static str {
         match self.verb {
             Verb::Prove if self.steps.contains(&StepName::Start) => "start",
+            Verb::Remove if self.stays() => "reduce",
             verb => verb.as_str(),
         }
     }
 
-    /// Whether the seat is there afterwards: what is removed may be a part of it.
+    /// Whether the seat is there afterwards: what is removed may be a part of it, where it is made of containers.
     pub fn stays(&self) -> bool {
-        self.verb != Verb::Remove || self.steps.iter().any(|step| step.is_proof())
+        let has_parts = self.role == Role::Seat;
+        self.verb != Verb::Remove || has_parts && self.steps.iter().any(|step| step.is_proof())
     }
 }
 
@@ -226,10 +229,15 @@ impl Plan {
 
     /// How many seats there are of each word, in the order of their weight.
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
-        const WORDS: [&str; 9] =
-            ["create", "resume", "start", "prove", "update", "restart", "stop", "replace", "remove"];
+        const WORDS: [&str; 10] =
+            ["create", "resume", "start", "prove", "update", "restart", "stop", "reduce", "replace", "remove"];
         let count = |word: &str| self.seats.iter().filter(|seat| seat.word() == word).count();
         WORDS.into_iter().map(|word| (word, count(word))).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// How many seats lose a part and stay.
+    pub fn reduced(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.verb == Verb::Remove && seat.stays()).count()
     }
 
     pub fn count(&self, verb: Verb) -> usize {

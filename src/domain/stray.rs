@@ -77,6 +77,9 @@ pub fn strays(
     told
 }
 
+/// What comes before anything is done to what another store's homeroom has made.
+pub const OTHER_STORE: &str = "ask whoever has that store before anything is done to it";
+
 /// What a stray is that stands for all of one.
 pub const WORKSHOP: &str = "workshop";
 

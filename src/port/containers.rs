@@ -69,6 +69,11 @@ pub trait Containers: Send + Sync {
     async fn view(&self) -> Result<EngineView, EngineError>;
     /// An image that is on the engine; `None` if it is not.
     async fn image(&self, image: &str) -> Result<Option<ImageView>, EngineError>;
+    /// Whether an image that is not there is made of this computer's files, and fetched from nowhere.
+    fn brings(&self, image: &str) -> bool {
+        let _ = image;
+        false
+    }
     /// Fetches an image from its registry. How far it has come is told as it goes, and never waited for.
     async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError>;
     /// Makes a network on which containers do not reach each other.
@@ -78,6 +83,8 @@ pub trait Containers: Send + Sync {
         labels: &std::collections::BTreeMap<String, String>,
     ) -> Result<(), EngineError>;
     async fn remove_network(&self, id: &str) -> Result<(), EngineError>;
+    /// The names of the containers that are on a network, whoever's they are.
+    async fn on_network(&self, id: &str) -> Result<Vec<Clean>, EngineError>;
     /// Makes a container, not yet started. A name that is taken is an error, whoever has it.
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError>;
     async fn start(&self, id: &str) -> Result<(), EngineError>;

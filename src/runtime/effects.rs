@@ -18,6 +18,7 @@ use crate::{
         check::carry_out,
         deploy::{Outcome, Request, deploy},
         destroy::{Confirmation, destroy},
+        ends::extend,
         hindsight::hindsight,
         inside::last_lines,
         plan::{Asked, Back, plan_deploy_with},
@@ -74,7 +75,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
             let plan = plan_deploy_with(home, &lab, Asked { fix_drift, ..Asked::default() }, None)
                 .await
                 .map(|planned| Arc::new(planned.plan))
-                .map_err(words);
+                .map_err(|error| error.to_string().lines().map(Clean::new).collect());
             shared.say(Action::PlanReady { lab, plan }).await;
         }
         Effect::Deploy { plan, consent } => {
@@ -136,6 +137,13 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
                 let text = Clean::new(format!("{lab}: run {run} was not cancelled: {error}"));
                 shared.say(Action::Notice { level: Level::Error, text }).await;
             }
+        }
+        Effect::Extend { lab, by } => {
+            let (level, text) = match extend(home, &lab, by).await {
+                Ok(put_off) => (Level::Success, put_off.words()),
+                Err(error) => (Level::Error, format!("{lab}: {error}")),
+            };
+            shared.say(Action::Notice { level, text: Clean::new(text) }).await;
         }
         Effect::RenewKey { lab } => {
             let (level, text) = renewed(home, &lab).await;

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::{MachineState, address::host_of},
-    service::join::{JoinError, Joined, Made, is_known, join, make, state},
+    service::join::{JoinError, Joined, Made, is_known, join, make, stands, state},
 };
 
 /// Bytes of a request's body.
@@ -32,6 +32,8 @@ const BODY: usize = 4 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// A seat made as somebody comes is waited for so long before the page is shown: wall time.
 const SEAT_WITHIN: Duration = Duration::from_secs(30);
+/// After so long a machine that did not answer may: what programs are told.
+const AWAY_FOR: Duration = Duration::from_secs(60);
 /// Between looks at it: wall time.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -92,7 +94,7 @@ impl Refusal {
             Self::Join(JoinError::Ended { .. }) => StatusCode::GONE,
             Self::Join(JoinError::Full { .. }) => StatusCode::CONFLICT,
             Self::Join(JoinError::NotAName(_)) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Join(JoinError::Service(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Join(JoinError::Away { .. } | JoinError::Service(_)) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -104,6 +106,7 @@ impl Refusal {
             Self::Join(JoinError::Ended { .. }) => "ended",
             Self::Join(JoinError::Full { .. }) => "full",
             Self::Join(JoinError::NotAName(_)) => "name",
+            Self::Join(JoinError::Away { .. }) => "away",
             Self::Join(JoinError::Service(_)) => "failed",
         }
     }
@@ -122,13 +125,19 @@ impl Refusal {
     fn problem(&self) -> Problem {
         match self {
             Self::Join(JoinError::NotAName(_)) => Problem::Name(self.words()),
+            Self::Join(JoinError::Away { .. } | JoinError::Service(_)) => Problem::Neither(self.words()),
             _ => Problem::Code(self.words()),
         }
     }
 
     fn with_wait(&self, mut answer: Answer) -> Answer {
-        if let Self::Slowed(wait) = self {
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(*wait)));
+        let wait = match self {
+            Self::Slowed(wait) => Some(*wait),
+            Self::Join(JoinError::Away { .. }) => Some(AWAY_FOR),
+            Self::Join(_) => None,
+        };
+        if let Some(wait) = wait {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
         }
         answer
     }
@@ -174,6 +183,10 @@ async fn seat(
                 tracing::error!(%error, "somebody could not join");
                 &counts.failed
             }
+            JoinError::Away { lab, why } => {
+                tracing::error!(%lab, why, "somebody could not join");
+                &counts.failed
+            }
             _ => &counts.refused,
         };
         count.fetch_add(1, Ordering::Relaxed);
@@ -214,20 +227,15 @@ fn prepare(shared: &Arc<Shared>, joined: &Joined) {
 
 /// How the seat stands, after a while where it is about to be made.
 async fn wait_for(shared: &Shared, joined: &Joined) -> MachineState {
-    let look = || async { state(&shared.home, &joined.lab, &joined.seat).await.unwrap_or(MachineState::Unknown) };
-    let ready = async {
-        loop {
-            let state = look().await;
-            if !joined.made_on_joining || state == MachineState::Ready {
-                return state;
-            }
+    let Joined { lab, seat, made_on_joining, .. } = joined;
+    let made = async {
+        while *made_on_joining && !matches!(state(&shared.home, lab, seat).await, Ok(MachineState::Ready)) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    match timeout(SEAT_WITHIN, ready).await {
-        Ok(state) => state,
-        Err(_) => look().await,
-    }
+    // Where it is not made by then, how it stands says so.
+    let _ = timeout(SEAT_WITHIN, made).await;
+    stands(&shared.home, lab, seat).await.unwrap_or(MachineState::Unknown)
 }
 
 async fn from_form(shared: &Arc<Shared>, who: IpAddr, request: Request<Incoming>) -> Answer {

@@ -16,6 +16,7 @@ use crate::{
     },
     service::{
         ServiceError,
+        runs::standing,
         status::{LabStatus, all_status},
     },
 };
@@ -107,7 +108,9 @@ async fn look(shared: &Shared) -> Result<String, ServiceError> {
     out.head("homeroom_runs", "gauge", "Runs kept in the store, by kind and state.");
     let mut counts = std::collections::BTreeMap::new();
     for run in shared.home.store.runs(None, RUNS).await? {
-        *counts.entry((run.kind.as_str(), run.state.as_str())).or_insert(0u32) += 1;
+        // One whose process died is not under way, whatever was written down last.
+        let state = standing(&shared.home, &run).await?.as_str();
+        *counts.entry((run.kind.as_str(), state)).or_insert(0u32) += 1;
     }
     for ((kind, state), count) in counts {
         out.row("homeroom_runs", &[("kind", kind), ("state", state)], f64::from(count));

@@ -25,7 +25,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::metrics::Counts;
 use crate::{
-    domain::guesses::Guesses,
+    domain::{
+        LabName, RunId,
+        event::{RunKind, RunState},
+        guesses::Guesses,
+    },
     service::{Homeroom, RunHandle, ends::keep_looking},
 };
 
@@ -43,6 +47,19 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// After an error of the operating system: wall time.
 const AFTER_ERROR: Duration = Duration::from_millis(200);
 
+/// Something that came about here without anybody asking for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    pub lab: LabName,
+    pub run: RunId,
+    pub kind: RunKind,
+    /// How it ended; `None` as it begins.
+    pub ended: Option<RunState>,
+}
+
+/// Whoever hears of it.
+pub type Told = Box<dyn Fn(&News) + Send + Sync>;
+
 /// What requests share.
 struct Shared {
     home: Arc<Homeroom>,
@@ -55,6 +72,8 @@ struct Shared {
     began: Instant,
     /// Runs begun here, waited for at the end.
     runs: TaskTracker,
+    /// Hears of runs that the end of a workshop, or a renewed certificate, has begun.
+    told: Told,
     /// The last look at every lab, for metrics.
     looked: tokio::sync::Mutex<Option<(Instant, String)>>,
 }
@@ -68,6 +87,21 @@ impl Shared {
                 tracing::error!(%run, %fault, "a run ended abnormally");
             }
         });
+    }
+
+    /// The same for one that nobody asked for: it is told of as it begins and as it has ended.
+    async fn keep_and_tell(self: Arc<Self>, run: RunHandle) {
+        let RunHandle { run, lab, ended, .. } = run;
+        let kind = match self.home.store.run(run).await {
+            Ok((row, _)) => row.kind,
+            Err(_) => RunKind::Destroy,
+        };
+        (self.told)(&News { lab: lab.clone(), run, kind, ended: None });
+        match ended.await {
+            Ok(Ok(state)) => (self.told)(&News { lab, run, kind, ended: Some(state) }),
+            Ok(Err(lost)) => tracing::error!(%run, %lost, "a run's end is not written down"),
+            Err(fault) => tracing::error!(%run, %fault, "a run ended abnormally"),
+        }
     }
 
     /// How long this address has to wait before it may try a code.
@@ -103,8 +137,15 @@ fn network(who: IpAddr) -> IpAddr {
 }
 
 /// Serves until `stop`, then ends what is under way: requests within some seconds, runs begun here to their end.
-/// `trusted` are proxies in front of it, whose `X-Forwarded-For` says who asks.
-pub async fn serve(home: Arc<Homeroom>, listener: TcpListener, trusted: Vec<IpAddr>, stop: CancellationToken) {
+/// `trusted` are proxies in front of it, whose `X-Forwarded-For` says who asks; `told` hears of what is done here that
+/// nobody asked for.
+pub async fn serve(
+    home: Arc<Homeroom>,
+    listener: TcpListener,
+    trusted: Vec<IpAddr>,
+    told: Told,
+    stop: CancellationToken,
+) {
     let shared = Arc::new(Shared {
         home,
         guesses: Mutex::default(),
@@ -113,6 +154,7 @@ pub async fn serve(home: Arc<Homeroom>, listener: TcpListener, trusted: Vec<IpAd
         counts: Counts::default(),
         began: Instant::now(),
         runs: TaskTracker::new(),
+        told,
         looked: tokio::sync::Mutex::default(),
     });
     let connections = TaskTracker::new();
@@ -122,7 +164,7 @@ pub async fn serve(home: Arc<Homeroom>, listener: TcpListener, trusted: Vec<IpAd
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = keep_looking(&shared.home, |run| shared.keep(run)) => {}
+                () = keep_looking(&shared.home, |run| drop(shared.runs.spawn(shared.clone().keep_and_tell(run)))) => {}
             }
         })
     };

@@ -44,14 +44,19 @@ pub static POLICY: LazyLock<String> = LazyLock::new(|| {
 pub enum Problem {
     Code(String),
     Name(String),
+    /// With neither: it may be sent again as it is.
+    Neither(String),
 }
 
 /// The form, with what was typed before.
 pub fn form(code: &str, name: &str, problem: Option<&Problem>) -> String {
-    let (at_code, at_name) = match problem {
-        Some(Problem::Code(why)) => (Some(why), None),
-        Some(Problem::Name(why)) => (None, Some(why)),
-        None => (None, None),
+    let (at_code, at_name, above) = match problem {
+        Some(Problem::Code(why)) => (Some(why), None, String::new()),
+        Some(Problem::Name(why)) => (None, Some(why), String::new()),
+        Some(Problem::Neither(why)) => {
+            (None, None, format!("<p class=\"problem\" role=\"alert\">{}</p>\n", escaped(&sentence(why))))
+        }
+        None => (None, None, String::new()),
     };
     let wrong = |id: &str, why: Option<&String>| match why {
         Some(why) => (
@@ -64,7 +69,7 @@ pub fn form(code: &str, name: &str, problem: Option<&Problem>) -> String {
     let (code, name) = (escaped(code), escaped(name));
     let body = format!(
         "<h1>Join a workshop</h1>
-<form method=\"post\" action=\"/join\">
+{above}<form method=\"post\" action=\"/join\">
 <label for=\"code\">Code</label>
 <p class=\"hint\" id=\"code-hint\">Six letters and digits, from your teacher.</p>
 {code_problem}<input id=\"code\" name=\"code\" value=\"{code}\" required maxlength=\"16\" autocomplete=\"off\" \

@@ -78,7 +78,7 @@ pub(super) fn needs_a_yes(lab: &LabName, refused: &[&SeatPlan]) -> String {
             let number = seat.vmid.map(|id| format!(", vmid {id}")).unwrap_or_default();
             lines.push(format!(
                 "  {} {} ({}{number} on {}): {}; needs {flag}",
-                verb.as_str(),
+                seat.word(),
                 seat.seat,
                 seat.name,
                 seat.node,

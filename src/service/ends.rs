@@ -44,6 +44,18 @@ pub struct Extension {
     pub max_life: Duration,
 }
 
+impl Extension {
+    /// What came of it, in a line.
+    pub fn words(&self) -> String {
+        let Self { lab, ends_at, cut, max_life } = self;
+        let at = ends_at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S");
+        match cut {
+            false => format!("{lab} ends at {at}"),
+            true => format!("{lab} ends at {at}: less than was asked for, since its max_life is {}", plain(*max_life)),
+        }
+    }
+}
+
 /// A workshop past its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {

@@ -14,7 +14,7 @@ pub(super) use self::seat::{barred, failure};
 use super::{Homeroom, ServiceError, Site, container::Found, inside::Inside, instance, run::agent_for, shell::Ways};
 pub use crate::domain::answers::{Answer, Bar, Block, End, fold, shown};
 use crate::{
-    domain::{Clean, LabName, SeatName},
+    domain::{Clean, LabName, SeatName, engine::ContainerView},
     port::RemoteShell,
 };
 
@@ -122,16 +122,29 @@ fn in_containers(inside: &Inside, named: &[SeatName], order: Order) -> Result<Ru
     }
     let mut seats = inside.rows(named)?;
     if named.is_empty() {
-        // The proxy is no seat; it is asked by name.
-        seats.retain(|seat| *seat != SeatName::host());
+        // The proxy is no seat; it is asked by name. Nor is anybody where nobody has come.
+        seats.retain(|seat| *seat != SeatName::host() && !inside.is_nobodys(seat));
+        if seats.is_empty() {
+            let lab = &inside.workshop.name;
+            return Err(ServiceError::NotNow(format!("nobody has a seat of {lab} yet: they are made as people join")));
+        }
     }
-    let place = |seat| inside.running(seat).map(|container| Place::Container(container.id.clone()));
+    let places: Vec<_> = seats.iter().map(|seat| (seat, inside.running(seat))).collect();
     let lab = &inside.workshop.name;
     // In words that are the same for every seat with the same trouble.
-    let told = |seat: &SeatName, error: ServiceError| {
-        Clean::new(error.to_string().replace(&format!("{lab}/{seat}"), &format!("{lab}/SEAT")))
+    let alike = |seat: &SeatName, error: &ServiceError| {
+        error.to_string().replace(&format!("{lab}/{seat}"), &format!("{lab}/SEAT"))
     };
-    let jobs = seats.iter().map(|seat| (seat.clone(), place(seat).map_err(|error| told(seat, error)))).collect();
+    let troubles: Vec<String> =
+        places.iter().filter_map(|(seat, place)| Some(alike(seat, place.as_ref().err()?))).collect();
+    let told = |seat: &SeatName, error: ServiceError| {
+        let words = alike(seat, &error);
+        let several = troubles.iter().filter(|other| **other == words).count() > 1;
+        Clean::new(if several { words } else { error.to_string() })
+    };
+    let place = |container: &ContainerView| Place::Container(container.id.clone());
+    let jobs = places.into_iter().map(|(seat, found)| (seat.clone(), found.map(place).map_err(|e| told(seat, e))));
+    let jobs = jobs.collect();
     Ok(begin(Hands::Engine(inside.engine.clone()), None, seats, jobs, order))
 }
 

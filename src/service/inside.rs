@@ -1,7 +1,7 @@
 //! Into the containers of a workshop: a terminal, one command, what they print. Only into those that carry the
 //! labels of this store.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{EngineSite, Homeroom, ServiceError};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         engine::{ContainerState, ContainerView, EngineView},
         label::{Owner, owner},
         machine::machine_name,
-        workshop::WorkshopDefinition,
+        workshop::{SeatsOn, WorkshopDefinition},
     },
     port::shell::{ShellSession, Tty},
 };
@@ -24,6 +24,8 @@ pub struct Inside {
     pub workshop: WorkshopDefinition,
     view: EngineView,
     store: StoreId,
+    /// Seats that the journal knows of.
+    begun: BTreeSet<SeatName>,
 }
 
 impl Inside {
@@ -35,7 +37,9 @@ impl Inside {
         }
         let Some((workshop, engine)) = home.workshop(lab).await? else { return Ok(None) };
         let view = engine.containers.view().await?;
-        Ok(Some(Self { engine, workshop, view, store: home.store.id().clone() }))
+        let (progress, _) = home.store.progress(lab).await?;
+        let begun = progress.seats.into_iter().map(|row| row.seat).collect();
+        Ok(Some(Self { engine, workshop, view, store: home.store.id().clone(), begun }))
     }
 
     /// The rows named, each once, or all of them: the host's proxy first.
@@ -62,8 +66,19 @@ impl Inside {
         self.rows(std::slice::from_ref(seat))?;
         self.own(seat).ok_or_else(|| {
             let lab = &self.workshop.name;
-            ServiceError::NotNow(format!("{lab}/{seat} has no container; `homeroom deploy {lab}` makes it"))
+            ServiceError::NotNow(match self.is_nobodys(seat) {
+                true => format!("{lab}/{seat} is nobody's yet: its container is made as somebody joins"),
+                false => format!("{lab}/{seat} has no container; `homeroom deploy {lab}` makes it"),
+            })
         })
+    }
+
+    /// Whether a seat is not there because nobody has come for it.
+    pub fn is_nobodys(&self, seat: &SeatName) -> bool {
+        self.workshop.seats_on == SeatsOn::Join
+            && *seat != SeatName::host()
+            && !self.begun.contains(seat)
+            && self.own(seat).is_none()
     }
 
     /// The container of a row, which must run.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-use super::{Homeroom, RunHandle, ServiceError, ends::shown, plan::plan_deploy, run::begin};
+use super::{Homeroom, RunHandle, ServiceError, ends::shown, plan::plan_deploy, run::begin, status::lab_status};
 use crate::{
     domain::{
         Definition, LabName, MachineState, Progress, Role, SeatName,
@@ -23,6 +23,9 @@ use crate::{
 const MADE_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// An engine that has not answered by then is away for whoever wants a seat: wall time.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// Why somebody gets no seat, in words for whoever typed the code.
 #[derive(Debug, Error)]
 pub enum JoinError {
@@ -32,6 +35,9 @@ pub enum JoinError {
     Ended { lab: LabName, at: Timestamp },
     #[error("every seat of {lab} has somebody; ask your teacher for another")]
     Full { lab: LabName },
+    /// Nobody could look whether a seat is there to be had.
+    #[error("the machine of {lab} does not answer right now; try again in a minute, or tell your teacher")]
+    Away { lab: LabName, why: String },
     #[error("{0}")]
     NotAName(#[from] NotAName),
     #[error(transparent)]
@@ -101,9 +107,10 @@ pub async fn join(home: &Homeroom, code: &str, name: &str, asked_at: Option<&str
         return Err(ended(life.ends_at));
     }
     let Definition::Workshop(workshop) = home.definition(&lab).await?.definition else { return Err(ended(now)) };
-    // Before somebody gets a seat: without it there is no link to give.
+    // Before somebody gets a seat: a link to a machine that does not answer opens nothing.
+    let states = seen(home, &workshop, &progress).await?;
     let host = place(home, &workshop, asked_at).await?;
-    let (seat, again) = match home.store.take_seat(&lab, &code, &person, &offered(&workshop, &progress), now).await? {
+    let (seat, again) = match home.store.take_seat(&lab, &code, &person, &offered(&workshop, &states), now).await? {
         SeatTaken::First(seat) => (seat, false),
         SeatTaken::Again(seat) => (seat, true),
         SeatTaken::Full => return Err(JoinError::Full { lab }),
@@ -114,9 +121,28 @@ pub async fn join(home: &Homeroom, code: &str, name: &str, asked_at: Option<&str
     Ok(Joined { lab, seat, person, again, links, made_on_joining })
 }
 
+/// How the seats stand: as a look at their engine shows them. A cloud's own answer says little of its seats, so there
+/// the journal's word is taken.
+async fn seen(
+    home: &Homeroom,
+    workshop: &WorkshopDefinition,
+    progress: &Progress,
+) -> Result<BTreeMap<SeatName, MachineState>, JoinError> {
+    if home.clouds.contains_key(&workshop.site) {
+        return Ok(progress.seats.iter().map(|row| (row.seat.clone(), row.state)).collect());
+    }
+    let away = |why| JoinError::Away { lab: workshop.name.clone(), why };
+    let looked = tokio::time::timeout(SEEN_WITHIN, lab_status(home, &workshop.name)).await;
+    let status = looked.map_err(|_| away(format!("{} did not answer in time", workshop.site)))??;
+    match status.blind {
+        Some(why) => Err(away(why)),
+        None => Ok(status.machines.into_iter().map(|row| (row.seat, row.state)).collect()),
+    }
+}
+
 /// The seats in the order they are given: those that are ready first, those that failed last, else by number.
-fn offered(workshop: &WorkshopDefinition, progress: &Progress) -> Vec<SeatName> {
-    let rank = |seat: &SeatName| match progress.seat(seat).map(|row| row.state) {
+fn offered(workshop: &WorkshopDefinition, states: &BTreeMap<SeatName, MachineState>) -> Vec<SeatName> {
+    let rank = |seat: &SeatName| match states.get(seat) {
         Some(MachineState::Ready) => 0,
         None | Some(MachineState::Planned | MachineState::Working) => 1,
         Some(MachineState::Failed | MachineState::Gone) => 3,
@@ -213,6 +239,21 @@ pub async fn make(home: &Arc<Homeroom>, lab: &LabName, seat: &SeatName) -> Resul
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// How a seat stands for whoever sits there: as it is seen now, and no better than what leads to it.
+pub async fn stands(home: &Homeroom, lab: &LabName, seat: &SeatName) -> Result<MachineState, ServiceError> {
+    if home.in_cloud(lab).await?.is_some() {
+        return state(home, lab, seat).await;
+    }
+    let status = lab_status(home, lab).await?;
+    let of = |name: &SeatName| {
+        status.machines.iter().find(|row| row.seat == *name).map_or(MachineState::Planned, |row| row.state)
+    };
+    Ok(match (of(seat), of(&SeatName::host())) {
+        (MachineState::Ready, host) => host,
+        (own, _) => own,
+    })
 }
 
 /// How a seat stands in the journal.

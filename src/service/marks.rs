@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, ready},
+    stream,
+};
 
 use super::{Homeroom, Site};
 use crate::domain::{
@@ -30,12 +34,17 @@ pub(super) async fn foreign(
     let proven = progress.seats.iter().filter(|row| row.state == MachineState::Ready);
     let listed = proven.filter_map(|row| Some((row, view.guest(row.vmid?)?)));
     let wanted: Vec<_> = listed.map(|(row, guest)| (row, guest.node.clone(), guest.vmid)).collect();
-    let read = wanted.into_iter().map(|(row, node, vmid)| async move {
-        let config = tokio::time::timeout(WITHIN, site.cluster.config(&node, vmid)).await.ok()?.ok()?;
-        let whose = ownership(home.store.id(), vmid, false, &config.description);
-        Some((row.seat.clone(), told(site, progress, row, (&node, vmid), &whose)?))
+    let read = wanted.into_iter().map(|(row, node, vmid)| {
+        let reading = async move {
+            let config = tokio::time::timeout(WITHIN, site.cluster.config(&node, vmid)).await.ok()?.ok()?;
+            let whose = ownership(home.store.id(), vmid, false, &config.description);
+            Some((row.seat.clone(), told(site, progress, row, (&node, vmid), &whose)?))
+        };
+        // Boxed, so that it can be shown that tasks may carry it.
+        reading.boxed()
     });
-    stream::iter(read).buffered(AT_ONCE).filter_map(|found| async move { found }).collect().await
+    let read: Vec<BoxFuture<'_, _>> = read.collect();
+    stream::iter(read).buffered(AT_ONCE).filter_map(ready).collect().await
 }
 
 fn told(

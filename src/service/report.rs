@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Change, Event, LabName, Level, MachineState, NodeName, Progress, RunId, SeatName, StepName, StepState, Vmid,
+        Change, Event, LabName, Level, MachineState, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState,
+        Vmid,
         progress::{SeatProgress, fold},
         readiness::{Hand, Stand, current_state},
         timing::Timing,
@@ -106,9 +107,50 @@ pub async fn report(home: &Homeroom, about: &About, speed: f64) -> Result<Report
         "versions": versions, "state": state, "held_up_by": held_up,
         "run": {"id": row.id, "lab": row.lab, "kind": row.kind, "owner": row.owner,
                 "started_at": row.started_at, "ended_at": row.ended_at, "seconds": row.took(speed).map(|t| t.as_secs_f64())},
-        "plan": plan, "seats": seats, "events": events, "task_logs": logs, "machines": guests,
+        "plan": on_paper(&plan, json!(plan)), "seats": on_paper(&plan, json!(seats)), "events": events, "task_logs": logs, "machines": guests,
     });
     Ok(Report { summary, bundle, run: row })
+}
+
+/// What only machines of a Proxmox cluster have; of a workshop it would say nothing.
+const OF_MACHINES: [&str; 14] = [
+    "vmid",
+    "source",
+    "spec",
+    "skipped_nodes",
+    "memory_after",
+    "estimate",
+    "room",
+    "rollcall",
+    "order",
+    "stagger",
+    "pool",
+    "fixes_drift",
+    "host_keys",
+    "upid",
+];
+
+/// A plan, or its rows, without what its kind of lab does not have.
+fn on_paper(plan: &Plan, mut told: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                // What is there after all is told: an instance has host keys.
+                let says = |value: &Value| !(value.is_null() || value.as_array().is_some_and(Vec::is_empty));
+                fields.retain(|key, value| {
+                    let of_machines = OF_MACHINES.contains(&key.as_str());
+                    !of_machines || key == "host_keys" && says(value)
+                });
+                fields.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    if plan.workshop.is_some() {
+        strip(&mut told);
+    }
+    told
 }
 
 fn head(out: &mut String, row: &RunRow, speed: f64, state: &str, versions: &Value, held_up: Option<&str>) {

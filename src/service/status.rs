@@ -58,6 +58,9 @@ pub struct LifeStatus {
     pub hindered: Option<Clean>,
 }
 
+/// Of a row whose site could not be looked at.
+const UNSEEN: &str = "its site cannot be seen";
+
 /// A seat's machine.
 #[derive(Debug, Clone)]
 pub struct MachineStatus {
@@ -209,7 +212,8 @@ async fn compose(
             (None, None) => current_state(row, seen(row), hand, now, max_age),
         };
         match (view, foreign.get(&row.seat)) {
-            (Err(why), _) => stand.unseen(why),
+            // Why not is said once, of the lab.
+            (Err(_), _) => stand.unseen(UNSEEN),
             // What is not ours is not what was proven.
             (Ok(_), Some(why)) if stand.state == MachineState::Ready => Stand::so(MachineState::Stale, why),
             (Ok(_), _) => stand,

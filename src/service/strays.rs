@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{EngineSite, Homeroom, ServiceError, ends::shown};
 use crate::domain::{
     Definition, SiteName,
-    stray::{Stray, Why, strays as judge},
+    stray::{OTHER_STORE, Stray, Why, strays as judge},
 };
 
 /// A stray, where it is, and what to do about it.
@@ -63,7 +63,7 @@ impl Found {
             (Why::NotInStore, Some(lab)) if self.defined => format!("`homeroom destroy {lab} --yes` removes it"),
             (Why::NotDefined, Some(lab)) => format!("`homeroom deploy {lab} --yes --allow-remove` removes it"),
             (Why::OtherStore(_), _) => {
-                format!("ask whoever has that store before anything is done to it; if nobody has: {by_hand}")
+                format!("{OTHER_STORE}; if nobody has: {by_hand}")
             }
             _ => format!("if nobody needs it: {by_hand}"),
         }

@@ -21,6 +21,7 @@ use crate::{
         address::listened_on,
         code::JoinCode,
         engine::EngineView,
+        person::Person,
         planning::{self, Problem, WorkshopInput},
         workshop::{WorkshopDefinition, mark},
     },
@@ -106,9 +107,10 @@ struct Ground {
     view: EngineView,
     progress: Progress,
     missing: BTreeSet<String>,
+    brought: BTreeSet<String>,
     unfit: BTreeMap<String, String>,
     taken: BTreeSet<u16>,
-    sitting: BTreeSet<SeatName>,
+    sitting: BTreeMap<SeatName, Person>,
     certificate: Option<Result<String, String>>,
     rounds: BTreeMap<SeatName, u32>,
 }
@@ -136,11 +138,12 @@ impl Ground {
                 }
             }
         }
-        let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
+        let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|it| (it.seat, it.person)).collect();
+        let brought = missing.iter().filter(|image| engine.containers.brings(image)).cloned().collect();
         let rounds = home.store.rounds(&workshop.name).await?;
         let files = workshop.proxy.certificate.as_ref().filter(|_| all);
         let certificate = files.map(|files| super::certificate::read(files).map(|read| mark(&read.cert)));
-        Ok(Self { workshop, engine, view, progress, missing, unfit, taken, sitting, certificate, rounds })
+        Ok(Self { workshop, engine, view, progress, missing, brought, unfit, taken, sitting, certificate, rounds })
     }
 
     fn planned(
@@ -155,6 +158,7 @@ impl Ground {
             progress: &self.progress,
             store,
             missing: &self.missing,
+            brought: &self.brought,
             unfit: &self.unfit,
             taken: &self.taken,
             max_seats: self.engine.max_seats,
@@ -228,7 +232,7 @@ pub(super) fn know(workshop: &WorkshopDefinition, progress: &Progress, seats: &[
 
 /// What stands in the way of a workshop's plan, as an error.
 pub(super) fn in_the_way(workshop: &WorkshopDefinition, problems: &[Problem]) -> ServiceError {
-    ServiceError::Problems { lab: workshop.name.clone(), problems: problems.iter().map(ToString::to_string).collect() }
+    ServiceError::Problems { lab: workshop.name.clone(), problems: Problem::told(problems) }
 }
 
 /// The workshop a plan was made for.

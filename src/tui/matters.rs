@@ -69,8 +69,8 @@ fn line(page: &mut Page<'_>, area: Rect, row: usize, matter: &Matter) {
     for (n, (text, tone)) in matter.told.iter().enumerate() {
         let gap = if n > 0 { 3 } else { 0 };
         let rest = more(count - n - 1);
-        // The last one may be cut, as long as it says something.
-        let needed = if n + 1 == count { text.width().min(LEAST) } else { text.width() };
+        // The last one shown may be cut, as long as it says something.
+        let needed = text.width().min(LEAST);
         if n > 0 && gap + needed + rest.width() > pen.room() {
             pen.right(&[(more(count - n), matter.tone)]);
             break;
@@ -78,6 +78,10 @@ fn line(page: &mut Page<'_>, area: Rect, row: usize, matter: &Matter) {
         let room = pen.room().saturating_sub(gap + rest.width());
         let width = text.width().min(room);
         pen.skip(gap).col(text, width, *tone);
+        if width < text.width() {
+            pen.right(&[(rest, matter.tone)]);
+            break;
+        }
     }
     if matter.urgent {
         let style = page.style(matter.tone).add_modifier(Modifier::BOLD);

@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
+
 use super::{GUEST_SSH_PORT, WireError, user_name};
 use crate::{
     backend::{
@@ -19,6 +24,32 @@ use crate::{
 
 /// Where an engine is when nothing else is said.
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+
+/// An engine as a program that only looks has it: only where whoever runs it may open its socket anyway. No key and no
+/// certificate is loaded for it.
+pub(super) fn looked_at(name: &SiteName, site: &config::Site, docker: &DockerSite) -> Option<EngineSite> {
+    let path = docker.host.strip_prefix("unix://")?;
+    // One that is not there now may come; one that may not be opened never answers.
+    if matches!(access(path, Access::READ_OK | Access::WRITE_OK), Err(Errno::ACCESS | Errno::PERM)) {
+        return None;
+    }
+    let engine = Engine::for_looking(docker::Address::Unix(path.to_owned()));
+    Some(of(name, site, docker, Arc::new(engine)))
+}
+
+/// A site of it.
+fn of(name: &SiteName, site: &config::Site, docker: &DockerSite, containers: Arc<Engine>) -> EngineSite {
+    EngineSite {
+        address: docker.address.clone(),
+        login: None,
+        name: name.clone(),
+        environment: site.environment.as_str().to_owned(),
+        max_seats: site.max_seats,
+        price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
+        containers,
+        clock: None,
+    }
+}
 
 /// A container engine, and how its host is logged in to where that is the way.
 pub(super) fn engine(
@@ -73,14 +104,6 @@ pub(super) fn engine(
         (_, Some((_, target))) => Some(target.host.clone()),
         _ => None,
     };
-    Ok(EngineSite {
-        address: docker.address.clone().or(far),
-        login,
-        name: name.clone(),
-        environment: site.environment.as_str().to_owned(),
-        max_seats: site.max_seats,
-        price: Price { per_hour: docker.price_per_hour, currency: docker.currency.clone() },
-        containers: Arc::new(Engine::new(way)),
-        clock: None,
-    })
+    let address = docker.address.clone().or(far);
+    Ok(EngineSite { address, login, ..of(name, site, docker, Arc::new(Engine::new(way))) })
 }

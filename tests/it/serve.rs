@@ -8,6 +8,15 @@ use std::{
     time::Duration,
 };
 
+use homeroom::{
+    domain::{
+        Change, Clean, Definition, Event, LabName, Level, SiteName, code::JoinCode, event::RunKind,
+        workshop::WorkshopDefinition,
+    },
+    port::Store,
+    store::{Options, SqliteStore},
+};
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Longer than anything here takes on a busy machine.
@@ -17,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Server {
     child: Child,
     at: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -45,7 +54,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
-        Self { child, at: said["listening"].as_str().unwrap().parse().unwrap(), _folder: folder }
+        Self { child, at: said["listening"].as_str().unwrap().parse().unwrap(), folder }
     }
 
     /// Sends these bytes and reads until the server has said all it will.
@@ -246,4 +255,61 @@ fn it_ends_when_it_is_asked_to_and_an_idle_connection_does_not_keep_it() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert!(TcpStream::connect(server.at).is_err());
+}
+
+/// The workshop `intro`, whose deploy was broken off after its code was given, on an engine that is not there.
+async fn broken_off(server: &Server) {
+    let lab = LabName::new("intro").unwrap();
+    let site = SiteName::new("local").unwrap();
+    let options = Options { shared: false, read_only: false };
+    let store = SqliteStore::open(server.folder.path().join("homeroom.db"), options).await.unwrap();
+    let workshop = WorkshopDefinition::new(lab.clone(), site.clone(), 2, "workspace:1");
+    store.put_definition(&Definition::Workshop(workshop), Timestamp::now()).await.unwrap();
+    let run =
+        store.begin_run(&lab, RunKind::Deploy, "ada", &super::store::plan("intro"), Timestamp::now()).await.unwrap();
+    let code = JoinCode::read("K7M3QX").unwrap();
+    let ends_at = Timestamp::now() + Duration::from_secs(3600);
+    let started = Change::RunStarted { kind: RunKind::Deploy, site, owner: Clean::new("ada") };
+    let events: Vec<Event> = [started, Change::Opened { code, ends_at }]
+        .into_iter()
+        .zip(1..)
+        .map(|(change, seq)| Event {
+            at: Timestamp::now(),
+            seq,
+            run,
+            lab: lab.clone(),
+            seat: None,
+            machine: None,
+            step: None,
+            level: Level::Info,
+            message: Clean::new("so"),
+            change,
+        })
+        .collect();
+    store.append(&events, &[], &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn whose_machine_does_not_answer_is_told_so_and_a_run_that_was_broken_off_is_not_counted_as_running() {
+    let server = Server::start();
+    broken_off(&server).await;
+    let away = server.api("K7M3QX", "Ada");
+    assert_eq!((away.status, away.json()["error"]["kind"].as_str().unwrap()), (503, "away"), "{}", away.body);
+    assert!(
+        away.json()["error"]["message"].as_str().unwrap().contains("the machine of intro does not answer right now")
+    );
+    assert!(away.header("retry-after").is_some());
+    let page = server.form("code=K7M3QX&name=Ada");
+    assert_eq!(page.status, 503);
+    // It is neither field's fault, and nothing of the inside is told.
+    assert!(
+        page.body.contains("role=\"alert\">The machine of intro does not answer right now; try again"),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("aria-invalid=\"") && !page.body.contains("nowhere"), "{}", page.body);
+
+    let metrics = server.ask("GET", "/metrics", "", "").body;
+    assert!(metrics.contains("homeroom_runs{kind=\"deploy\",state=\"interrupted\"} 1"), "{metrics}");
+    assert!(!metrics.contains("state=\"running\"}"), "{metrics}");
 }

@@ -79,6 +79,7 @@ pub enum Command {
     TrustHost,
     Unlock,
     Cancel,
+    Extend,
     ConfirmDeploy,
     ConfirmDestroy,
     ConfirmDeed,

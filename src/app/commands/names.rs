@@ -67,6 +67,7 @@ const NAMES: &[(Command, &str)] = &[
     (Command::TrustHost, "trust-host"),
     (Command::Unlock, "unlock"),
     (Command::Cancel, "stop-run"),
+    (Command::Extend, "extend"),
     (Command::ConfirmDeploy, "confirm-deploy"),
     (Command::ConfirmDestroy, "confirm-destroy"),
     (Command::ConfirmDeed, "confirm-deed"),

@@ -54,6 +54,7 @@ impl Command {
             | Self::Retry
             | Self::Check
             | Self::Cancel
+            | Self::Extend
             | Self::ConfirmDeploy
             | Self::ConfirmDestroy
             | Self::ConfirmCancel

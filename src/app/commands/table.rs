@@ -182,6 +182,14 @@ pub static TABLE: &[Entry] = &[
         "stop",
         "stop the run under way; of runs, the one chosen",
     ),
+    acts(
+        Command::Extend,
+        &[],
+        &[C::Workshops, C::Board, C::Machine],
+        Group::Lab,
+        "",
+        "put a workshop's end off by an hour",
+    ),
     looks(
         Command::SeatLog,
         &[Char('l')],

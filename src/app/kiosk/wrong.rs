@@ -7,13 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     app::{
         State,
+        engines::Engine,
         labs::ClassRow,
         seats::{self, SeatRow},
         shown::Labs,
         sites::Site,
     },
     domain::{
-        Clean, LabName, MachineState, SeatName, SiteName,
+        Clean, LabName, MachineState, Role, SeatName, SiteName,
         alert::Grade,
         planning::costing,
         readiness::{Phase, ago},
@@ -137,9 +138,14 @@ const WRONG: [(MachineState, &str, Grade); 4] = [
     (MachineState::Unknown, "unknown", Grade::Watch),
 ];
 
-/// What is wrong with so many seats of a lab, of which this is the first.
-fn of_seats(count: usize, word: &str, lab: &LabName, first: &SeatName, reason: &str) -> String {
-    match count {
+/// What is wrong with so many seats of a lab, of which this is the first. A workshop's host is no seat, and always the
+/// first.
+fn of_seats(count: usize, word: &str, lab: &LabName, (first, role): (&SeatName, Role), reason: &str) -> String {
+    let host = role == Role::Host;
+    match count - usize::from(host) {
+        0 => format!("the host of {lab} {word}: {reason}"),
+        1 if host => format!("the host and 1 seat {word} in {lab}: {reason}"),
+        n if host => format!("the host and {n} seats {word} in {lab}: {reason}"),
         1 => format!("1 seat {word}: {lab} {first}: {reason}"),
         n => format!("{n} seats {word} in {lab}: {first}: {reason}"),
     }
@@ -160,7 +166,7 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
         let Some(first) = seats.next() else { continue };
         let count = 1 + seats.count();
         let reason = first.cause().unwrap_or_else(|| "no reason is known".to_owned());
-        say(grade, Some(&first.seat), of_seats(count, word, lab, &first.seat, &reason));
+        say(grade, Some(&first.seat), of_seats(count, word, lab, (&first.seat, first.role), &reason));
     }
     if let Some((seat, text)) = left_undone(row) {
         say(Grade::Watch, seat, text);
@@ -205,7 +211,8 @@ fn of_clouds(wrong: &mut Vec<Wrong>, state: &State) {
     }
 }
 
-/// Workshops in a cloud are looked at as classes are. Those on an engine are known by what the store says of them.
+/// Workshops are looked at as classes are. Those on an engine that is not looked at from here are known by what the store
+/// says of them.
 fn of_workshops(wrong: &mut Vec<Wrong>, state: &State, workshops: &[ClassRow<'_>]) {
     for row in workshops {
         let (Some(workshop), Some(progress)) = (row.workshop, row.progress) else { continue };
@@ -213,7 +220,8 @@ fn of_workshops(wrong: &mut Vec<Wrong>, state: &State, workshops: &[ClassRow<'_>
             let text = told(&format!("{} is past its end and could not be ended", workshop.name), why);
             wrong.push(Wrong { grade: Grade::Red, about: About::Lab(workshop.name.clone(), None), text });
         }
-        if row.site().and_then(|site| state.engines.get(site)).is_some_and(|engine| engine.is_cloud) {
+        // Before the first look there is nothing but the store.
+        if row.site().and_then(|site| state.engines.get(site)).is_some_and(Engine::was_seen) {
             of_class(wrong, row);
             continue;
         }
@@ -225,7 +233,7 @@ fn of_workshops(wrong: &mut Vec<Wrong>, state: &State, workshops: &[ClassRow<'_>
         let Some(first) = failed.next() else { continue };
         let reason = first.reason.as_ref().map(|reason| seats::cause(first, reason.as_str()));
         let reason = reason.unwrap_or_else(|| "no reason is known".to_owned());
-        let text = of_seats(1 + failed.count(), "failed", &workshop.name, &first.seat, &reason);
+        let text = of_seats(1 + failed.count(), "failed", &workshop.name, (&first.seat, first.role), &reason);
         wrong.push(Wrong {
             grade: Grade::Red,
             about: About::Lab(workshop.name.clone(), Some(first.seat.clone())),

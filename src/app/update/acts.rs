@@ -1,5 +1,7 @@
 //! Commands that change something outside: each asks first, or says why it cannot.
 
+use std::time::Duration;
+
 use super::say;
 use crate::{
     app::{
@@ -153,6 +155,21 @@ pub(super) fn retry(state: &mut State) -> Vec<Effect> {
     };
     say(state, Level::Info, format!("{lab}: trying {} again", count(&seats)));
     vec![Effect::RetryFailed { lab, seats }]
+}
+
+/// How much further off the end of a workshop is put at a time.
+const FURTHER: Duration = Duration::from_secs(3600);
+
+/// `:extend`: the workshop stands for an hour more. Nobody is asked: it takes nothing from anybody.
+pub(super) fn extend(state: &mut State) -> Vec<Effect> {
+    let lab = match lab(state) {
+        Ok(lab) => lab,
+        Err(why) => return no(state, why),
+    };
+    match state.class(&lab).is_some_and(|row| row.life().is_some()) {
+        true => vec![Effect::Extend { lab, by: FURTHER }],
+        false => no(state, format!("{lab} is no workshop that stands: it has no end to put off")),
+    }
 }
 
 /// `C`: asks whether the run under way shall stop.

@@ -162,6 +162,7 @@ fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         }
         Command::TrustHost | Command::Unlock => bars::answer(state, command),
         Command::Cancel => acts::ask_cancel(state),
+        Command::Extend => acts::extend(state),
         Command::ConfirmDeploy => acts::deploy(state),
         Command::ConfirmDestroy => deeds::destroy(state),
         Command::ConfirmCancel => acts::cancel(state),

@@ -67,6 +67,8 @@ pub struct Engine {
     bridge: OnceCell<Bridge>,
     /// For whom things are made that are to go again.
     guest: Option<Guest>,
+    /// Nothing is changed through it, and no container entered.
+    looks: bool,
 }
 
 impl Engine {
@@ -76,12 +78,17 @@ impl Engine {
             Address::Tls { at, .. } => format!("tcp://{at}"),
             Address::Through { shown, .. } => shown.clone(),
         };
-        Self { address, shown, docker: OnceCell::new(), bridge: OnceCell::new(), guest: None }
+        Self { address, shown, docker: OnceCell::new(), bridge: OnceCell::new(), guest: None, looks: false }
     }
 
     /// The same engine for a guest, who leaves nothing behind.
     pub fn for_guest(address: Address, guest: Guest) -> Self {
         Self { guest: Some(guest), ..Self::new(address) }
+    }
+
+    /// The same engine for a program that only looks.
+    pub fn for_looking(address: Address) -> Self {
+        Self { looks: true, ..Self::new(address) }
     }
 
     /// The marks of all guests of whom something is there.
@@ -93,7 +100,15 @@ impl Engine {
     /// Removes everything that carries a guest's mark; how many things that was.
     pub async fn clear(&self, mark: &str) -> Result<usize, EngineError> {
         let what = "removing what carries a guest's mark";
-        guest::clear(self.docker(what).await?, mark).await.map_err(|e| self.doing(what, e))
+        guest::clear(self.hands(what).await?, mark).await.map_err(|e| self.doing(what, e))
+    }
+
+    /// The connection, for what changes something there or enters a container.
+    async fn hands(&self, what: &str) -> Result<&Docker, EngineError> {
+        match self.looks {
+            true => Err(EngineError::Refused { what: what.to_owned(), words: Clean::from("this program only looks") }),
+            false => self.docker(what).await,
+        }
     }
 
     /// The connection; `what` is what it is wanted for.
@@ -180,9 +195,13 @@ impl Containers for Engine {
         }
     }
 
+    fn brings(&self, image: &str) -> bool {
+        self.guest.as_ref().is_some_and(|guest| guest.brings(image).is_some())
+    }
+
     async fn pull(&self, image: &str, tell: mpsc::Sender<Pulled>) -> Result<(), EngineError> {
         let what = format!("pulling the image {image}");
-        let docker = self.docker(&what).await?;
+        let docker = self.hands(&what).await?;
         match self.guest.as_ref().and_then(|guest| Some((guest, guest.brings(image)?))) {
             Some((guest, brought)) => guest.unpack(docker, brought).await,
             None => make::pull(docker, image, tell).await,
@@ -194,45 +213,52 @@ impl Containers for Engine {
         let what = format!("making the network {name}");
         let mut request = make::network(name, labels);
         self.guest.iter().for_each(|guest| guest.mark_network(&mut request));
-        let made = self.docker(&what).await?.create_network(request).await;
+        let made = self.hands(&what).await?.create_network(request).await;
         made.map(drop).map_err(|e| self.doing(&what, e))
     }
 
     async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         let what = format!("removing the network {id}");
-        let removed = self.docker(&what).await?.remove_network(id).await;
+        let removed = self.hands(&what).await?.remove_network(id).await;
         removed.map_err(|e| self.doing(&what, e))
+    }
+
+    async fn on_network(&self, id: &str) -> Result<Vec<Clean>, EngineError> {
+        let what = format!("looking who is on the network {id}");
+        let seen = self.docker(&what).await?.inspect_network(id, None).await.map_err(|e| self.asking(&what, e))?;
+        let names = seen.containers.unwrap_or_default().into_values().filter_map(|it| it.name.map(Clean::new));
+        Ok(names.collect())
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         let what = format!("making the container {}", spec.name);
         let (options, mut body) = make::container(spec);
         self.guest.iter().for_each(|guest| guest.mark_container(&mut body));
-        let made = self.docker(&what).await?.create_container(Some(options), body).await;
+        let made = self.hands(&what).await?.create_container(Some(options), body).await;
         made.map(drop).map_err(|e| self.doing(&what, e))
     }
 
     async fn start(&self, id: &str) -> Result<(), EngineError> {
         let what = format!("starting the container {id}");
-        let started = self.docker(&what).await?.start_container(id, None).await;
+        let started = self.hands(&what).await?.start_container(id, None).await;
         started.map_err(|e| self.doing(&what, e))
     }
 
     async fn put_file(&self, id: &str, path: &str, content: &[u8]) -> Result<(), EngineError> {
         let what = format!("writing {path} into the container {id}");
-        let docker = self.docker(&what).await?;
+        let docker = self.hands(&what).await?;
         make::put_file(docker, id, path, content).await.map_err(|e| self.doing(&what, e))
     }
 
     async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let what = format!("removing the container {id}");
-        let removed = self.docker(&what).await?.remove_container(id, Some(make::whole_removal())).await;
+        let removed = self.hands(&what).await?.remove_container(id, Some(make::whole_removal())).await;
         removed.map_err(|e| self.doing(&what, e))
     }
 
     async fn exec(&self, id: &str, command: &[String], tty: Option<&Tty>) -> Result<ShellSession, EngineError> {
         let what = format!("running a command in the container {id}");
-        let docker = self.docker(&what).await?;
+        let docker = self.hands(&what).await?;
         inside::open(docker, self.door().as_ref(), id, command, tty).await.map_err(|e| self.doing(&what, e))
     }
 

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, deploy::outcome};
 use crate::{
     cli::{
         exit::{CliError, Exit},
-        output::{age, local_time, time},
+        output::{Output, age, local_time, time},
     },
-    domain::event::RunKind,
-    service::ends::{Overdue, end, extend as put_off, overdue, plain},
+    domain::{
+        LabName, RunId,
+        event::{RunKind, RunState},
+    },
+    service::ends::{Overdue, end, extend as put_off, overdue},
 };
 
 /// `extend LAB TIME`.
@@ -22,13 +26,7 @@ pub async fn extend(context: &Context, name: &str, by: Duration) -> Result<Exit,
         context.out.object(json!({"lab": lab, "ends_at": time(extension.ends_at), "cut": extension.cut}));
         return Ok(Exit::Done);
     }
-    let at = local_time(extension.ends_at);
-    context.out.line(match extension.cut {
-        false => format!("{lab} ends at {at}"),
-        true => {
-            format!("{lab} ends at {at}: less than was asked for, since its max_life is {}", plain(extension.max_life))
-        }
-    });
+    context.out.line(extension.words());
     Ok(Exit::Done)
 }
 
@@ -64,6 +62,24 @@ pub async fn expire(context: &Context, yes: bool) -> Result<Exit, CliError> {
         }
     }
     Ok(worst)
+}
+
+/// A line for a run that `serve` has begun by itself, and one for its end.
+pub fn by_itself(out: Output, lab: &LabName, (run, kind): (RunId, RunKind), ended: Option<RunState>) {
+    if out.json {
+        let state = ended.unwrap_or(RunState::Running);
+        out.object(json!({"lab": lab, "run": run, "kind": kind, "state": state}));
+        return;
+    }
+    let words = match (ended, kind) {
+        (None, RunKind::Destroy) => format!("its end has come: destroy {run} begins"),
+        (None, _) => format!("its certificate was renewed: {} {run} begins", kind.noun()),
+        (Some(RunState::Done), _) => format!("{} {run}: done", kind.noun()),
+        (Some(state), _) => {
+            format!("{} {run}: {}; `homeroom runs show {run}` says why", kind.noun(), state.as_str())
+        }
+    };
+    out.line(format!("{}  {lab}  {words}", local_time(Timestamp::now())));
 }
 
 fn list(context: &Context, due: &[Overdue]) {

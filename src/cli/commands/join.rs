@@ -6,13 +6,16 @@ use super::Context;
 use crate::{
     cli::exit::{CliError, Exit},
     domain::MachineState,
-    service::join::{JoinError, Joined, Made, join as take, make, state},
+    service::ServiceError,
+    service::join::{JoinError, Joined, Made, join as take, make, stands},
 };
 
 impl From<JoinError> for CliError {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::Service(error) => error.into(),
+            // Whoever types it here may look after the machine too.
+            JoinError::Away { why, .. } => ServiceError::NotNow(why).into(),
             JoinError::Ended { .. } | JoinError::Full { .. } => Self::Refused(error.to_string()),
             JoinError::Unknown | JoinError::NotAName(_) => Self::Usage(error.to_string()),
         }
@@ -31,7 +34,7 @@ pub async fn join(context: &Context, code: &str, name: &str) -> Result<Exit, Cli
             Made::Not(reason) => why = Some(reason),
         }
     }
-    let state = state(home, &joined.lab, &joined.seat).await?;
+    let state = stands(home, &joined.lab, &joined.seat).await?;
     if context.out.json {
         context.out.object(answer(&joined, state));
     } else {

@@ -174,8 +174,9 @@ pub fn to_json(plan: &Plan) -> Value {
     let mut value = json!({
         "lab": plan.lab, "site": plan.site, "kind": plan.kind, "drifted": plan.drifted().count(),
         "create": count(&[Verb::Create, Verb::Resume]),
-        "change": count(&[Verb::Update, Verb::Restart, Verb::Replace]),
-        "remove": count(&[Verb::Remove]),
+        // What of a seat goes is no seat that goes.
+        "change": count(&[Verb::Update, Verb::Restart, Verb::Replace]) + plan.reduced(),
+        "remove": count(&[Verb::Remove]) - plan.reduced(),
         "prove": count(&[Verb::Prove]),
         "seats": seats,
         "skipped_nodes": plan.skipped_nodes.iter().map(|(node, why)| json!({"node": node, "why": why})).collect::<Vec<_>>(),

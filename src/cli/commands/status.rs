@@ -167,6 +167,8 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
                 status.phase.word().to_owned(),
                 format!("{ready}/{all}"),
                 worst
+                    // Of what is not seen, why not says more.
+                    .filter(|m| m.state != MachineState::Unknown || status.blind.is_none())
                     .map(|m| {
                         format!(
                             "{} {}: {}",

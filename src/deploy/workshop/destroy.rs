@@ -29,6 +29,26 @@ enum Thing {
 }
 
 impl Destroy {
+    /// Why something does not go; of a network, who is on it.
+    async fn hindered(&self, thing: &Thing, error: EngineError) -> StepError {
+        let (Thing::Network(id, name), EngineError::Refused { .. } | EngineError::Conflict { .. }) = (thing, &error)
+        else {
+            return error.into();
+        };
+        let on: Vec<String> = match self.engine.containers.on_network(id).await {
+            Ok(on) => on.iter().map(ToString::to_string).collect(),
+            Err(_) => Vec::new(),
+        };
+        match on.first() {
+            None => error.into(),
+            Some(first) => StepError::fatal(format!(
+                "{error}; on it is still {}, which is not ours: remove it, or take it off (`docker network disconnect \
+                 --force {name} {first}`), then destroy again",
+                on.join(", ")
+            )),
+        }
+    }
+
     /// Everything that carries this seat's labels, containers first: a network in use cannot go.
     fn things(&self, view: &EngineView) -> Vec<Thing> {
         let stays = if self.rest_stays { self.engine.parts(&self.seat) } else { Vec::new() };
@@ -64,7 +84,7 @@ impl Action for Destroy {
             match removed {
                 // Somebody else was quicker; the engine is at it.
                 Ok(()) | Err(EngineError::Missing { .. }) => gone.push(name),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.hindered(&thing, error).await),
             }
         }
         // The engine's own listing has the last word.

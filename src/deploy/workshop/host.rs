@@ -68,7 +68,16 @@ impl Action for Images {
             context.go_on()?;
             self.pull(context, image).await?;
         }
-        Ok(format!("pulled {}", missing.join(", ")))
+        let (brought, pulled): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|image| self.engine.containers.brings(image));
+        let told =
+            |images: &[String], what: &str| (!images.is_empty()).then(|| format!("{what} {}", images.join(", ")));
+        let pulled = told(&pulled, "pulled");
+        Ok([pulled, told(&brought, "made of this computer's programs:")]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; "))
     }
 }
 

@@ -76,7 +76,8 @@ impl Action for StartProxy {
             containers.put_file(&name, KEY, certificate.key.expose_secret().as_bytes()).await?;
         }
         containers.start(&name).await?;
-        Ok(format!("the proxy listens on port {}", engine.workshop.proxy.port))
+        // That it listens is seen by whoever asks it next.
+        Ok(format!("started the proxy of port {}", engine.workshop.proxy.port))
     }
 }
 
@@ -90,7 +91,9 @@ pub(super) fn caddyfile(
 ) -> String {
     // Names are proven by what is said here or not at all: nothing is asked of the world outside.
     let https = if workshop.proxy.name.is_some() { "disable_redirects" } else { "off" };
-    let mut out = format!("{{\n\tadmin off\n\tskip_install_trust\n\tauto_https {https}\n}}\n");
+    // No HTTP/3: it would take a UDP port of the host's that nobody asked for.
+    let servers = "\tservers {\n\t\tprotocols h1 h2\n\t}\n";
+    let mut out = format!("{{\n\tadmin off\n\tskip_install_trust\n\tauto_https {https}\n{servers}}}\n");
     // Writing to a String cannot fail.
     let mut line = |depth: usize, text: String| {
         let _ = writeln!(out, "{}{text}", "\t".repeat(depth));

@@ -157,6 +157,20 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Problems for people to read: what several have in common to be done about them is said once.
+    pub fn told(problems: &[Self]) -> Vec<String> {
+        let mut alike: Vec<(&str, Vec<&str>)> = Vec::new();
+        for Self { what, next } in problems {
+            match alike.iter_mut().find(|(known, _)| known == next) {
+                Some((_, whats)) => whats.push(what),
+                None => alike.push((next, vec![what])),
+            }
+        }
+        alike.into_iter().map(|(next, whats)| format!("{}; {next}", whats.join(", "))).collect()
+    }
+}
+
 impl PlanInput<'_> {
     fn online(&self, node: &NodeName) -> bool {
         self.view.node(node).is_some_and(|node| node.online)

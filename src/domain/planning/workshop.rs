@@ -19,6 +19,7 @@ use crate::domain::{
     label::{Label, Owner, owner},
     life::plain,
     machine::machine_name,
+    person::Person,
     plan::{FieldChange, SeatPlan, Verb},
     progress::SeatProgress,
     size::Size,
@@ -35,13 +36,15 @@ pub struct WorkshopInput<'a> {
     pub store: &'a StoreId,
     /// Images of the definition that are not on the engine.
     pub missing: &'a BTreeSet<String>,
+    /// Those of them that are made of this computer's programs, and fetched from nowhere.
+    pub brought: &'a BTreeSet<String>,
     /// Images of which no container can run there, with the reason.
     pub unfit: &'a BTreeMap<String, String>,
     /// Ports of the host somebody listens on, whoever it is: of the proxy's on any address.
     pub taken: &'a BTreeSet<u16>,
     pub max_seats: u32,
-    /// Seats somebody has joined.
-    pub sitting: &'a BTreeSet<SeatName>,
+    /// Seats somebody has joined, and who.
+    pub sitting: &'a BTreeMap<SeatName, Person>,
     /// The mark of the proxy's certificate as its file has it now, or why it will not do. `None`: nobody looked.
     pub certificate: Option<Result<&'a str, &'a str>>,
     /// How often each seat went while the workshop stood, for those that did.
@@ -161,7 +164,10 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         notes.extend(prospects(input));
     }
     for image in input.missing {
-        notes.push(format!("{image} is not on the engine: it is pulled first"));
+        notes.push(match input.brought.contains(image) {
+            true => format!("{image} is not on the engine: it is made of this computer's programs first"),
+            false => format!("{image} is not on the engine: it is pulled first"),
+        });
     }
     let all = Size(workshop.seat.memory.0.saturating_mul(u64::from(workshop.seats)));
     if all.0 > input.view.memory {
@@ -200,7 +206,7 @@ fn shows(input: &WorkshopInput<'_>, rows: &[SeatPlan]) -> Result<Option<String>,
 
 /// Whether a defined seat is to be there: from the start, or because somebody joined. One that stands stays.
 fn is_wanted(input: &WorkshopInput<'_>, seat: &SeatName) -> bool {
-    input.workshop.seats_on == SeatsOn::Start || input.sitting.contains(seat) || standing(input).contains(seat)
+    input.workshop.seats_on == SeatsOn::Start || input.sitting.contains_key(seat) || standing(input).contains(seat)
 }
 
 /// What destroy would do: all of the lab, or the named seats.
@@ -293,6 +299,7 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
                 (false, _) => row(Verb::Prove, &StepName::HOST, "its proxy does not run"),
             }
         }
+        _ if proven => row(Verb::Resume, &StepName::HOST, "its proxy or network is no longer on the engine"),
         _ if network || proxy.is_some() || begun(input, &host) => row(Verb::Resume, &StepName::HOST, "begun before"),
         _ => row(Verb::Create, &StepName::HOST, "a network, and a proxy to the seats"),
     }
@@ -324,18 +331,30 @@ fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
     }
     if !changes.is_empty() {
         let steps = [&[StepName::Destroy], &StepName::SEAT[..]].concat();
-        return SeatPlan { changes, ..row(Verb::Replace, &steps, "made of something else".to_owned()) };
+        let why = with_person(input, seat, "made of something else");
+        return SeatPlan { changes, ..row(Verb::Replace, &steps, why) };
     }
     let unwanted = unwanted(input, seat, &wanted);
     if !unwanted.is_empty() {
         let steps = [&[StepName::Destroy], &StepName::SEAT[..]].concat();
-        let why = format!("without {}, which the definition has no more; the rest stays", listed(&unwanted));
+        let why = format!("{} goes, which the definition has no more; the seat stays", listed(&unwanted));
         return row(Verb::Remove, &steps, why);
     }
+    let proven = stored(input, seat).is_some_and(|row| row.state == MachineState::Ready);
     if found.len() < wanted.len() {
-        return match found.is_empty() && !begun(input, seat) {
-            true => row(Verb::Create, &StepName::SEAT, created(input.workshop, number)),
-            false => row(Verb::Resume, &StepName::SEAT, "begun before".to_owned()),
+        let there = |name: &String| found.iter().any(|((container, _), _)| container.name.as_str() == name.as_str());
+        let missing: Vec<String> = wanted.iter().map(|(name, _)| name).filter(|name| !there(name)).cloned().collect();
+        return match (found.is_empty(), proven) {
+            (true, _) if !begun(input, seat) => row(Verb::Create, &StepName::SEAT, created(input.workshop, number)),
+            (true, true) => {
+                let why = format!("no longer on the engine; {}", created(input.workshop, number));
+                row(Verb::Create, &StepName::SEAT, why)
+            }
+            // The seat is as it was asked for, and now more is.
+            (false, true) => {
+                row(Verb::Update, &StepName::SEAT, format!("{} is made beside what is there", listed(&missing)))
+            }
+            (_, false) => row(Verb::Resume, &StepName::SEAT, "begun before".to_owned()),
         };
     }
     let down: Vec<String> = found
@@ -343,7 +362,6 @@ fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
         .filter(|((container, _), _)| container.state != ContainerState::Running)
         .map(|((container, _), _)| container.name.to_string())
         .collect();
-    let proven = stored(input, seat).is_some_and(|row| row.state == MachineState::Ready);
     let steps = [StepName::Start, StepName::Health];
     match (down.is_empty(), proven) {
         (true, true) => row(Verb::Keep, &[], "runs as defined".to_owned()),
@@ -366,7 +384,15 @@ fn created(workshop: &WorkshopDefinition, number: u32) -> String {
 
 fn removal(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> SeatPlan {
     let role = if *seat == SeatName::host() { Role::Host } else { Role::Seat };
-    row(input, seat, role, Verb::Remove, &[StepName::Destroy], why.to_owned())
+    row(input, seat, role, Verb::Remove, &[StepName::Destroy], with_person(input, seat, why))
+}
+
+/// Why a seat goes, and whose work goes with it.
+fn with_person(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> String {
+    match input.sitting.get(seat) {
+        Some(person) => format!("{why}; {person} sits there and loses what is in it"),
+        None => why.to_owned(),
+    }
 }
 
 fn stored<'a>(input: &WorkshopInput<'a>, seat: &SeatName) -> Option<&'a SeatProgress> {

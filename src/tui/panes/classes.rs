@@ -152,10 +152,8 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         return;
     }
     if let (Phase::Cut(_), Some(run), 0) = (row.phase, row.run(), row.count(MachineState::Failed)) {
-        let in_hand = match row.cut_short() {
-            0 => String::new(),
-            n => format!(", {} in hand", format::count(n, "seat")),
-        };
+        code(pen, row);
+        let in_hand = row.in_hand().map(|seats| format!(", {seats} in hand")).unwrap_or_default();
         let next = match run.kind {
             RunKind::Deploy | RunKind::Rebuild => "; d goes on",
             RunKind::Destroy => "; x goes on",
@@ -168,7 +166,10 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         .into_iter()
         .find_map(|state| row.seats.iter().find(|seat| seat.state == state && seat.cut.is_none()));
     match (first, row.phase) {
-        (Some(seat), _) => wrong(pen, seat),
+        (Some(seat), _) => {
+            code(pen, row);
+            wrong(pen, seat);
+        }
         (None, Phase::ABSENT) => {
             let text = row.definition.map(outline).or(row.workshop.map(outlined)).unwrap_or_default();
             pen.put(&text, Tone::Dim);
@@ -189,6 +190,13 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     }
     if !row.is_defined() {
         pen.put("   no definition", Tone::Warn);
+    }
+}
+
+/// The code of a workshop that stands: somebody waits for it, whatever is wrong.
+fn code(pen: &mut Pen<'_>, row: &ClassRow<'_>) {
+    if let Some(life) = row.life() {
+        pen.put(&format!("code {}   ", life.code), Tone::Text);
     }
 }
 

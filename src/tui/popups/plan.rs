@@ -12,7 +12,7 @@ use crate::{
         popup::{PlanPopup, Planned},
     },
     domain::{
-        Plan,
+        Clean, Plan,
         plan::{Consent, SeatPlan, Verb},
         size::Size,
     },
@@ -33,7 +33,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup) {
             keys(page, inner, 2, state, &[]);
         }
         Planned::Failed(why) => {
-            let lines = wrap(why.as_str(), width);
+            let lines = reasons(why, width);
             let inner = frame(page, area, width, lines.len() + 2, &title, Tone::Bad);
             for (row, line) in lines.iter().enumerate() {
                 page.line(inner, row).put(line, Tone::Bad);
@@ -42,6 +42,22 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup) {
         }
         Planned::Ready(plan) => ready(page, area, state, popup, plan, width, &title),
     }
+}
+
+/// A reason a line, each further one below the one before.
+fn reasons(why: &[Clean], width: usize) -> Vec<String> {
+    // Below the first line stand the reasons, each with what to do.
+    let of_line = |(n, line): (usize, &Clean)| {
+        let indent = if n > 0 { INDENT } else { 0 };
+        let lines = wrap(line.as_str().trim(), width.saturating_sub(indent + INDENT));
+        let first = if n > 0 { "- " } else { "" };
+        let put = move |(at, line): (usize, String)| match at {
+            0 => format!("{first}{line}"),
+            _ => format!("{}{line}", " ".repeat(indent)),
+        };
+        lines.into_iter().enumerate().map(put).collect::<Vec<_>>()
+    };
+    why.iter().enumerate().flat_map(of_line).collect()
 }
 
 fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan: &Plan, width: usize, title: &str) {
@@ -115,13 +131,15 @@ fn ready(page: &mut Page<'_>, area: Rect, state: &State, popup: &PlanPopup, plan
 fn totals(plan: &Plan, room: usize) -> Vec<(String, Tone)> {
     let count = |verbs: &[Verb]| verbs.iter().map(|verb| plan.count(*verb)).sum::<usize>();
     let starts = plan.seats.iter().filter(|seat| seat.word() == "start").count();
+    // What of a seat goes is no seat that goes.
+    let reduced = plan.reduced();
     let told = [
         (count(&[Verb::Create]), "create", Tone::Ok),
         (count(&[Verb::Resume]), "go on", Tone::Busy),
         (starts, "start", Tone::Busy),
         (count(&[Verb::Prove]) - starts, "prove", Tone::Busy),
-        (count(&[Verb::Update, Verb::Restart, Verb::Replace]), "change", Tone::Warn),
-        (count(&[Verb::Remove]), "remove", Tone::Bad),
+        (count(&[Verb::Update, Verb::Restart, Verb::Replace]) + reduced, "change", Tone::Warn),
+        (count(&[Verb::Remove]) - reduced, "remove", Tone::Bad),
         (count(&[Verb::Keep]), "keep", Tone::Dim),
         (count(&[Verb::Leave]), "left alone", Tone::Warn),
     ];

@@ -246,6 +246,14 @@ impl Containers for Docker {
         .await
     }
 
+    async fn on_network(&self, id: &str) -> Result<Vec<Clean>, EngineError> {
+        let state = self.hall.state();
+        let Some(network) = state.networks.iter().find(|network| network.id == id) else { return Err(missing(id)) };
+        let attached = Attached::To(network.name.to_string());
+        let on = state.containers.iter().filter(|kept| kept.spec.network == attached);
+        Ok(on.map(|kept| kept.view.name.clone()).collect())
+    }
+
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         self.effect(|state| {
             if state.find(&spec.name).is_some() {

@@ -88,7 +88,12 @@ fn what_a_definition_has_no_more_is_named_and_goes_once_that_is_agreed_to() {
     assert!(found[0].mend().contains("deploy intro --yes --allow-remove"), "{}", found[0].mend());
     let refused = house.stage.live(None, async { deployed(&home, &Request::default()).await }).unwrap();
     let words = refused.unwrap_err().to_string();
-    assert!(words.contains("remove seat-02") && words.contains("intro-seat-02-browser"), "{words}");
+    assert!(
+        words.contains("  reduce seat-02")
+            && words.contains("intro-seat-02-browser goes")
+            && words.contains("the seat stays"),
+        "{words}"
+    );
     assert!(words.contains("needs --allow-remove"), "{words}");
     assert_eq!(house.hall.names().len(), 7);
     let agreed = Request { consent: Consent { remove: true, ..Consent::default() }, ..Request::default() };
@@ -169,4 +174,144 @@ fn links_lead_to_where_the_site_says_else_to_where_whoever_asks_came() {
     assert_eq!(asked(None), "http://jump:8080");
     assert_eq!(asked(Some("192.0.2.7")), "http://192.0.2.7:8080");
     assert_eq!(status(&house).address.as_deref(), Some("http://jump:8080"));
+}
+
+fn planned(house: &House) -> homeroom::domain::Plan {
+    let home = house.homeroom();
+    house.stage.live(None, async { plan_deploy(&home, &intro()).await.unwrap().plan }).unwrap()
+}
+
+#[test]
+fn more_that_seats_are_to_have_is_made_beside_what_is_there_and_told_as_a_change() {
+    let house = house();
+    deploy_once(&house);
+    let before = house.hall.ids();
+    house.hall.state().images.insert("neko:1".to_owned());
+    house.define(&format!("{DEFINITION}browser = {{ image = \"neko:1\", port = 3003 }}\n"));
+    let plan = planned(&house);
+    assert_eq!((plan.count(Verb::Update), plan.count(Verb::Resume)), (4, 0), "{:?}", plan.counts());
+    assert_eq!(plan.seats[1].why, "intro-seat-01-browser is made beside what is there");
+    assert_eq!(deploy_once(&house), Some(RunState::Done));
+    let after = house.hall.ids();
+    assert_eq!(after.len(), 7);
+    assert!(before.iter().filter(|(name, _)| name.contains("seat")).all(|(name, id)| after.get(name) == Some(id)));
+    assert_eq!(deploy_once(&house), None);
+
+    // What somebody removed by hand is told as that, and not as begun.
+    let id = after["intro-seat-02"].clone();
+    house.hall.state().containers.retain(|kept| kept.view.id != id && kept.spec.name != "intro-seat-02-browser");
+    let plan = planned(&house);
+    let row = plan.seats.iter().find(|row| row.seat.as_str() == "seat-02").unwrap();
+    assert_eq!(row.verb, Verb::Create);
+    assert!(row.why.starts_with("no longer on the engine; workspace:1 on ports 3021"), "{}", row.why);
+}
+
+#[test]
+fn whoever_sits_on_a_seat_that_is_to_go_or_to_be_replaced_is_named_before_it_does() {
+    let house = house();
+    deploy_once(&house);
+    let code = status(&house).life.unwrap().code;
+    for name in ["Ada", "Bob", "Cyd"] {
+        take(&house, code.as_str(), name).unwrap();
+    }
+    house.define(&DEFINITION.replace("seats = 3", "seats = 2"));
+    let home = house.homeroom();
+    let refused = house.stage.live(None, async { deployed(&home, &Request::default()).await.unwrap_err() }).unwrap();
+    let words = refused.to_string();
+    let named = "no longer in the definition; Cyd sits there and loses what is in it";
+    assert!(words.contains(named) && !words.contains("Ada"), "{words}");
+    house.define(&DEFINITION.replace("workspace:1", "workspace:2"));
+    let plan = planned(&house);
+    assert_eq!(plan.seats[1].why, "made of something else; Ada sits there and loses what is in it");
+}
+
+#[test]
+fn nobody_is_given_a_seat_of_a_machine_that_does_not_answer_or_one_that_is_seen_to_be_dead_first() {
+    let house = house();
+    deploy_once(&house);
+    let code = status(&house).life.unwrap().code;
+    house.hall.state().away = true;
+    let away = take(&house, code.as_str(), "Ada").err().unwrap();
+    let JoinError::Away { why, .. } = &away else { panic!("{away}") };
+    assert!(why.contains("No such file or directory"), "{why}");
+    assert!(away.to_string().contains("the machine of intro does not answer right now"), "{away}");
+    house.hall.state().away = false;
+    // Nobody has checked it since: the engine knows.
+    house.stage.rest(Duration::from_secs(1));
+    house.hall.end("intro-seat-01");
+    let ada = take(&house, code.as_str(), "Ada").unwrap();
+    assert_eq!((ada.seat.as_str(), ada.again), ("seat-02", false), "none was taken meanwhile");
+    let home = house.homeroom();
+    let stands = |seat: &str| {
+        let seat = SeatName::new(seat).unwrap();
+        house
+            .stage
+            .live(None, async { homeroom::service::join::stands(&home, &intro(), &seat).await.unwrap() })
+            .unwrap()
+    };
+    assert_eq!((stands("seat-01"), stands("seat-02")), (MachineState::Failed, MachineState::Ready));
+    house.hall.end("intro-host");
+    assert_eq!(stands("seat-02"), MachineState::Failed, "nothing leads there");
+}
+
+#[test]
+fn what_another_store_made_is_told_once_and_is_not_to_be_removed_unasked() {
+    let house = house();
+    for (seat, name) in [("host", "intro-host"), ("seat-01", "intro-seat-01"), ("seat-02", "intro-seat-02")] {
+        let label = homeroom::domain::label::Label {
+            store: homeroom::domain::StoreId::from_bytes([9; 8]),
+            lab: intro(),
+            seat: SeatName::new(seat).unwrap(),
+            run: homeroom::domain::RunId(1),
+            name: name.to_owned(),
+            made_of: String::new(),
+        };
+        house.hall.strange(name, label.to_labels(), None);
+    }
+    let words = refusal(&house);
+    let told = "the engine has containers called intro-host, intro-seat-01, intro-seat-02 already, and homeroom made \
+                them from another store (0909090909090909); ask whoever has that store before anything is done to it";
+    assert!(words.contains(told), "{words}");
+    assert!(!words.contains("remove") && words.lines().count() == 1, "{words}");
+}
+
+#[test]
+fn a_taken_port_is_explained_as_what_needs_it() {
+    let house = house();
+    house.define(&format!("{DEFINITION}proxy = {{ port = 8443, name = \"ws.example.com\" }}\n"));
+    house.hall.strange("shop", BTreeMap::new(), Some(3009));
+    let words = refusal(&house);
+    assert!(words.contains("port 3009 is taken by the container shop; stop that, or leave proxy.name out"), "{words}");
+    house.hall.strange("inn", BTreeMap::new(), Some(8443));
+    house.hall.strange("ale", BTreeMap::new(), Some(3011));
+    let words = refusal(&house);
+    assert!(
+        words.contains("port 8443 is taken by the container inn; stop that, or set proxy.port to another"),
+        "{words}"
+    );
+    assert!(words.contains("port 3011 is taken by the container ale; stop that, or use another engine"), "{words}");
+    house.hall.strange("oak", BTreeMap::new(), Some(3021));
+    let words = refusal(&house);
+    assert!(words.contains("the container ale, port 3021 is taken by the container oak; stop that"), "{words}");
+}
+
+#[test]
+fn whoever_keeps_a_network_from_going_is_named() {
+    let house = house();
+    deploy_once(&house);
+    house.hall.strange_on("guest", "intro-host");
+    assert_eq!(destroy_once(&house), Some(RunState::Failed));
+    let told = house.disk.told();
+    let named =
+        |event: &&homeroom::domain::Event| event.message.as_str().contains("on it is still guest, which is not ours");
+    assert!(told.iter().any(|event| named(&event)), "{told:#?}");
+    assert_eq!(house.hall.names(), ["guest"]);
+}
+
+#[test]
+fn the_proxy_takes_no_port_but_the_one_it_is_given() {
+    let house = house();
+    house.define(&format!("{DEFINITION}proxy = {{ port = 8443, name = \"ws.example.com\" }}\n"));
+    deploy_once(&house);
+    assert!(proxy_file(&house, "/Caddyfile").unwrap().contains("\t\tprotocols h1 h2\n"), "HTTP/3 wants a UDP port");
 }

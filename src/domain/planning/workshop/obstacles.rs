@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{WorkshopInput, own};
 use crate::domain::{
-    LabName, Role, SeatName,
+    Role, SeatName,
     label::{Owner, owner},
     machine::machine_name,
     planning::{Problem, listed},
     size::Size,
+    stray,
     workshop::browser_name,
 };
 
@@ -55,17 +56,23 @@ pub(super) fn obstacles(input: &WorkshopInput<'_>) -> Vec<Problem> {
 /// With less than this left on the engine's disk, containers come up that cannot write a thing.
 const LEAST_FREE: u64 = 128 << 20;
 
-/// Names that somebody else's containers or networks have.
+/// Names that somebody else's containers or networks have; all that one has are told at once.
 fn names(input: &WorkshopInput<'_>) -> Vec<Problem> {
     let lab = &input.workshop.name;
-    let mut out = Vec::new();
+    let mut by_whom: BTreeMap<Option<String>, Taken> = BTreeMap::new();
+    let whose = |owner: Owner| match owner {
+        Owner::OtherStore(label) => Some(label.store.to_string()),
+        _ => None,
+    };
     for (seat, role) in input.workshop.rows() {
         let name = machine_name(lab, &seat);
         let browser = input.workshop.browser.as_ref().filter(|_| role == Role::Seat).map(|_| browser_name(lab, &seat));
         for name in std::iter::once(name.clone()).chain(browser) {
-            if input.view.container(&name).is_some() && own(input, &seat, &name).is_none() {
-                let labels = input.view.container(&name).map(|container| &container.labels);
-                out.push(stranger("container", &name, lab, labels.map(|labels| owner(input.store, &name, labels))));
+            if let Some(found) = input.view.container(&name)
+                && own(input, &seat, &name).is_none()
+            {
+                let taken = by_whom.entry(whose(owner(input.store, &name, &found.labels))).or_default();
+                taken.containers.push(name);
             }
         }
         if role == Role::Host
@@ -73,22 +80,43 @@ fn names(input: &WorkshopInput<'_>) -> Vec<Problem> {
         {
             match owner(input.store, &name, &network.labels) {
                 Owner::Ours(label) if &label.lab == lab => {}
-                other => out.push(stranger("network", &name, lab, Some(other))),
+                other => by_whom.entry(whose(other)).or_default().network = Some(name),
             }
         }
     }
-    out
+    by_whom.iter().map(|(store, taken)| taken.problem(store.as_deref(), lab.as_str())).collect()
 }
 
-fn stranger(what: &str, name: &str, lab: &LabName, whose: Option<Owner>) -> Problem {
-    let whose = match whose {
-        Some(Owner::OtherStore(label)) => format!("it was made by homeroom from another store ({})", label.store),
-        _ => "it is not ours".to_owned(),
-    };
-    Problem::new(
-        format!("the engine has a {what} called {name} already, and {whose}"),
-        format!("remove or rename it, or give {lab} another name"),
-    )
+/// What somebody else has under names of ours.
+#[derive(Default)]
+struct Taken {
+    containers: Vec<String>,
+    network: Option<String>,
+}
+
+impl Taken {
+    fn problem(&self, store: Option<&str>, lab: &str) -> Problem {
+        let containers = match self.containers.as_slice() {
+            [] => None,
+            [one] => Some(format!("a container called {one}")),
+            several => Some(format!("containers called {}", several.join(", "))),
+        };
+        let network = self.network.as_ref().map(|name| format!("a network called {name}"));
+        let what: Vec<String> = containers.into_iter().chain(network).collect();
+        let (one, what) = (self.containers.len() + usize::from(self.network.is_some()) == 1, what.join(" and "));
+        let it = if one { "it" } else { "them" };
+        let (whose, next) = match (store, one) {
+            (Some(store), _) => (
+                format!("homeroom made {it} from another store ({store})"),
+                format!("{}, or give {lab} another name", stray::OTHER_STORE),
+            ),
+            (None, true) => ("it is not ours".to_owned(), format!("remove or rename it, or give {lab} another name")),
+            (None, false) => {
+                ("they are not ours".to_owned(), format!("remove or rename them, or give {lab} another name"))
+            }
+        };
+        Problem::new(format!("the engine has {what} already, and {whose}"), next)
+    }
 }
 
 /// Ports that others hold and this workshop needs for what is still to be made.
@@ -115,7 +143,7 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
     });
     let inner = workshop.health_port().filter(|port| *port != workshop.proxy.port).map(|port| (port, exists(&host)));
     let needed = seats.chain([proxy]).chain(inner).filter(|(port, _)| !mine.contains(port));
-    let mut by_whom: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut by_whom: BTreeMap<String, Vec<u16>> = BTreeMap::new();
     for (port, made) in needed {
         let container = input.view.containers.iter().find(|container| container.published.contains(&port));
         let whom = match container {
@@ -123,24 +151,35 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
             None if !made && input.taken.contains(&port) => format!("by a program on {}", input.view.host),
             None => continue,
         };
-        by_whom.entry(whom).or_default().push(port.to_string());
+        by_whom.entry(whom).or_default().push(port);
     }
     by_whom
         .into_iter()
         .map(|(whom, ports)| {
-            let what = match ports.as_slice() {
+            let told: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            let what = match told.as_slice() {
                 [one] => format!("port {one} is taken {whom}"),
                 several => format!("ports {} are taken {whom}", several.join(", ")),
             };
-            let own = ports.iter().any(|port| *port == workshop.proxy.port.to_string());
-            let next = match (own, ports.len()) {
-                (true, 1) => "stop that, or set proxy.port to another",
-                (true, _) => {
-                    "stop that, set proxy.port, or use another engine; seats have theirs at 3000 + 10 × their number"
-                }
-                _ => "stop that, or use another engine; every seat has its ports at 3000 + 10 × its number",
-            };
-            Problem::new(what, next)
+            Problem::new(what, freed(&ports, workshop.proxy.port, workshop.health_port()))
         })
         .collect()
+}
+
+/// What to do about taken ports: each is another's to choose.
+fn freed(ports: &[u16], proxy: u16, health: Option<u16>) -> String {
+    let proxys = ports.contains(&proxy);
+    let healths = ports.iter().any(|port| Some(*port) == health && *port != proxy);
+    let seats = ports.len() > usize::from(proxys) + usize::from(healths);
+    let ways = [
+        Some("stop that"),
+        proxys.then_some("set proxy.port to another"),
+        healths.then_some("leave proxy.name out (only with a name does the proxy need 3009, for its health)"),
+        seats.then_some("use another engine (every seat has its ports at 3000 + 10 × its number)"),
+    ];
+    let ways: Vec<&str> = ways.into_iter().flatten().collect();
+    match ways.as_slice() {
+        [rest @ .., last] if !rest.is_empty() => format!("{}, or {last}", rest.join(", ")),
+        ways => ways.join(", "),
+    }
 }

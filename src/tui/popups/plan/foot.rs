@@ -131,8 +131,21 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State, short: b
             let key = key_of(command, state)?;
             let n = plan.count(verb);
             let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
+            // Where every seat stays, what goes is a part of it.
+            let reduced = verb == Verb::Remove && plan.reduced() == n;
+            let what = match (reduced, short) {
+                (false, _) => what,
+                (true, true) => "be reduced",
+                (true, false) => "lose a part and stay",
+            };
+            let machines = match (reduced, n) {
+                (false, _) => machines,
+                (true, 1) => "1 seat".to_owned(),
+                (true, n) => format!("{n} seats"),
+            };
             let lost = match (verb, n) {
                 (Verb::Restart, _) => "",
+                _ if reduced => "",
                 (_, 1) => ", with everything on it",
                 _ => ", with everything on them",
             };
