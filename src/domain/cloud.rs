@@ -49,6 +49,8 @@ pub struct InstanceView {
     pub started: Option<Timestamp>,
     /// Its newest stop.
     pub stopped: Option<Timestamp>,
+    /// From when to when it stood still before its newest start, as far as the cloud tells, the earliest first.
+    pub rests: Vec<(Timestamp, Timestamp)>,
     /// When the server ends it by itself.
     pub ends: Option<Timestamp>,
     pub spot: bool,
@@ -146,6 +148,49 @@ pub fn doubled(lab: &LabName, own: &[&InstanceView]) -> Option<String> {
             zones.join(" and ")
         )
     })
+}
+
+/// What making, seeing and removing a workshop takes, as permissions on its project. What is mostly granted on a single
+/// thing, such as acting as a service account, is not asked for here: its step tells.
+const TAKES: [&str; 19] = [
+    "compute.disks.create",
+    "compute.disks.delete",
+    "compute.disks.setLabels",
+    "compute.firewalls.create",
+    "compute.firewalls.delete",
+    "compute.firewalls.update",
+    "compute.globalOperations.get",
+    "compute.instances.create",
+    "compute.instances.delete",
+    "compute.instances.getGuestAttributes",
+    "compute.instances.setLabels",
+    "compute.instances.setMetadata",
+    "compute.instances.setTags",
+    "compute.instances.start",
+    "compute.networks.updatePolicy",
+    "compute.subnetworks.use",
+    "compute.subnetworks.useExternalIp",
+    "compute.zoneOperations.get",
+    "compute.zoneOperations.list",
+];
+/// What its name in DNS takes besides.
+const NAME_TAKES: [&str; 5] = [
+    "dns.changes.create",
+    "dns.changes.get",
+    "dns.resourceRecordSets.create",
+    "dns.resourceRecordSets.delete",
+    "dns.resourceRecordSets.list",
+];
+
+/// The permissions that a workshop takes on its project, with a name in DNS or without.
+pub fn permissions(named: bool) -> Vec<&'static str> {
+    let of_name = if named { NAME_TAKES.as_slice() } else { &[] };
+    TAKES.iter().chain(of_name).copied().collect()
+}
+
+/// Those of them that are not held.
+pub fn lacking(named: bool, held: &BTreeSet<String>) -> Vec<&'static str> {
+    permissions(named).into_iter().filter(|it| !held.contains(*it)).collect()
 }
 
 /// The labels of something of a lab's.

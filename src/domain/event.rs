@@ -262,6 +262,10 @@ pub enum Change {
     },
     /// What came of that request is known.
     RuleSettled,
+    /// The proxy on an instance shows this from here on: the name it has and what proves it.
+    ProxyShows {
+        made_of: String,
+    },
     /// The intent: about to act. Committed before the effect.
     StepStarted {
         attempt: u32,

@@ -61,8 +61,10 @@ impl Hosting<'_> {
     /// What it has cost so far, as far as the table says: by the instance that stands, whatever the definition says by
     /// now. What is gone has cost until it was last seen to work.
     pub fn cost(&self, (prices, spot): (&Prices, bool), life: &Life, host: Option<&SeatProgress>) -> Option<f64> {
-        if let Some(instance) = self.instance() {
-            return prices.spent(instance, life.born_at, self.now);
+        let own: Vec<&InstanceView> = self.view.iter().flat_map(|view| view.own(self.store, self.lab())).collect();
+        if !own.is_empty() {
+            // Of several each costs.
+            return own.into_iter().map(|instance| prices.spent(instance, life.born_at, self.now)).sum();
         }
         let is_gone = self.view.is_some_and(|view| view.blind().is_none());
         let until = host.and_then(SeatProgress::last_change).filter(|_| is_gone).unwrap_or(self.now);
@@ -121,7 +123,11 @@ impl Hosting<'_> {
         match (self.address, instance.address) {
             (Some(known), Some(now)) if known != now => Some((
                 MachineState::Stale,
-                format!("its instance was started anew: it is at {now}, no longer at {known}"),
+                format!(
+                    "its instance was started anew: it is at {now}, no longer at {known}; `homeroom check {}` looks for it \
+                     there, and takes its name along",
+                    self.lab()
+                ),
             )),
             _ => None,
         }

@@ -50,15 +50,18 @@ impl Prices {
         self.disk_gb_month * gb as f64 / MONTH
     }
 
-    /// What an instance has cost since it was made: all of it while it ran, its disk while it was stopped. Stops before
-    /// the newest start are not known, and reckoned as time it ran. It was made at `born` where the cloud does not say.
+    /// What an instance has cost since it was made: all of it while it ran, its disk also while it was stopped. It was
+    /// made at `born` where the cloud does not say.
     pub fn spent(&self, instance: &InstanceView, born: Timestamp, now: Timestamp) -> Option<f64> {
         let hour = self.running(&instance.machine_type, instance.spot, instance.disk_gb)?;
         // A simulated project's clock may be ahead of ours.
         let made = instance.created.filter(|at| *at <= now).unwrap_or(born);
         let stopped = instance.stopped.filter(|at| instance.state == InstanceState::Stopped && *at <= now);
-        let hours = |until: Timestamp| until.duration_since(made).as_secs_f64().max(0.0) / 3600.0;
-        Some((hour.machine + hour.address) * hours(stopped.unwrap_or(now)) + hour.disk * hours(now))
+        let hours = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64().max(0.0) / 3600.0;
+        let until = stopped.unwrap_or(now);
+        let rested: f64 = instance.rests.iter().map(|(from, to)| hours((*from).max(made), (*to).min(until))).sum();
+        let ran = (hours(made, until) - rested).max(0.0);
+        Some((hour.machine + hour.address) * ran + hour.disk * hours(made, now))
     }
 
     /// An hour of an instance as it stands: one that is stopped costs its disk.
@@ -120,6 +123,7 @@ mod tests {
             created: at(0),
             started: at(0),
             stopped: None,
+            rests: Vec::new(),
             ends: None,
             spot: false,
             preempted: None,
@@ -133,9 +137,14 @@ mod tests {
         assert!(is(spent(&instance, 2), 2.0 * 0.174));
         (instance.state, instance.stopped) = (InstanceState::Stopped, at(2));
         assert!(is(spent(&instance, 12), 2.0 * 0.164 + 12.0 * 0.01));
-        // It was started again.
+        // It was started again, after ten hours; and before that it had stood still for one.
         instance.state = InstanceState::Running;
-        assert!(is(spent(&instance, 12), 12.0 * 0.174));
+        let stretch = |from, to| Some((at(from)?, at(to)?));
+        instance.rests = stretch(1, 2).into_iter().chain(stretch(3, 13)).collect();
+        (instance.started, instance.stopped) = (at(13), at(3));
+        assert!(is(spent(&instance, 14), 3.0 * 0.164 + 14.0 * 0.01));
+        // What a clock ahead of ours says of later counts for nothing yet.
+        assert!(is(spent(&instance, 4), 2.0 * 0.164 + 4.0 * 0.01));
     }
 
     #[test]

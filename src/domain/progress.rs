@@ -64,6 +64,9 @@ pub struct SeatProgress {
     /// The same of its firewall rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_request: Option<Clean>,
+    /// What the proxy on its instance shows, in the words of [`crate::domain::planning::MadeOf`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// A removal of the machine that was begun and not seen to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -254,6 +257,7 @@ fn plan_seat(
             host_keys: Vec::new(),
             request: None,
             rule_request: None,
+            proxy: None,
             removal: None,
             reason: None,
             proven_at: None,
@@ -319,6 +323,7 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         }
         Change::RuleRequested { request } => row.rule_request = Some(request.clone()),
         Change::RuleSettled => row.rule_request = None,
+        Change::ProxyShows { made_of } => row.proxy = Some(made_of.clone()),
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),
         Change::PoolJoined { pool } => row.pool = Some(pool.clone()),

@@ -153,6 +153,7 @@ mod tests {
             host_keys: Vec::new(),
             request: None,
             rule_request: None,
+            proxy: None,
             removal: None,
             reason: None,
             proven_at: None,

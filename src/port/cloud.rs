@@ -1,6 +1,10 @@
 //! A cloud of instances, such as a Compute Engine project: instances, the disks and firewall rules beside them.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -132,6 +136,9 @@ pub trait Cloud: Send + Sync {
     /// Everything with our labels in the whole project.
     async fn view(&self) -> Result<CloudView, CloudError>;
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError>;
+    /// Which of these permissions the credentials have on the project as a whole. One that is granted on a single thing,
+    /// or under a condition, is not among them.
+    async fn held(&self, permissions: &[&str]) -> Result<BTreeSet<String>, CloudError>;
     /// Whether machines of a type are to be had in a zone.
     async fn offers(&self, zone: &NodeName, machine_type: &str) -> Result<Offer, CloudError>;
     async fn insert(&self, zone: &NodeName, spec: &InstanceSpec, request: &str) -> Result<OperationId, CloudError>;

@@ -12,17 +12,17 @@ use super::{
     check::Deed,
     own_key::can_open,
     plan::{On, Planned},
-    workshop::{Price, certificate, in_the_way, is_for_workshops, know, planned_for, tokens},
+    workshop::{Price, certificate, in_the_way, is_for_workshops, know, lives, planned_for, tokens},
 };
 use crate::{
     deploy::workshop::{ENDS, HostParts},
     domain::{
         LabName, NodeName, Plan, Progress, SeatName, SiteName,
-        cloud::{CloudView, InstanceView, mark},
+        cloud::{CloudView, InstanceView, mark, permissions},
         code::JoinCode,
-        planning::{self, CloudInput, InstanceShape, Names, Problem},
+        planning::{self, CloudInput, InstanceShape, Names, Orphan, Problem},
         price::Prices,
-        workshop::WorkshopDefinition,
+        workshop::{WorkshopDefinition, mark as workshop_mark},
     },
     port::{Cloud, CloudError, Dns, RemoteShell, cloud::Offer},
 };
@@ -66,11 +66,13 @@ pub async fn plan_deploy(
     site: Arc<CloudSite>,
 ) -> Result<Planned, ServiceError> {
     let mut ground = Ground::read(home, workshop, site).await?;
+    lives(home, &ground.workshop, &ground.progress)?;
     ground.names = ground.named(home).await?;
     ground.unfit = ground.zones(home).await?;
-    if let Some(files) = &ground.workshop.proxy.certificate {
-        ground.unproven = super::certificate::read(files).err();
-    }
+    let takes = permissions(ground.workshop.gce.dns.is_some());
+    ground.held = Some(ground.site.cloud.held(&takes).await.map_err(|error| error.to_string()));
+    let files = ground.workshop.proxy.certificate.as_ref();
+    ground.certificate = files.map(|files| super::certificate::read(files).map(|read| workshop_mark(&read.cert)));
     ground.planned(home, planning::plan_cloud)
 }
 
@@ -109,7 +111,8 @@ struct Ground {
     sitting: BTreeSet<SeatName>,
     names: Names,
     unfit: BTreeMap<NodeName, String>,
-    unproven: Option<String>,
+    held: Option<Result<BTreeSet<String>, String>>,
+    certificate: Option<Result<String, String>>,
 }
 
 impl Ground {
@@ -118,7 +121,7 @@ impl Ground {
         let view = site.cloud.view().await?;
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
         let (names, unfit) = (Names::default(), BTreeMap::new());
-        Ok(Self { workshop, site, view, progress, sitting, names, unfit, unproven: None })
+        Ok(Self { workshop, site, view, progress, sitting, names, unfit, held: None, certificate: None })
     }
 
     /// What it is called, what it should be called, and whether that can be.
@@ -185,7 +188,8 @@ impl Ground {
             sitting: &self.sitting,
             names: &self.names,
             unfit: &self.unfit,
-            unproven: self.unproven.as_deref(),
+            held: self.held.as_ref().map(|held| held.as_ref().map_err(String::as_str)),
+            certificate: self.certificate.as_ref().map(|read| read.as_deref().map_err(String::as_str)),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Cloud(self.site) })
@@ -244,7 +248,7 @@ pub fn name(workshop: &WorkshopDefinition, progress: &Progress) -> Option<String
 pub async fn server_ends(home: &Homeroom, lab: &LabName) -> Option<Timestamp> {
     let (_, site) = home.in_cloud(lab).await.ok()??;
     let view = site.cloud.view().await.ok()?;
-    view.own(home.store.id(), lab).next()?.ends
+    view.own(home.store.id(), lab).filter_map(|it| it.ends).min()
 }
 
 /// Writes a workshop's new end on its instance, for whoever looks at the project. The store's is what counts.
@@ -265,15 +269,20 @@ pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
 
 /// What of ours stands in projects that nobody looks after, site by site. A project that does not answer is named
 /// with the reason.
-pub async fn all_costing(
-    home: &Homeroom,
-    only: Option<&SiteName>,
-) -> Vec<(SiteName, Result<Vec<Costing>, ServiceError>)> {
+pub async fn all_costing(home: &Homeroom, only: Option<&SiteName>) -> Vec<(SiteName, Result<Left, ServiceError>)> {
     let mut out = Vec::new();
     for site in home.clouds.values().filter(|site| only.is_none_or(|only| *only == site.name)) {
         out.push((site.name.clone(), costing(home, site).await));
     }
     out
+}
+
+/// What one look at a project shows of that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Left {
+    pub found: Vec<Costing>,
+    /// Which zones could not be looked at, in words: of what stands there nothing is known.
+    pub unseen: Option<String>,
 }
 
 /// What of ours stands in a project that nobody looks after, with what it costs.
@@ -305,37 +314,30 @@ impl Costing {
 }
 
 /// What carries our labels or our mark and is no standing workshop's of this store.
-pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Vec<Costing>, ServiceError> {
+pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Left, ServiceError> {
     // The project first: what is made in between is known to the store before it exists.
     let view = site.cloud.view().await?;
     let (labs, _) = home.store.all_progress().await?;
     let labs: Vec<_> = labs.iter().collect();
     let (store, now) = (home.store.id(), home.clock.now());
-    Ok(planning::costing(store, &view, &labs, now, site.prices.as_ref())
-        .into_iter()
-        .map(|it| {
-            let place = it.zone.as_ref().map(|zone| format!(" --zone {zone}")).unwrap_or_default();
-            let kind = it.what.replace("firewall rule", "firewall-rule").replace(' ', "-");
-            let by_hand =
-                format!("`gcloud compute {kind}s delete {}{place} --project {}`", it.name, site.cloud.project());
-            let mend = match (&it.lab, it.ours) {
-                (Some(lab), true) if it.what == "disk" => format!(
-                    "once gce.keep_disk is out of the definition of {lab}, `homeroom destroy {lab} --yes` removes it; else {by_hand}"
-                ),
-                (Some(lab), true) => {
-                    format!("`homeroom destroy {lab} --yes` removes it where {lab} is defined here, else {by_hand}")
-                }
-                _ => format!("leave it to whoever made it, or {by_hand}"),
-            };
-            Costing {
-                what: it.what,
-                name: it.name,
-                zone: it.zone,
-                lab: it.lab,
-                why: it.why,
-                mend,
-                per_hour: it.per_hour,
-            }
-        })
-        .collect())
+    let unseen = view.blind().map(|why| format!("{why}: what homeroom made there, and what it costs, is not known"));
+    let orphans = planning::costing(store, &view, &labs, now, site.prices.as_ref());
+    Ok(Left { found: orphans.into_iter().map(|it| named(site, it)).collect(), unseen })
+}
+
+/// The same with what to do about it.
+fn named(site: &CloudSite, it: Orphan) -> Costing {
+    let place = it.zone.as_ref().map(|zone| format!(" --zone {zone}")).unwrap_or_default();
+    let kind = it.what.replace("firewall rule", "firewall-rule").replace(' ', "-");
+    let by_hand = format!("`gcloud compute {kind}s delete {}{place} --project {}`", it.name, site.cloud.project());
+    let mend = match (&it.lab, it.ours) {
+        (Some(lab), true) if it.what == "disk" => format!(
+            "once gce.keep_disk is out of the definition of {lab}, `homeroom destroy {lab} --yes` removes it; else {by_hand}"
+        ),
+        (Some(lab), true) => {
+            format!("`homeroom destroy {lab} --yes` removes it where {lab} is defined here, else {by_hand}")
+        }
+        _ => format!("leave it to whoever made it, or {by_hand}"),
+    };
+    Costing { what: it.what, name: it.name, zone: it.zone, lab: it.lab, why: it.why, mend, per_hour: it.per_hour }
 }

@@ -9,7 +9,8 @@ use super::{CloudSite, Homeroom, ServiceError, exec::line as words, own_key::is_
 use crate::{
     deploy::workshop::USER,
     domain::{
-        Clean, LabName, NodeName, Progress, SeatName, StoreId, machine::machine_name, workshop::WorkshopDefinition,
+        Clean, LabName, NodeName, Progress, SeatName, StoreId, cloud::doubled, machine::machine_name,
+        workshop::WorkshopDefinition,
     },
     port::{
         Clock, Cloud, CloudError, RemoteShell,
@@ -213,11 +214,24 @@ impl Serial {
     /// Where the instance is; an error without one.
     async fn instance(&self) -> Result<(NodeName, String), ServiceError> {
         let view = self.cloud.view().await?;
-        let found = view.own(&self.store, &self.lab).next().map(|it| (it.zone.clone(), it.name.clone()));
-        let lab = &self.lab;
-        found.ok_or_else(|| {
-            ServiceError::NotNow(format!("{lab} has no instance; `homeroom deploy {lab} --yes` makes one"))
-        })
+        let (lab, own) = (&self.lab, view.own(&self.store, &self.lab).collect::<Vec<_>>());
+        let not_now = |why: String| Err(ServiceError::NotNow(why));
+        match (own.as_slice(), doubled(lab, &own), view.blind()) {
+            (_, Some(why), _) => {
+                let reads = own.iter().map(|it| {
+                    let project = self.cloud.project();
+                    format!(
+                        "`gcloud compute instances get-serial-port-output {} --zone {} --project {project}`",
+                        it.name, it.zone
+                    )
+                });
+                let reads = reads.collect::<Vec<_>>().join(" and ");
+                not_now(format!("{lab}: {why}. None of them is taken for it; {reads} read their serial ports"))
+            }
+            ([one, ..], ..) => Ok((one.zone.clone(), one.name.clone())),
+            ([], _, Some(why)) => not_now(format!("{why}: the instance of {lab} may be there; try again later")),
+            ([], _, None) => not_now(format!("{lab} has no instance; `homeroom deploy {lab} --yes` makes one")),
+        }
     }
 
     /// Its last lines, oldest first.

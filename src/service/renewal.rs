@@ -18,10 +18,10 @@ use super::{
 use crate::{
     deploy::recorder::Entry,
     domain::{
-        Change, LabName, Level, Role,
+        Change, LabName, Level, Role, SeatName,
         plan::{SeatPlan, Verb},
-        planning::CERTIFICATE,
-        workshop::{Certificate, WorkshopDefinition},
+        planning::{CERTIFICATE, said},
+        workshop::{Certificate, mark},
     },
     port::StoreError,
 };
@@ -31,16 +31,28 @@ const SETTLED: Duration = Duration::from_secs(15);
 
 /// Makes a standing workshop's proxy anew where its certificate is another by now, and nothing else would change.
 pub(super) async fn renew(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<RunHandle>, ServiceError> {
-    if home.in_cloud(lab).await?.is_some() {
-        return Ok(None);
-    }
-    let Some((WorkshopDefinition { proxy, .. }, _)) = home.workshop(lab).await? else { return Ok(None) };
+    let (proxy, in_cloud) = match home.in_cloud(lab).await? {
+        Some((workshop, _)) => (workshop.proxy, true),
+        None => match home.workshop(lab).await? {
+            Some((workshop, _)) => (workshop.proxy, false),
+            None => return Ok(None),
+        },
+    };
     let Some(files) = &proxy.certificate else { return Ok(None) };
     if !(is_settled(&files.cert_file) && is_settled(&files.key_file)) {
         return Ok(None);
     }
-    if let Err(why) = certificate::read(files) {
-        return tell(home, lab, files, why).await.map(|()| None);
+    let read = match certificate::read(files) {
+        Ok(read) => read,
+        Err(why) => return tell(home, lab, files, why).await.map(|()| None),
+    };
+    // A cloud is asked for nothing as long as what is shown there is known to be this one.
+    if in_cloud {
+        let (progress, _) = home.store.progress(lab).await?;
+        let shows = progress.seat(&SeatName::host()).and_then(|row| row.proxy.clone()).unwrap_or_default();
+        if said(&shows, CERTIFICATE).is_none_or(|shown| shown == mark(&read.cert)) {
+            return Ok(None);
+        }
     }
     let planned = plan_deploy(home, lab).await?;
     let Some(host) = planned.plan.seats.iter().find(|row| row.role == Role::Host).filter(|row| is_renewal(row)) else {

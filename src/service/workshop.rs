@@ -61,7 +61,7 @@ pub async fn plan_deploy(
     engine: Arc<EngineSite>,
 ) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, workshop, engine, Look::All).await?;
-    ground.lives(home)?;
+    lives(home, &ground.workshop, &ground.progress)?;
     ground.planned(home, planning::plan_workshop)
 }
 
@@ -170,20 +170,20 @@ impl Ground {
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
         Ok(Planned { plan, on: On::Engine(self.engine) })
     }
+}
 
-    /// An error if the workshop is past its end: what is made now would be gone in a moment.
-    fn lives(&self, home: &Homeroom) -> Result<(), ServiceError> {
-        let lab = &self.workshop.name;
-        match &self.progress.life {
-            Some(life) if life.is_over(home.clock.now()) => Err(ServiceError::Problems {
-                lab: lab.clone(),
-                problems: vec![format!(
-                    "its end was at {}; `homeroom extend {lab} 1h` keeps it, `homeroom destroy {lab} --yes` removes it",
-                    ends::shown(life.ends_at)
-                )],
-            }),
-            _ => Ok(()),
-        }
+/// An error if the workshop is past its end: what is made now would be gone in a moment.
+pub(super) fn lives(home: &Homeroom, workshop: &WorkshopDefinition, progress: &Progress) -> Result<(), ServiceError> {
+    let lab = &workshop.name;
+    match &progress.life {
+        Some(life) if life.is_over(home.clock.now()) => Err(ServiceError::Problems {
+            lab: lab.clone(),
+            problems: vec![format!(
+                "its end was at {}; `homeroom extend {lab} 1h` keeps it, `homeroom destroy {lab} --yes` removes it",
+                ends::shown(life.ends_at)
+            )],
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -12,6 +12,8 @@ import sys
 import googleapiclient
 
 DOCUMENTS = pathlib.Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+# By the first part of a path.
+NAMES = {"compute": "compute.v1", "dns": "dns.v1"}
 # Kinds a JSON value may have, by the schema's word.
 KINDS = {"string": str, "boolean": bool, "integer": int, "number": (int, float), "array": list, "object": dict}
 
@@ -71,7 +73,7 @@ class Document:
 
 def judge(documents, exchange):
     path = exchange["path"]
-    document = documents["dns.v1" if path.startswith("dns/") else "compute.v1"]
+    document = documents[NAMES.get(path.split("/")[0], "cloudresourcemanager.v1")]
     method = document.method(exchange["method"], path)
     if method is None:
         return [f"{exchange['method']} {path}: no such method"]
@@ -97,7 +99,7 @@ def judge(documents, exchange):
 
 
 def main(file):
-    documents = {name: Document(name) for name in ("compute.v1", "dns.v1")}
+    documents = {name: Document(name) for name in (*NAMES.values(), "cloudresourcemanager.v1")}
     lines = pathlib.Path(file).read_text().splitlines()
     wrong = sorted({line for text in lines for line in judge(documents, json.loads(text))})
     for line in wrong:

@@ -5,20 +5,32 @@
 
 mod changes;
 mod ended;
+mod follows;
 mod joins;
 mod keyless;
 mod mortal;
 mod notice;
+mod rerun;
 mod single;
 mod storm;
 mod trouble;
 mod ways;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use homeroom::{
     config::{self, Settings, definition::parse},
     domain::{LabName, MachineState, SeatName, event::RunState, plan::Verb, readiness::LabState},
+    port::Clock,
     service::{
         CloudSite, Homeroom, ServiceError,
         check::check,
@@ -35,6 +47,7 @@ use homeroom::{
     sim::gce::{Options, Project, start},
     wire::{self, Access},
 };
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -55,6 +68,29 @@ struct Stage {
     project: Project,
     folder: TempDir,
     world: Runtime,
+    /// By how many seconds the clock of whoever lives is ahead.
+    ahead: AtomicI64,
+}
+
+/// The clock of a process that lives so many seconds later.
+struct Later {
+    clock: Arc<dyn Clock>,
+    by: i64,
+}
+
+#[async_trait]
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        self.clock.now() + SignedDuration::from_secs(self.by)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    async fn sleep(&self, modelled: Duration) {
+        self.clock.sleep(modelled).await;
+    }
 }
 
 impl Stage {
@@ -63,7 +99,7 @@ impl Stage {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = Options { project: "lab-1".to_owned(), speed: SPEED, listen };
         let project = world.block_on(start(options)).unwrap();
-        let stage = Self { project, folder: tempfile::tempdir().unwrap(), world };
+        let stage = Self { project, folder: tempfile::tempdir().unwrap(), world, ahead: AtomicI64::new(0) };
         let config = format!(
             "[sites.cloud]\nkind = \"gce\"\nenvironment = \"dev\"\nproject = \"lab-1\"\n\
              zones = [\"europe-west3-a\", \"europe-west3-b\", \"europe-west3-c\"]\n\
@@ -125,6 +161,8 @@ impl Stage {
                 });
             }
             // A busy machine is slow to answer, and modelled time runs on meanwhile.
+            let by = self.ahead.load(Ordering::Relaxed);
+            home.clock = Arc::new(Later { clock: home.clock.clone(), by });
             home.tuning.ssh_within = Duration::from_secs(100 * 300);
             let home = Arc::new(home);
             let work = tokio::time::timeout(LONG, work(home));
@@ -180,6 +218,43 @@ impl Stage {
     /// Whether the workshop has a key of its own here.
     fn has_key(&self) -> bool {
         self.settings().store.keys().join("intro").exists()
+    }
+
+    /// Asks the project for something behind homeroom's back, as somebody does in its console.
+    fn by_hand(&self, method: &str, path: &str, body: serde_json::Value) {
+        self.project.world(|world| {
+            let call = homeroom::sim::gce::Request {
+                method: method.to_owned(),
+                path: format!("compute/v1/projects/lab-1/{path}"),
+                authorization: Some(format!("Bearer {}", world.token())),
+                body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
+                ..Default::default()
+            };
+            let _ = world.submit(&call);
+        });
+    }
+
+    /// Somebody stops the instance in the console; back when it stands still.
+    fn stop(&self) {
+        self.by_hand("POST", &format!("zones/{ZONE}/instances/intro-host/stop"), serde_json::Value::Null);
+        self.until(|world| world.find(ZONE, "intro-host").unwrap().status == "TERMINATED");
+    }
+
+    /// The same with a start; back when its seats run.
+    fn start(&self) {
+        self.by_hand("POST", &format!("zones/{ZONE}/instances/intro-host/start"), serde_json::Value::Null);
+        self.until(|world| {
+            let instance = world.find(ZONE, "intro-host").unwrap();
+            instance.status == "RUNNING" && instance.inside.state == "ready"
+        });
+    }
+
+    /// What the program prints, on both streams, and its exit code.
+    fn says(&self, args: &[&str]) -> (String, Option<i32>) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_homeroom"));
+        let ran = command.args(args).env("HOMEROOM_CONFIG", self.config()).output().unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        (text, ran.status.code())
     }
 
     /// Lets modelled time pass until the project is so.
@@ -429,7 +504,7 @@ fn a_kept_disk_is_listed_as_costing_money() {
     stage.deploy();
     let costing = |stage: &Stage| {
         let found = stage.live(async |home| all_costing(&home, None).await);
-        found.into_iter().flat_map(|(_, found)| found.unwrap()).map(|it| it.words("EUR")).collect::<Vec<_>>()
+        found.into_iter().flat_map(|(_, left)| left.unwrap().found).map(|it| it.words("EUR")).collect::<Vec<_>>()
     };
     assert_eq!(costing(&stage), [""; 0]);
     stage.destroy();

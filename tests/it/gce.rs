@@ -47,6 +47,8 @@ pub async fn every_call(project: &Project) {
     assert_eq!(gce.offers(&zone(), "e2-enormous").await.unwrap(), Offer::NoSuchType);
     assert_eq!(gce.offers(&NodeName::new("nowhere-1-a"), "e2-standard-4").await.unwrap(), Offer::NoSuchZone);
     assert!(gce.begun_rule(&request_id(&["1"])).await.unwrap().is_some());
+    let asked = ["compute.instances.create", "compute.instances.delete"];
+    assert_eq!(gce.held(&asked).await.unwrap().len(), 2);
     let operation = gce.keep_disk(&zone(), "intro-host", true, &request_id(&["disk"])).await.unwrap();
     done(&gce, operation).await.unwrap();
     gce.attributes(&zone(), "intro-host", "hostkeys").await.unwrap();
@@ -460,6 +462,59 @@ async fn a_name_is_published_with_its_mark_moved_and_taken_back() {
     assert!(project.world(|world| world.dns["lab"].records.is_empty()));
     let error = gce.publish("ws.elsewhere.org", "203.0.113.5".parse().unwrap(), "x").await.unwrap_err();
     assert!(error.to_string().contains("no managed zone of lab-1 holds ws.elsewhere.org."), "{error}");
+    project.shutdown().await;
+}
+
+#[tokio::test]
+async fn names_are_found_on_whichever_page_they_are_listed() {
+    let (project, gce) = project().await;
+    let (store, lab) = store();
+    project.world(|world| world.dns_page = 2);
+    for number in 1..=5 {
+        gce.publish(&format!("ws-{number}.lab.example.com"), "203.0.113.5".parse().unwrap(), &mark(&store, &lab))
+            .await
+            .unwrap();
+    }
+    assert_eq!(gce.marked(&mark(&store, &lab)).await.unwrap().len(), 5);
+    project.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_refused_and_another_is_fetched() {
+    let (project, gce) = project().await;
+    let fetched = || project.world(|world| world.calls.iter().filter(|it| it.ends_with("/default/token")).count());
+    gce.view().await.unwrap();
+    assert_eq!(fetched(), 1);
+    gce.view().await.unwrap();
+    assert_eq!(fetched(), 1, "it is kept while it lasts");
+    project.world(|world| world.end_tokens());
+    gce.view().await.unwrap();
+    assert_eq!(fetched(), 2);
+    // One that lasts no longer than it says: by the project's clock, which is faster than ours.
+    project.world(|world| {
+        world.end_tokens();
+        world.token_life = 0;
+    });
+    let error = gce.view().await.unwrap_err();
+    assert!(matches!(error, CloudError::Unauthenticated { .. }), "{error:?}");
+    project.world(|world| world.token_life = 3_599_000);
+    // Whatever changes something goes on as well: nothing was done under the old one.
+    let operation = gce.insert_rule(&rule(), &request_id(&["1"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    assert_eq!(project.world(|world| world.firewalls.len()), 1);
+    project.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_waited_for_is_witnessed_too() {
+    let (project, gce) = project().await;
+    let operation = gce.insert_rule(&rule(), &request_id(&["1"])).await.unwrap();
+    done(&gce, operation).await.unwrap();
+    let waited = project.world(|world| {
+        let waits = world.exchanges.iter().filter(|it| it["path"].as_str().is_some_and(|path| path.ends_with("/wait")));
+        waits.map(|it| it["answered"]["status"].clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(waited, ["DONE"]);
     project.shutdown().await;
 }
 

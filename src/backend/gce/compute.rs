@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error,
-    http::{Call, Http, Line},
+    http::{Call, Http, Line, TEST_PERMISSIONS},
     tokens::Tokens,
     view,
 };
@@ -39,8 +39,6 @@ const OURS: &str = "labels.homeroom:*";
 /// seconds of Unix's clock.
 const NAMESPACE: &str = "homeroom";
 const PREEMPTED: &str = "preempted";
-/// Which operations took a spot machine away.
-const PREEMPTIONS: &str = "operationType = \"compute.instances.preempted\"";
 /// Which operations make something.
 const INSERTS: &str = "operationType = insert";
 
@@ -112,21 +110,32 @@ impl Gce {
         Ok(name.map(|name| OperationId { zone: zone.cloned(), name: name.to_owned() }))
     }
 
-    /// When a spot machine of ours was told that it is taken away, if it was, since its newest start. While it runs its
-    /// guest tells; afterwards the cloud's own list of what it did.
-    async fn preempted(&self, instance: &InstanceView) -> Result<Option<Timestamp>, CloudError> {
-        let (zone, name) = (&instance.zone, &instance.name);
-        let at = if instance.state == InstanceState::Running {
-            let told = self.attributes(zone, name, NAMESPACE).await?;
+    /// Adds to an instance of ours what it does not show of itself: when it stood still before its newest start, and
+    /// whether it was told that it is taken away since then. While it runs its guest tells that; afterwards, and of all
+    /// that was before, the cloud's own list of what it did.
+    async fn remember(&self, instance: &mut InstanceView) -> Result<(), CloudError> {
+        let (zone, name) = (instance.zone.clone(), instance.name.clone());
+        let mut preempted = None;
+        if instance.stopped.is_some() || instance.state != InstanceState::Running {
+            let what = format!("looking when {name} was stopped and started");
+            // Read as it is known to be taken.
+            let filter = format!("targetId eq {}", instance.id);
+            let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(&filter), items).await?;
+            let past = view::past(&all);
+            // What is older than the list goes back is as the instance itself shows it.
+            if past.rests.len() > instance.rests.len() {
+                instance.rests = past.rests;
+            }
+            preempted = past.preempted;
+        }
+        if instance.spot && instance.state == InstanceState::Running {
+            let told = self.attributes(&zone, &name, NAMESPACE).await?;
             let seconds = told.get(PREEMPTED).and_then(|text| text.as_str().trim().parse().ok());
-            seconds.and_then(|seconds| Timestamp::from_second(seconds).ok())
-        } else {
-            let what = format!("looking why {name} stopped");
-            let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(PREEMPTIONS), items).await?;
-            let own = all.iter().filter(|operation| operation["targetId"].as_str() == Some(&instance.id));
-            own.filter_map(|operation| operation["insertTime"].as_str()?.parse().ok()).max()
-        };
-        Ok(at.filter(|at| instance.started.is_none_or(|started| started <= *at)))
+            preempted = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        }
+        let since = instance.started;
+        instance.preempted = preempted.filter(|at| since.is_none_or(|started| started <= *at));
+        Ok(())
     }
 
     /// Waits until an operation is over.
@@ -233,12 +242,10 @@ impl Cloud for Gce {
         // Rules have no labels; their description says whose they are.
         let rules = self.pages(&what, "global/firewalls", None, items).await?;
         let mut instances: Vec<InstanceView> = instances.iter().map(view::instance).collect();
-        let spot = |it: &&mut InstanceView| it.spot && !matches!(it.state, InstanceState::Coming);
-        for instance in instances.iter_mut().filter(spot) {
+        for instance in instances.iter_mut().filter(|it| !matches!(it.state, InstanceState::Coming)) {
             // A look is worth having also where nobody tells this.
-            match self.preempted(instance).await {
-                Ok(at) => instance.preempted = at,
-                Err(error) => tracing::debug!(%error, "whether a spot machine is being taken away is not known"),
+            if let Err(error) = self.remember(instance).await {
+                tracing::debug!(%error, "what was with an instance before is not known");
             }
         }
         Ok(CloudView {
@@ -253,6 +260,14 @@ impl Cloud for Gce {
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError> {
         let what = format!("looking at {name} in {zone}");
         Ok(view::instance(&self.http.call(Call::get(&what, self.machine(zone, name, ""))).await?))
+    }
+
+    async fn held(&self, permissions: &[&str]) -> Result<BTreeSet<String>, CloudError> {
+        let what = format!("asking what the credentials may do in {}", self.project);
+        let url = format!("{}/projects/{}{TEST_PERMISSIONS}", self.http.projects, self.project);
+        let shown = self.http.call(Call::post(&what, url, json!({ "permissions": permissions }))).await?;
+        let held = shown["permissions"].as_array().into_iter().flatten();
+        Ok(held.filter_map(|it| it.as_str().map(str::to_owned)).collect())
     }
 
     async fn offers(&self, zone: &NodeName, machine_type: &str) -> Result<Offer, CloudError> {

@@ -23,6 +23,9 @@ const WAIT_WITHIN: Duration = Duration::from_secs(150);
 const AGAIN: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// How the address of a question for permissions ends.
+pub const TEST_PERMISSIONS: &str = ":testIamPermissions";
+
 /// A part of a wait that differs from one question to another, so that they do not come back all at once.
 fn jitter(url: &str, attempt: usize, most: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
@@ -38,6 +41,8 @@ pub struct Http {
     pub compute: String,
     /// `https://dns.googleapis.com/dns/v1`
     pub dns: String,
+    /// `https://cloudresourcemanager.googleapis.com/v1`
+    pub projects: String,
 }
 
 /// A request as it is sent.
@@ -96,7 +101,7 @@ impl<'a> Call<'a> {
 
     /// Whether it changes nothing.
     fn asks(&self) -> bool {
-        self.method == Method::GET || self.url.ends_with("/wait")
+        self.method == Method::GET || self.url.ends_with("/wait") || self.url.ends_with(TEST_PERMISSIONS)
     }
 
     pub fn with(mut self, key: &'a str, value: impl Into<String>) -> Self {
@@ -126,6 +131,7 @@ impl Http {
             tokens,
             compute: format!("{}/compute/v1", base("https://compute.googleapis.com")),
             dns: format!("{}/dns/v1", base("https://dns.googleapis.com")),
+            projects: format!("{}/v1", base("https://cloudresourcemanager.googleapis.com")),
         }
     }
 
@@ -145,27 +151,42 @@ impl Http {
         self.once(call).await
     }
 
+    /// Sends it once; again, with another token, where the one it had was no good: then nothing was done under it.
     async fn once(&self, call: Call<'_>) -> Result<Value, CloudError> {
         let what = call.what;
-        let unreachable = |why: String| CloudError::Unreachable { what: what.to_owned(), why: Clean::new(why) };
+        let (mut status, mut text) = self.send(&call).await?;
+        if status == 401 && self.tokens.forget() {
+            (status, text) = self.send(&call).await?;
+        }
+        match status {
+            200..=299 if text.is_empty() => Ok(Value::Null),
+            200..=299 => serde_json::from_str(&text).map_err(|e| {
+                let why = Clean::new(format!("its answer is no JSON: {e}"));
+                CloudError::Lost { what: what.to_owned(), why }
+            }),
+            _ => Err(error::refused(what, status, &text)),
+        }
+    }
+
+    async fn send(&self, call: &Call<'_>) -> Result<(u16, String), CloudError> {
+        let what = || call.what.to_owned();
         let bearer = self
             .tokens
             .token()
             .await
-            .map_err(|why| CloudError::Unauthenticated { what: what.to_owned(), words: Clean::new(why) })?;
-        let lost = |why: String| CloudError::Lost { what: what.to_owned(), why: Clean::new(why) };
-        let within = if call.url.ends_with("/wait") { WAIT_WITHIN } else { WITHIN };
-        let query = call.query.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let sent = Sent { method: call.method, url: call.url, query, bearer, body: call.body, within };
-        let (status, text) = self.line.send(sent).await.map_err(|silence| match silence {
-            Silence::Unsent(why) => unreachable(why),
-            Silence::Lost(why) => lost(why),
-        })?;
-        match status {
-            200..=299 if text.is_empty() => Ok(Value::Null),
-            200..=299 => serde_json::from_str(&text).map_err(|e| lost(format!("its answer is no JSON: {e}"))),
-            _ => Err(error::refused(what, status, &text)),
-        }
+            .map_err(|why| CloudError::Unauthenticated { what: what(), words: Clean::new(why) })?;
+        let sent = Sent {
+            method: call.method.clone(),
+            url: call.url.clone(),
+            query: call.query.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+            bearer,
+            body: call.body.clone(),
+            within: if call.url.ends_with("/wait") { WAIT_WITHIN } else { WITHIN },
+        };
+        self.line.send(sent).await.map_err(|silence| match silence {
+            Silence::Unsent(why) => CloudError::Unreachable { what: what(), why: Clean::new(why) },
+            Silence::Lost(why) => CloudError::Lost { what: what(), why: Clean::new(why) },
+        })
     }
 
     /// The status of an answer to a plain question; no token goes along.

@@ -20,15 +20,19 @@ const WITHIN: Duration = Duration::from_secs(10);
 const EARLY: Duration = Duration::from_secs(240);
 
 /// What the calls made here take.
-const SCOPES: [&str; 2] =
-    ["https://www.googleapis.com/auth/compute", "https://www.googleapis.com/auth/ndev.clouddns.readwrite"];
+const SCOPES: [&str; 3] = [
+    "https://www.googleapis.com/auth/compute",
+    "https://www.googleapis.com/auth/ndev.clouddns.readwrite",
+    // Which permissions there are on the project.
+    "https://www.googleapis.com/auth/cloudplatformprojects.readonly",
+];
 /// What only looking takes.
 const LOOKING: [&str; 1] = ["https://www.googleapis.com/auth/compute.readonly"];
 
 /// Where tokens come from.
 pub enum Tokens {
     /// Application default credentials, of whatever kind.
-    Default(Box<AccessTokenCredentials>),
+    Default(Found),
     /// The service account of the machine this runs on.
     Machine(MetadataServer),
     /// One that does not change.
@@ -41,15 +45,8 @@ impl Tokens {
     ///
     /// `looks`: nothing is changed with them, as far as their kind lets that be said.
     pub fn default_credentials(looks: bool) -> Result<Self, String> {
-        // What signs for a service account is what TLS uses. Whoever was first has set the same.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let scopes = if looks { LOOKING.as_slice() } else { SCOPES.as_slice() };
-        let built = Builder::default().with_scopes(scopes.iter().copied()).build_access_token_credentials();
-        let made = built.map_err(|e| match named_file() {
-            Some(file) if e.is_parsing() => format!("{}: {}", file.display(), chain(&e)),
-            _ => chain(&e),
-        })?;
-        Ok(Self::Default(Box::new(made)))
+        let made = Mutex::new(found(looks)?);
+        Ok(Self::Default(Found { looks, made }))
     }
 
     /// Those of the metadata server at this address: `http://metadata.google.internal` on a machine of Google's.
@@ -62,7 +59,8 @@ impl Tokens {
 
     pub(super) async fn token(&self) -> Result<SecretString, String> {
         match self {
-            Self::Default(credentials) => {
+            Self::Default(Found { made, .. }) => {
+                let credentials = made.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let token = credentials.access_token().await.map_err(|e| plain(&chain(&e)))?;
                 Ok(SecretString::from(token.token))
             }
@@ -70,6 +68,42 @@ impl Tokens {
             Self::Fixed(token) => Ok(token.clone()),
         }
     }
+
+    /// Forgets the token it keeps: the API takes it for none. Whether there may be another.
+    pub(super) fn forget(&self) -> bool {
+        match self {
+            Self::Default(Found { looks, made }) => match found(*looks) {
+                Ok(anew) => {
+                    *made.lock().unwrap_or_else(PoisonError::into_inner) = anew;
+                    true
+                }
+                Err(_) => false,
+            },
+            Self::Machine(server) => {
+                *server.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                true
+            }
+            Self::Fixed(_) => false,
+        }
+    }
+}
+
+/// Application default credentials as they were found, with the token they keep.
+pub struct Found {
+    looks: bool,
+    made: Mutex<AccessTokenCredentials>,
+}
+
+/// Looks for application default credentials.
+fn found(looks: bool) -> Result<AccessTokenCredentials, String> {
+    // What signs for a service account is what TLS uses. Whoever was first has set the same.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let scopes = if looks { LOOKING.as_slice() } else { SCOPES.as_slice() };
+    let built = Builder::default().with_scopes(scopes.iter().copied()).build_access_token_credentials();
+    built.map_err(|e| match named_file() {
+        Some(file) if e.is_parsing() => format!("{}: {}", file.display(), chain(&e)),
+        _ => chain(&e),
+    })
 }
 
 /// The file that is named for credentials.

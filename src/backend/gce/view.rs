@@ -52,6 +52,8 @@ pub fn instance(value: &Value) -> InstanceView {
         created: time(&value["creationTimestamp"]),
         started: time(&value["lastStartTimestamp"]),
         stopped: time(&value["lastStopTimestamp"]),
+        // The list of operations knows better, where there was more than one stop.
+        rests: rest(value).into_iter().collect(),
         ends: time(&value["resourceStatus"]["scheduling"]["terminationTimestamp"]),
         spot: value["scheduling"]["provisioningModel"] == "SPOT",
         // Not told here: the guest and the operations do.
@@ -59,6 +61,59 @@ pub fn instance(value: &Value) -> InstanceView {
         disk_gb: number(&value["disks"][0]["diskSizeGb"]),
         keeps_disk: value["disks"][0]["autoDelete"] == false,
     }
+}
+
+/// The one stretch of standing still that an instance shows of itself: from its newest stop to its newest start.
+fn rest(value: &Value) -> Option<(Timestamp, Timestamp)> {
+    let (stopped, started) = (time(&value["lastStopTimestamp"])?, time(&value["lastStartTimestamp"])?);
+    (stopped < started).then_some((stopped, started))
+}
+
+/// What stopped an instance, and what had it run again: the beginnings of these words are enough.
+const STOPS: [&str; 7] = [
+    "stop",
+    "suspend",
+    "compute.instances.preempted",
+    "compute.instances.guestTerminate",
+    "compute.instances.terminateOnHostMaintenance",
+    "compute.instances.hostError",
+    "compute.instances.stop",
+];
+const STARTS: [&str; 3] = ["start", "resume", "compute.instances.automaticRestart"];
+
+/// What the list of operations tells of one instance: the stretches it stood still, the earliest first, and when it was
+/// last taken away.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    pub rests: Vec<(Timestamp, Timestamp)>,
+    pub preempted: Option<Timestamp>,
+}
+
+/// Reads it out of the instance's operations, in whatever order they are listed. What came to nothing changed nothing.
+pub fn past(operations: &[Value]) -> Past {
+    let mut told: Vec<(Timestamp, &str)> = operations
+        .iter()
+        .filter(|it| it["error"].is_null())
+        // What is paid for ends where a stop ends, and begins where a start ends.
+        .filter_map(|it| {
+            let at = time(&it["endTime"]).or_else(|| time(&it["insertTime"]))?;
+            Some((at, it["operationType"].as_str()?))
+        })
+        .collect();
+    told.sort_unstable();
+    let begins = |kind: &str, with: &[&str]| with.iter().any(|word| kind.starts_with(word));
+    let (mut rests, mut since) = (Vec::new(), None::<Timestamp>);
+    for (at, kind) in told {
+        if begins(kind, &STOPS) {
+            since.get_or_insert(at);
+        } else if begins(kind, &STARTS)
+            && let Some(from) = since.take()
+        {
+            rests.push((from, at));
+        }
+    }
+    let taken = operations.iter().filter(|it| it["operationType"] == "compute.instances.preempted");
+    Past { rests, preempted: taken.filter_map(|it| time(&it["insertTime"])).max() }
 }
 
 fn state(status: &str) -> InstanceState {
@@ -107,6 +162,30 @@ pub fn rule(value: &Value) -> RuleView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stretches_an_instance_stood_still_are_read_from_what_was_done_to_it() {
+        let at = |minute: u8| format!("2026-11-20T10:{minute:02}:00Z");
+        let did = |kind: &str, minute| serde_json::json!({"operationType": kind, "endTime": at(minute)});
+        let mut failed = did("start", 12);
+        failed["error"] = serde_json::json!({"errors": [{"code": "ZONE_RESOURCE_POOL_EXHAUSTED"}]});
+        // Newest first, as they may be listed.
+        let listed = [
+            did("start", 40),
+            did("compute.instances.preempted", 30),
+            did("setLabels", 25),
+            did("start", 20),
+            failed,
+            did("stop", 10),
+            did("insert", 1),
+        ];
+        let stretch = |from, to| (at(from).parse().unwrap_or_default(), at(to).parse().unwrap_or_default());
+        let found = past(&listed);
+        assert_eq!(found.rests, [stretch(10, 20), stretch(30, 40)]);
+        assert_eq!(past(&listed[2..]).rests, [stretch(10, 20)]);
+        // One that stands still now has no end to that yet.
+        assert_eq!(past(&listed[1..]).rests, [stretch(10, 20)]);
+    }
 
     #[test]
     fn a_status_nobody_knows_yet_is_no_error() {

@@ -10,7 +10,8 @@ use crate::{
     },
     domain::{MachineState, Role, SiteName, StepState, progress::StepProgress, readiness::LabState},
     service::{
-        cloud::{Costing, all_costing},
+        ServiceError,
+        cloud::{Costing, Left, all_costing},
         ends::plain,
         status::{LabStatus, LifeStatus, MachineStatus, all_status, lab_status},
         strays::{Found, strays},
@@ -120,9 +121,10 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .flatten()
         .collect();
     let costing = all_costing(&context.home, context.site.as_ref()).await;
+    let unseen: Vec<(SiteName, String)> = costing.iter().filter_map(unseen).collect();
     let costing: Vec<(SiteName, Costing)> = costing
         .into_iter()
-        .flat_map(|(site, found)| found.unwrap_or_default().into_iter().map(move |it| (site.clone(), it)))
+        .flat_map(|(site, left)| left.into_iter().flat_map(|it| it.found).map(move |it| (site.clone(), it)))
         .collect();
     let currency = |site: &SiteName| {
         let prices = context.home.clouds.get(site).and_then(|cloud| cloud.prices.as_ref());
@@ -133,6 +135,7 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         context.out.object(json!({
             "labs": labs.iter().map(lab_json).collect::<Vec<_>>(),
             "strays": strays.iter().map(stray_json).chain(costing).collect::<Vec<_>>(),
+            "unseen": unseen.iter().map(|(site, why)| json!({"site": site, "why": why})).collect::<Vec<_>>(),
         }));
         return Ok(Exit::Done);
     }
@@ -141,6 +144,9 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
     }
     for (site, it) in &costing {
         eprintln!("on {site}: {}; {}", it.words(&currency(site)), it.mend);
+    }
+    for (site, why) in &unseen {
+        eprintln!("on {site}: {why}");
     }
     if labs.is_empty() {
         context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
@@ -184,6 +190,15 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
         .collect();
     context.out.table(["LAB", "KIND", "SITE", "STATE", "READY", "WORST"], &rows);
     Ok(Exit::Done)
+}
+
+/// Why not all that may cost money in a project is known.
+fn unseen((site, left): &(SiteName, Result<Left, ServiceError>)) -> Option<(SiteName, String)> {
+    let why = match left {
+        Ok(left) => left.unseen.clone()?,
+        Err(error) => format!("what homeroom made there, and what it costs, is not known: {error}"),
+    };
+    Some((site.clone(), why))
 }
 
 fn costing_json(site: &SiteName, it: &Costing, currency: &str) -> Value {

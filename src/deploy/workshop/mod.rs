@@ -15,7 +15,7 @@ mod seat;
 use std::sync::Arc;
 
 pub use engine::{Engine, EngineParts, ProxyCertificate};
-pub use instance::{ENDS, Host, HostParts, USER};
+pub use instance::{ENDS, Host, HostParts, USER, rerun};
 
 use super::{
     Recorder,

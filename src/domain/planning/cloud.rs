@@ -5,6 +5,8 @@
 
 mod changes;
 mod notes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,8 +46,10 @@ pub struct CloudInput<'a> {
     /// Seats that somebody has joined on.
     pub sitting: &'a BTreeSet<SeatName>,
     pub names: &'a Names,
-    /// Why the proxy's certificate will not do.
-    pub unproven: Option<&'a str>,
+    /// The mark of the proxy's certificate as its file has it now, or why it will not do. `None`: nobody looked.
+    pub certificate: Option<Result<&'a str, &'a str>>,
+    /// Which of the permissions it takes there are on the project, or why that could not be asked. `None`: nobody did.
+    pub held: Option<Result<&'a BTreeSet<String>, &'a str>>,
     /// Why a zone can carry no such machine, where that was looked for.
     pub unfit: &'a BTreeMap<NodeName, String>,
 }
@@ -170,7 +174,7 @@ pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
         return Err(problems);
     }
     let host = host(input);
-    if let Some(why) = input.unproven.filter(|_| host.verb.acts()) {
+    if let Some(Err(why)) = input.certificate.filter(|_| host.verb.acts()) {
         return Err(vec![Problem::new(why, "mend the files, or leave cert_file and key_file out")]);
     }
     let (verb, seats) = (host.verb, SeatName::host());
@@ -222,7 +226,8 @@ fn host(input: &CloudInput<'_>) -> SeatPlan {
     }
     let told = in_place(input, instance);
     if !told.is_empty() && instance.state == InstanceState::Running && instance.preempted.is_none() {
-        let (changes, words): (Vec<FieldChange>, Vec<String>) = told.into_iter().unzip();
+        let (changes, mut words): (Vec<FieldChange>, Vec<String>) = told.into_iter().unzip();
+        words.dedup();
         return SeatPlan { changes, ..row(Verb::Update, words.join("; ")) };
     }
     let changes = told.into_iter().map(|(change, _): Told| change).collect();
@@ -281,7 +286,10 @@ pub fn plan_cloud_check(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<Pl
         false => seats.contains(seat),
     };
     let chosen = input.workshop.rows().into_iter().filter(|(seat, _)| is_chosen(seat));
-    let proofs = [StepName::Address, StepName::Ssh, StepName::Engine, StepName::Health];
+    // Its name follows it to another address.
+    let asked = [StepName::Address, StepName::Ssh, StepName::Engine, StepName::Health, StepName::Dns];
+    let may_be_named = Names::may_be(input.workshop, input.progress);
+    let proofs: Vec<StepName> = asked.into_iter().filter(|step| *step != StepName::Dns || may_be_named).collect();
     let rows = chosen.map(|(seat, role)| match role {
         Role::Host => input.row(&seat, role, Verb::Prove, &proofs, "asked again"),
         _ => input.row(&seat, role, Verb::Prove, &[StepName::Health], "asked again"),

@@ -335,6 +335,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         host_keys: Vec::new(),
         request: None,
         rule_request: None,
+        proxy: None,
         removal: None,
         reason: None,
         proven_at: Some(proven),

@@ -44,7 +44,7 @@ pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use silent::{on_nodes, silent};
 pub use steps::{Target, roll_call};
 pub use workshop::{
-    CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy,
+    CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy, said,
 };
 
 use super::{

@@ -91,16 +91,22 @@ impl MadeOf {
             ("seats", workshop.seats.to_string()),
             ("routes", routes.to_owned()),
         ];
-        // Nothing of it where it speaks plain HTTP, as the labels of proxies made before say nothing.
-        fields.extend(workshop.proxy.name.as_ref().map(|name| ("proxy.name", name.clone())));
-        let file = workshop.proxy.certificate.as_ref().map(|certificate| &certificate.cert_file);
-        fields.extend(file.map(|file| ("proxy.cert", file.to_string_lossy().replace(' ', "%20"))));
-        fields.extend(certificate.map(|mark| (CERTIFICATE, mark.to_owned())));
+        fields.extend(Self::shown(workshop, certificate).0);
         let defined = |seat: &SeatName| seat.number().is_some_and(|number| number <= workshop.seats);
         let again = rounds.iter().filter(|(seat, round)| **round > 0 && defined(seat));
         let again: Vec<String> = again.map(|(seat, round)| format!("{seat}:{round}")).collect();
         fields.extend((!again.is_empty()).then(|| (TOKENS, again.join(","))));
         Self(fields)
+    }
+
+    /// What a proxy shows to whoever connects: its name, and what proves it. Nothing where it speaks plain HTTP, as the
+    /// labels of proxies made before say nothing.
+    pub fn shown(workshop: &WorkshopDefinition, certificate: Option<&str>) -> Self {
+        let name = workshop.proxy.name.as_ref().map(|name| ("proxy.name", name.clone()));
+        let file = workshop.proxy.certificate.as_ref().map(|certificate| &certificate.cert_file);
+        let file = file.map(|file| ("proxy.cert", file.to_string_lossy().replace(' ', "%20")));
+        let mark = certificate.map(|mark| (CERTIFICATE, mark.to_owned()));
+        Self([name, file, mark].into_iter().flatten().collect())
     }
 
     /// As the label has it.
@@ -120,8 +126,22 @@ impl MadeOf {
     }
 }
 
-/// What a label says under a key.
-fn said<'a>(label: &'a str, key: &str) -> Option<&'a str> {
+/// The mark of the certificate a proxy should show: what will not do takes nobody's place, and what nobody read is no
+/// change to what is shown.
+pub(super) fn proven_by<'a>(
+    workshop: &WorkshopDefinition,
+    read: Option<Result<&'a str, &str>>,
+    made_of: &'a str,
+) -> Option<&'a str> {
+    match read {
+        Some(Ok(mark)) => Some(mark),
+        Some(Err(_)) => said(made_of, CERTIFICATE),
+        None => workshop.proxy.certificate.as_ref().and_then(|_| said(made_of, CERTIFICATE)),
+    }
+}
+
+/// What a label, or the like of one, says under a key.
+pub fn said<'a>(label: &'a str, key: &str) -> Option<&'a str> {
     label.split(' ').filter_map(|word| word.split_once('=')).find(|(known, _)| *known == key).map(|(_, value)| value)
 }
 
@@ -280,13 +300,7 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
     let proven = stored(input, &host).is_some_and(|row| row.state == MachineState::Ready);
     match proxy {
         Some((proxy, label)) if network => {
-            // What will not do takes nobody's place, and what nobody read is no change.
-            let shown = || said(&label.made_of, CERTIFICATE);
-            let certificate = match input.certificate {
-                Some(Ok(mark)) => Some(mark),
-                Some(Err(_)) => shown(),
-                None => input.workshop.proxy.certificate.as_ref().and_then(|_| shown()),
-            };
+            let certificate = proven_by(input.workshop, input.certificate, &label.made_of);
             let mut changes = MadeOf::proxy(input.workshop, certificate, input.rounds).differs_from(&label.made_of);
             changes.retain(|change| change.field != TOKENS || is_asked_for(input, change));
             if !changes.is_empty() {

@@ -32,15 +32,18 @@ pub(super) async fn look(home: &Homeroom, lab: &LabName, seats: &[&SeatProgress]
     versions["site"] = json!(site.name);
     versions["project"] = json!(site.cloud.project());
     versions["zones"] = json!(site.zones);
-    let instance = match tokio::time::timeout(WITHIN, site.cloud.view()).await {
+    let instances = match tokio::time::timeout(WITHIN, site.cloud.view()).await {
         Ok(Ok(view)) => {
-            let own = view.own(home.store.id(), lab).next().map(|it| {
+            if let Some(why) = view.blind() {
+                versions["unseen"] = json!(why);
+            }
+            let own = view.own(home.store.id(), lab).map(|it| {
                 json!({"name": it.name, "zone": it.zone, "status": it.status, "machine_type": it.machine_type,
                        "spot": it.spot, "address": it.address, "created": it.created, "started": it.started,
                        "ends": it.ends, "disk_gb": it.disk_gb, "labels": it.labels,
                        "made_of": it.metadata.get(crate::domain::planning::MADE_OF)})
             });
-            own.unwrap_or(Value::Null)
+            own.collect()
         }
         Ok(Err(error)) => json!({ "error": error.to_string() }),
         Err(_) => json!({ "error": "no answer in time" }),
@@ -54,7 +57,7 @@ pub(super) async fn look(home: &Homeroom, lab: &LabName, seats: &[&SeatProgress]
             Err(_) => json!({ "error": "no answer in time" }),
         };
         let value = match row.role {
-            Role::Host => json!({"instance": instance, "serial": printed, "seats": workshop.seats}),
+            Role::Host => json!({"instances": instances, "serial": printed, "seats": workshop.seats}),
             _ => json!({ "printed": printed }),
         };
         rows.insert(row.seat.to_string(), value);

@@ -30,12 +30,44 @@ impl Managed {
         }
     }
 
+    /// What every zone has, and nobody has put there.
+    fn own(&self, name: &str) -> [Value; 2] {
+        let server = "ns-cloud-a1.googledomains.com.";
+        let set = |kind: &str, ttl: u32, data: String| json!({"kind": "dns#resourceRecordSet", "name": self.domain, "type": kind, "ttl": ttl, "rrdatas": [data]});
+        let begins = format!("{server} {name}.cloud-dns-hostmaster.google.com. 1 21600 3600 259200 300");
+        [set("NS", 21_600, server.to_owned()), set("SOA", 21_600, begins)]
+    }
+
     fn body(&self, name: &str) -> Value {
         json!({
             "kind": "dns#managedZone", "id": "7", "name": name, "dnsName": self.domain, "description": "",
             "visibility": "public", "nameServers": ["ns-cloud-a1.googledomains.com."],
         })
     }
+}
+
+/// One page of a list, and the token of the next.
+fn page(world: &World, query: &[(String, String)], (kind, key): (&str, &str), all: Vec<Value>) -> Made {
+    let asked = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let invalid =
+        |key: &str, value: &str| error(400, "invalid", format!("Invalid value for 'parameters.{key}': '{value}'"));
+    let most = match asked("maxResults") {
+        Some(text) => text.parse::<usize>().map_err(|_| invalid("maxResults", text))?.clamp(1, world.dns_page),
+        None => world.dns_page,
+    };
+    let from = match asked("pageToken").filter(|token| !token.is_empty()) {
+        Some(token) => {
+            let at = token.strip_prefix("sim-dns-").and_then(|at| at.parse::<usize>().ok());
+            at.ok_or_else(|| invalid("pageToken", token))?
+        }
+        None => 0,
+    };
+    let more = all.len() > from + most;
+    let mut body = json!({"kind": kind, key: all.into_iter().skip(from).take(most).collect::<Vec<_>>()});
+    if more {
+        body["nextPageToken"] = json!(format!("sim-dns-{}", from + most));
+    }
+    Ok(body)
 }
 
 /// How long a change is pending, in modelled milliseconds.
@@ -51,17 +83,22 @@ pub(super) fn call(world: &mut World, method: &str, path: &[&str], query: &[(Str
             let asked = query.iter().find(|(key, _)| key == "dnsName").map(|(_, value)| value.as_str());
             let found = world.dns.iter().filter(|(_, zone)| asked.is_none_or(|name| zone.domain == name));
             let found: Vec<Value> = found.map(|(name, zone)| zone.body(name)).collect();
-            Ok(json!({"kind": "dns#managedZonesListResponse", "managedZones": found}))
+            page(world, query, ("dns#managedZonesListResponse", "managedZones"), found)
         }
         ("GET", ["managedZones", zone]) => {
             world.dns.get(*zone).map(|found| found.body(zone)).ok_or_else(|| no_zone(zone))
         }
         ("GET", ["managedZones", zone, "rrsets"]) => {
             let found = world.dns.get(*zone).ok_or_else(|| no_zone(zone))?;
-            let is = |key: &str, value: &str| query.iter().all(|(name, wanted)| name != key || wanted == value);
-            let sets = found.records.iter().filter(|((name, kind), _)| is("name", name) && is("type", kind));
-            let sets: Vec<&Value> = sets.map(|(_, set)| set).collect();
-            Ok(json!({"kind": "dns#resourceRecordSetsListResponse", "rrsets": sets}))
+            let asked = |key: &str| query.iter().any(|(name, _)| name == key);
+            if asked("type") && !asked("name") {
+                let words = "The 'name' parameter must be present if the 'type' parameter is present.";
+                return Err(error(400, "invalid", words));
+            }
+            let is = |key: &str, value: &Value| query.iter().all(|(name, wanted)| name != key || value == wanted);
+            let sets = found.own(zone).into_iter().chain(found.records.values().cloned());
+            let sets = sets.filter(|set| is("name", &set["name"]) && is("type", &set["type"])).collect();
+            page(world, query, ("dns#resourceRecordSetsListResponse", "rrsets"), sets)
         }
         ("POST", ["managedZones", zone, "changes"]) => change(world, zone, body),
         ("GET", ["managedZones", zone, "changes", id]) => {

@@ -80,7 +80,11 @@ async fn answer(call: Call<Incoming>, handle: Handle) -> Result<Response<Full<By
     match handle.world(|world| world.submit(&request)) {
         Fate::Broken => Err(Broken),
         Fate::Answered(Outcome::Now(answer)) => Ok(written(answer)),
-        Fate::Answered(Outcome::WhenDone { operation, latest }) => Ok(written(handle.done(&operation, latest).await)),
+        Fate::Answered(Outcome::WhenDone { operation, latest }) => {
+            let answer = handle.done(&operation, latest).await;
+            handle.world(|world| world.keep(&request, &answer));
+            Ok(written(answer))
+        }
     }
 }
 

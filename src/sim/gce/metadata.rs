@@ -1,8 +1,9 @@
 //! The metadata server and the token endpoints.
 //!
 //! `/computeMetadata/v1/…` is what a program on a machine of the project's sees of its service account;
-//! `/vm/ZONE/NAME/computeMetadata/v1/…` is what that instance itself sees. Tokens do not expire, and the
-//! signature of a JWT is not checked: its shape and its issuer are.
+//! `/vm/ZONE/NAME/computeMetadata/v1/…` is what that instance itself sees. A token ends when it
+//! said it would. The signature of a JWT is not checked, and neither is its end, which is by the clock on the wall: its
+//! shape and its issuer are.
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ fn account(world: &World) -> String {
 
 /// Whether a bearer token opens the API: issued here, or a JWT that a service account of the project signed for itself.
 pub(super) fn is_good(world: &World, token: &str) -> bool {
-    world.tokens.iter().any(|known| known == token)
+    world.tokens.get(token).is_some_and(|ends| world.now() < *ends)
         || claims(token).is_some_and(|claims| claims["iss"] == account(world))
 }
 
@@ -31,8 +32,8 @@ fn claims(token: &str) -> Option<Value> {
 
 fn issued(world: &mut World) -> Value {
     let token = format!("sim-token-{}", world.tokens.len() + 1);
-    world.tokens.push(token.clone());
-    json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+    world.tokens.insert(token.clone(), world.now() + world.token_life);
+    json!({"access_token": token, "expires_in": world.token_life / 1000, "token_type": "Bearer"})
 }
 
 /// An answer, if the request is for one of these.
@@ -48,8 +49,8 @@ pub(super) fn call(world: &mut World, request: &Request, path: &[&str]) -> Optio
         }),
         ["token"] | ["v1", "token"] => Some(token(world, request)),
         ["v1", "projects", "-", "serviceAccounts", which] if which.ends_with(":generateAccessToken") => {
-            let made = issued(world);
-            Some(Answer::json(json!({"accessToken": made["access_token"], "expireTime": "2099-01-01T00:00:00Z"})))
+            let (made, ends) = (issued(world), world.now() + world.token_life);
+            Some(Answer::json(json!({"accessToken": made["access_token"], "expireTime": world.stamp(ends)})))
         }
         _ => None,
     }

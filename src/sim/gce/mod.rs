@@ -4,8 +4,8 @@
 //! What is modelled: zones, machine types, Container-Optimized OS's image families; instances with everything that
 //! takes time, operations with a long `wait`, request ids, fingerprints, pages and filters, quota by region,
 //! exhausted zones, preemption with its notice, the end of `maxRunDuration`, guest attributes, the serial port,
-//! firewall rules that keep out whom they do not let in, disks that stay. What is not: everything nobody here asks
-//! for, IAM beyond a permission that is withheld, and what runs inside a container: `docker`, `curl`, `cat`, `tail`
+//! firewall rules that keep out whom they do not let in, disks that stay, tokens that end, which permissions the caller
+//! has. What is not: everything nobody here asks for, IAM beyond a permission that is withheld, and what runs inside a container: `docker`, `curl`, `cat`, `tail`
 //! and `tee` on an instance print what homeroom asks them for, and the proxy's port answers `/health`. It shares no
 //! code with the backend.
 

@@ -1,6 +1,6 @@
 //! Which call a request is, and whether its caller may make it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Made, Outcome, disabled, error, forbidden, unauthenticated},
@@ -8,6 +8,9 @@ use super::{
     operations::{self, Failure},
     world::{Request, World},
 };
+
+/// How the path of a question for permissions ends.
+pub(super) const TEST_PERMISSIONS: &str = ":testIamPermissions";
 
 /// Answers a request. `struck` is how the operation it begins shall end.
 pub(super) fn route(world: &mut World, request: &Request, struck: Option<Failure>) -> Outcome {
@@ -37,6 +40,20 @@ pub(super) fn route(world: &mut World, request: &Request, struck: Option<Failure
             Ok(()) => body(request).and_then(|body| dns::call(world, &request.method, rest, &request.query, &body)),
             Err(answer) => Err(answer),
         },
+        // Of the Resource Manager: which of some permissions the caller has on the project.
+        ["v1", "projects", asked] if asked.ends_with(TEST_PERMISSIONS) => {
+            let project = asked.trim_end_matches(TEST_PERMISSIONS);
+            match request.method.as_str() {
+                "POST" => allowed(world, request, project, "cloudresourcemanager", &[]).and_then(|()| {
+                    let body = body(request)?;
+                    let asked = body["permissions"].as_array().into_iter().flatten();
+                    let held = |it: &&Value| !world.denied.iter().any(|denied| it.as_str() == Some(denied));
+                    let held: Vec<&Value> = asked.filter(held).collect();
+                    Ok(if held.is_empty() { json!({}) } else { json!({ "permissions": held }) })
+                }),
+                _ => Err(error(404, "notFound", "Not Found")),
+            }
+        }
         _ => Err(error(404, "notFound", "Not Found")),
     };
     Outcome::Now(made.map_or_else(|answer| answer, Answer::json))
@@ -54,8 +71,15 @@ fn allowed(world: &World, request: &Request, project: &str, service: &str, rest:
     if world.disabled.contains(&service) {
         return Err(match service {
             "dns" => disabled("dns.googleapis.com", "Cloud DNS API", &world.project),
+            "cloudresourcemanager" => {
+                disabled("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", &world.project)
+            }
             _ => disabled("compute.googleapis.com", "Compute Engine API", &world.project),
         });
+    }
+    // To ask what one may do, one needs no permission.
+    if service == "cloudresourcemanager" {
+        return Ok(());
     }
     let permission = permission(service, &request.method, rest);
     match world.denied.contains(&permission) {
@@ -77,13 +101,19 @@ fn permission(service: &str, method: &str, rest: &[&str]) -> String {
         ["global" | "aggregated", inner @ ..] => inner.to_vec(),
         other => other.to_vec(),
     };
-    let resource = inner.first().copied().unwrap_or("projects");
+    let resource = match (inner.first().copied().unwrap_or("projects"), rest.first()) {
+        ("operations", Some(&"zones")) => "zoneOperations",
+        ("operations", _) => "globalOperations",
+        (other, _) => other,
+    };
     let verb = match (method, inner.as_slice()) {
+        ("POST", [_, _, "wait"]) => "get",
         ("POST", [_]) => "create",
         ("DELETE", _) => "delete",
         ("PATCH", _) => "update",
         ("POST", [_, _, verb]) => verb,
-        ("GET", [_, _, verb @ ("getGuestAttributes" | "serialPort")]) => verb,
+        ("GET", [_, _, "getGuestAttributes"]) => "getGuestAttributes",
+        ("GET", [_, _, "serialPort"]) => "getSerialPortOutput",
         ("GET", [_, _]) => "get",
         _ => "list",
     };

@@ -216,7 +216,7 @@ pub struct World {
     /// So many pulls more are broken off.
     pub broken_pulls: u32,
     pub faults: Vec<Fault>,
-    /// Services that are not switched on: `compute`, `dns`.
+    /// Services that are not switched on: `compute`, `dns`, `cloudresourcemanager`.
     pub disabled: Vec<&'static str>,
     /// Zones that lists over all zones get no answer from.
     pub silent: Vec<String>,
@@ -229,7 +229,12 @@ pub struct World {
     pub(super) requests: BTreeMap<String, String>,
     /// Operations that are to come to nothing.
     pub(super) doomed: BTreeMap<String, super::operations::Failure>,
-    pub(super) tokens: Vec<String>,
+    /// When each token that was issued ends.
+    pub(super) tokens: BTreeMap<String, Ms>,
+    /// How long a token lasts that is issued now.
+    pub token_life: Ms,
+    /// The most that one page of a list of Cloud DNS holds.
+    pub dns_page: usize,
     /// The network the instances' public addresses are of: its first three bytes.
     pub network: [u8; 3],
     pub(super) now: Ms,
@@ -267,7 +272,9 @@ impl World {
             exchanges: Default::default(),
             requests: BTreeMap::new(),
             doomed: BTreeMap::new(),
-            tokens: Vec::new(),
+            tokens: BTreeMap::new(),
+            token_life: 3_599_000,
+            dns_page: 100,
             network,
             now: 0,
             timeline: BTreeMap::new(),
@@ -295,6 +302,11 @@ impl World {
     pub(super) fn after(&mut self, wait: Ms, due: Due) {
         let order = self.id();
         self.timeline.insert((self.now + wait, order), due);
+    }
+
+    /// Ends every token that was issued, before its time.
+    pub fn end_tokens(&mut self) {
+        self.tokens.clear();
     }
 
     /// When the next thing happens by itself.
@@ -326,9 +338,12 @@ impl World {
         fate
     }
 
-    fn keep(&mut self, request: &Request, answer: &Answer) {
+    pub(super) fn keep(&mut self, request: &Request, answer: &Answer) {
         let super::answer::Body::Json(body) = &answer.body else { return };
-        if !request.path.starts_with("compute/") && !request.path.starts_with("dns/") {
+        let is_api = |path: &str| {
+            path.starts_with("compute/") || path.starts_with("dns/") || path.ends_with(super::route::TEST_PERMISSIONS)
+        };
+        if !is_api(&request.path) {
             return;
         }
         let sent: Value = serde_json::from_slice(&request.body).unwrap_or_default();

@@ -162,6 +162,53 @@ fn what_an_instance_is_made_of_means_another_one_and_is_refused_without_its_flag
 }
 
 #[test]
+fn what_the_proxy_shows_changes_where_it_stands_and_every_seat_stays() {
+    let stage = Stage::new();
+    let folder = stage.folder.path().to_owned();
+    let proven = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        std::fs::write(folder.join("ws.pem"), made.cert.pem()).unwrap();
+        std::fs::write(folder.join("ws.key"), made.signing_key.serialize_pem()).unwrap();
+        made.cert.pem()
+    };
+    let proxy = |rest: &str| DEFINITION.replace("[gce]", &format!("proxy = {{ port = 8443, {rest} }}\n[gce]"));
+    let file = |name: &str| {
+        stage.project.world(|world| {
+            let files = &world.find(ZONE, "intro-host").unwrap().inside.files;
+            String::from_utf8_lossy(&files[&format!("/var/lib/homeroom/{name}")]).into_owned()
+        })
+    };
+    stage.define(&proxy("name = \"ws.example.org\""));
+    assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+    assert_eq!(stage.deploy(), None);
+    let carried_out = |wanted: &[&str]| {
+        let plan = plan(&stage);
+        assert_eq!(changes(&plan), wanted);
+        assert_eq!((plan.count(Verb::Update), plan.count(Verb::Keep)), (1, 2), "{plan:#?}");
+        assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+        assert_eq!(stage.deploy(), None, "it is done");
+    };
+    stage.define(&proxy("name = \"lab.example.org\""));
+    carried_out(&["proxy.name: ws.example.org -> lab.example.org"]);
+    assert!(file("Caddyfile").contains("https://lab.example.org:8443 {\n\ttls internal"), "{}", file("Caddyfile"));
+
+    let first = proven("lab.example.org");
+    let files = format!("cert_file = \"{0}/ws.pem\", key_file = \"{0}/ws.key\"", folder.display());
+    stage.define(&proxy(&format!("name = \"lab.example.org\", {files}")));
+    let (cert, mark) = (folder.join("ws.pem").display().to_string(), homeroom::domain::workshop::mark(&first));
+    carried_out(&[&format!("proxy.cert:  -> {cert}"), &format!("proxy.cert.mark:  -> {mark}")]);
+    assert_eq!(file("cert.pem"), first);
+
+    // Renewed where it lies, as certificates are.
+    let second = proven("lab.example.org");
+    carried_out(&[&format!("proxy.cert.mark: {mark} -> {}", homeroom::domain::workshop::mark(&second))]);
+    assert_eq!(file("cert.pem"), second);
+    assert_eq!(file("key.pem"), std::fs::read_to_string(folder.join("ws.key")).unwrap());
+    assert_eq!(stage.ever_made(), 1);
+    stage.end();
+}
+
+#[test]
 fn who_may_connect_changes_where_it_stands() {
     let stage = Stage::new();
     stage.deploy();

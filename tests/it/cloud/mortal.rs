@@ -1,7 +1,7 @@
 //! A process that dies: every effect on the cloud, its DNS and its instances has a point before it and one after.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::{
@@ -87,6 +87,10 @@ impl Cloud for Mortal {
 
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError> {
         self.cloud.instance(zone, name).await
+    }
+
+    async fn held(&self, permissions: &[&str]) -> Result<BTreeSet<String>, CloudError> {
+        self.cloud.held(permissions).await
     }
 
     async fn offers(&self, zone: &NodeName, machine_type: &str) -> Result<Offer, CloudError> {

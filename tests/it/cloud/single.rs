@@ -1,8 +1,13 @@
 //! One workshop has one instance: whatever is on its way, not known, or not to be seen, no other is made beside it.
 
 use homeroom::{
-    domain::{MachineState, event::RunState},
-    service::{check::check, deploy::Request, deploy::deploy},
+    domain::{MachineState, SeatName, event::RunState},
+    service::{
+        check::check,
+        deploy::{Request, deploy},
+        instance::Serial,
+        report::{About, report},
+    },
     sim::gce::{Fault, FaultKind},
 };
 use serde_json::json;
@@ -64,7 +69,9 @@ fn a_wait_that_is_refused_says_nothing_of_what_it_waits_for() {
             world.physics.provision = 300_000;
             // The first zone's refusal is waited for in peace.
             let what = answer(status, reason, "Request had invalid authentication credentials.");
-            world.faults.push(Fault { call: WAIT.to_owned(), after: 1, times: 1, what });
+            // With another token it is tried once more.
+            let times = if status == 401 { 2 } else { 1 };
+            world.faults.push(Fault { call: WAIT.to_owned(), after: 1, times, what });
         });
         assert_eq!(stage.deploy(), Some(RunState::Failed), "{status}");
         exhausted(&stage, false);
@@ -103,6 +110,24 @@ fn two_instances_of_one_workshop_are_said_and_none_of_them_is_taken_for_it() {
     assert!(status.machines.iter().all(|row| row.state == MachineState::Unknown), "{status:#?}");
     assert!(stage.reason().contains(&format!("2 instances, in {ZONE} and {OTHER}")), "{}", stage.reason());
     refuses(&stage, "2 instances");
+    // None of them is shown for it: both are named, with what reads each.
+    let (logs, code) = stage.says(&["logs", "intro/host"]);
+    assert_ne!(code, Some(0), "{logs}");
+    let console = stage.live(async |home| {
+        let serial = Serial::of(&home, &intro(), &SeatName::host()).await.unwrap().unwrap();
+        serial.follow(10).await.map(drop).unwrap_err().to_string()
+    });
+    for zone in [ZONE, OTHER] {
+        let reads = format!("get-serial-port-output intro-host --zone {zone} --project lab-1`");
+        assert!(logs.contains(&reads) && console.contains(&reads), "{logs}\n{console}");
+    }
+    let told =
+        stage.live(async |home| report(&home, &About::Seat(intro(), SeatName::host()), 1.0).await.unwrap().bundle);
+    let text = told.to_string();
+    assert!(
+        text.contains(&format!("\"zone\":\"{ZONE}\"")) && text.contains(&format!("\"zone\":\"{OTHER}\"")),
+        "{text}"
+    );
     let checked = stage.live(async |home| ended(check(&home, &intro(), &[]).await.unwrap()).await);
     assert_eq!(checked, Some(RunState::Failed));
     assert_eq!(stage.destroy(), Some(RunState::Done), "{:#?}", stage.status());

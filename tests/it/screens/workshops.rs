@@ -252,6 +252,7 @@ fn in_cloud_told(state: &mut State, instance: Option<InstanceState>, preempted: 
         created: None,
         started: None,
         stopped: None,
+        rests: Vec::new(),
         ends: None,
         spot: true,
         preempted,

@@ -289,6 +289,7 @@ impl Host {
             rule: row.and_then(|row| row.rule_request.as_ref().map(Clean::to_string)),
             address: row.and_then(|row| row.ip),
             host_keys: row.map(|row| row.host_keys.clone()).unwrap_or_default(),
+            proxy: row.and_then(|row| row.proxy.clone()),
         }
     }
 
@@ -360,6 +361,8 @@ pub struct Known {
     pub rule: Option<String>,
     pub address: Option<IpAddr>,
     pub host_keys: Vec<String>,
+    /// What its proxy shows.
+    pub proxy: Option<String>,
 }
 
 impl Known {

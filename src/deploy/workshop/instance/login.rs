@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::{Clean, Level},
+    domain::{Change, Clean, Level, planning::MadeOf, workshop::mark},
 };
 
 /// The startup script says nothing new for so many times our patience: it is stuck. Images are large.
@@ -59,6 +59,11 @@ impl Action for Login {
     }
 }
 
+/// The line that has the instance run its startup script again, in the background: what it said before is forgotten.
+pub fn rerun() -> String {
+    format!("sudo rm -f {STATE}; ({AGAIN}) >/dev/null 2>&1 </dev/null &")
+}
+
 /// Docker answers, and the startup script is through.
 pub struct Docker {
     pub host: Arc<Host>,
@@ -81,7 +86,7 @@ impl Action for Docker {
                 let words = format!("the startup script {state}; it is run again, which keeps what is there");
                 context.note(Level::Warning, words).await?;
                 context.go_on()?;
-                host.run(context, &format!("sudo rm -f {STATE}; ({AGAIN}) >/dev/null 2>&1 </dev/null &")).await?;
+                host.run(context, &rerun()).await?;
                 (anew, last, since) = (true, String::new(), host.clock.monotonic());
                 continue;
             }
@@ -135,6 +140,17 @@ impl Routes {
         caddyfile(&host.workshop, &host.tokens, files)
     }
 
+    /// Writes down what it shows: the next plan goes by that.
+    async fn shown(&self, context: &StepContext) -> Result<(), StepError> {
+        let host = &self.host;
+        let certificate = host.certificate.as_ref().map(|certificate| mark(&certificate.cert));
+        let made_of = MadeOf::shown(&host.workshop, certificate.as_deref()).text();
+        if host.known(context).proxy.as_ref() == Some(&made_of) {
+            return Ok(());
+        }
+        context.record(Level::Debug, "what its proxy shows is known", Change::ProxyShows { made_of }).await
+    }
+
     /// Writes a file for root alone. What is in it is sent as input, not as words of a command: those are for
     /// everybody on the machine to read.
     async fn write(&self, context: &StepContext, path: &str, content: &[u8]) -> Result<(), StepError> {
@@ -149,9 +165,18 @@ impl Routes {
 #[async_trait]
 impl Action for Routes {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
-        let there = self.host.run(context, &format!("sudo cat {ROUTES}")).await?;
-        let wanted = self.routes();
-        Ok(if there.stdout == wanted { Check::Done("has its routes".to_owned()) } else { Check::Needed })
+        let holds = async |path: &str, wanted: &str| -> Result<bool, StepError> {
+            Ok(self.host.run(context, &format!("sudo cat {path}")).await?.stdout == wanted)
+        };
+        let mut fits = holds(ROUTES, &self.routes()).await?;
+        if let Some(certificate) = &self.host.certificate {
+            // One that was renewed lies where the one before it lay.
+            fits &= holds(&format!("{FOLDER}{CERT}"), &certificate.cert).await?;
+        }
+        if fits {
+            self.shown(context).await?;
+        }
+        Ok(if fits { Check::Done("has its routes".to_owned()) } else { Check::Needed })
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
@@ -165,7 +190,10 @@ impl Action for Routes {
         let name = host.machine();
         let said = host.run(context, &format!("docker restart {name}")).await?;
         match said.code {
-            Some(0) => Ok("the proxy has its routes".to_owned()),
+            Some(0) => {
+                self.shown(context).await?;
+                Ok("the proxy has its routes".to_owned())
+            }
             _ => Err(StepError::fatal(format!("the proxy {name} does not start: {}", Clean::new(said.stderr.trim())))),
         }
     }

@@ -16,6 +16,7 @@ mod up;
 use std::{sync::Arc, time::Duration};
 
 pub use host::{ENDS, Host, HostParts, USER};
+pub use login::rerun;
 
 use super::super::{
     limits::LimitKey,
@@ -24,12 +25,13 @@ use super::super::{
 };
 use crate::domain::{
     Plan, Role, SeatName, StepName,
+    event::RunKind,
     plan::{SeatPlan, Verb},
 };
 
 /// The graph of a plan, and for each step the row it belongs to.
 pub(super) fn build(plan: &Plan, host: &Arc<Host>) -> (Graph, Vec<Option<SeatName>>) {
-    let mut builder = Builder { host, graph: Graph::default(), subjects: Vec::new() };
+    let mut builder = Builder { host, kind: plan.kind, graph: Graph::default(), subjects: Vec::new() };
     let acting = || plan.seats.iter().filter(|row| row.verb.acts());
     let (hosts, seats): (Vec<_>, Vec<_>) = acting().partition(|row| row.role == Role::Host);
     // What every seat waits for: its instance is ready for it, or gone.
@@ -57,6 +59,7 @@ pub(super) fn build(plan: &Plan, host: &Arc<Host>) -> (Graph, Vec<Option<SeatNam
 
 struct Builder<'a> {
     host: &'a Arc<Host>,
+    kind: RunKind,
     graph: Graph,
     subjects: Vec<Option<SeatName>>,
 }
@@ -97,6 +100,7 @@ impl Builder<'_> {
             StepName::Proxy => Arc::new(login::Routes { host }),
             StepName::Health if is_host => Arc::new(open::Answers { host }),
             StepName::Health => Arc::new(seat::Answers { host, seat }),
+            StepName::Dns if self.kind == RunKind::Check => Arc::new(open::Follows { host }),
             StepName::Dns => Arc::new(open::Name { host }),
             StepName::Destroy if is_host => Arc::new(destroy::Destroy { host }),
             StepName::Destroy => Arc::new(destroy::GoneWithIt { host }),

@@ -1,6 +1,10 @@
 //! `network`, `health` and `dns`: how people get in from outside.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -209,5 +213,54 @@ impl Action for Name {
             told.push(format!("{other} is taken out of DNS"));
         }
         Ok(told.join("; "))
+    }
+}
+
+/// The names the workshop has lead to its address, wherever it is by now. What it should be called is a deploy's to see
+/// to.
+pub struct Follows {
+    pub host: Arc<Host>,
+}
+
+impl Follows {
+    /// Those of this workshop's names that lead elsewhere, and where they should lead.
+    async fn astray(&self, context: &StepContext, names: &[String]) -> Result<(Vec<String>, Ipv4Addr), StepError> {
+        let host = &self.host;
+        let Some(IpAddr::V4(address)) = host.known(context).address else {
+            return Err(StepError::fatal("it has no IPv4 address its name could lead to"));
+        };
+        let mut astray = Vec::new();
+        for name in names {
+            let found = host.dns.find(name).await?;
+            if found.is_none_or(|found| found.addresses != [address]) {
+                astray.push(name.clone());
+            }
+        }
+        Ok((astray, address))
+    }
+
+    async fn names(&self) -> Result<Vec<String>, StepError> {
+        Ok(self.host.dns.marked(&self.host.mark()).await?)
+    }
+}
+
+#[async_trait]
+impl Action for Follows {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
+        let names = self.names().await?;
+        if names.is_empty() {
+            return Ok(Check::Skip("no name of its own is published".to_owned()));
+        }
+        let (astray, _) = self.astray(context, &names).await?;
+        Ok(if astray.is_empty() { Check::Done(format!("{} leads here", names.join(" and "))) } else { Check::Needed })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
+        let (astray, address) = self.astray(context, &self.names().await?).await?;
+        for name in &astray {
+            context.go_on()?;
+            self.host.dns.publish(name, address, &self.host.mark()).await?;
+        }
+        Ok(format!("{} leads to {address}", astray.join(" and ")))
     }
 }

@@ -82,7 +82,11 @@ impl Action for Address {
         let host = &self.host;
         let instance = host.instance().await?;
         if instance.state != InstanceState::Running {
-            return Err(StepError::fatal(format!("its instance is {}, not running", instance.status)));
+            return Err(StepError::fatal(format!(
+                "its instance is {}, not running; `homeroom deploy {} --yes` starts it again, with what its seats wrote",
+                instance.status,
+                host.lab()
+            )));
         }
         let Some(address) = instance.address else {
             return Err(StepError::fatal("its instance has no public address; does the project allow any?"));

@@ -1,4 +1,5 @@
-//! What of a standing instance is changed where it stands: who may connect, what it is called, what becomes of its disk.
+//! What of a standing instance is changed where it stands: who may connect, what it is called, what its
+//! proxy shows, what becomes of its disk.
 
 use super::CloudInput;
 use crate::domain::{
@@ -6,7 +7,7 @@ use crate::domain::{
     cloud::{InstanceView, RuleView},
     machine::machine_name,
     plan::FieldChange,
-    planning::Problem,
+    planning::{MadeOf, Problem, workshop::proven_by},
     workshop::WorkshopDefinition,
 };
 
@@ -68,6 +69,7 @@ pub(super) fn in_place(input: &CloudInput<'_>, instance: &InstanceView) -> Vec<T
         };
         out.push((change, words));
     }
+    out.extend(shown(input));
     let keeps = workshop.gce.keep_disk;
     if instance.keeps_disk != keeps {
         let change = FieldChange::new("gce.keep_disk", instance.keeps_disk.to_string(), keeps.to_string());
@@ -75,6 +77,24 @@ pub(super) fn in_place(input: &CloudInput<'_>, instance: &InstanceView) -> Vec<T
         out.push((change, words.to_owned()));
     }
     out
+}
+
+/// What its proxy is to show instead of what it shows. One that was made before that was written down is taken to show
+/// what it should, until it is given its routes the next time.
+fn shown(input: &CloudInput<'_>) -> Vec<Told> {
+    let host = input.stored(&SeatName::host());
+    let Some(shows) = host.and_then(|row| row.proxy.as_deref()) else { return Vec::new() };
+    let code = input.progress.life.as_ref().map(|life| life.code.as_str().to_ascii_lowercase());
+    let workshop = input.workshop.as_published(code.as_deref());
+    let mark = proven_by(&workshop, input.certificate, shows);
+    let changes = MadeOf::shown(&workshop, mark).differs_from(shows);
+    let words = |change: &FieldChange| match (change.field.as_str(), change.to.as_str()) {
+        ("proxy.name", "") => "its proxy speaks plain HTTP from now on".to_owned(),
+        ("proxy.name", name) => format!("its proxy is called {name} from now on"),
+        (_, "") => "its proxy proves its name by a certificate of its own making".to_owned(),
+        _ => "its proxy proves its name by another certificate".to_owned(),
+    };
+    changes.into_iter().map(|change| (change.clone(), words(&change))).collect()
 }
 
 /// Who may connect: everybody, where nothing is said.

@@ -4,10 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::CloudInput;
 use crate::domain::{
+    cloud::lacking,
     life::{Life, later},
     plan::Verb,
     workshop::WorkshopDefinition,
 };
+
+/// So many missing permissions are named.
+const NAMED: usize = 5;
 
 /// What whoever agrees should know: the cost before all.
 pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
@@ -37,6 +41,7 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
             )),
         },
     }
+    notes.extend(permissions(input));
     if verb != Verb::Update {
         let passed = input.unfit.values().map(|why| format!("{why}: it is passed over"));
         notes.extend(passed);
@@ -54,6 +59,30 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
         notes.push("its disk outlives it, and goes on costing until it is removed by hand".to_owned());
     }
     notes
+}
+
+/// What the account may not do, before anything is made. What is granted elsewhere than on the project is not seen, so
+/// that stops nothing.
+fn permissions(input: &CloudInput<'_>) -> Option<String> {
+    let named = input.workshop.gce.dns.is_some();
+    match input.held? {
+        Ok(held) => {
+            let lacking = lacking(named, held);
+            let (told, rest) = lacking.split_at(lacking.len().min(NAMED));
+            let more = match rest.len() {
+                0 => String::new(),
+                more => format!(" and {more} more (`homeroom doctor` names them)"),
+            };
+            (!told.is_empty()).then(|| {
+                format!(
+                    "the account lacks {}{more} on the project: what needs that will fail, unless it is granted elsewhere; \
+                     ask for a role with it",
+                    told.join(", "),
+                )
+            })
+        }
+        Err(why) => Some(format!("what the account may do is not known before it is tried: {why}")),
+    }
 }
 
 /// The end is set by the first deploy; a definition that says another by now changes nothing of it.
