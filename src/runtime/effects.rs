@@ -141,7 +141,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         Effect::Extend { lab, by } => {
             let (level, text) = match extend(home, &lab, by).await {
                 Ok(put_off) => (Level::Success, put_off.words()),
-                Err(error) => (Level::Error, format!("{lab}: {error}")),
+                Err(error) => (Level::Error, format!("the end of {lab} is not put off: {error}")),
             };
             shared.say(Action::Notice { level, text: Clean::new(text) }).await;
         }
