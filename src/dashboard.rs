@@ -49,7 +49,7 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
     ))
 }
 
-/// Shows the dashboard until it is left; `told` is said first.
+/// Shows the dashboard until it is left; `told` is said first, line by line.
 pub async fn run(
     settings: &Settings,
     home: Arc<Homeroom>,
@@ -58,8 +58,8 @@ pub async fn run(
 ) -> Result<Exit, CliError> {
     let outlives = at_the_end == AtTheEnd::FinishRuns;
     let (mut state, look) = (state(settings, &home, None, outlives)?, look(settings)?);
-    if let Some(told) = told {
-        app::update(&mut state, Action::Notice { level: Level::Info, text: Clean::new(told) });
+    for line in told.iter().flat_map(|told| told.lines()) {
+        app::update(&mut state, Action::Notice { level: Level::Info, text: Clean::new(line) });
     }
     let (mut runtime, ends) = Runtime::start(home.clone(), Box::new(detach::carry_on), Some(desk(settings)));
     let ended = show(state, look, ends).await;

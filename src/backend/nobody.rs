@@ -98,6 +98,10 @@ impl KeyRing for Nobody {
         key()
     }
 
+    async fn renewed(&self, _: &LabName) -> Result<(), KeyError> {
+        key()
+    }
+
     async fn password(&self, _: &LabName, _: &SeatName, _: &Password) -> Result<SecretString, KeyError> {
         key()
     }

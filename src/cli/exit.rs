@@ -72,6 +72,9 @@ pub enum CliError {
     /// No plan could be made, where the exit code of a plan tells what it would change.
     #[error(transparent)]
     Unplanned(Box<CliError>),
+    /// Somebody asked for the end in the middle.
+    #[error("{0}")]
+    Stopped(String),
     /// A terminal or a command on a seat was under way.
     #[error("{host}: the connection was lost: {why}")]
     Lost { host: String, why: Clean },
@@ -104,6 +107,7 @@ impl CliError {
             Self::Refused(_) => Exit::Refused,
             Self::Kept { exit, .. } => *exit,
             Self::Lost { .. } => Exit::LOST,
+            Self::Stopped(_) => Exit::Interrupted,
             Self::Io { .. } | Self::Unplanned(_) => Exit::Failed,
             Self::Service(error) => match &**error {
                 ServiceError::NoSite { .. } | ServiceError::NoSeat { .. } | ServiceError::Problems { .. } => {

@@ -62,10 +62,10 @@ impl Visit {
 
 impl Staged {
     /// Adds a workshop for a real Docker engine, if one of this host answers and has what seats are made of without a
-    /// registry; `asked` is `none`, an engine's address, or nothing. What there is now, in a line.
+    /// registry; `asked` is `none`, an engine's address, or nothing. What there is now, in lines as short as a log's.
     pub async fn with_engine(mut self, asked: Option<&str>) -> Result<(Self, Option<Visit>, String), CliError> {
         let simulated =
-            |why: &str| format!("rust-intro is on a simulated cloud, and nothing on a real Docker engine: {why}");
+            |why: &str| format!("rust-intro is on a simulated cloud\nnothing for a real Docker engine: {why}");
         let found = match asked {
             Some("none") => return Ok((self, None, "rust-intro is on a simulated cloud".to_owned())),
             _ => Found::here(asked).await,
@@ -83,12 +83,9 @@ impl Staged {
         let text = found.definition();
         let definition = config::definition::parse(&text, "hello-docker.toml", &self.folder, Some(&self.settings))?;
         definitions::apply(&self.home, &definition).await?;
-        let told = format!(
-            "hello-docker is for your real Docker engine, rust-intro for a simulated cloud; nothing is made on {} before \
-             you deploy it, and all of it goes with the demo",
-            found.socket
-        );
-        Ok((self, Some(Visit { stay: found.stay }), told))
+        let told = "hello-docker is for your real Docker engine, rust-intro is simulated\n\
+                    nothing is made there before you deploy it; it goes with the demo";
+        Ok((self, Some(Visit { stay: found.stay }), told.to_owned()))
     }
 }
 

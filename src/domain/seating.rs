@@ -68,6 +68,11 @@ impl Judge<'_> {
             if !matches!(owner(self.store, &name, &container.labels), Owner::Ours(label) if &label.lab == lab) {
                 return Some((MachineState::Gone, format!("{name} is another container now")));
             }
+            // The run that was to start it was broken off: how far that came is told of the row.
+            let in_hand = matches!(row.state, MachineState::Planned | MachineState::Working);
+            if in_hand && container.state == ContainerState::Created {
+                continue;
+            }
             if container.state != ContainerState::Running {
                 return Some((MachineState::Failed, format!("{what} does not run: {}", container.why_down())));
             }

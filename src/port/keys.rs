@@ -30,6 +30,15 @@ pub struct LabKey {
     pub public: String,
     /// Why the configuration does not open it, if so.
     pub locked: Option<Lock>,
+    /// The pair before it, as long as not every machine has the new one.
+    pub old: Option<OldKey>,
+}
+
+/// A pair that was renewed and still opens some machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldKey {
+    pub private: PathBuf,
+    pub public: String,
 }
 
 /// Why an encrypted key cannot be opened as the configuration stands.
@@ -45,8 +54,11 @@ pub enum Lock {
 pub trait KeyRing: Send + Sync {
     /// The lab's key pair, made on first use.
     async fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
-    /// A new key pair for the lab in place of the old one; its passwords stay.
+    /// A new key pair for the lab in place of the old one, which is kept beside it until [`KeyRing::renewed`]; as long
+    /// as it is, the same new pair again. The lab's passwords stay.
     async fn renew(&self, lab: &LabName) -> Result<LabKey, KeyError>;
+    /// Every machine has the new pair: forgets the old one.
+    async fn renewed(&self, lab: &LabName) -> Result<(), KeyError>;
     /// A seat's password: fetched from where the definition says, or made for the seat, and then the
     /// same at every call as long as the lab's secret is kept. A command that fetches it may take its time.
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;

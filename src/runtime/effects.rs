@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::{May, Shared, asking, define, shells};
 use crate::{
@@ -141,7 +142,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
         Effect::Extend { lab, by } => {
             let (level, text) = match extend(home, &lab, by).await {
                 Ok(put_off) => (Level::Success, put_off.words()),
-                Err(error) => (Level::Error, format!("{lab}: {error}")),
+                Err(error) => (Level::Error, format!("the end of {lab} is not put off: {error}")),
             };
             shared.say(Action::Notice { level, text: Clean::new(text) }).await;
         }
@@ -270,7 +271,7 @@ async fn begun(shared: &Arc<Shared>, lab: LabName, outcome: Result<Outcome, Serv
 
 /// What came of a new key for a lab.
 async fn renewed(home: &Homeroom, lab: &LabName) -> (Level, String) {
-    let seats = match crate::service::adopt::rekey(home, lab).await {
+    let seats = match crate::service::adopt::rekey(home, lab, &CancellationToken::new()).await {
         Ok(seats) => seats,
         Err(error) => return (Level::Error, format!("{lab} has no new key: {error}")),
     };
@@ -280,7 +281,8 @@ async fn renewed(home: &Homeroom, lab: &LabName) -> (Level, String) {
         [] => (Level::Success, given),
         [(seat, why), ..] => {
             let more = if failed.len() > 1 { format!(" and {} more", failed.len() - 1) } else { String::new() };
-            (Level::Warning, format!("{given}; {seat}{more} not: {why}"))
+            let rest = "they take the old one until `:renew-ssh-key` goes on";
+            (Level::Warning, format!("{given}; {seat}{more} not: {why}; {rest}"))
         }
     }
 }

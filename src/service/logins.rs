@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -82,6 +82,10 @@ impl Logins for LabLogins {
         &self.key.private
     }
 
+    fn is_being_renewed(&self) -> bool {
+        self.key.old.is_some()
+    }
+
     fn password(&self, spec: &SeatSpec) -> Option<SecretString> {
         self.passwords.get(&spec.seat).cloned()
     }
@@ -107,7 +111,7 @@ impl Logins for LabLogins {
             host: ip.to_string(),
             port: rules.port,
             user: spec.cloud_init.user.clone().unwrap_or_else(|| rules.user.clone()),
-            keys: std::iter::once(self.key.private.clone()).chain(rules.key.clone()).collect(),
+            keys: self.own_keys().chain(rules.key.clone()).collect(),
             ask_agent: true,
             host_key: HostKey::Exactly(host_keys.to_vec()),
             via: via.map(Box::new),
@@ -122,6 +126,12 @@ impl Logins for LabLogins {
 }
 
 impl LabLogins {
+    /// The lab's key, and the one before it that a machine may still have in its place.
+    fn own_keys(&self) -> impl Iterator<Item = PathBuf> {
+        let old = self.key.old.as_ref().map(|old| old.private.clone());
+        std::iter::once(self.key.private.clone()).chain(old)
+    }
+
     fn known_teacher(&self) -> Option<ShellTarget> {
         self.teacher.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -32,7 +32,7 @@ pub struct LabStatus {
     pub phase: Phase,
     /// Who works on it now, if anyone.
     pub held_by: Option<String>,
-    /// The site could not be seen: the states are the last known ones.
+    /// Why the site could not be seen: what was ready last is unknown then.
     pub blind: Option<String>,
     pub machines: Vec<MachineStatus>,
     /// Of a workshop that was deployed.

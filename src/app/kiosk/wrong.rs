@@ -142,12 +142,22 @@ const WRONG: [(MachineState, &str, Grade); 4] = [
 /// first.
 fn of_seats(count: usize, word: &str, lab: &LabName, (first, role): (&SeatName, Role), reason: &str) -> String {
     let host = role == Role::Host;
-    match count - usize::from(host) {
-        0 => format!("the host of {lab} {word}: {reason}"),
-        1 if host => format!("the host and 1 seat {word} in {lab}: {reason}"),
-        n if host => format!("the host and {n} seats {word} in {lab}: {reason}"),
-        1 => format!("1 seat {word}: {lab} {first}: {reason}"),
-        n => format!("{n} seats {word} in {lab}: {first}: {reason}"),
+    match (host, count) {
+        (true, 1) => format!("the host of {lab} {word}: {reason}"),
+        (true, _) => format!("{} {word} in {lab}: {reason}", counted(host, count)),
+        (false, 1) => format!("1 seat {word}: {lab} {first}: {reason}"),
+        (false, _) => format!("{} {word} in {lab}: {first}: {reason}", counted(host, count)),
+    }
+}
+
+/// So many rows of a lab, the first of them a workshop's host or not: `the host and 3 seats`.
+fn counted(host: bool, count: usize) -> String {
+    match (host, count - usize::from(host)) {
+        (true, 0) => "the host".to_owned(),
+        (true, 1) => "the host and 1 seat".to_owned(),
+        (true, n) => format!("the host and {n} seats"),
+        (false, 1) => "1 seat".to_owned(),
+        (false, n) => format!("{n} seats"),
     }
 }
 
@@ -174,7 +184,7 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
     if let Some(stale) = row.seats.iter().find(|seat| seat.state == MachineState::Stale) {
         let count = row.count(MachineState::Stale);
         let reason = stale.reason.as_ref().map_or("", |reason| reason.as_str());
-        let seats = if count == 1 { "1 seat".to_owned() } else { format!("{count} seats") };
+        let seats = counted(stale.role == Role::Host, count.max(1));
         say(Grade::Watch, Some(&stale.seat), format!("{seats} of {lab} not proven: {}: {reason}", stale.seat));
     }
 }

@@ -14,10 +14,10 @@ pub fn asking(what: &str, engine: &str, error: Error) -> EngineError {
 
 /// An effect was asked for and no success came back.
 pub fn doing(what: &str, engine: &str, error: Error) -> EngineError {
-    let what = what.to_owned();
+    let what = shortened(what);
     match error {
         Error::DockerResponseServerError { status_code, message } => {
-            let words = Clean::new(message);
+            let words = Clean::new(shortened(&message));
             match status_code {
                 404 => EngineError::Missing { what, words },
                 409 => EngineError::Conflict { what, words },
@@ -36,6 +36,25 @@ pub fn doing(what: &str, engine: &str, error: Error) -> EngineError {
     }
 }
 
+/// Ids as Docker's own client shows them: twelve of their sixty-four digits.
+fn shortened(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+        // What is no digit is one character, however many bytes that has.
+        let end = if digits > 0 { digits } else { rest.chars().next().map_or(rest.len(), char::len_utf8) };
+        let (piece, after) = rest.split_at(end);
+        out.push_str(if digits == ID { piece.get(..SHORT).unwrap_or(piece) } else { piece });
+        rest = after;
+    }
+    out
+}
+
+/// Digits of an id, and of what is shown of it.
+const ID: usize = 64;
+const SHORT: usize = 12;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +64,16 @@ mod tests {
         let lost = || Error::RequestTimeoutError;
         assert!(matches!(asking("looking", "unix:///x", lost()), EngineError::Unreachable { .. }));
         assert!(matches!(doing("making", "unix:///x", lost()), EngineError::Lost { .. }));
+    }
+
+    #[test]
+    fn ids_are_shown_as_dockers_own_client_does() {
+        let id = "a234f4e95db0bdf88a5bbcc07bf51595a21cfffc9021aee9b3060930c51998e1";
+        assert_eq!(
+            shortened(&format!("network intro-host id {id} has «é»")),
+            "network intro-host id a234f4e95db0 has «é»"
+        );
+        assert_eq!(shortened("a face"), "a face");
     }
 
     #[test]

@@ -22,8 +22,11 @@ pub async fn adopt(
     let mut rekeyed = Vec::new();
     for name in rekey {
         let lab = context.lab(name).await?;
-        let seats = adopt::rekey(&context.home, &lab).await?;
+        let (seats, stopped) = key::give(context, &lab).await?;
         rekeyed.push((lab, seats));
+        if stopped {
+            break;
+        }
     }
     let taken: usize = report.adopted.iter().map(|adopted| adopted.seats.len()).sum();
     let silent = rekeyed.iter().flat_map(|(_, seats)| seats).filter(|seat| seat.outcome.is_err()).count();

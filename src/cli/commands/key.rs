@@ -1,10 +1,14 @@
 //! `key`: a lab's own SSH key, for other programs; and a new one in its place.
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use crate::{
-    cli::exit::{CliError, Exit},
+    cli::{
+        exit::{CliError, Exit},
+        signals::Stopper,
+    },
     domain::LabName,
     service::adopt::{self, Rekeyed},
 };
@@ -32,14 +36,39 @@ pub async fn run(context: &Context, lab: &str, private: bool) -> Result<Exit, Cl
 /// Makes a new key and gives it to every machine. One that could not be given it is named: asking again does.
 pub async fn renew(context: &Context, lab: &str) -> Result<Exit, CliError> {
     let lab = context.lab(lab).await?;
-    let seats = adopt::rekey(&context.home, &lab).await?;
+    let (seats, stopped) = give(context, &lab).await?;
     if context.out.json {
         context.out.object(json!({"lab": lab, "seats": seats.iter().map(of_seat).collect::<Vec<_>>()}));
     } else {
         tell(context, &lab, &seats);
     }
     let all = seats.iter().all(|seat| seat.outcome.is_ok());
-    Ok(if all { Exit::Done } else { Exit::NotReady })
+    Ok(match (all, stopped) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Interrupted,
+        (false, false) => Exit::NotReady,
+    })
+}
+
+/// Gives every machine a new key, and tells whether somebody stopped it. Asked to, the machines under way are finished;
+/// asked once more, it ends there and then.
+pub(super) async fn give(context: &Context, lab: &LabName) -> Result<(Vec<Rekeyed>, bool), CliError> {
+    let (stop, mut stopper) = (CancellationToken::new(), Stopper::new()?);
+    let giving = adopt::rekey(&context.home, lab, &stop);
+    tokio::pin!(giving);
+    loop {
+        tokio::select! {
+            given = &mut giving => return Ok((given?, stop.is_cancelled())),
+            () = stopper.stopped() => {
+                let again = format!("`homeroom key {lab} --renew` goes on; until then the old key logs in where the new one is not");
+                if stop.is_cancelled() {
+                    return Err(CliError::Stopped(format!("{lab}: stopped in the middle; {again}")));
+                }
+                stop.cancel();
+                eprintln!("homeroom: finishing with the machines under way; once more stops at once");
+            }
+        }
+    }
 }
 
 /// One machine that was to get a new key.
@@ -57,6 +86,9 @@ pub(super) fn tell(context: &Context, lab: &LabName, seats: &[Rekeyed]) {
         }
     }
     if done < seats.len() {
-        context.out.line(format!("`homeroom key {lab} --renew` again makes another, for all of them"));
+        context.out.line(format!(
+            "the old key still logs in there; `homeroom key {lab} --renew` again goes on with {}",
+            if done + 1 == seats.len() { "it" } else { "them" }
+        ));
     }
 }

@@ -47,7 +47,7 @@ fn show(context: &Context, status: &LabStatus) {
         out.line(format!("at work: {holder}"));
     }
     if let Some(why) = &status.blind {
-        out.line(format!("the site cannot be seen, so these are the last known states: {why}"));
+        out.line(format!("the site cannot be seen, so what was ready last is unknown: {why}"));
     }
     if let Some(address) = &status.address {
         out.line(format!("reached at {address}/"));

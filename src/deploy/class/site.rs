@@ -40,6 +40,10 @@ pub trait Logins: Send + Sync {
     fn public_key(&self) -> &str;
     /// The file of its private half.
     fn private_key(&self) -> &Path;
+    /// Whether some machine may still have the one before in its place.
+    fn is_being_renewed(&self) -> bool {
+        false
+    }
     /// The seat's password, where the definition asks for one.
     fn password(&self, spec: &SeatSpec) -> Option<SecretString>;
     /// Where to log in to a seat's machine; its host key must be one of `host_keys`. An error says

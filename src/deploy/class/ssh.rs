@@ -42,7 +42,14 @@ impl Action for Ssh {
             let worth_waiting = error.is_passing() || matches!(error, ShellError::Denied { .. });
             let waited = self.site.clock.monotonic().saturating_sub(began);
             if !worth_waiting || waited > self.site.tuning.ssh_within {
-                return Err(StepError::fatal(error.to_string()));
+                let lab = &self.site.lab;
+                let hint = match error {
+                    ShellError::Denied { .. } if self.site.logins.is_being_renewed() => {
+                        format!("; {lab}'s new key has not reached every machine: `homeroom key {lab} --renew` goes on")
+                    }
+                    _ => String::new(),
+                };
+                return Err(StepError::fatal(format!("{error}{hint}")));
             }
             context.sleep(self.site.tuning.agent_poll).await?;
         }

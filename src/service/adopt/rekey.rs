@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     deploy::class::rekeyed,
@@ -34,21 +35,23 @@ pub struct Rekeyed {
 }
 
 /// Makes a new key for the lab and gives it to every machine, in place of the old one. A machine that could not be
-/// given it now (off, its agent silent) is named; asking again gives it the same way.
-pub async fn rekey(home: &Homeroom, lab: &LabName) -> Result<Vec<Rekeyed>, ServiceError> {
+/// given it now (off, its agent silent, `stop` called before its turn) is named. The old key is kept and logs in there
+/// until asking again has given the new one to the last of them.
+pub async fn rekey(home: &Homeroom, lab: &LabName, stop: &CancellationToken) -> Result<Vec<Rekeyed>, ServiceError> {
     let (mut class, site) = home.class(lab).await?;
     class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
     let _held = lock(home, lab, RunKind::Adopt).await?;
-    let old = home.keys.lab_key(lab).await?.public;
-    let new = home.keys.renew(lab).await?.public;
-    // A new instance of cloud-init, which this makes of each machine, makes host keys anew at its next boot.
-    let now = home.clock.now();
-    home.store.learn(&site.name, &[(rekeyed(lab), now.as_duration().as_secs_f64())], now).await?;
     let (progress, _) = home.store.progress(lab).await?;
     let view = site.cluster.view().await?;
     if class.rollcall.via == crate::domain::class::Via::Ssh {
         site.know_nodes().await?;
     }
+    // Nothing is renewed at a site that does not answer.
+    let key = home.keys.renew(lab).await?;
+    let (old, new) = (key.old.map(|old| old.public).unwrap_or_default(), key.public);
+    // A new instance of cloud-init, which this makes of each machine, makes host keys anew at its next boot.
+    let now = home.clock.now();
+    home.store.learn(&site.name, &[(rekeyed(lab), now.as_duration().as_secs_f64())], now).await?;
     let machines: Vec<(SeatSpec, NodeName, Vmid)> = class
         .resolve()
         .into_iter()
@@ -64,12 +67,19 @@ pub async fn rekey(home: &Homeroom, lab: &LabName) -> Result<Vec<Rekeyed>, Servi
         let (site, old, new) = (&site, &old, &new);
         let inside = Inside { agent: agent.clone(), node, vmid };
         let one = async move {
-            let outcome = give(home, site, lab, &spec, (old, new), &inside).await;
+            let outcome = match stop.is_cancelled() {
+                true => Err("it was called off before its turn".to_owned()),
+                false => give(home, site, lab, &spec, (old, new), &inside).await,
+            };
             Rekeyed { seat: spec.seat, outcome }
         };
         all.push(one.boxed());
     }
-    Ok(stream::iter(all).buffered(AT_ONCE).collect().await)
+    let given: Vec<Rekeyed> = stream::iter(all).buffered(AT_ONCE).collect().await;
+    if given.iter().all(|seat| seat.outcome.is_ok()) {
+        home.keys.renewed(lab).await?;
+    }
+    Ok(given)
 }
 
 /// A machine, by way of its agent.

@@ -79,7 +79,8 @@ fn engines(page: &mut Page<'_>, area: Rect, from: usize, state: &State) {
         let mut pen = page.line(area, from + n);
         pen.skip(1).cell(name.as_str(), width, 2, Tone::Text);
         match (&engine.lost, &engine.view, &engine.cloud) {
-            (Some(lost), _, _) => pen.put(lost.why.as_str(), Tone::Bad),
+            // First that it does not answer: there is seldom room for more.
+            (Some(lost), _, _) => pen.put(&format!("no answer: {}", lost.why), Tone::Bad),
             (None, None, Some(cloud)) => {
                 let instances = format::count(cloud.instances.len(), "instance");
                 // It is looked at seldom, so that its age is no matter of course.

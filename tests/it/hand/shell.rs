@@ -46,7 +46,7 @@ impl Keys {
             lab.as_str().bytes().zip(&mut seed).for_each(|(byte, place)| *place = byte);
             pair(&seed, lab.as_str()).public
         });
-        LabKey { private, public: public.clone(), locked: None }
+        LabKey { private, public: public.clone(), locked: None, old: None }
     }
 }
 
@@ -66,6 +66,10 @@ impl KeyRing for Keys {
 
     async fn renew(&self, lab: &LabName) -> Result<LabKey, KeyError> {
         Ok(self.key_of(lab))
+    }
+
+    async fn renewed(&self, _: &LabName) -> Result<(), KeyError> {
+        Ok(())
     }
 
     async fn password(&self, _: &LabName, seat: &SeatName, _: &Password) -> Result<SecretString, KeyError> {

@@ -341,3 +341,62 @@ fn an_instance_that_nobody_looks_after_is_told_on_the_overview_and_clouds_alone_
     let text = screen(&state);
     assert!(text.contains("rust-intro-host in europe-west3-a runs up costs: the store knows nothing of it"), "{text}");
 }
+
+#[test]
+fn a_dead_container_is_red_on_the_wall_too_where_its_engine_may_be_looked_at_and_the_host_is_no_seat() {
+    let mut state = standing_on(super::kiosk::kiosk(160, 40));
+    update(&mut state, Action::Tick(now()));
+    let text = screen(&state);
+    let red = |state: &State| {
+        let kiosk = state.kiosk.as_ref().unwrap();
+        kiosk.wrong().iter().map(|wrong| wrong.text.to_string()).filter(|text| text.contains("rust-intro")).collect()
+    };
+    let told: Vec<String> = red(&state);
+    assert!(
+        told[0].starts_with("2 seats failed in rust-intro: seat-03: its container does not run"),
+        "{told:?}\n{text}"
+    );
+
+    // The proxy alone: nobody sits there.
+    let killed = Ending { code: 137, out_of_memory: false, error: Clean::default() };
+    let rows = std::iter::once("host".to_owned()).chain((1..=10).map(|n| format!("seat-{n:02}")));
+    let dead = rows.map(|row| container(&row, (row == "host").then(|| killed.clone()))).collect();
+    update(&mut state, Action::EngineSeen { site: SiteName::new("campus").unwrap(), view: Arc::new(engine(dead)) });
+    update(&mut state, Action::Tick(now() + SignedDuration::from_secs(1)));
+    let told: Vec<String> = red(&state);
+    assert!(told[0].starts_with("the host of rust-intro failed: its proxy does not run"), "{told:?}");
+
+    // Where nobody may look at it, the store's word is all there is.
+    state.engines.clear();
+    update(&mut state, Action::Tick(now() + SignedDuration::from_secs(2)));
+    assert_eq!(red(&state), Vec::<String>::new());
+}
+
+#[test]
+fn the_code_of_a_workshop_stays_in_sight_whatever_is_wrong_and_its_end_is_put_off_from_the_palette() {
+    let mut state = standing(160, 40);
+    let text = screen(&state);
+    assert!(text.contains("code K7MR4T   seat-03: its container"), "{text}");
+    press(&mut state, "3j:");
+    press(&mut state, "extend");
+    let put_off = press(&mut state, "<enter>");
+    assert_eq!(put_off, [Effect::Extend { lab: lab("rust-intro"), by: std::time::Duration::from_secs(3600) }]);
+}
+
+#[test]
+fn each_reason_why_no_plan_can_be_made_stands_on_a_line_of_its_own() {
+    let mut state = standing(120, 40);
+    press(&mut state, "3jd");
+    let why = [
+        "rust-intro cannot be planned:",
+        "  port 3011 is taken by a program on hall; stop that",
+        "  a seat may use 9 CPUs",
+    ];
+    let plan = Err(why.iter().map(Clean::new).collect());
+    update(&mut state, Action::PlanReady { lab: lab("rust-intro"), plan });
+    let text = screen(&state);
+    let row =
+        |words: &str| text.lines().position(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {text}"));
+    let first = row("rust-intro cannot be planned:");
+    assert_eq!([row("- port 3011 is taken"), row("- a seat may use 9 CPUs")], [first + 1, first + 2], "{text}");
+}

@@ -315,3 +315,98 @@ fn the_proxy_takes_no_port_but_the_one_it_is_given() {
     deploy_once(&house);
     assert!(proxy_file(&house, "/Caddyfile").unwrap().contains("\t\tprotocols h1 h2\n"), "HTTP/3 wants a UDP port");
 }
+
+#[test]
+fn seats_that_a_broken_off_run_was_about_to_change_have_not_failed() {
+    let browser = format!("{DEFINITION}browser = {{ image = \"neko:1\", port = 3003 }}\n");
+    let standing = || {
+        let house = house();
+        house.hall.state().images.insert("neko:1".to_owned());
+        deploy_once(&house);
+        house.define(&browser);
+        house
+    };
+    let points = {
+        let house = standing();
+        let before = house.stage.points();
+        deploy_once(&house);
+        house.stage.points() - before
+    };
+    for point in 1..=points {
+        let house = standing();
+        let home = house.homeroom();
+        let _ = house.stage.live(Some(point), async { deployed(&home, &Request::default()).await.unwrap() });
+        drop(home);
+        house.stage.rest(Duration::from_secs(1));
+        let failed: Vec<_> =
+            status(&house).machines.into_iter().filter(|row| row.state == MachineState::Failed).collect();
+        assert!(failed.is_empty(), "cut off at {point}: {failed:#?}");
+    }
+}
+
+#[test]
+fn ports_of_another_workshop_are_told_as_its_own() {
+    let house = house();
+    deploy_once(&house);
+    house.define(&DEFINITION.replace("intro", "other").replace("seats = 3", "seats = 1\nproxy = { port = 8081 }"));
+    // The hall by hand has names and ports apart.
+    let home = house.homeroom();
+    let other = LabName::new("other").unwrap();
+    let planned = async { plan_deploy(&home, &other).await.map(drop) };
+    let words = house.stage.live(None, planned).unwrap().unwrap_err().to_string();
+    assert!(words.contains("ports 3011, 3012 are taken by the workshop intro; use another engine"), "{words}");
+    assert!(!words.contains("stop that"), "{words}");
+}
+
+#[test]
+fn a_report_of_a_workshop_has_nothing_of_what_only_machines_of_a_cluster_have() {
+    let house = house();
+    deploy_once(&house);
+    let home = house.homeroom();
+    let run = homeroom::domain::RunId(1);
+    let about = homeroom::service::report::About::Run(run);
+    let report = async { homeroom::service::report::report(&home, &about, 1.0).await.unwrap().bundle };
+    let bundle = house.stage.live(None, report).unwrap();
+    for part in ["plan", "seats"] {
+        let text = bundle[part].to_string();
+        for field in ["vmid", "source", "spec", "rollcall", "host_keys", "upid", "memory_after"] {
+            assert!(!text.contains(&format!("\"{field}\":")), "{part} has {field}: {text}");
+        }
+    }
+    assert_eq!(bundle["plan"]["seats"].as_array().unwrap().len(), 4);
+    assert_eq!(bundle["plan"]["workshop"]["seats"], 3);
+}
+
+#[test]
+fn where_seats_are_made_as_people_come_a_command_runs_on_those_there_are() {
+    let house = house();
+    on_joining(&house);
+    deploy_once(&house);
+    let home = house.homeroom();
+    let exec = |seats: &[&str]| {
+        let seats: Vec<SeatName> = seats.iter().map(|seat| SeatName::new(*seat).unwrap()).collect();
+        let order = homeroom::service::exec::Order {
+            command: vec!["true".to_owned()],
+            input: std::sync::Arc::from([]),
+            within: Duration::from_secs(60),
+            at_once: 4,
+            way: homeroom::service::exec::Way::Auto,
+        };
+        let asked = async {
+            let mut running = homeroom::service::exec::exec(&home, &intro(), &seats, order).await?;
+            let mut words = Vec::new();
+            while let Some(said) = running.heard.recv().await {
+                words.push(format!("{said:?}"));
+            }
+            Ok::<_, ServiceError>((running.seats.len(), words.join("\n")))
+        };
+        house.stage.live(None, asked).unwrap()
+    };
+    let nobody = exec(&[]).unwrap_err().to_string();
+    assert!(nobody.contains("nobody has a seat of intro yet"), "{nobody}");
+    let (_, named) = exec(&["seat-02"]).unwrap();
+    assert!(named.contains("intro/seat-02 is nobody's yet: its container is made as somebody joins"), "{named}");
+    let code = status(&house).life.unwrap().code;
+    come(&house, code.as_str(), "Ada");
+    assert_eq!(exec(&[]).unwrap().0, 1, "the others are nobody's");
+}

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Digest as _;
 use ssh_key::PrivateKey;
 
-use super::{KeyError, identity, read, sealed_lab_key, write_once};
+use super::{KeyError, identity, public_line, read, sealed_lab_key, write_once};
 use crate::{
     config::{ConfigError, Secret},
     domain::{LabName, SeatName, class::Password, code::JoinCode},
@@ -62,6 +62,11 @@ impl KeyFiles {
         self.folder.join(lab.as_str())
     }
 
+    /// The pair before, while machines are given the new one.
+    fn old(&self, lab: &LabName) -> PathBuf {
+        self.folder.join(format!("{lab}.old"))
+    }
+
     fn secret(&self, lab: &LabName) -> PathBuf {
         self.folder.join(format!("{lab}.secret"))
     }
@@ -69,14 +74,19 @@ impl KeyFiles {
     fn lab_key_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
         let private = self.private(lab);
         match self.key_at(&private, lab) {
-            Ok(public) => Ok(self.with_lock(private, public)),
+            Ok(public) => Ok(self.with_lock(lab, private, public)),
             Err(e) => Err(port::KeyError { doing: "cannot make or read the key", path: private, why: e.reason() }),
         }
     }
 
-    /// The new pair is whole before it takes the old one's place.
+    /// The new pair is whole before it takes the old one's place, and the old one is kept before that: machines let it
+    /// in until they were given the new one, whatever ends this process in between.
     fn renew_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
-        let private = self.private(lab);
+        let key = self.lab_key_now(lab)?;
+        if key.old.is_some() {
+            return Ok(key);
+        }
+        let (private, old) = (key.private, self.old(lab));
         let aside = self.folder.join(format!(".{lab}.new"));
         let failed = |why: String| port::KeyError { doing: "cannot make a new key", path: private.clone(), why };
         match fs::remove_file(&aside) {
@@ -84,17 +94,31 @@ impl KeyFiles {
             _ => {}
         }
         let public = self.key_at(&aside, lab).map_err(|e| failed(e.reason()))?;
+        match fs::hard_link(&private, &old) {
+            // Left by one that got no further than this: it is the same pair.
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e.to_string())),
+            _ => {}
+        }
         fs::rename(&aside, &private).map_err(|e| failed(e.to_string()))?;
-        Ok(self.with_lock(private, public))
+        Ok(self.with_lock(lab, private, public))
     }
 
-    fn with_lock(&self, private: PathBuf, public: String) -> LabKey {
+    /// The pair before, unless it is the same.
+    fn old_now(&self, lab: &LabName, public: &str) -> Option<port::OldKey> {
+        let private = self.old(lab);
+        let old = public_line(&private).ok()?;
+        let blob = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+        (blob(&old) != blob(public)).then_some(port::OldKey { private, public: old })
+    }
+
+    fn with_lock(&self, lab: &LabName, private: PathBuf, public: String) -> LabKey {
         let locked = match &self.passphrase {
             _ if !matches!(identity(&private, None), Err(KeyError::Encrypted { .. })) => None,
             None => Some(Lock::NoPassphrase),
             Some(passphrase) => (!self.is_opened(&private, passphrase)).then_some(Lock::WrongPassphrase),
         };
-        LabKey { private, public, locked }
+        let old = self.old_now(lab, &public);
+        LabKey { private, public, locked, old }
     }
 
     /// Whether a key file is opened by the passphrase. Found out once for each state of the file: it is costly on
@@ -146,15 +170,17 @@ impl KeyFiles {
     }
 
     fn forget_now(&self, lab: &LabName) -> Result<(), port::KeyError> {
-        for path in [self.private(lab), self.secret(lab)] {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    return Err(port::KeyError { doing: "cannot remove", path, why: e.to_string() });
-                }
-                _ => {}
-            }
+        [self.private(lab), self.old(lab), self.secret(lab)].into_iter().try_for_each(removed)
+    }
+}
+
+/// Removes a file, if it is there.
+fn removed(path: PathBuf) -> Result<(), port::KeyError> {
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(port::KeyError { doing: "cannot remove", path, why: e.to_string() })
         }
-        Ok(())
+        _ => Ok(()),
     }
 }
 
@@ -169,6 +195,11 @@ impl KeyRing for KeyFiles {
     async fn renew(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
         let (files, lab) = (self.clone(), lab.clone());
         apart(move || files.renew_now(&lab)).await
+    }
+
+    async fn renewed(&self, lab: &LabName) -> Result<(), port::KeyError> {
+        let old = self.old(lab);
+        apart(move || removed(old)).await
     }
 
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
@@ -239,6 +270,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_key_before_a_renewed_one_is_kept_until_every_machine_has_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = KeyFiles::new(folder.path().join("keys"), 0o600);
+        let lab = LabName::new("cs101").unwrap();
+        let first = files.lab_key(&lab).await.unwrap();
+        assert_eq!(first.old, None);
+        // Ended after the old one was kept and before the new one was in its place.
+        fs::hard_link(&first.private, folder.path().join("keys/cs101.old")).unwrap();
+        assert_eq!(files.lab_key(&lab).await.unwrap(), first);
+        let second = files.renew(&lab).await.unwrap();
+        let old = second.old.clone().unwrap();
+        assert!(second.public != first.public && old.public == first.public);
+        assert_eq!(public_line(&old.private).unwrap(), first.public);
+        assert_eq!(fs::metadata(&old.private).unwrap().permissions().mode() & 0o777, 0o600);
+        // Asked again before all have it: no third one.
+        assert_eq!(files.renew(&lab).await.unwrap(), second);
+        files.renewed(&lab).await.unwrap();
+        files.renewed(&lab).await.unwrap();
+        assert_eq!(files.lab_key(&lab).await.unwrap().old, None);
+        let third = files.renew(&lab).await.unwrap();
+        assert_eq!(third.old.unwrap().public, second.public);
+        files.forget(&lab).await.unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
     async fn a_labs_key_is_encrypted_where_a_passphrase_is_configured_and_its_public_half_stays_in_sight() {
         let folder = tempfile::tempdir().unwrap();
         let lab = LabName::new("cs101").unwrap();
@@ -248,6 +305,8 @@ mod tests {
         assert_eq!(sealed.lab_key(&lab).await.unwrap(), before, "one that is there stays as it is");
         let key = sealed.renew(&lab).await.unwrap();
         assert!(key.public != before.public && key.public.ends_with(" homeroom cs101"), "{}", key.public);
+        sealed.renewed(&lab).await.unwrap();
+        let key = sealed.lab_key(&lab).await.unwrap();
         let known = plain.lab_key(&lab).await.unwrap();
         assert_eq!(known.public, key.public, "whoever has no passphrase knows the public half");
         assert_eq!((known.locked, key.locked, before.locked), (Some(Lock::NoPassphrase), None, None));

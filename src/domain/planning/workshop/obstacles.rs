@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{WorkshopInput, own};
 use crate::domain::{
-    Role, SeatName,
+    LabName, Role, SeatName,
     label::{Owner, owner},
     machine::machine_name,
     planning::{Problem, listed},
@@ -143,12 +143,15 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
     });
     let inner = workshop.health_port().filter(|port| *port != workshop.proxy.port).map(|port| (port, exists(&host)));
     let needed = seats.chain([proxy]).chain(inner).filter(|(port, _)| !mine.contains(port));
-    let mut by_whom: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+    let mut by_whom: BTreeMap<Whose, Vec<u16>> = BTreeMap::new();
     for (port, made) in needed {
         let container = input.view.containers.iter().find(|container| container.published.contains(&port));
         let whom = match container {
-            Some(container) => format!("by the container {}", container.name),
-            None if !made && input.taken.contains(&port) => format!("by a program on {}", input.view.host),
+            Some(container) => match owner(input.store, container.name.as_str(), &container.labels) {
+                Owner::Ours(label) => Whose::Workshop(label.lab),
+                _ => Whose::Container(container.name.to_string()),
+            },
+            None if !made && input.taken.contains(&port) => Whose::Program,
             None => continue,
         };
         by_whom.entry(whom).or_default().push(port);
@@ -156,14 +159,35 @@ fn ports(input: &WorkshopInput<'_>) -> Vec<Problem> {
     by_whom
         .into_iter()
         .map(|(whom, ports)| {
+            let by = match &whom {
+                Whose::Workshop(lab) => format!("by the workshop {lab}"),
+                Whose::Container(name) => format!("by the container {name}"),
+                Whose::Program => format!("by a program on {}", input.view.host),
+            };
             let told: Vec<String> = ports.iter().map(ToString::to_string).collect();
             let what = match told.as_slice() {
-                [one] => format!("port {one} is taken {whom}"),
-                several => format!("ports {} are taken {whom}", several.join(", ")),
+                [one] => format!("port {one} is taken {by}"),
+                several => format!("ports {} are taken {by}", several.join(", ")),
             };
-            Problem::new(what, freed(&ports, workshop.proxy.port, workshop.health_port()))
+            let next = match &whom {
+                // It may have people in it.
+                Whose::Workshop(lab) => {
+                    format!("use another engine, or wait for its end (`homeroom destroy {lab} --yes` brings it about)")
+                }
+                _ => freed(&ports, workshop.proxy.port, workshop.health_port()),
+            };
+            Problem::new(what, next)
         })
         .collect()
+}
+
+/// Who has a port.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    /// Another one of ours.
+    Workshop(LabName),
+    Container(String),
+    Program,
 }
 
 /// What to do about taken ports: each is another's to choose.

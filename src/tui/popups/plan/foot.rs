@@ -130,9 +130,11 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State, short: b
         .filter_map(|(verb, given, command, what)| {
             let key = key_of(command, state)?;
             let n = plan.count(verb);
+            // Of a seat that stays a part goes; where others go altogether, theirs is what is asked for first.
+            let parts = if verb == Verb::Remove { plan.reduced() } else { 0 };
+            let (reduced, besides) = (parts == n, if parts < n { parts } else { 0 });
+            let n = if reduced { n } else { n - parts };
             let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
-            // Where every seat stays, what goes is a part of it.
-            let reduced = verb == Verb::Remove && plan.reduced() == n;
             let what = match (reduced, short) {
                 (false, _) => what,
                 (true, true) => "be reduced",
@@ -148,6 +150,11 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State, short: b
                 _ if reduced => "",
                 (_, 1) => ", with everything on it",
                 _ => ", with everything on them",
+            };
+            let lost = match besides {
+                0 => lost.to_owned(),
+                1 => format!("{lost}, and 1 seat lose a part"),
+                more => format!("{lost}, and {more} seats lose a part"),
             };
             Some(if short && given {
                 (format!("{} {n} may {what} ({key}: not)", page.look.glyphs.done), Tone::Warn)
