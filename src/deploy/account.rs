@@ -16,14 +16,14 @@ use super::{
 };
 use crate::domain::{
     Change, Clean, Level, MachineState, Plan, SeatName,
-    event::{RunKind, RunState},
+    event::RunState,
     plan::{SeatPlan, Verb},
 };
 
 /// Writes down which seats take part and what is before them.
 pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLost> {
     // What a deploy or a destroy has to say was said before somebody said yes.
-    let shown_before = plan.kind.makes() || plan.kind == RunKind::Destroy;
+    let shown_before = plan.kind.makes() || plan.kind.removes();
     if !shown_before {
         for note in &plan.notes {
             recorder.write(Entry::run(Level::Warning, note, Change::Note)).await?;
@@ -124,7 +124,7 @@ fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, S
     };
     // Where nothing of ours was there any more, the seat is forgotten and nothing was removed.
     let gone = |with_machine: bool| {
-        let of_kind = plan.seats.iter().filter(|s| s.verb == Verb::Remove && s.steps.is_empty() != with_machine);
+        let of_kind = plan.seats.iter().filter(|s| s.verb == Verb::Remove && (s.word() == "remove") == with_machine);
         of_kind.filter(|s| progress.seat(&s.seat).is_none()).count()
     };
     let (removed, forgotten) = (gone(true), gone(false));

@@ -222,7 +222,7 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
             return Ok(Ended::Failed(words));
         };
         let of = u32::try_from(retry.waits.len() + 1).unwrap_or(u32::MAX);
-        let line = format!("{words} (try {} of {of}), again in {:.0} s", context.attempt, wait.as_secs_f64());
+        let line = format!("{words} (try {} of {of}), {}", context.attempt, again(wait, step.limits.is_empty()));
         context.recorder.write(entry(Level::Warning, &line, Change::StepRetry { wait, of })).await?;
         // Who waits loads nothing: others go meanwhile.
         let held = !context.keep_permits().is_empty();
@@ -233,6 +233,21 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
             let Some(permits) = permits(step, context).await else { return Ok(Ended::Interrupted) };
             context.permits = Mutex::new(permits);
         }
+    }
+}
+
+/// `again in 2.3 s`; what takes part of a limit is let in again only when there is room.
+fn again(wait: Duration, at_will: bool) -> String {
+    // No wait, with what spreads those that failed together.
+    const AT_ONCE: Duration = Duration::from_millis(600);
+    match (wait < AT_ONCE, at_will) {
+        (true, true) => "again at once".to_owned(),
+        (true, false) => "again as soon as there is room for it".to_owned(),
+        (false, _) if wait < Duration::from_secs(10) => {
+            let seconds = format!("{:.1}", wait.as_secs_f64());
+            format!("again in {} s", seconds.trim_end_matches(".0"))
+        }
+        (false, _) => format!("again in {:.0} s", wait.as_secs_f64()),
     }
 }
 

@@ -125,7 +125,7 @@ impl Password {
     /// Where it comes from, in a word, without saying more.
     pub fn origin(&self) -> &'static str {
         match self {
-            Self::Generate => "made here",
+            Self::Generate => "generated",
             Self::Env(_) => "from a variable",
             Self::File(_) => "from a file",
             Self::Command(_) => "from a command",

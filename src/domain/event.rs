@@ -77,6 +77,8 @@ pub enum RunKind {
     Adopt,
     /// Removes seats' machines and makes them anew, as asked.
     Rebuild,
+    /// Removes what a deploy made.
+    Rollback,
 }
 
 impl RunKind {
@@ -90,7 +92,13 @@ impl RunKind {
             Self::Restart => "restart",
             Self::Adopt => "adopt",
             Self::Rebuild => "rebuild",
+            Self::Rollback => "rollback",
         }
+    }
+
+    /// Whether it only removes machines.
+    pub fn removes(self) -> bool {
+        matches!(self, Self::Destroy | Self::Rollback)
     }
 
     /// Whether it brings machines to what a definition says, and may make some.
@@ -109,6 +117,7 @@ impl RunKind {
             Self::Restart => "restart",
             Self::Adopt => "adoption",
             Self::Rebuild => "rebuild",
+            Self::Rollback => "rollback",
         }
     }
 
@@ -129,6 +138,7 @@ impl RunKind {
             Self::Restart => "restarting",
             Self::Adopt => "adopting",
             Self::Rebuild => "rebuilding",
+            Self::Rollback => "rolling back",
         }
     }
 
@@ -137,6 +147,7 @@ impl RunKind {
         match self {
             Self::Deploy | Self::Rebuild => "the next deploy plans anew",
             Self::Destroy => "the next destroy plans anew",
+            Self::Rollback => "the next rollback plans anew",
             Self::Check | Self::Start | Self::Stop | Self::Restart | Self::Adopt => "nothing more of it is done",
         }
     }
@@ -147,7 +158,7 @@ impl RunKind {
             Self::Deploy | Self::Rebuild => "deploy goes on from there",
             Self::Destroy => "destroy goes on from there",
             Self::Check | Self::Adopt => "check proves what is left",
-            Self::Start | Self::Stop | Self::Restart => "resume goes on from there",
+            Self::Start | Self::Stop | Self::Restart | Self::Rollback => "resume goes on from there",
         }
     }
 }

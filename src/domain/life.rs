@@ -84,7 +84,7 @@ pub fn fold(life: &mut Option<Life>, event: &Event) {
         }
         (Change::EndWarned { left }, Some(life)) => life.warned = Some(*left),
         (Change::EndHindered { why }, Some(life)) => life.hindered = Some(why.clone()),
-        (Change::RunStarted { kind: RunKind::Destroy, .. }, Some(life)) => life.hindered = None,
+        (Change::RunStarted { kind: RunKind::Destroy | RunKind::Rollback, .. }, Some(life)) => life.hindered = None,
         (Change::Closed, _) => *life = None,
         _ => {}
     }

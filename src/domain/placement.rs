@@ -50,6 +50,11 @@ struct Room {
     /// Bytes that may be committed: memory × overcommit; 0 where the token may not see it.
     limit: f64,
     memory: u64,
+    /// What is used, and what the running guests may use: the larger of the two is committed from the beginning.
+    used: u64,
+    running: u64,
+    /// What of these this plan gives back in its course.
+    freed: Freed,
     committed: u64,
     machines: usize,
     /// Why it takes no machine at all.
@@ -58,6 +63,15 @@ struct Room {
     refused: Option<String>,
     /// Machines this plan has put here.
     taken: usize,
+}
+
+/// Memory that a running machine gives back when it goes or gets less, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Of what it uses.
+    pub used: u64,
+    /// Of what it may use.
+    pub promised: u64,
 }
 
 impl Board {
@@ -88,6 +102,9 @@ impl Board {
                     given: 0.0,
                     limit: node.memory as f64 * overcommit,
                     memory: node.memory,
+                    used: node.memory_used,
+                    running,
+                    freed: Freed::default(),
                     committed: node.memory_used.max(running),
                     machines: guests().count(),
                     closed,
@@ -123,6 +140,14 @@ impl Board {
         let verdict = room.fits(want);
         room.committed = room.committed.saturating_add(want.memory);
         verdict
+    }
+
+    /// Counts what a machine gives back. New machines are not placed by it: it may still be there when they start.
+    pub fn free(&mut self, node: &NodeName, freed: Freed) {
+        if let Some(room) = self.nodes.iter_mut().find(|room| &room.node == node) {
+            room.freed.used = room.freed.used.saturating_add(freed.used);
+            room.freed.promised = room.freed.promised.saturating_add(freed.promised);
+        }
     }
 
     /// Puts a machine on the best node that `usable` lets through, or says for every node why not. A node it is
@@ -175,12 +200,12 @@ impl Board {
             .collect()
     }
 
-    /// Committed share of each open node's memory, 0–1 and above.
+    /// Committed share of each open node's memory once all of the plan is done, 0–1 and above.
     pub fn memory_after(&self) -> Vec<(NodeName, f64)> {
         self.nodes
             .iter()
             .filter(|room| room.memory > 0 && room.closed.as_deref() != Some("offline"))
-            .map(|room| (room.node.clone(), room.committed as f64 / room.memory as f64))
+            .map(|room| (room.node.clone(), room.committed_after() as f64 / room.memory as f64))
             .collect()
     }
 
@@ -218,6 +243,12 @@ impl Room {
     /// reaches nothing: labs share CPUs, and the sixtieth machine still goes to the emptiest node.
     fn cpu_free(&self) -> f64 {
         if self.cpus > 0.0 { self.idle * self.cpus / (self.cpus + self.given) } else { 0.0 }
+    }
+
+    fn committed_after(&self) -> u64 {
+        let added = self.committed.saturating_sub(self.used.max(self.running));
+        let Freed { used, promised } = self.freed;
+        added.saturating_add(self.used.saturating_sub(used).max(self.running.saturating_sub(promised)))
     }
 
     fn memory_free(&self) -> f64 {

@@ -76,17 +76,26 @@ pub struct SeatPlan {
     pub steps: Vec<StepName>,
     /// Why this node, why this verb.
     pub why: String,
+    /// The site lists nothing of it: what a removal does is to look once more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
 }
 
 impl SeatPlan {
-    /// What is done to it, in a word: a machine that is off is started before it is proven, and a seat that loses
-    /// a part is there afterwards.
+    /// What is done to it, in a word: a machine that is off is started before it is proven, a seat that loses a part is
+    /// there afterwards, and where nothing of ours is seen on the site, a seat is only forgotten.
     pub fn word(&self) -> &'static str {
         match self.verb {
             Verb::Prove if self.steps.contains(&StepName::Start) => "start",
             Verb::Remove if self.stays() => "reduce",
+            Verb::Remove if self.unlisted || self.steps.is_empty() => "forget",
             verb => verb.as_str(),
         }
+    }
+
+    /// Whether an update starts the machine, which is off.
+    pub fn is_started_too(&self) -> bool {
+        self.verb == Verb::Update && self.steps.contains(&StepName::Start)
     }
 
     /// Whether the seat is there afterwards: what is removed may be a part of it, where it is made of containers.
@@ -195,12 +204,16 @@ pub struct FieldChange {
     /// The machine had been brought to what is wanted, and somebody else changed it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drift: bool,
+    /// What the machine had been brought to before somebody else changed it, where the definition asks for something
+    /// else than that now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
 }
 
 impl FieldChange {
     /// One that the definition asks for.
     pub fn new(field: impl Into<String>, from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self { field: field.into(), from: from.into(), to: to.into(), drift: false }
+        Self { field: field.into(), from: from.into(), to: to.into(), drift: false, was: None }
     }
 }
 
@@ -227,10 +240,16 @@ impl Plan {
         self.seats.iter().filter(|seat| seat.changes.iter().any(|change| change.drift))
     }
 
+    /// How many machines go.
+    pub fn removals(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.word() == Verb::Remove.as_str()).count()
+    }
+
     /// How many seats there are of each word, in the order of their weight.
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
-        const WORDS: [&str; 10] =
-            ["create", "resume", "start", "prove", "update", "restart", "stop", "reduce", "replace", "remove"];
+        const WORDS: [&str; 11] = [
+            "create", "resume", "start", "prove", "update", "restart", "stop", "reduce", "replace", "remove", "forget",
+        ];
         let count = |word: &str| self.seats.iter().filter(|seat| seat.word() == word).count();
         WORDS.into_iter().map(|word| (word, count(word))).filter(|(_, count)| *count > 0).collect()
     }

@@ -4,17 +4,27 @@ use super::{Desk, Shared};
 use crate::{
     app::{Action, edit::Tool, lab_form::Fault},
     domain::{Clean, LabName, SiteName},
-    service::{bridges::all, definitions::apply},
+    service::{
+        ServiceError,
+        bridges::all,
+        definitions::{apply, remarked},
+    },
 };
 
 const NO_DESK: &str = "definitions are not edited here";
 
 /// A lab's definition as text.
 pub async fn print(shared: &Shared, lab: LabName, tool: Tool) -> Action {
-    let text = match &shared.desk {
-        Some(desk) => shared.home.definition(&lab).await.map(|stored| (desk.write)(&stored.definition)),
-        None => return Action::DefinitionPrinted { lab, tool, text: Err(Clean::new(NO_DESK)) },
+    let Some(desk) = &shared.desk else {
+        return Action::DefinitionPrinted { lab, tool, text: Err(Clean::new(NO_DESK)) };
     };
+    let text = async {
+        let stored = shared.home.definition(&lab).await?;
+        // A form has no place for what an adopt could not tell.
+        let remarks = if tool == Tool::Editor { remarked(&shared.home, &stored).await? } else { String::new() };
+        Ok::<_, ServiceError>(format!("{remarks}{}", (desk.write)(&stored.definition)))
+    };
+    let text = text.await;
     Action::DefinitionPrinted { lab, tool, text: text.map_err(|error| Clean::new(error.to_string())) }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     service::{
         ServiceError,
         runs::standing,
-        status::{LabStatus, all_status},
+        status::{LabStatus, Marks, all_status},
     },
 };
 
@@ -71,7 +71,7 @@ pub async fn metrics(shared: &Shared) -> Result<String, ServiceError> {
 }
 
 async fn look(shared: &Shared) -> Result<String, ServiceError> {
-    let labs = all_status(&shared.home, None).await?;
+    let labs = all_status(&shared.home, None, Marks::Unread).await?;
     let workshops: Vec<&LabStatus> = labs.iter().filter(|lab| lab.kind == "workshop").collect();
     let mut out = Text(String::new());
     out.head("homeroom_seats", "gauge", "Seats of a workshop, by state.");

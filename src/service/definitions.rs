@@ -42,6 +42,11 @@ pub async fn remarks(home: &Homeroom, stored: &StoredDefinition) -> Result<Vec<S
     Ok(Vec::new())
 }
 
+/// The same as comments, to stand before the definition's text.
+pub async fn remarked(home: &Homeroom, stored: &StoredDefinition) -> Result<String, ServiceError> {
+    Ok(remarks(home, stored).await?.iter().map(|remark| format!("# {remark}\n")).collect())
+}
+
 /// Stores a definition. A lab with machines keeps its kind and its site.
 pub async fn apply(home: &Homeroom, definition: &Definition) -> Result<Applied, ServiceError> {
     if let Definition::Class(class) = definition {

@@ -1,5 +1,5 @@
 //! Whose a lab's machines are by the marks they carry. A listing of the site shows no marks, so they are read machine by
-//! machine: for what is told of one lab, never for what watches all of them.
+//! machine: for what is asked for once, never for what watches.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,9 +11,10 @@ use futures_util::{
 
 use super::{Homeroom, Site};
 use crate::domain::{
-    MachineState, NodeName, Progress, SeatName, Vmid,
-    cluster::ClusterView,
+    MachineState, Progress, SeatName,
+    cluster::{ClusterView, GuestView},
     mark::{Ownership, ownership},
+    planning::{Estranged, estranged, whose},
     progress::SeatProgress,
 };
 
@@ -30,40 +31,45 @@ pub(super) async fn foreign(
     view: &ClusterView,
     progress: &Progress,
 ) -> BTreeMap<SeatName, String> {
-    // Of what is at work or gone more is known elsewhere.
-    let proven = progress.seats.iter().filter(|row| row.state == MachineState::Ready);
-    let listed = proven.filter_map(|row| Some((row, view.guest(row.vmid?)?)));
-    let wanted: Vec<_> = listed.map(|(row, guest)| (row, guest.node.clone(), guest.vmid)).collect();
-    let read = wanted.into_iter().map(|(row, node, vmid)| {
-        let reading = async move {
-            let config = tokio::time::timeout(WITHIN, site.cluster.config(&node, vmid)).await.ok()?.ok()?;
-            let whose = ownership(home.store.id(), vmid, false, &config.description);
-            Some((row.seat.clone(), told(site, progress, row, (&node, vmid), &whose)?))
-        };
-        // Boxed, so that it can be shown that tasks may carry it.
-        reading.boxed()
-    });
-    let read: Vec<BoxFuture<'_, _>> = read.collect();
-    stream::iter(read).buffered(AT_ONCE).filter_map(ready).collect().await
+    // Of what is at work, failed or gone more is known elsewhere.
+    let stands =
+        |row: &&SeatProgress| matches!(row.state, MachineState::Ready | MachineState::Stale | MachineState::Stopped);
+    let standing = progress.seats.iter().filter(stands);
+    let listed = standing.filter_map(|row| Some((row, view.guest(row.vmid?)?)));
+    let answers = |guest: &GuestView| view.node(&guest.node).is_some_and(|node| node.online);
+    let wanted: Vec<_> = listed.filter(|(_, guest)| answers(guest)).collect();
+    // Boxed, so that it can be shown that tasks may carry it.
+    let reads: Vec<BoxFuture<'_, _>> =
+        wanted.into_iter().map(|(row, guest)| one(home, site, progress, row, guest).boxed()).collect();
+    stream::iter(reads).buffered(AT_ONCE).filter_map(ready).collect().await
 }
 
-fn told(
+/// One seat whose machine is not ours by its mark.
+async fn one(
+    home: &Homeroom,
     site: &Site,
     progress: &Progress,
     row: &SeatProgress,
-    (node, vmid): (&NodeName, Vmid),
-    whose: &Ownership,
-) -> Option<String> {
-    let (lab, seat, site) = (&progress.lab, &row.seat, &site.name);
-    match whose {
-        Ownership::Ours(mark) if mark.lab == *lab && mark.seat == *seat => None,
-        Ownership::Ours(mark) => Some(format!("{vmid} on {node} carries the mark of {}/{}", mark.lab, mark.seat)),
-        Ownership::OtherStore(_) => Some(format!(
-            "{vmid} on {node} carries another homeroom's mark; `homeroom adopt {site} --take-over` takes it over"
-        )),
-        Ownership::Foreign => Some(format!(
+    guest: &GuestView,
+) -> Option<(SeatName, String)> {
+    let config = tokio::time::timeout(WITHIN, site.cluster.config(&guest.node, guest.vmid)).await.ok()?.ok()?;
+    let owner = ownership(home.store.id(), guest.vmid, false, &config.description);
+    Some((row.seat.clone(), told(site, progress, row, guest, &owner)?))
+}
+
+/// In the words of a plan: what it would do, and what to do first.
+fn told(site: &Site, progress: &Progress, row: &SeatProgress, guest: &GuestView, owner: &Ownership) -> Option<String> {
+    let (lab, seat, site, vmid, node) = (&progress.lab, &row.seat, &site.name, guest.vmid, &guest.node);
+    Some(match estranged(lab, row, guest, owner)? {
+        Estranged::LostMark => format!(
             "its mark is gone from the description of {vmid} on {node}, so it is left alone; `homeroom adopt {site} \
              {lab}/{seat}={vmid}` puts it back"
-        )),
-    }
+        ),
+        Estranged::TakenOver => format!(
+            "{vmid} on {node} belongs to another homeroom store now; `homeroom adopt {site} --take-over` takes it over"
+        ),
+        Estranged::Stranger => {
+            format!("{}; the next deploy leaves it alone and makes {seat} another", whose(guest, Some(owner)))
+        }
+    })
 }

@@ -64,7 +64,7 @@ pub async fn rollback(
     let lab = deploy_of(home, run).await?;
     home.class(&lab).await?;
     confirmed(home, &lab, confirmation).await?;
-    let lock = lock(home, &lab, RunKind::Destroy).await?;
+    let lock = lock(home, &lab, RunKind::Rollback).await?;
     let planned = match plan_rollback(home, &lab, run).await? {
         Back::This(planned) => planned,
         Back::Nothing(why) => return Ok(Back::Nothing(why)),

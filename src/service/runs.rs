@@ -165,7 +165,11 @@ pub async fn resume(home: &Arc<Homeroom>, run: RunId) -> Result<Outcome, Service
             let again = GoesOn { begun: &plan, halted: &halted(&progress, run) };
             plan_deed_as(home, &lab, &left, deed, Some(again)).await?
         }
-        None if row.kind == RunKind::Destroy => plan_destroy(home, &lab, &left).await?,
+        None if row.kind.removes() => {
+            let mut planned = plan_destroy(home, &lab, &left).await?;
+            planned.plan.kind = row.kind;
+            planned
+        }
         None => deploy_again(home, &lab, &plan, run, &left).await?,
     };
     Ok(Outcome::Begun(begin_as(home, planned, lock, As::Again(run)).await?))
@@ -186,7 +190,7 @@ fn deed(kind: RunKind) -> Option<Deed> {
         RunKind::Start => Some(Deed::Start),
         RunKind::Stop => Some(Deed::Stop),
         RunKind::Restart => Some(Deed::Restart),
-        RunKind::Deploy | RunKind::Rebuild | RunKind::Destroy | RunKind::Adopt => None,
+        RunKind::Deploy | RunKind::Rebuild | RunKind::Destroy | RunKind::Rollback | RunKind::Adopt => None,
     }
 }
 
@@ -196,7 +200,7 @@ fn left_to_do(plan: &Plan, progress: &Progress, run: RunId) -> Vec<SeatName> {
         let row = progress.seat(&seat.seat);
         match row {
             // Removed, or not begun.
-            None => plan.kind != RunKind::Destroy && seat.verb != Verb::Remove,
+            None => !plan.kind.removes() && seat.verb != Verb::Remove,
             Some(row) if row.run != run => true,
             Some(row) => match (plan.kind, row.state) {
                 (RunKind::Stop, MachineState::Stopped) => false,

@@ -93,15 +93,24 @@ pub async fn lab_status(home: &Homeroom, lab: &LabName) -> Result<LabStatus, Ser
     let stored = home.definition(lab).await?;
     let view = look(home, &stored.definition).await;
     let (progress, _) = home.store.progress(lab).await?;
-    let foreign = match (&view, home.site(stored.definition.site())) {
-        (Ok(Sight::Cluster(view)), Ok(site)) => marks::foreign(home, site, view, &progress).await,
-        _ => BTreeMap::new(),
-    };
+    let foreign = foreign(home, &stored.definition, view.as_ref(), &progress).await;
     compose(home, &stored.definition, progress, view.as_ref(), &foreign).await
 }
 
+/// Whether machines are asked, one by one, for the marks they carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    Read,
+    /// Left alone: for what looks again and again.
+    Unread,
+}
+
 /// Every lab, one look per site.
-pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<LabStatus>, ServiceError> {
+pub async fn all_status(
+    home: &Homeroom,
+    only: Option<&SiteName>,
+    marks: Marks,
+) -> Result<Vec<LabStatus>, ServiceError> {
     let mut views: BTreeMap<SiteName, Result<Sight, String>> = Default::default();
     let mut out = Vec::new();
     for stored in home.store.definitions().await? {
@@ -115,9 +124,26 @@ pub async fn all_status(home: &Homeroom, only: Option<&SiteName>) -> Result<Vec<
         let (progress, _) = home.store.progress(definition.name()).await?;
         let unseen = Err(String::new());
         let view = views.get(definition.site()).unwrap_or(&unseen);
-        out.push(compose(home, &definition, progress, view.as_ref(), &BTreeMap::new()).await?);
+        let foreign = match marks {
+            Marks::Read => foreign(home, &definition, view.as_ref(), &progress).await,
+            Marks::Unread => BTreeMap::new(),
+        };
+        out.push(compose(home, &definition, progress, view.as_ref(), &foreign).await?);
     }
     Ok(out)
+}
+
+/// The seats whose machines are not ours by their marks.
+async fn foreign(
+    home: &Homeroom,
+    definition: &Definition,
+    view: Result<&Sight, &String>,
+    progress: &Progress,
+) -> BTreeMap<SeatName, String> {
+    match (view, home.site(definition.site())) {
+        (Ok(Sight::Cluster(view)), Ok(site)) => marks::foreign(home, site, view, progress).await,
+        _ => BTreeMap::new(),
+    }
 }
 
 /// What a look at a site shows.
@@ -215,7 +241,10 @@ async fn compose(
             // Why not is said once, of the lab.
             (Err(_), _) => stand.unseen(UNSEEN),
             // What is not ours is not what was proven.
-            (Ok(_), Some(why)) if stand.state == MachineState::Ready => Stand::so(MachineState::Stale, why),
+            (Ok(_), Some(why)) if matches!(stand.state, MachineState::Ready | MachineState::Stale) => {
+                Stand::so(MachineState::Stale, why)
+            }
+            (Ok(_), Some(why)) if stand.state == MachineState::Stopped => Stand::so(MachineState::Stopped, why),
             (Ok(_), _) => stand,
         }
     };

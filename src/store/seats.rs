@@ -192,7 +192,7 @@ pub(super) async fn live(conn: &mut SqliteConnection, event: &Event) -> Result<(
                 .await
                 .map_err(failed())?;
         }
-        Change::RunStarted { kind: RunKind::Destroy, .. } => {
+        Change::RunStarted { kind: RunKind::Destroy | RunKind::Rollback, .. } => {
             sqlx::query("UPDATE lives SET hindered = NULL WHERE lab = $1")
                 .bind(lab)
                 .execute(conn)

@@ -65,7 +65,9 @@ pub fn timer(time: SignedDuration) -> String {
 
 /// How long something took, in at most five characters: `0.4s`, `12s`, `2m10`, `1h05`.
 pub fn took(time: Duration) -> String {
-    let seconds = time.as_secs();
+    // As the command line rounds it.
+    let whole = time.as_secs_f64().round() as u64;
+    let seconds = if time < Duration::from_millis(9_950) { time.as_secs() } else { whole.max(10) };
     match seconds {
         // A whole number of seconds was not measured any finer.
         ..10 if time.subsec_nanos() == 0 && seconds > 0 => format!("{seconds}s"),

@@ -17,6 +17,7 @@ use crate::{
     app::{Context, State, cursor::window, runs::RunBoard},
     domain::{
         StepName,
+        event::RunState,
         timing::{Ruler, SeatEnd, SeatTiming, Span, SpanKind, Timing},
     },
 };
@@ -88,6 +89,8 @@ fn foot(page: &mut Page<'_>, area: Rect, state: &State, timing: &Timing, seat: &
     let ended = timing.took.is_some() || state.orphaned.contains(&timing.run);
     let text = match timing.held_up_by(speed) {
         Some(told) => format!("held up by: {told}"),
+        // Where nobody waited for anything, as in an adopt, nothing held it up.
+        None if timing.state == RunState::Done => "nothing held it up".to_owned(),
         None if ended => "it did not come to its end".to_owned(),
         None => "it goes on".to_owned(),
     };

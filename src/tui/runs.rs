@@ -1,5 +1,6 @@
 //! The runs of a lab: what was done, by whom, how it ended, how long it took.
 
+use jiff::SignedDuration;
 use ratatui::layout::Rect;
 
 use super::{
@@ -72,6 +73,7 @@ pub fn word(state: &State, run: &RunProgress) -> (&'static str, Tone) {
 pub fn length(state: &State, run: &RunProgress) -> String {
     match run.ended_at {
         None if state.orphaned.contains(&run.id) => String::new(),
-        _ => format::timer(state.lasted(run)),
+        None => format::timer(state.lasted(run)),
+        Some(_) => format::timer(SignedDuration::from_secs(state.lasted(run).as_secs_f64().round() as i64)),
     }
 }

@@ -10,6 +10,7 @@ mod guards;
 mod half;
 mod identity;
 mod journal;
+mod midway;
 mod order;
 mod outage;
 mod stopping;

@@ -79,11 +79,12 @@ fn tell(context: &Context, site: &SiteName, report: &Report, (wished, rekeyed): 
             report.adopted.iter().map(|adopted| format!("`homeroom check {}`", adopted.lab)).collect();
         context.out.line(format!("none of them is proven yet: {}", labs.join(", ")));
         if wished {
-            for adopted in &report.adopted {
-                let lab = &adopted.lab;
+            for adopted in report.adopted.iter().filter(|adopted| !adopted.keyless.is_empty()) {
+                let (lab, seats) = (&adopted.lab, adopted.keyless.iter().map(SeatName::as_str).collect::<Vec<_>>());
                 context.out.line(format!(
-                    "homeroom's key is not in what it did not make: `homeroom adopt {site} --rekey {lab}` lets it in; \
-                     `homeroom plan {lab}` shows what else a deploy would write"
+                    "the lab's key is not in {}: `homeroom adopt {site} --rekey {lab}` lets it in; `homeroom plan {lab}` \
+                     shows what else a deploy would write",
+                    seats.join(", ")
                 ));
             }
         }

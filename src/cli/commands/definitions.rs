@@ -18,7 +18,7 @@ use crate::{
     domain::Definition,
     service::{
         StoredDefinition,
-        definitions::{Applied, apply as put, delete as remove, remarks},
+        definitions::{Applied, apply as put, delete as remove, remarked as comments, remarks},
         status::life_of,
     },
 };
@@ -119,9 +119,7 @@ pub async fn get(context: &Context, name: Option<&str>, format: Format) -> Resul
 
 /// A definition as TOML, with what its reader should know of it in front.
 async fn remarked(context: &Context, stored: &StoredDefinition) -> Result<String, CliError> {
-    let remarks = remarks(&context.home, stored).await?;
-    let comments: String = remarks.iter().map(|remark| format!("# {remark}\n")).collect();
-    Ok(comments + &definition::to_toml(&stored.definition))
+    Ok(comments(&context.home, stored).await? + &definition::to_toml(&stored.definition))
 }
 
 fn seats(definition: &Definition) -> usize {

@@ -156,7 +156,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
             .object(json!({"summary": {"run": run, "state": state.as_str(), "ready": ready, "failed": failed + left,
             "left_alone": left, "seconds": seconds}}));
     } else {
-        let proves = !matches!(kind, RunKind::Destroy | RunKind::Stop);
+        let proves = !(kind.removes() || kind == RunKind::Stop);
         let counts: String =
             [(ready, "ready", proves), (failed, "failed", proves && left == 0), (left, "left alone", false)]
                 .into_iter()

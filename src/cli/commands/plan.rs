@@ -64,7 +64,7 @@ pub fn show(out: Output, plan: &Plan) {
             n => format!("{n} machines stand"),
         };
         out.line(format!("{}: nothing to do, {stand} as defined", plan.lab));
-    } else if plan.is_empty() && plan.kind == RunKind::Destroy {
+    } else if plan.is_empty() && plan.kind.removes() {
         out.line(format!("{}: nothing to do, it has no machines", plan.lab));
     } else if plan.is_empty() {
         out.line(format!("{}: nothing to do", plan.lab));
@@ -79,10 +79,11 @@ pub fn show(out: Output, plan: &Plan) {
     }
     for seat in &shown {
         for change in &seat.changes {
-            let by = match (change.drift, plan.fixes_drift || plan.kind != RunKind::Deploy) {
-                (true, false) => "  (changed by someone else; left so)",
-                (true, true) => "  (changed by someone else)",
-                (false, _) => "",
+            let by = match (change.drift, plan.fixes_drift || plan.kind != RunKind::Deploy, &change.was) {
+                (true, false, _) => "  (changed by someone else; left so)".to_owned(),
+                (true, true, _) => "  (changed by someone else)".to_owned(),
+                (false, _, Some(was)) => format!("  (someone else had changed it from {was} to {})", change.from),
+                (false, _, None) => String::new(),
             };
             out.line(format!("    {} {}: {} -> {}{by}", seat.seat, change.field, change.from, change.to));
         }
@@ -176,7 +177,7 @@ pub fn to_json(plan: &Plan) -> Value {
         "create": count(&[Verb::Create, Verb::Resume]),
         // What of a seat goes is no seat that goes.
         "change": count(&[Verb::Update, Verb::Restart, Verb::Replace]) + plan.reduced(),
-        "remove": count(&[Verb::Remove]) - plan.reduced(),
+        "remove": plan.removals(),
         "prove": count(&[Verb::Prove]),
         "seats": seats,
         "skipped_nodes": plan.skipped_nodes.iter().map(|(node, why)| json!({"node": node, "why": why})).collect::<Vec<_>>(),

@@ -53,7 +53,7 @@ pub async fn rollback(
     }
     let confirmation = Confirmation { named: confirm.map(str::to_owned) };
     match service::rollback(&context.home, run, ready_too, &confirmation).await? {
-        Back::This(asked) => outcome(context, asked, RunKind::Destroy).await,
+        Back::This(asked) => outcome(context, asked, RunKind::Rollback).await,
         Back::Nothing(why) => Ok(nothing(context, &why)),
     }
 }

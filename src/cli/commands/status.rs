@@ -13,7 +13,7 @@ use crate::{
         ServiceError,
         cloud::{Costing, Left, all_costing},
         ends::plain,
-        status::{LabStatus, LifeStatus, MachineStatus, all_status, lab_status},
+        status::{LabStatus, LifeStatus, MachineStatus, Marks, all_status, lab_status},
         strays::{Found, strays},
     },
 };
@@ -112,7 +112,7 @@ fn row(machine: &MachineStatus, now: jiff::Timestamp) -> [String; 7] {
 }
 
 async fn overview(context: &Context) -> Result<Exit, CliError> {
-    let labs = all_status(&context.home, context.site.as_ref()).await?;
+    let labs = all_status(&context.home, context.site.as_ref(), Marks::Read).await?;
     // An engine that does not answer is told of at its labs.
     let strays: Vec<Found> = strays(&context.home, context.site.as_ref())
         .await?
@@ -213,7 +213,7 @@ fn stray_json(found: &Found) -> Value {
 
 /// `machines`: every machine of every lab, one a line.
 pub async fn machines(context: &Context) -> Result<Exit, CliError> {
-    let labs = all_status(&context.home, context.site.as_ref()).await?;
+    let labs = all_status(&context.home, context.site.as_ref(), Marks::Read).await?;
     let made = |machine: &&MachineStatus| machine.vmid.is_some() || machine.steps.iter().any(|step| step.attempts > 0);
     if context.out.json {
         let machines: Vec<_> = labs

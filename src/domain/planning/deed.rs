@@ -13,7 +13,7 @@ use crate::domain::{
     class::{Profile, SeatSpec},
     cluster::Power,
     event::RunKind,
-    plan::{SeatPlan, Verb},
+    plan::{FieldChange, SeatPlan, Verb},
     readiness::{Hand, Look, current_state},
     verify::needs_stop,
 };
@@ -153,7 +153,10 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
         && let Some(facts) = facts
     {
         let Difference { changes, strange_key, .. } = difference(input, &plan.spec, facts);
-        let (drift, changes): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.drift);
+        let (mut drift, changes): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.drift);
+        // Changed by somebody else and in the definition: it is proven as it was deployed.
+        let both = changes.iter().filter_map(|change| Some((change, change.was.clone()?)));
+        drift.extend(both.map(|(change, to)| FieldChange { to, drift: true, was: None, ..change.clone() }));
         let disturbs = strange_key || changes.iter().any(needs_stop);
         let applied = input.applied.get(&plan.seat).filter(|applied| applied.spec != plan.spec);
         if let Some(applied) = applied

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     PlanInput, Problem, addresses, destroy,
     estimate::estimate,
-    fallback, listed, problems, silent,
+    fallback, listed, problems, room, silent,
     standing::{Fate, Home, Stays, fate, stays},
     steps::Target,
     templates::{self, Room, growth},
@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     NodeName, Plan, SeatName, StepName,
     class::SeatSpec,
-    cluster::{Power, TemplateView},
+    cluster::TemplateView,
     event::RunKind,
     machine::machine_name,
     placement::{Board, Want},
@@ -77,7 +77,9 @@ pub fn plan_deploy(input: &PlanInput<'_>) -> Result<Plan, Vec<Problem>> {
         return Err(work.problems.into_iter().chain(unplaced).collect());
     }
     fallback::allow(input, &mut seats, &work.templates);
-    seats.extend(destroy::removals(input, &mut notes));
+    let removals = destroy::removals(input, &mut notes);
+    room::give_back(input, &mut work.board, &removals);
+    seats.extend(removals);
     let rebuilds = input.rebuild.kept();
     Ok(Plan {
         kind: if !input.rebuild.seats.is_empty() { RunKind::Rebuild } else { RunKind::Deploy },
@@ -117,15 +119,7 @@ impl<'a> Work<'a> {
         for (node, want) in input.commitments {
             board.commit(node, *want);
         }
-        // Machines of this lab that do not run yet will.
-        for (_, fate) in fates {
-            if let Fate::Settled { home, .. } = fate
-                && let Some(guest) = input.view.guest(home.vmid).filter(|g| g.power != Power::Running)
-            {
-                board.commit(&home.node, Want { cpus: guest.cpus, memory: guest.memory });
-            }
-        }
-        let problems = fates.iter().filter_map(|(spec, fate)| growth_in_place(input, &mut board, spec, fate)).collect();
+        let problems = room::of_standing(input, &mut board, &templates, fates);
         Self { input, templates, board, room: Room::new(input.view), unplaced: Vec::new(), problems }
     }
 
@@ -168,6 +162,7 @@ impl<'a> Work<'a> {
 
     fn plan(&self, spec: SeatSpec, home: Home, verb: Verb, source: Option<CloneSource>, why: String) -> SeatPlan {
         SeatPlan {
+            unlisted: false,
             name: machine_name(&self.input.class.name, &spec.seat),
             seat: spec.seat.clone(),
             role: spec.role,
@@ -221,10 +216,6 @@ impl<'a> Work<'a> {
             });
         match source {
             Ok(source) => {
-                let counted = view.guest(home.vmid).is_some_and(|guest| guest.power == Power::Running);
-                if !counted {
-                    self.board.commit(&home.node, want(spec, &self.templates));
-                }
                 self.take_room(spec, &source, &home.node);
                 Some(source)
             }
@@ -258,28 +249,8 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Counts what a running machine is to get on top where it stands, and says so where its node has no room for it.
-fn growth_in_place(input: &PlanInput<'_>, board: &mut Board, spec: &SeatSpec, fate: &Fate) -> Option<Problem> {
-    let Fate::Settled { home, verb: Verb::Restart | Verb::Update, .. } = fate else { return None };
-    let guest = input.view.guest(home.vmid).filter(|guest| guest.power == Power::Running)?;
-    let wanted = |own: Option<u32>| own.unwrap_or(1);
-    let cpus = match (spec.machine.cores, spec.machine.sockets) {
-        (None, None) => 0,
-        (cores, sockets) => wanted(cores) * wanted(sockets),
-    };
-    let memory = spec.machine.memory.map_or(0, |memory| memory.bytes().saturating_sub(guest.memory));
-    if memory == 0 && cpus <= guest.cpus {
-        return None;
-    }
-    let why = board.grow(&home.node, Want { cpus, memory }).err()?;
-    Some(Problem::new(
-        format!("{} cannot grow on {}: {why}", spec.seat, home.node),
-        "free what is short, or ask for less in the definition".to_owned(),
-    ))
-}
-
 /// What a machine takes of its node: the definition's figures, else the template's.
-fn want(spec: &SeatSpec, templates: &[&TemplateView]) -> Want {
+pub(super) fn want(spec: &SeatSpec, templates: &[&TemplateView]) -> Want {
     let template = templates.first();
     let cores = spec.machine.cores.or(template.map(|t| t.cores)).unwrap_or(1);
     let sockets = spec.machine.sockets.or(template.map(|t| t.sockets)).unwrap_or(1);

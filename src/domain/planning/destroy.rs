@@ -87,6 +87,8 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
             return plan(Verb::Leave, &[], format!("left alone: {vmid} exists and may not be seen"));
         }
         let begun = row.step(StepName::Destroy).is_some_and(|step| step.state != StepState::Waiting);
+        let plan =
+            |verb, steps: &[StepName], why| plan(verb, steps, why).map(|seat| SeatPlan { unlisted: true, ..seat });
         return if was_made(row) && begun {
             plan(Verb::Remove, &[StepName::Destroy], format!("{vmid} is gone; what its removal left is looked for"))
         } else if row.step(StepName::Clone).is_some_and(|step| step.attempts > 0) && !was_made(row) {
@@ -115,7 +117,7 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         Removal::None => {}
     }
     if !is_ours(input, row, facts) {
-        if lost_its_mark(row, guest, facts) {
+        if lost_its_mark(input, row, guest, facts) {
             notes.push(mark_gone(input, row, guest));
             return plan(Verb::Leave, &[], format!("left alone: the mark of {vmid} is gone"));
         }
@@ -158,6 +160,7 @@ pub(super) fn seat_plan(
     why: String,
 ) -> SeatPlan {
     SeatPlan {
+        unlisted: false,
         seat: row.seat.clone(),
         role: row.role,
         name: row.name.clone(),

@@ -48,6 +48,7 @@ pub(super) fn row(
         address: None,
     };
     SeatPlan {
+        unlisted: false,
         seat: seat.clone(),
         role,
         name: machine_name(&workshop.name, seat),

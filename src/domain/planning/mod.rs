@@ -17,6 +17,7 @@ pub(in crate::domain) mod fixture;
 mod gather;
 mod hosted;
 mod problems;
+mod room;
 mod silent;
 mod standing;
 mod steps;
@@ -42,6 +43,7 @@ pub use deploy::plan_deploy;
 pub use destroy::plan_destroy;
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use silent::{on_nodes, silent};
+pub use standing::{Estranged, estranged, whose};
 pub use steps::{Target, roll_call};
 pub use workshop::{
     CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy, said,

@@ -2,7 +2,7 @@
 
 use super::{GuestFacts, PlanInput, Removal, destroy::unseen, steps::Target, steps::roll_call};
 use crate::domain::{
-    MachineState, NodeName, StepName, StepState, Vmid,
+    LabName, MachineState, NodeName, StepName, StepState, Vmid,
     class::{Password, Profile, SeatSpec, TemplateRef},
     cluster::{GuestView, Power},
     machine::machine_name,
@@ -13,7 +13,7 @@ use crate::domain::{
     size::Size,
     verify::{
         Wanted, boot_disk, config_changes, config_unwanted, config_wanted, has_another_lab_key, has_key, is_on,
-        left_standing, needs_stop,
+        left_standing, needs_stop, properties,
     },
 };
 
@@ -53,9 +53,8 @@ pub(super) fn unproven(guest: &GuestView, name: &str, why: &str) -> String {
 }
 
 /// Whether a machine is by all appearances the seat's own and carries no mark any more: nobody may touch it then.
-pub(super) fn lost_its_mark(row: &SeatProgress, guest: &GuestView, facts: &GuestFacts) -> bool {
-    let named = guest.name.as_ref().is_some_and(|name| name.as_str() == row.name);
-    (named || guest.is_tagged()) && facts.ownership == Ownership::Foreign
+pub(super) fn lost_its_mark(input: &PlanInput<'_>, row: &SeatProgress, guest: &GuestView, facts: &GuestFacts) -> bool {
+    estranged(&input.progress.lab, row, guest, &facts.ownership) == Some(Estranged::LostMark)
 }
 
 /// That a machine lost its mark, and what to do.
@@ -78,10 +77,37 @@ fn is_done(row: &SeatProgress, step: StepName) -> bool {
     row.step(step).is_some_and(|step| matches!(step.state, StepState::Ok | StepState::Skipped))
 }
 
+/// What a mark that is not the seat's own means for the seat: the same for a plan and for whoever only looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Estranged {
+    /// It looks like the seat's own and carries no mark any more: it is left alone.
+    LostMark,
+    /// Another store has it now, for the same lab: nothing is deployed beside it.
+    TakenOver,
+    /// It is another machine: the seat gets a new number.
+    Stranger,
+}
+
+/// What it means that a listed machine carries this; `None` where it is the seat's own.
+pub fn estranged(lab: &LabName, row: &SeatProgress, guest: &GuestView, owner: &Ownership) -> Option<Estranged> {
+    let named = guest.name.as_ref().is_some_and(|name| name.as_str() == row.name);
+    match owner {
+        Ownership::Ours(mark) if mark.lab == *lab && mark.seat == row.seat => None,
+        Ownership::OtherStore(mark) if mark.lab == *lab => Some(Estranged::TakenOver),
+        Ownership::Foreign if named || guest.is_tagged() => Some(Estranged::LostMark),
+        _ => Some(Estranged::Stranger),
+    }
+}
+
 /// Whose a machine is that is not ours, for people.
 pub(super) fn stranger(guest: &GuestView, facts: Option<&GuestFacts>) -> String {
+    whose(guest, facts.map(|facts| &facts.ownership))
+}
+
+/// The same by what it carries.
+pub fn whose(guest: &GuestView, owner: Option<&Ownership>) -> String {
     let name = guest.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-    let whose = match facts.map(|facts| &facts.ownership) {
+    let whose = match owner {
         Some(Ownership::OtherStore(mark)) => format!("made by another homeroom store for {}/{}", mark.lab, mark.seat),
         Some(Ownership::Ours(mark)) => format!("the machine of {}/{}", mark.lab, mark.seat),
         _ => "not ours".to_owned(),
@@ -166,7 +192,7 @@ pub(super) fn fate(input: &PlanInput<'_>, spec: &SeatSpec, notes: &mut Vec<Strin
         Removal::None => {}
     }
     if !is_ours(input, row, facts) {
-        if lost_its_mark(row, guest, facts) {
+        if lost_its_mark(input, row, guest, facts) {
             notes.push(mark_gone(input, row, guest));
             return leave(format!("left alone: the mark of {vmid} is gone"));
         }
@@ -249,7 +275,8 @@ fn of_ours(
     }
     let configure = acting.iter().any(is_setting);
     let stop = running && (strange_key || acting.iter().any(|change| change.field != POOL && needs_stop(change)));
-    let why = told(&changes, input.fix_drift);
+    let off = if stop || running { "" } else { "; it is off and is started" };
+    let why = format!("{}{off}", told(&changes, input.fix_drift));
     let target = Target { configure, resize: grow, start: stop || !running, proofs: true, ..Target::default() };
     if !stop {
         return settled(Verb::Update, changes, target, why);
@@ -336,7 +363,9 @@ pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFa
         let before = differing(input, &applied.spec, facts).changes;
         let by_none = |field: &str| MADE_OF.contains(&field) || (now.strange_key && field == "sshkeys");
         for change in now.changes.iter_mut().filter(|change| !by_none(&change.field)) {
-            change.drift = before.iter().any(|known| known.field == change.field && known.to == change.to);
+            let Some(known) = before.iter().find(|known| known.field == change.field) else { continue };
+            change.drift = known.to == change.to;
+            change.was = (!change.drift).then(|| known.to.clone());
         }
     }
     // A guest that was installed under one firmware may not start under another; back to its own it will.
@@ -388,7 +417,10 @@ pub(super) fn stays(input: &PlanInput<'_>, spec: &SeatSpec) -> Vec<Stays> {
 }
 
 /// What only a clone decides.
-const MADE_OF: [&str; 2] = ["template", "storage"];
+const MADE_OF: [&str; 3] = ["template", "storage", SECURE_BOOT];
+
+/// The key of the definition that Proxmox has none for: it is a matter of what the EFI disk carries.
+const SECURE_BOOT: &str = "secure_boot";
 
 fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Difference {
     let name = machine_name(&input.class.name, &spec.seat);
@@ -418,12 +450,21 @@ fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Diff
             differs("storage", disk.storage.clone(), to.clone());
         }
     }
+    if let (Some(to), Some(is)) = (spec.machine.secure_boot, facts.config.get("efidisk0").map(|disk| has_keys(disk))) {
+        // An EFI disk exchanged by hand stays as it is.
+        let asked = applied.is_none_or(|applied| applied.spec.machine.secure_boot != spec.machine.secure_boot);
+        if to != is && asked {
+            replace = true;
+            let said = |on: bool| if on { "on" } else { "off" }.to_owned();
+            differs(SECURE_BOOT, said(is), said(to));
+        }
+    }
     if let (Some(to), Some(applied)) = (&spec.cloud_init.password, applied) {
         // Proxmox shows no password: only where it came from can be held against where it is to come from. One whose
         // run was broken off before it was written is still to be written.
         let from = applied.spec.cloud_init.password.as_ref();
         if from != Some(to) || !applied.whole {
-            differs("cipassword", from.map_or("none", Password::origin).to_owned(), to.origin().to_owned());
+            differs("cipassword", from.map_or("not set", Password::origin).to_owned(), to.origin().to_owned());
         }
     }
     if let Some((vmid, name)) = applied.and_then(|applied| applied.template.as_ref()) {
@@ -438,6 +479,11 @@ fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Diff
     }
     let made_of = changes.iter().any(|change| MADE_OF.contains(&change.field.as_str()));
     Difference { changes, grow, replace, made_of, strange_key: false }
+}
+
+/// Whether an EFI disk carries Secure Boot's keys.
+fn has_keys(disk: &str) -> bool {
+    properties(disk).any(|(key, value)| key == "pre-enrolled-keys" && value == "1")
 }
 
 pub(super) fn fields(changes: &[FieldChange]) -> String {

@@ -54,7 +54,7 @@ pub fn lab_state<'a>(
 ) -> LabState {
     match hand.at_work().map(|run| run.kind) {
         Some(RunKind::Deploy | RunKind::Rebuild) => return LabState::Deploying,
-        Some(RunKind::Destroy) => return LabState::Destroying,
+        Some(RunKind::Destroy | RunKind::Rollback) => return LabState::Destroying,
         _ => {}
     }
     let made = |row: &SeatProgress| row.vmid.is_some() || matches!(row.role, Role::Host | Role::Seat);

@@ -112,13 +112,19 @@ impl Timing {
 
     /// What a seat lost to a cause.
     fn lost(&self, seat: &SeatTiming, cause: &Cause) -> Duration {
-        let sum = |of: &dyn Fn(&Span) -> bool| seat.spans.iter().filter(|span| of(span)).map(Span::lasted).sum();
+        let sum = |of: &dyn Fn(&Span) -> bool| -> Duration {
+            seat.spans.iter().filter(|span| of(span)).map(Span::lasted).sum()
+        };
         match cause {
             Cause::Away => sum(&|span| span.kind == SpanKind::BrokenOff),
-            Cause::Again(step) => sum(&|span| span.kind == SpanKind::Pausing && span.step == *step),
+            // The attempt before each pause was in vain, too.
+            Cause::Again(step) => {
+                sum(&|span| span.kind == SpanKind::Pausing && span.step == *step) + seat.in_vain(*step)
+            }
+            // What was tried in vain has a cause of its own.
             Cause::Slow(who, step) if *who == seat.seat => {
-                let usual = self.usual(who, *step);
-                usual.map_or(Duration::ZERO, |usual| seat.worked(*step).saturating_sub(usual))
+                let worked = seat.worked(*step).saturating_sub(seat.in_vain(*step));
+                self.usual(who, *step).map_or(Duration::ZERO, |usual| worked.saturating_sub(usual))
             }
             Cause::Slow(..) => Duration::ZERO,
             waited => sum(&|span| span.kind == SpanKind::Waiting && self.awaited(seat, span) == *waited),
@@ -127,7 +133,8 @@ impl Timing {
 
     /// What a step took on the other seats: their median. None where there are fewer than two.
     fn usual(&self, but: &SeatName, step: StepName) -> Option<Duration> {
-        let others = self.seats.iter().filter(|seat| seat.seat != *but).map(|seat| seat.worked(step));
+        let others = self.seats.iter().filter(|seat| seat.seat != *but);
+        let others = others.map(|seat| seat.worked(step).saturating_sub(seat.in_vain(step)));
         let mut times: Vec<_> = others.filter(|time| !time.is_zero()).collect();
         times.sort();
         (times.len() >= 2).then(|| times[times.len() / 2])
@@ -158,7 +165,11 @@ impl fmt::Display for Cause {
             Self::Again(step) => write!(f, "attempts of {step} that failed"),
             Self::Slow(seat, step) => write!(f, "{step} of {seat}"),
             Self::Turn(StepName::Configure) => f.write_str("the rest that a clone is given before it is configured"),
-            Self::Turn(step) => write!(f, "the turn to {step}"),
+            Self::Turn(StepName::Reserve) => {
+                f.write_str("the beginning of the run, before anything was asked of the site")
+            }
+            Self::Turn(StepName::Destroy) => f.write_str("removals, of which only a few go at once"),
+            Self::Turn(step) => write!(f, "the pause before {step}"),
         }
     }
 }

@@ -201,6 +201,15 @@ impl SeatTiming {
         self.spans.iter().filter(works).map(Span::lasted).sum()
     }
 
+    /// Working time on attempts of a step that failed and were followed by another.
+    fn in_vain(&self, step: StepName) -> Duration {
+        let pauses = |at: Duration| {
+            self.spans.iter().any(|span| span.kind == SpanKind::Pausing && span.step == step && span.from == at)
+        };
+        let vain = |span: &&Span| span.step == step && span.kind == SpanKind::Working && span.to.is_some_and(pauses);
+        self.spans.iter().filter(vain).map(Span::lasted).sum()
+    }
+
     /// Time in which nothing was done for it that could have been.
     pub fn waited(&self) -> Duration {
         let idle = |span: &&Span| matches!(span.kind, SpanKind::Waiting | SpanKind::Pausing);
@@ -214,6 +223,10 @@ impl SeatTiming {
             (Change::SeatFailed, _) => self.end = SeatEnd::Failed(at),
             (Change::StepStarted { .. }, Some(step)) => self.begin(step, at),
             (Change::StepRetry { .. }, Some(step)) => {
+                // A look before the first attempt that failed is an attempt as well.
+                if !self.spans.iter().any(|span| span.step == step && span.to.is_none()) {
+                    self.begin(step, at);
+                }
                 self.close(step, at, SpanKind::Working);
                 self.spans.push(Span { step, kind: SpanKind::Pausing, from: at, to: None });
             }
@@ -364,9 +377,37 @@ mod tests {
         let at = events.iter().position(|e| e.step == Some(Configure)).unwrap();
         events.insert(at, event(5_000, Some("ada"), Some(Configure), retry));
         events.insert(at, event(400, Some("ada"), Some(Configure), Change::StepStarted { attempt: 1 }));
-        assert_eq!(sentence(&events), "attempts of configure that failed (1 seat, 4.4 s); without it about 5.6 s");
+        assert_eq!(sentence(&events), "attempts of configure that failed (1 seat, 9.0 s); without it about 1.0 s");
         let timing = Timing::of(&events, None).unwrap();
         assert!(timing.seats[0].spans.iter().all(|span| span.kind != SpanKind::Waiting));
+    }
+
+    #[test]
+    fn attempts_in_vain_are_told_before_a_step_that_was_slow_and_before_what_waited_for_less() {
+        let usual: &[_] = &[(Cloned, 0, 4_000), (Agent, 4_000, 9_000)];
+        let mut events =
+            run(&[("ada", usual), ("bob", usual), ("eve", &[(Cloned, 0, 30_000), (Agent, 32_000, 37_000)])]);
+        let at =
+            events.iter().rposition(|e| matches!(e.change, Change::StepDone { .. }) && e.step == Some(Cloned)).unwrap();
+        for (ms, change) in [
+            (26_000, Change::StepStarted { attempt: 2 }),
+            (24_000, Change::StepRetry { wait: Duration::from_secs(2), of: 5 }),
+        ] {
+            events.insert(at, event(ms, Some("eve"), Some(Cloned), change));
+        }
+        assert_eq!(sentence(&events), "attempts of clone that failed (1 seat, 26 s); without it about 11 s");
+    }
+
+    #[test]
+    fn a_look_before_the_first_attempt_that_fails_is_an_attempt_in_vain() {
+        let mut events = run(&[("ada", &[(Cloned, 0, 400), (Agent, 20_400, 22_000)])]);
+        let at = events.iter().position(|e| e.step == Some(Agent)).unwrap();
+        events.insert(
+            at,
+            event(10_400, Some("ada"), Some(Agent), Change::StepRetry { wait: Duration::from_secs(10), of: 5 }),
+        );
+        let told = sentence(&events);
+        assert!(told.starts_with("attempts of agent that failed (1 seat, 10 s)"), "{told}");
     }
 
     #[test]

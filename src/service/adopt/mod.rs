@@ -28,6 +28,7 @@ use crate::domain::{
     planning::on_nodes,
     progress::SeatProgress,
     regain::{Regained, class_of, origin, unseen},
+    verify::has_key,
 };
 use crate::port::SiteError;
 
@@ -59,6 +60,8 @@ pub struct Adopted {
     /// It had no definition: one was made out from its machines.
     pub defined: bool,
     pub seats: Vec<SeatName>,
+    /// Those of them whose machines' settings do not let the lab's key in.
+    pub keyless: Vec<SeatName>,
 }
 
 /// Takes in the machines of a site.
@@ -100,7 +103,9 @@ pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Resul
             // What could not be told stays with the run: whoever looks at the definition is to know it too.
             let taken = Taken { class: &class, machines: &machines, view: &view, open: open.unwrap_or_default() };
             write::take_in(home, &place, taken).await?;
-            report.adopted.push(Adopted { lab, defined, seats: machines.into_iter().map(|(seat, _)| seat).collect() });
+            let keyless = keyless(home, &lab, &machines).await;
+            let seats = machines.into_iter().map(|(seat, _)| seat).collect();
+            report.adopted.push(Adopted { lab, defined, seats, keyless });
         }
     }
     let made: Vec<&LabName> = report.adopted.iter().filter(|lab| lab.defined).map(|adopted| &adopted.lab).collect();
@@ -109,6 +114,15 @@ pub async fn adopt(home: &Homeroom, site: &SiteName, request: &Request) -> Resul
         report.notes.push(words);
     }
     Ok(report)
+}
+
+/// The seats whose machines' settings do not let the lab's key in.
+async fn keyless(home: &Homeroom, lab: &LabName, machines: &[(SeatName, Candidate)]) -> Vec<SeatName> {
+    let ours = home.keys.lab_key(lab).await.map(|key| key.public).unwrap_or_default();
+    let lets_in = |candidate: &Candidate| {
+        candidate.config.plain().get("sshkeys").is_some_and(|known| !ours.is_empty() && has_key(known, &ours))
+    };
+    machines.iter().filter(|(_, candidate)| !lets_in(candidate)).map(|(seat, _)| seat.clone()).collect()
 }
 
 /// What one look at a site shows.

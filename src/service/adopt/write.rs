@@ -111,6 +111,7 @@ async fn begun(site: &Site, taken: &Taken<'_>) -> Result<Begun, ServiceError> {
 /// That a machine is as its definition says: what is changed of it from here on somebody did.
 fn as_it_stands(spec: &SeatSpec, candidate: &Candidate, name: String) -> SeatPlan {
     SeatPlan {
+        unlisted: false,
         seat: spec.seat.clone(),
         role: spec.role,
         name,

@@ -7,6 +7,7 @@ use super::{For, Ground, Planned};
 use crate::{
     domain::{
         LabName, Plan, RunId, SeatName, StepName, StepState,
+        event::RunKind,
         mark::Ownership,
         plan::{SeatPlan, Verb},
         planning,
@@ -49,7 +50,8 @@ pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result
         let others = others(home, &ground).await?;
         return Ok(Back::Nothing(nothing(run, &begun, &others)));
     }
-    let plan = ground.ask(home, false, |input| planning::plan_destroy(input, &seats))?;
+    let mut plan = ground.ask(home, false, |input| planning::plan_destroy(input, &seats))?;
+    plan.kind = RunKind::Rollback;
     Ok(Back::This(ground.planned(plan)))
 }
 

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::matrix::{again, retrying, since};
 use crate::{
     app::{Command, State, labs::ClassRow, seats::SeatRow},
-    domain::{MachineState, StepName, StepState, event::RunKind, progress::StepProgress},
+    domain::{MachineState, StepName, StepState, progress::StepProgress},
     tui::{
         format,
         panes::sign,
@@ -94,7 +94,7 @@ fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> Vec<(String, &
     let mut offer = |command: Command, does: &'static str| next.extend(key(command).map(|key| (key, does)));
     match seat.state {
         _ if row.is_worked_on() => {}
-        MachineState::Failed if seat.cut.is_some() && row.run().is_some_and(|run| run.kind == RunKind::Destroy) => {
+        MachineState::Failed if seat.cut.is_some() && row.run().is_some_and(|run| run.kind.removes()) => {
             offer(Command::Destroy, "asks for a destroy that goes on from there");
         }
         MachineState::Failed if seat.cut.is_some() => offer(Command::Deploy, "plans a deploy that goes on from there"),

@@ -204,7 +204,9 @@ pub fn again(step: &StepProgress, state: &State) -> Option<String> {
     let gone = step.at.map_or(0, |at| state.elapsed(at).as_secs());
     let left = i64::try_from(again.wait.as_secs()).unwrap_or(i64::MAX).saturating_sub(gone).max(0);
     let of = if again.of > 0 { format!(" of {}", again.of) } else { String::new() };
-    Some(format!("{} again in {left} s (try {}{of})", step.step, step.attempts + 1))
+    // Once its time has come it may still wait for room.
+    let when = if left > 0 { format!("in {left} s") } else { "soon".to_owned() };
+    Some(format!("{} again {when} (try {}{of})", step.step, step.attempts + 1))
 }
 
 /// The last column: how the seat stands, in words; the fullest way first.

@@ -156,7 +156,7 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         let in_hand = row.in_hand().map(|seats| format!(", {seats} in hand")).unwrap_or_default();
         let next = match run.kind {
             RunKind::Deploy | RunKind::Rebuild => "; d goes on",
-            RunKind::Destroy => "; x goes on",
+            RunKind::Destroy | RunKind::Rollback => "; x goes on",
             _ => "",
         };
         pen.put(&format!("run {}{in_hand}{next}", run.id), Tone::Warn);

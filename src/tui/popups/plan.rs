@@ -139,7 +139,8 @@ fn totals(plan: &Plan, room: usize) -> Vec<(String, Tone)> {
         (starts, "start", Tone::Busy),
         (count(&[Verb::Prove]) - starts, "prove", Tone::Busy),
         (count(&[Verb::Update, Verb::Restart, Verb::Replace]) + reduced, "change", Tone::Warn),
-        (count(&[Verb::Remove]) - reduced, "remove", Tone::Bad),
+        (plan.removals(), "remove", Tone::Bad),
+        (count(&[Verb::Remove]) - plan.removals() - reduced, "forget", Tone::Dim),
         (count(&[Verb::Keep]), "keep", Tone::Dim),
         (count(&[Verb::Leave]), "left alone", Tone::Warn),
     ];
@@ -274,13 +275,17 @@ fn why(seat: &SeatPlan, columns: &Columns, width: usize, small: bool, fixes_drif
 fn told(seat: &SeatPlan, fixes_drift: bool) -> String {
     let list = |drift: bool| {
         let of = seat.changes.iter().filter(|change| change.drift == drift);
-        let told = of.map(|c| match drift && !fixes_drift {
-            true => format!("{} is {}, not {}", c.field, c.from, c.to),
-            false => format!("{} {} to {}", c.field, c.from, c.to),
+        let told = of.map(|c| match (drift && !fixes_drift, &c.was) {
+            (true, _) => format!("{} is {}, not {}", c.field, c.from, c.to),
+            (false, Some(was)) => format!("{} {} to {} (someone else had changed {was})", c.field, c.from, c.to),
+            (false, None) => format!("{} {} to {}", c.field, c.from, c.to),
         });
         told.collect::<Vec<_>>().join("; ")
     };
-    let (own, drift) = (list(false), list(true));
+    let (mut own, drift) = (list(false), list(true));
+    if !own.is_empty() && seat.is_started_too() {
+        own.push_str("; it is off and is started");
+    }
     match (own.is_empty(), drift.is_empty()) {
         (true, true) => seat.why.clone(),
         (false, true) => own,

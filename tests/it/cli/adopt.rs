@@ -186,8 +186,9 @@ async fn a_machine_of_ours_that_lost_its_mark_is_called_that_and_not_another_sto
     let left = report["left"][0].as_str().unwrap();
     assert!(left.contains("is named like cs100/ada and carries no mark of its own"), "{left}");
     assert_eq!(report["others"], json!([]));
-    let back = desk.json(&["adopt", "sim", "cs100/ada=cs100-ada", "--json"]).await;
-    assert_eq!(back["left"], json!([]), "{back:#}");
+    let back = desk.done(&["adopt", "sim", "cs100/ada=cs100-ada"]).await;
+    assert!(back.contains("1 adopted (ada)") && !back.contains("left alone:"), "{back}");
+    assert!(!back.contains("--rekey"), "homeroom made it, and its key is in it: {back}");
     let guest = seen::guests(&desk.staged.cluster).into_iter().find(|guest| guest.vmid == ada).unwrap();
     assert!(guest.is("cs100", "ada"), "its mark is back: {guest:#?}");
 }

@@ -67,6 +67,8 @@ async fn a_deploy_is_taken_back_and_what_others_made_stays() {
     assert_eq!(deploy.code, 3, "{}", deploy.err);
     let shown = desk.run(&["rollback", "2"]).await;
     assert!(shown.code == 4 && shown.err.contains("--allow-remove"), "{shown:?}");
+    // One of them never came to be: there is nothing to remove of it.
+    assert!(shown.out.starts_with("rollback cs101 on sim: 10 remove, 1 forget\n"), "{shown:?}");
     let refused = desk.run(&["rollback", "2", "--yes"]).await;
     let (code, complaint) = refused.refusal();
     assert!(code == 4 && complaint.contains("became ready and may be in use"), "{complaint}");
@@ -78,7 +80,7 @@ async fn a_deploy_is_taken_back_and_what_others_made_stays() {
         "run 2: nothing to take back, none of the 11 machines it cloned stands any more\n"
     );
     let wrong = desk.run(&["rollback", "3", "--yes"]).await;
-    assert_eq!(wrong.refusal(), (4, "homeroom: refused: run 3 is a destroy; only a deploy makes machines"));
+    assert_eq!(wrong.refusal(), (4, "homeroom: refused: run 3 is a rollback; only a deploy makes machines"));
 }
 
 #[tokio::test]
@@ -112,6 +114,8 @@ async fn a_seat_whose_machine_lost_its_mark_is_left_alone_by_a_destroy_and_said_
     let told = &status["machines"].as_array().unwrap().iter().find(|machine| machine["seat"] == "ada").unwrap();
     assert_eq!(told["state"], "stale", "what is not ours is not what was proven: {told:#}");
     assert!(told["reason"].as_str().unwrap().contains("its mark is gone"), "{told:#}");
+    let all = desk.run(&["status"]).await;
+    assert!(all.out.contains("ada stale: its mark is gone"), "a look at all of them sees it too: {all:?}");
     let destroy = desk.run(&["destroy", "cs100", "--yes", "--json"]).await;
     assert_eq!(destroy.code, 3, "{destroy:?}");
     let shown = desk.run(&["runs", "show", "3"]).await.out;

@@ -49,7 +49,7 @@ async fn a_storage_whose_lock_is_busy_is_asked_again() {
     lab.inject(Fault::first(CLONE, FaultKind::StorageLock { storage: "fast".into(), seconds: 14.0 }));
     lab.inject(Fault::first(CONFIGURE, FaultKind::ConfigLock { seconds: 11.0 }));
     let ran = lab.run(&["deploy", "duo", "--yes", "--json"]).await.ends(0);
-    assert!(ran.out.contains("again in"), "{}", ran.out);
+    assert!(ran.out.contains("(try 1 of 6), again as soon as there is room for it"), "{}", ran.out);
     lab.holds("duo", &SEATS);
     lab.is_proven("duo").await;
 }

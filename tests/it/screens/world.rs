@@ -464,6 +464,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
             ..MachineSpec::default()
         };
         SeatPlan {
+            unlisted: false,
             name: format!("cs101-{who}"),
             spec: SeatSpec { seat: who.clone(), role, machine, cloud_init: CloudInit::default(), address: None },
             seat: who,

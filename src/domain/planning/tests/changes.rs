@@ -47,7 +47,7 @@ fn another_user_or_password_is_taken_up_at_a_start_and_so_needs_one() {
     let plan = world.deploy();
     let ada = seat(&plan, "ada");
     assert_eq!(ada.verb, Verb::Restart);
-    assert_eq!(changes(ada), ["cipassword: none -> from a variable"]);
+    assert_eq!(changes(ada), ["cipassword: not set -> from a variable"]);
 }
 
 #[test]
@@ -65,6 +65,96 @@ fn a_machine_that_grows_needs_the_room_for_it_on_its_node() {
     world.class.machine.memory = None;
     world.class.machine.cores = Some(9);
     assert!(world.refusal()[0].contains("8 CPUs, the machine needs 9"), "{:?}", world.refusal());
+}
+
+/// What is committed on all nodes after a plan, in GiB.
+fn committed(plan: &Plan) -> f64 {
+    plan.memory_after.iter().map(|(_, share)| share * 64.0).sum()
+}
+
+#[test]
+fn memory_that_machines_give_back_is_not_committed_afterwards() {
+    let mut world = standing();
+    let before = committed(&world.deploy());
+    for row in ["teacher", "ada", "grace"] {
+        assert_eq!(world.guest_of(row).memory, 4 << 30);
+    }
+    world.class.students = crate::domain::class::Students::Named(vec!["ada".parse().unwrap()]);
+    let plan = world.deploy();
+    assert_eq!((plan.count(Verb::Remove), committed(&plan)), (1, before - 4.0));
+
+    let mut world = standing();
+    for seat in ["teacher", "ada", "grace"] {
+        world.facts_of(seat).config.insert("memory".into(), "4096".into());
+        world.row(seat).lent = Default::default();
+    }
+    world.class.machine.memory = Some(Size::gib(1));
+    let plan = world.deploy();
+    assert_eq!((plan.count(Verb::Restart), committed(&plan)), (3, before - 9.0), "{plan:#?}");
+}
+
+#[test]
+fn a_machine_made_anew_takes_what_the_definition_says_and_not_what_it_had() {
+    let mut world = standing();
+    let before = committed(&world.deploy());
+    let seats = ["ada".parse().unwrap()];
+    let again = |world: &World| {
+        let rebuild = crate::domain::planning::Rebuild { seats: &seats, abandon: false };
+        world.with(|input| plan_deploy(&crate::domain::planning::PlanInput { rebuild, ..*input })).unwrap()
+    };
+    assert_eq!(committed(&again(&world)), before - 2.0, "the template has 2 GiB");
+    world.vanish("ada");
+    assert_eq!(committed(&world.deploy()), before - 2.0);
+}
+
+#[test]
+fn what_somebody_else_changed_and_the_definition_changes_too_is_named() {
+    let mut world = standing();
+    world.facts_of("ada").config.insert("cores".into(), "6".into());
+    let more = Override {
+        machine: crate::domain::class::MachineSpec { cores: Some(4), ..Default::default() },
+        ..Default::default()
+    };
+    world.class.machines.insert("ada".parse().unwrap(), more);
+    let plan = world.deploy();
+    let ada = seat(&plan, "ada");
+    assert_eq!((ada.verb, changes(ada)), (Verb::Restart, vec!["cores: 6 -> 4".to_owned()]));
+    assert_eq!((ada.changes[0].drift, ada.changes[0].was.as_deref()), (false, Some("2")));
+    // A check proves it as it was deployed, and holds nothing against it that somebody else changed.
+    let check =
+        world.with(|input| crate::domain::planning::plan_deed(input, &[], crate::domain::planning::Deed::Check));
+    let check = check.unwrap();
+    let ada = seat(&check, "ada");
+    assert_eq!(changes(ada), ["cores: 6 -> 2"]);
+    assert!(ada.changes[0].drift && ada.spec.machine.cores.is_none());
+}
+
+#[test]
+fn another_secure_boot_is_a_replacement_and_not_passed_over() {
+    let mut world = standing();
+    world.class.machine.firmware = Some(crate::domain::class::Firmware::Uefi);
+    world.facts_of("ada").config.insert("bios".into(), "ovmf".into());
+    let disk = "fast:vm-disk-1,efitype=4m,pre-enrolled-keys=0,size=4M";
+    world.facts_of("ada").config.insert("efidisk0".into(), disk.into());
+    world.class.machine.secure_boot = Some(true);
+    let plan = world.deploy();
+    let ada = seat(&plan, "ada");
+    assert_eq!(ada.verb, Verb::Replace, "{ada:#?}");
+    assert!(changes(ada).contains(&"secure_boot: off -> on".to_owned()), "{:?}", changes(ada));
+    world.facts_of("ada").config.insert("efidisk0".into(), disk.replace("keys=0", "keys=1"));
+    assert!(!changes(seat(&world.deploy(), "ada")).iter().any(|change| change.contains("secure_boot")));
+}
+
+#[test]
+fn a_machine_that_is_off_is_started_by_its_update_and_that_is_said() {
+    let mut world = standing();
+    world.class.machine.onboot = Some(true);
+    world.guest_of("ada").power = Power::Stopped;
+    let plan = world.deploy();
+    let ada = seat(&plan, "ada");
+    assert_eq!((ada.verb, ada.word()), (Verb::Update, "update"));
+    assert_eq!(ada.why, "onboot; it is off and is started");
+    assert_eq!(seat(&plan, "grace").why, "onboot");
 }
 
 #[test]

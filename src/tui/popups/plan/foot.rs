@@ -126,10 +126,14 @@ fn yeses(page: &Page<'_>, plan: &Plan, consent: Consent, state: &State, short: b
     ];
     kinds
         .into_iter()
-        .filter(|(verb, ..)| plan.count(*verb) > 0)
-        .filter_map(|(verb, given, command, what)| {
+        .map(|(verb, given, command, what)| {
+            // A seat that is only forgotten needs nobody's yes.
+            let n = if verb == Verb::Remove { plan.removals() + plan.reduced() } else { plan.count(verb) };
+            (verb, given, command, what, n)
+        })
+        .filter(|(.., n)| *n > 0)
+        .filter_map(|(verb, given, command, what, n)| {
             let key = key_of(command, state)?;
-            let n = plan.count(verb);
             // Of a seat that stays a part goes; where others go altogether, theirs is what is asked for first.
             let parts = if verb == Verb::Remove { plan.reduced() } else { 0 };
             let (reduced, besides) = (parts == n, if parts < n { parts } else { 0 });
