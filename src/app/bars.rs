@@ -72,6 +72,9 @@ pub struct Question {
     pub then: Vec<Effect>,
     /// A passphrase that was given did not open the key.
     pub again: bool,
+    /// Nothing was typed for a moment: a key that is pressed now was pressed by somebody who could have read it. Until
+    /// then a host is trusted by no key, for it may be a letter of what is being typed for a shell.
+    pub awake: bool,
     pub typed: Masked,
 }
 
@@ -87,7 +90,7 @@ impl Bars {
     /// The question a bar makes.
     pub(super) fn question(&self, at: At, bar: Bar, then: Vec<Effect>) -> Question {
         let again = matches!(&bar, Bar::Locked { key } if self.tried.contains(key));
-        Question { at, bar, then, again, typed: Masked::default() }
+        Question { at, bar, then, again, awake: false, typed: Masked::default() }
     }
 
     pub(super) fn tried(&mut self, bar: &Bar) {

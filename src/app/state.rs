@@ -164,6 +164,8 @@ pub struct List {
 pub struct State {
     pub settings: Settings,
     pub now: Timestamp,
+    /// When somebody last pressed a key.
+    pub(super) touched: Timestamp,
     /// Columns, rows.
     pub size: (u16, u16),
     pub commands: Commands,
@@ -219,6 +221,7 @@ impl State {
         let sites = settings.sites.iter().map(|(name, env)| (name.clone(), Site::new(env.clone()))).collect();
         Self {
             now: settings.now,
+            touched: Timestamp::MIN,
             size: (80, 24),
             commands: if settings.kiosk.is_some() { Commands::of_kiosk() } else { Commands::new(settings.read_only) },
             sites,
@@ -277,7 +280,11 @@ impl State {
             (Some(Popup::Renew { .. }), _) => Context::RenewPopup,
             (Some(Popup::Shells(_)), _) => Context::ShellsPopup,
             (Some(Popup::Line(_)), _) => Context::LinePopup,
-            (Some(Popup::Bar(question)), _) => match question.bar {
+            (Some(Popup::Bar(question)), screen) => match question.bar {
+                // Who types ahead goes on doing so.
+                Bar::Stranger { .. } if !question.awake && self.context_of(screen) == Context::Opening => {
+                    Context::Opening
+                }
                 Bar::Stranger { .. } => Context::TrustPopup,
                 Bar::Locked { .. } => Context::PassphrasePopup,
             },

@@ -89,8 +89,9 @@ pub async fn delete(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> 
             "{lab} still has machines; `homeroom destroy {lab} --yes` removes them first"
         )));
     }
-    home.store.delete_definition(lab).await?;
+    // The keys first: where they cannot be removed, the lab is still there to be asked again about.
     home.keys.forget(lab).await?;
+    home.store.delete_definition(lab).await?;
     Ok(())
 }
 

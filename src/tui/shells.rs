@@ -1,5 +1,7 @@
 //! Shells in the dashboard: a title line each, the cells below it, drawn one by one.
 
+use std::collections::BTreeSet;
+
 use ratatui::{
     layout::{Position, Rect},
     style::{Color, Modifier, Style},
@@ -8,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     Depth, panes,
-    pen::Page,
+    pen::{Page, wrap},
     theme::{Tone, nearest},
 };
 use crate::{
@@ -34,6 +36,9 @@ pub fn draw(page: &mut Page<'_>, whole: Rect, state: &State) {
                 }
                 None => cells(page, body, tab.screen(), shells.typing && !shells.broadcast && at == shells.front),
             }
+            if let Some(Err(why)) = tab.end.as_ref().filter(|_| tab.is_blank()) {
+                reason(page, body, why);
+            }
         }
     }
     if let Some(place) = shells.banner(state.size) {
@@ -57,12 +62,25 @@ fn rect(place: Place) -> Rect {
 fn banner(page: &mut Page<'_>, area: Rect, state: &State) {
     let shells = &state.shells;
     let (all, waits) = (shells.typed_into().count(), shells.outstanding());
+    let meant = shells.meant();
+    let count = if all < meant { format!("{all} of {meant}") } else { all.to_string() };
+    // Shells of more than one lab, or of a node beside it, are seldom meant together.
+    let places: BTreeSet<&str> = shells.typed_into().map(|tab| tab.door.whose()).collect();
+    let of = match places.len() {
+        0 | 1 => String::new(),
+        _ => format!(", on {}", places.into_iter().collect::<Vec<_>>().join(", ")),
+    };
     let (told, keys, tone) = if waits > 0 {
         (format!(" {waits} more to open; until then no key goes anywhere"), "esc: without ", Tone::Warn)
     } else if shells.typing {
-        (format!(" KEYS GO TO ALL: {all}"), "ctrl-] gets them back ", Tone::Bad)
+        (
+            format!(" KEYS GO TO {}{count}{of}", if all < meant { "" } else { "ALL: " }),
+            "ctrl-] gets them back ",
+            Tone::Bad,
+        )
     } else {
-        (format!(" {all} shells"), "enter types into all, b shows one ", Tone::Dim)
+        let tone = if all < meant || !of.is_empty() { Tone::Warn } else { Tone::Dim };
+        (format!(" {count} shells{of}"), "enter types into all, b shows one ", tone)
     };
     let mut pen = page.line(area, 0);
     pen.put(&told, tone);
@@ -108,7 +126,7 @@ fn strip(page: &mut Page<'_>, area: Rect, shells: &Shells, at: usize) {
         if before > 0 {
             name = format!("{name} #{}", before + 1);
         }
-        tab.end.as_ref().map_or_else(|| format!(" {name} "), |end| format!(" {name} {} ", ended(end)))
+        tab.end.as_ref().map_or_else(|| format!(" {name} "), |end| format!(" {name} {} ", ended(tab, end)))
     };
     let labels: Vec<String> = shells.tabs.iter().enumerate().map(label).collect();
     let head = common.map(|whose| format!(" {whose}:")).unwrap_or_default();
@@ -152,7 +170,7 @@ fn tile(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     }
     pen.put(&tab.door.name(), tone);
     if let Some(end) = &tab.end {
-        pen.put(&format!("  {}", ended(end)), Tone::Warn);
+        pen.put(&format!("  {}", ended(tab, end)), Tone::Warn);
     }
     if loud {
         let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);
@@ -160,10 +178,19 @@ fn tile(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     }
 }
 
-fn ended(end: &Result<i32, Clean>) -> String {
+fn ended(tab: &Tab, end: &Result<i32, Clean>) -> String {
     match end {
         Ok(code) => format!("ended {code}"),
+        Err(_) if tab.is_blank() => "not open".to_owned(),
         Err(_) => "lost".to_owned(),
+    }
+}
+
+/// Why a shell was not opened, in place of what it would show.
+fn reason(page: &mut Page<'_>, area: Rect, why: &Clean) {
+    let lines = wrap(why.as_str(), usize::from(area.width.saturating_sub(2)));
+    for (n, line) in lines.iter().take(area.height.into()).enumerate() {
+        page.line(area, n).skip(1).put(line, Tone::Warn);
     }
 }
 

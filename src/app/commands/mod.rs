@@ -262,7 +262,8 @@ pub fn action_for(state: &State, key: Key) -> Option<Action> {
     if let Some(command) = state.commands.by_key(context, key) {
         return Some(Action::Do(command));
     }
-    if context == Context::Opening {
+    // What means nothing to a question that came by itself is of what somebody types.
+    if matches!(context, Context::Opening | Context::TrustPopup) {
         return Some(Action::Hold(key.typed()));
     }
     if context.takes_text() { edit(key).map(Action::Edit) } else { None }

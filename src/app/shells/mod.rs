@@ -14,6 +14,7 @@ pub use tab::Tab;
 
 use self::copying::Copying;
 use super::{attach::ShellEnd, doors::Door};
+use crate::domain::Clean;
 
 /// Which shell, for as long as the program runs: given when it is asked for.
 pub type TabId = u64;
@@ -64,6 +65,8 @@ pub struct Shells {
     pub broadcast: bool,
     /// Which shells those are, in the order they are shown: keys go to no other.
     called: Vec<TabId>,
+    /// Those that were called last, for as long as one is among the shells: looking at one of them chooses no others.
+    chosen: Vec<TabId>,
     /// A shell that was called could not be opened: whoever types is to have seen that.
     missed: bool,
     /// Lines of the one in front are being picked out.
@@ -116,15 +119,36 @@ impl Shells {
                 opening.held.extend_from_slice(bytes);
                 true
             }
-            _ => false,
+            _ => {
+                // The rest of a line whose beginning is gone is not to run everywhere.
+                self.missed |= self.broadcast;
+                false
+            }
         }
     }
 
-    /// It could not be opened; whether it was waited for.
-    pub(super) fn not_opened(&mut self, id: TabId) -> bool {
-        self.missed |= self.broadcast && self.called.contains(&id);
+    /// It could not be opened; whether it was waited for. One that was called keeps its place, with the reason: nobody
+    /// is to think that it was typed into too.
+    pub(super) fn not_opened(&mut self, id: TabId, why: &Clean) -> bool {
+        let called = self.broadcast && self.called.contains(&id);
+        self.missed |= called;
         self.opening.take_if(|opening| opening.id == id);
-        self.awaited.remove(&id).is_some()
+        let Some((door, way)) = self.awaited.remove(&id) else { return false };
+        if called && way == Way::Pane {
+            let at = self.insert(id, door);
+            self.tabs[at].end = Some(Err(why.clone()));
+        }
+        true
+    }
+
+    /// Its tab; they stand in the order they were asked for.
+    fn insert(&mut self, id: TabId, door: Door) -> usize {
+        let at = self.tabs.partition_point(|tab| tab.id < id);
+        self.tabs.insert(at, Tab::new(id, door));
+        if self.tabs.len() > 1 && at <= self.front {
+            self.front += 1;
+        }
+        at
     }
 
     /// Nobody waits any longer: for the one that keys are held for, else for those that were called.
@@ -144,16 +168,33 @@ impl Shells {
     /// From now on keys go to these shells, once all of them are open, and to no other.
     pub(super) fn call(&mut self, shells: Vec<TabId>) {
         (self.called, self.broadcast, self.missed) = (shells, true, false);
+        self.chosen = self.called.clone();
         let first = self.called.iter().find_map(|id| self.tabs.iter().position(|tab| tab.id == *id));
         self.front = first.unwrap_or(self.front);
         self.typing = self.outstanding() == 0;
     }
 
-    /// From now on keys go to every shell that is open.
+    /// From now on keys go to every shell that is open, or where the one in front was among those called last, to those
+    /// again.
     pub(super) fn call_all(&mut self) {
         let (typing, front) = (self.typing, self.front);
-        self.call(self.tabs.iter().map(|tab| tab.id).collect());
+        let all = || self.tabs.iter().map(|tab| tab.id);
+        let again: Vec<_> = all().filter(|id| self.chosen.contains(id)).collect();
+        let is_one = self.front().is_some_and(|tab| again.contains(&tab.id));
+        let called = if is_one && again.len() > 1 { again } else { all().collect() };
+        self.call(called);
         (self.typing, self.front) = (self.typing && typing, front);
+    }
+
+    /// Nobody is among the shells any longer: who was called is forgotten.
+    pub(super) fn part(&mut self) {
+        self.call_off();
+        self.chosen.clear();
+    }
+
+    /// How many are on the screen to be typed into, those among them that cannot be.
+    pub fn meant(&self) -> usize {
+        self.tabs.iter().filter(|tab| self.is_called(tab)).count()
     }
 
     /// Keys go to the one in front again.
@@ -191,11 +232,7 @@ impl Shells {
         if way == Way::Whole {
             return held;
         }
-        let at = self.tabs.partition_point(|tab| tab.id < id);
-        self.tabs.insert(at, Tab::new(id, door));
-        if self.tabs.len() > 1 && at <= self.front {
-            self.front += 1;
-        }
+        let at = self.insert(id, door);
         if waited {
             (self.front, self.typing, self.copying) = (at, true, None);
         } else if self.broadcast {

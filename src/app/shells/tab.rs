@@ -68,6 +68,11 @@ impl Tab {
         Self { id, door, parser, end: None }
     }
 
+    /// Nothing was ever shown: it was not opened.
+    pub fn is_blank(&self) -> bool {
+        self.screen().contents().trim().is_empty()
+    }
+
     /// What it shows.
     pub fn screen(&self) -> &vt100::Screen {
         self.parser.screen()

@@ -83,15 +83,35 @@ fn only_those_that_were_called_are_typed_into_and_only_once_all_are_open() {
     // One that cannot be opened is seen before anybody types.
     let never = shells.ask(door("never"), Way::Pane).unwrap();
     shells.call(vec![1, never]);
-    shells.not_opened(never);
+    shells.not_opened(never, &"no route".into());
     assert!(!shells.typing && !shells.is_waiting());
-    assert_eq!(names(&shells), ["s0"]);
+    assert_eq!((names(&shells), shells.meant()), (vec!["s0".to_owned()], 2), "it keeps its place, and gets no keys");
+    assert_eq!(shells.tabs.last().unwrap().end, Some(Err("no route".into())));
     // Nor need anybody wait for one.
     let never = shells.ask(door("never"), Way::Pane).unwrap();
     shells.call(vec![1, never]);
     assert!(shells.is_waiting() && shells.give_up().is_none() && !shells.is_waiting());
     assert_eq!((names(&shells), shells.typing), (vec!["s0".to_owned()], false));
-    assert!(shells.opened(never).is_empty() && shells.tabs.len() == 3, "nobody waits for it any more");
+    assert!(shells.opened(never).is_empty() && shells.tabs.len() == 4, "nobody waits for it any more");
+}
+
+#[test]
+fn looking_at_one_of_those_that_were_called_calls_no_others_when_all_are_shown_again() {
+    let mut shells = open(4);
+    let names = |shells: &Shells| shells.typed_into().map(|tab| tab.door.name()).collect::<Vec<_>>();
+    shells.call(vec![2, 3]);
+    shells.call_off();
+    shells.call_all();
+    assert_eq!(names(&shells), ["s1", "s2"]);
+    // Another is looked at: it and all the others are meant.
+    shells.call_off();
+    shells.front = 0;
+    shells.call_all();
+    assert_eq!(names(&shells).len(), 4);
+    shells.call(vec![2, 3]);
+    shells.part();
+    shells.call_all();
+    assert_eq!(names(&shells).len(), 4, "who left the shells chose anew");
 }
 
 #[test]

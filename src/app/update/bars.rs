@@ -1,9 +1,15 @@
 //! Questions before a login: put when no other is open and no shell has the keys, answered, or left unanswered.
 
+use jiff::SignedDuration;
+
 use super::say;
 use crate::{
-    app::{Command, Context, Effect, State, bars::At, popup::Popup},
-    domain::{Level, answers::Bar},
+    app::{
+        Command, Context, Effect, State,
+        bars::{At, Question},
+        popup::Popup,
+    },
+    domain::{Clean, Level, answers::Bar},
 };
 
 /// Something stands before a login. Who waits for the same thing waits for the same answer.
@@ -29,19 +35,34 @@ pub(super) fn met(state: &mut State, at: At, bar: Bar, then: Effect) {
     }
 }
 
+/// How long nobody may have typed before a key answers a question that came by itself.
+const QUIET: SignedDuration = SignedDuration::from_millis(700);
+
 /// Puts the next question, if this is the time.
 pub(super) fn put(state: &mut State) {
+    let quiet = state.now.duration_since(state.touched) >= QUIET;
+    if let Some(Popup::Bar(question)) = &mut state.popup
+        && quiet
+        && !question.awake
+    {
+        question.awake = true;
+        state.revision += 1;
+    }
     // Letters typed into something else answer no question.
     let typing = state.typing.is_some() || matches!(state.context(), Context::Typing | Context::LabForm);
     let busy = state.popup.is_some() || typing;
     if !busy && !state.bars.waiting.is_empty() {
-        state.popup = Some(Popup::Bar(state.bars.waiting.remove(0)));
+        let question = state.bars.waiting.remove(0);
+        state.popup = Some(Popup::Bar(Question { awake: quiet, ..question }));
         state.revision += 1;
     }
 }
 
 /// The answer yes, or the passphrase.
 pub(super) fn answer(state: &mut State, command: Command) -> Vec<Effect> {
+    if let Some(Popup::Bar(Question { bar: Bar::Stranger { .. }, awake: false, .. })) = &state.popup {
+        return Vec::new();
+    }
     let Some(Popup::Bar(mut question)) = state.popup.take() else { return Vec::new() };
     let given = question.typed.take();
     let passphrase = match (&question.bar, command) {
@@ -56,23 +77,21 @@ pub(super) fn answer(state: &mut State, command: Command) -> Vec<Effect> {
 /// Left unanswered: nothing is tried again.
 pub(super) fn leave(state: &mut State) {
     let Some(Popup::Bar(question)) = state.popup.take() else { return };
-    give_up(state, &question.then);
-    let at = question.at;
-    say(
-        state,
-        Level::Warning,
-        match question.bar {
-            Bar::Stranger { host, .. } => format!("{at}: {host} is not trusted, and was not logged in to"),
-            Bar::Locked { key } => format!("{at}: {} stays locked, and nobody was logged in", key.display()),
-        },
-    );
+    let at = &question.at;
+    let why = Clean::new(match &question.bar {
+        Bar::Stranger { host, .. } => format!("{at}: {host} is not trusted, and was not logged in to"),
+        Bar::Locked { key } => format!("{at}: {} stays locked, and nobody was logged in", key.display()),
+    });
+    give_up(state, &question.then, &why);
+    say(state, Level::Warning, why);
 }
 
 /// Shells that are not tried again.
-pub(super) fn give_up(state: &mut State, then: &[Effect]) {
+pub(super) fn give_up(state: &mut State, then: &[Effect], why: &Clean) {
     for effect in then {
         if let Effect::OpenShell { id, .. } = effect {
-            state.shells.not_opened(*id);
+            state.shells.not_opened(*id, why);
         }
     }
+    state.shells.fit(state.size);
 }

@@ -171,7 +171,7 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Barred { at, bar, then } => bars::met(state, at, bar, then),
         Action::Lifted { then, failed: None } => return then,
         Action::Lifted { then, failed: Some(why) } => {
-            bars::give_up(state, &then);
+            bars::give_up(state, &then, &why);
             notice(state, None, Level::Error, why);
         }
         Action::TabEnded { id, end } => shells::ended(state, id, end),

@@ -60,6 +60,9 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
     }
     state.revision += 1;
     let now = state.now;
+    if !matches!(action, Action::Resized(..)) {
+        state.touched = now;
+    }
     if let Some(kiosk) = state.kiosk.as_mut().filter(|_| !matches!(action, Action::Resized(..))) {
         kiosk.touched(now);
     }

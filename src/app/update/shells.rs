@@ -120,7 +120,7 @@ pub(super) fn leave(state: &mut State) {
     state.shells.typing = false;
     state.shells.copying = None;
     state.shells.zoomed = false;
-    state.shells.call_off();
+    state.shells.part();
     state.screens.retain(|screen| !matches!(screen, Screen::Shells));
 }
 
@@ -247,7 +247,8 @@ pub(super) fn opened(state: &mut State, id: TabId) -> Vec<Effect> {
 
 /// It could not be opened. Nobody is told of one that was given up.
 pub(super) fn not_opened(state: &mut State, id: TabId, door: &Door, why: Clean) {
-    if state.shells.not_opened(id) {
+    if state.shells.not_opened(id, &why) {
+        state.shells.fit(state.size);
         super::data::notice(
             state,
             door.lab().cloned(),
@@ -272,10 +273,17 @@ pub(super) fn left(state: &mut State, door: &Door, end: ShellEnd) {
 
 /// A key, while a shell is being opened.
 pub(super) fn hold(state: &mut State, bytes: &[u8]) {
+    if let Some(Popup::Bar(question)) = &mut state.popup {
+        // Somebody types: the next key is no answer either.
+        question.awake = false;
+        if state.context() != Context::Opening {
+            return;
+        }
+    }
     if !state.shells.hold(bytes) {
         let text = match state.shells.opening {
             Some(_) => "more was typed ahead than is kept for it",
-            None => "nothing typed goes anywhere until all are open",
+            None => "nothing typed goes anywhere until all are open and enter is pressed",
         };
         say(state, Level::Warning, text);
     }

@@ -7,7 +7,7 @@ mod files;
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -96,12 +96,23 @@ fn words(line: &str) -> usize {
     line.split_whitespace().count()
 }
 
+/// The folder of key files. A team's is its group's, as the store's own folder is: whoever may read the files may make,
+/// renew and remove some too.
+fn folder_for(folder: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let about = fs::metadata(folder)?;
+    let (is_shared, is_open) = (mode & 0o040 != 0, about.mode() & 0o2070 == 0o2070);
+    if is_shared && !is_open && about.uid() == rustix::process::geteuid().as_raw() {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o2770))?;
+    }
+    Ok(())
+}
+
 /// Writes a file nobody wrote before. Written aside and linked into place: a kill leaves either
 /// nothing or all of it, and of two processes the second leaves the first one's file alone.
 fn write_once(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Whoever may read the files may look into the folder, and nobody else.
-    fs::DirBuilder::new().recursive(true).mode(0o700 | (mode & 0o040) | ((mode & 0o040) >> 2)).create(folder)?;
+    folder_for(folder, mode)?;
     let aside = tempfile::Builder::new().prefix(".key").make_in(folder, |path| {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         // Not at the umask's mercy: a shared store wants the group's bit.

@@ -4,7 +4,11 @@
 //! them cut short when nobody waits any more.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -14,6 +18,7 @@ use secrecy::ExposeSecret as _;
 use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
 
 use super::{
+    dial::plain,
     keys::Identity,
     trust::{HostKeyBlob, Record, Verdict},
     wake::Sleeper,
@@ -206,6 +211,29 @@ fn other_ways(session: &Session, user: &str) -> Result<Option<String>, ssh2::Err
     Ok((!by_key && !ways.is_empty()).then(|| ways.replace(',', " or ")))
 }
 
+/// How long an agent may take to say which keys it holds.
+const AGENT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Asks an agent for its keys and waits for the beginning of an answer.
+fn agent_answers(path: &std::path::Path, within: Duration) -> Result<(), String> {
+    // A message of one byte: SSH_AGENTC_REQUEST_IDENTITIES.
+    const ASK: [u8; 5] = [0, 0, 0, 1, 11];
+    let asked = || {
+        let mut agent = UnixStream::connect(path)?;
+        let within = Some(within.max(Duration::from_millis(1)));
+        agent.set_read_timeout(within)?;
+        agent.set_write_timeout(within)?;
+        agent.write_all(&ASK)?;
+        agent.read_exact(&mut [0; 4])
+    };
+    asked().map_err(|e: io::Error| match e.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("does not answer (waited {} s)", within.as_secs())
+        }
+        _ => format!("cannot be asked: {}", plain(&e)),
+    })
+}
+
 /// The outer error is fatal, the inner one says why the agent did not help.
 fn by_agent(
     session: &Session,
@@ -214,6 +242,10 @@ fn by_agent(
     patience: &Patience<'_>,
     left: &dyn Fn() -> Duration,
 ) -> Result<Result<(), String>, ShellError> {
+    // libssh2 would wait for ever, and nobody could call it off.
+    if let Err(why) = agent_answers(path, AGENT_WITHIN.min(left())) {
+        return Ok(Err(format!("ssh-agent at {} {why}", path.display())));
+    }
     let unusable = |e: ssh2::Error| Ok(Err(format!("ssh-agent at {}: {}", path.display(), e.message())));
     let mut agent = match session.agent() {
         Ok(agent) => agent,

@@ -1,6 +1,9 @@
 //! `cp`: files to and from seats.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -13,7 +16,7 @@ use crate::{
     domain::{Level, SeatName},
     service::{
         container::named,
-        copy::{Direction, Order, Outcome, Transfer, copy},
+        copy::{Direction, Order, Outcome, SEAT, Transfer, copy},
         exec::{Bar, End},
     },
 };
@@ -117,6 +120,24 @@ fn place(word: &str) -> Option<(&str, &str)> {
     (named(lab) && named(seat)).then_some((what, path))
 }
 
+/// The same place as a folder; the home one begins in is one.
+fn in_folder(path: &str) -> String {
+    match path {
+        "" | "~" => path.to_owned(),
+        _ => format!("{}/", path.trim_end_matches('/')),
+    }
+}
+
+/// A name that two of the paths end in: within one folder the second would take the first one's place.
+fn same_name(paths: &[String]) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    let names = paths.iter().filter_map(|path| {
+        let path = place(path).map_or(path.as_str(), |(_, path)| path);
+        path.trim_end_matches('/').rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".." | "~"))
+    });
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
 /// What the words on the command line mean: the seats, and the same transfers for each.
 fn transfers(paths: &[String], recursive: bool) -> Result<(Vec<String>, Vec<Transfer>), CliError> {
     let usage = |why: &str| CliError::Usage(format!("{why}; homeroom cp FILE… LAB/SEAT:PATH, or LAB/SEAT:PATH… PLACE"));
@@ -132,18 +153,31 @@ fn transfers(paths: &[String], recursive: bool) -> Result<(Vec<String>, Vec<Tran
              `homeroom ssh {container} -- 'cat THERE' > HERE` fetches one"
         )));
     }
+    if let Some(name) = same_name(first) {
+        return Err(usage(&format!("two of them are called {name}, and only one would be left")));
+    }
+    let several = first.len() > 1;
     if let Some((what, remote)) = place(last) {
+        // Several go into a folder that is there, or none is copied.
+        let remote = if several { in_folder(remote) } else { remote.to_owned() };
         if let Some(other) = first.iter().find(|path| place(path).is_some()) {
             return Err(usage(&format!("{other} and {last} are both on seats")));
         }
         let up = |path: &String| Transfer {
             direction: Direction::Up,
             local: PathBuf::from(path),
-            remote: remote.to_owned(),
+            remote: remote.clone(),
             recursive,
         };
         return Ok((vec![what.to_owned()], first.iter().map(up).collect()));
     }
+    if several && !last.contains(SEAT) && !last.ends_with('/') && !Path::new(last).is_dir() {
+        return Err(usage(&format!(
+            "{} files cannot all be {last}; name a folder that is there, or end it with a slash",
+            first.len()
+        )));
+    }
+    let local = PathBuf::from(if several { in_folder(last) } else { last.clone() });
     let mut what: Option<&str> = None;
     let mut transfers = Vec::new();
     for path in first {
@@ -156,7 +190,7 @@ fn transfers(paths: &[String], recursive: bool) -> Result<(Vec<String>, Vec<Tran
             return Err(usage("one LAB or LAB/SEAT at a time"));
         }
         what = Some(of);
-        let local = PathBuf::from(last);
+        let local = local.clone();
         transfers.push(Transfer { direction: Direction::Down, local, remote: remote.to_owned(), recursive });
     }
     Ok((what.map(str::to_owned).into_iter().collect(), transfers))
@@ -182,6 +216,18 @@ mod tests {
         let own = |text: &str| text.to_owned();
         let up = |from: &str| (Direction::Up, own(from), own("/tmp/"));
         assert_eq!(read("a ./b:c bio/ada:/tmp/"), Ok((own("bio/ada"), vec![up("a"), up("./b:c")])));
+        assert_eq!(read("a bio/ada:b"), Ok((own("bio/ada"), vec![(Direction::Up, own("a"), own("b"))])));
+        let into = |there: &str| ["a", "b"].map(|here| (Direction::Up, own(here), own(there))).to_vec();
+        for (there, folder) in [("two", "two/"), ("/tmp//", "/tmp/"), ("", ""), ("~", "~"), ("/", "/")] {
+            assert_eq!(read(&format!("a b bio/ada:{there}")), Ok((own("bio/ada"), into(folder))));
+        }
+        for same in ["x/a y/a bio/ada:", "bio/ada:x/a bio/ada:a /tmp"] {
+            assert!(read(same).unwrap_err().starts_with("two of them are called a"), "{same}");
+        }
+        assert!(read("bio/ada:x bio/ada:y both").unwrap_err().starts_with("2 files cannot all be both;"));
+        assert!(read("bio/ada:x bio/ada:y both/").is_ok() && read("bio/ada:x bio/ada:y .").is_ok());
+        let apart = |there: &str| (Direction::Down, own("in-{seat}/"), own(there));
+        assert_eq!(read("bio:x bio:y in-{seat}"), Ok((own("bio"), vec![apart("x"), apart("y")])));
         assert_eq!(read("bio:notes {seat}/"), Ok((own("bio"), vec![(Direction::Down, own("{seat}/"), own("notes"))])));
         let container = read("a sim/200:").unwrap_err();
         assert!(container.contains("homeroom ssh sim/200 -- 'cat > THERE' < HERE"), "{container}");

@@ -77,7 +77,7 @@ impl Context {
     /// `LAB` or `LAB/SEAT`, several of the same lab: the lab, and the seats if any are named.
     pub async fn lab_and_seats(&self, what: &[String]) -> Result<(LabName, Vec<SeatName>), CliError> {
         let mut found: Option<LabName> = None;
-        let mut seats = Vec::new();
+        let (mut seats, mut whole) = (Vec::new(), false);
         for text in what {
             let (name, seat) = text.split_once('/').map_or((text.as_str(), None), |(name, seat)| (name, Some(seat)));
             let name = self.lab(name).await?;
@@ -85,7 +85,12 @@ impl Context {
                 return Err(CliError::Usage("one lab at a time: every LAB/SEAT must be of the same lab".to_owned()));
             }
             found = Some(name);
+            whole |= seat.is_none();
             seats.extend(seat.map(SeatName::new).transpose().map_err(|e| CliError::Usage(e.to_string()))?);
+        }
+        if let (true, Some(lab), Some(seat)) = (whole, &found, seats.first()) {
+            let why = format!("{lab} is every seat of it, {lab}/{seat} that one alone: name the lab, or seats of it");
+            return Err(CliError::Usage(why));
         }
         found.map(|lab| (lab, seats)).ok_or_else(|| CliError::Usage("name a lab".to_owned()))
     }

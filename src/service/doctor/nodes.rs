@@ -4,7 +4,10 @@ use super::{
     Findings, Grade, Trustable, listed,
     look::{Look, NodeLogin},
 };
-use crate::{domain::mark::Ownership, port::shell::ShellError};
+use crate::{
+    domain::mark::Ownership,
+    port::shell::{ShellError, ShellTarget},
+};
 
 pub fn findings(look: &Look, out: &mut Findings) {
     let mut good = Vec::new();
@@ -37,10 +40,17 @@ fn why(look: &Look) -> (Grade, &'static str) {
     }
 }
 
+/// The command that lets a key in.
+fn copy_id(key: &str, login: &NodeLogin) -> String {
+    let ShellTarget { host, port, user, .. } = &login.target;
+    let port = if *port == 22 { String::new() } else { format!("-p {port} ") };
+    format!("ssh-copy-id {port}-i {key}.pub {user}@{host}")
+}
+
 fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findings) {
     let (grade, why) = why(look);
     let (name, site) = (label(login), &look.site);
-    let (host, user) = (&login.target.host, &login.target.user);
+    let host = &login.target.host;
     let compare =
         "compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on it (or the key of the type shown)";
     match error {
@@ -75,6 +85,13 @@ fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findin
                 changed: true,
             });
         }
+        ShellError::Denied { locked: Some(key), .. } => {
+            let mend = format!(
+                "`ssh-add {}`, or name a key without a passphrase under ssh in the configuration",
+                key.display()
+            );
+            out.add("ssh", grade, error.to_string(), why, mend);
+        }
         ShellError::Denied { .. } => {
             let key = login.target.keys.first().map(|key| key.display().to_string()).unwrap_or_default();
             out.add(
@@ -82,7 +99,7 @@ fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findin
                 grade,
                 error.to_string(),
                 why,
-                format!("`ssh-copy-id -i {key}.pub {user}@{host}`, or name another key under ssh in the configuration"),
+                format!("`{}`, or name another key under ssh in the configuration", copy_id(&key, login)),
             );
         }
         ShellError::NoKey { .. } => {
@@ -93,8 +110,9 @@ fn no_login(look: &Look, login: &NodeLogin, error: &ShellError, out: &mut Findin
                 format!("{name}: {error}"),
                 why,
                 format!(
-                    "`ssh-keygen -t ed25519 -f {key}` and then `ssh-copy-id -i {key}.pub {user}@{host}`, or name \
-                     another key: ssh = {{ key = \"FILE\" }} under [sites.{site}]"
+                    "`ssh-keygen -t ed25519 -f {key}` and then `{}`, or name another key: ssh = {{ key = \"FILE\" }} \
+                     under [sites.{site}]",
+                    copy_id(&key, login)
                 ),
             );
         }

@@ -15,12 +15,12 @@ use crate::{
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, question: &Question) {
     match &question.bar {
-        Bar::Stranger { host, fingerprint, .. } => stranger(page, area, state, host, fingerprint),
+        Bar::Stranger { host, fingerprint, .. } => stranger(page, area, state, (host, fingerprint), question.awake),
         Bar::Locked { key } => locked(page, area, state, question, &key.display().to_string()),
     }
 }
 
-fn stranger(page: &mut Page<'_>, area: Rect, state: &State, host: &str, fingerprint: &str) {
+fn stranger(page: &mut Page<'_>, area: Rect, state: &State, (host, fingerprint): (&str, &str), awake: bool) {
     const WIDTH: usize = 72;
     const LOW: u16 = 14;
     const COMPARE: &str = "Compare it with what this prints on that machine:";
@@ -51,7 +51,12 @@ fn stranger(page: &mut Page<'_>, area: Rect, state: &State, host: &str, fingerpr
             row += 1;
         }
     }
-    keys(page, inner, usize::from(inner.height).saturating_sub(1), state, &[(Command::TrustHost, "trust it")]);
+    let last = usize::from(inner.height).saturating_sub(1);
+    if awake {
+        keys(page, inner, last, state, &[(Command::TrustHost, "trust it")]);
+    } else {
+        page.line(inner, last).put("no key answers this while somebody is typing", Tone::Dim);
+    }
 }
 
 /// A text in lines, at its blanks; what has none is broken anywhere, for all of it has to be seen.

@@ -103,7 +103,7 @@ async fn on_the_dashboard_a_shell_and_a_command_on_adopted_seats_ask_about_their
     terminal.press("\r");
     terminal.until("▸ada");
     terminal.press("S");
-    terminal.until("trust this host key?");
+    terminal.until("trust it");
     terminal.press("y");
     terminal.until("student@cs100-ada:~$");
     terminal.press("\x1d");
@@ -117,7 +117,7 @@ async fn on_the_dashboard_a_shell_and_a_command_on_adopted_seats_ask_about_their
     terminal.until("every seat of cs100");
     terminal.press("hostname\r");
     for _ in 0..2 {
-        terminal.until("trust this host key?");
+        terminal.until("trust it");
         terminal.press("y");
         terminal.until_gone("trust this host key?");
     }

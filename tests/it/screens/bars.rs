@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     screen,
-    world::{door, lab, opens, press, world},
+    world::{door, lab, opens, press, quiet, world},
 };
 
 #[test]
@@ -26,8 +26,10 @@ fn a_host_key_nobody_trusts_is_asked_about_once_for_all_who_wait() {
     update(&mut state, barred("teacher"));
     update(&mut state, barred("student-01"));
     assert_eq!(state.context(), Context::TrustPopup);
+    quiet(&mut state);
     assert!(press(&mut state, "<enter>n").is_empty(), "only a y is a yes");
     assert_eq!(state.context(), Context::TrustPopup);
+    quiet(&mut state);
     let lifted = press(&mut state, "y");
     let [Effect::Lift { bar, passphrase: None, then: again, .. }] = lifted.as_slice() else { panic!("{lifted:?}") };
     assert_eq!((bar, again), (&stranger, &vec![then("teacher"), then("student-01")]));
@@ -38,6 +40,51 @@ fn a_host_key_nobody_trusts_is_asked_about_once_for_all_who_wait() {
     press(&mut state, "<esc>");
     assert!(state.toast.as_ref().unwrap().text.as_str().contains("10.0.0.11 is not trusted"));
     assert_eq!(state.context(), Context::Board);
+}
+
+#[test]
+fn a_letter_of_what_is_typed_ahead_trusts_nobody_and_comes_to_the_shell() {
+    let mut state = world(80, 24);
+    let effects = press(&mut state, "j<enter>S");
+    press(&mut state, "echo s");
+    let bar = Bar::Stranger {
+        host: "10.0.0.11".to_owned(),
+        fingerprint: "SHA256:abc".to_owned(),
+        key: "ssh-ed25519 AAAA".to_owned(),
+    };
+    update(&mut state, Action::Barred { at: At::Lab(lab("cs101")), bar, then: effects[0].clone() });
+    let shown = screen(&state);
+    assert!(shown.contains("SHA256:abc") && !shown.contains("trust it"), "{shown}");
+    assert!(press(&mut state, "tudying y").is_empty());
+    quiet(&mut state);
+    assert!(screen(&state).contains("y trust it"));
+    // Whoever goes on without having looked begins with some letter.
+    assert!(press(&mut state, "es y").is_empty());
+    quiet(&mut state);
+    let lifted = press(&mut state, "y");
+    assert!(matches!(&lifted[..], [Effect::Lift { .. }]), "{lifted:?}");
+    let typed = update(&mut state, Action::TabOpened { id: 1 });
+    assert_eq!(typed, [Effect::Answer { id: 1, bytes: b"echo studying yes y".to_vec() }]);
+}
+
+#[test]
+fn what_was_typed_while_many_were_opened_is_not_gone_on_with_everywhere() {
+    let mut state = world(80, 24);
+    let effects = press(&mut state, "j<enter>B<enter>");
+    let ids: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::OpenShell { id, .. } => Some(*id),
+            _ => None,
+        })
+        .collect();
+    press(&mut state, "echo r");
+    for id in ids {
+        update(&mut state, Action::TabOpened { id });
+    }
+    assert!(!state.shells.typing, "its beginning is gone");
+    press(&mut state, "<enter>");
+    assert_eq!(state.context(), Context::Typing);
 }
 
 #[test]

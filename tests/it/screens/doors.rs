@@ -10,7 +10,7 @@ use homeroom::{
 
 use super::{
     screen,
-    world::{door, lab, opens, press, seat, site, view, world},
+    world::{door, lab, opens, press, quiet, seat, site, view, world},
 };
 
 fn toast(state: &State) -> String {
@@ -222,12 +222,15 @@ fn a_site_asks_about_host_keys_of_its_nodes_as_a_lab_does() {
     let at = At::Site(SiteName::new("campus").unwrap());
     update(&mut state, Action::Barred { at: at.clone(), bar: bar.clone(), then: effects[0].clone() });
     // The question is answered while the shell is waited for.
+    assert_eq!(state.context(), Context::Opening, "who is typing ahead answers nothing");
+    quiet(&mut state);
     assert_eq!(state.context(), Context::TrustPopup);
     let lifted = press(&mut state, "y");
     assert_eq!(lifted, [Effect::Lift { at: at.clone(), bar: bar.clone(), passphrase: None, then: effects.clone() }]);
     assert_eq!(state.context(), Context::Opening);
     // Left unanswered, nobody waits any longer.
     update(&mut state, Action::Barred { at, bar, then: effects[0].clone() });
+    quiet(&mut state);
     press(&mut state, "<esc>");
     assert_eq!((state.context(), state.shells.awaited(1)), (Context::Nodes, None));
 }

@@ -96,6 +96,7 @@ fn a_host_key_is_read_in_full_in_the_smallest_window() {
         };
         let then = super::world::opens(&state, 1, super::world::door("cs101", "teacher"), Way::Pane);
         update(&mut state, Action::Barred { at: At::Lab(super::lab("cs101")), bar, then });
+        super::world::quiet(&mut state);
         let shown = screen(&state);
         let inside: String = shown.chars().filter(|c| !" │\n".contains(*c)).collect();
         for told in [fingerprint, "student-01.lab.example.org", "ssh_host_ed25519_key.pub", "trustit"] {

@@ -198,6 +198,47 @@ fn typing_into_all_is_on_every_screen_and_cannot_be_overlooked() {
     assert_eq!(state.shells.typed_into().count(), 1);
 }
 
+#[test]
+fn a_shell_that_did_not_open_stays_among_those_typed_into_with_the_reason_and_is_counted() {
+    let mut state = world(120, 40);
+    let effects = press(&mut state, "j<enter>B<enter>");
+    let asked: Vec<_> = effects
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::OpenShell { id, door, .. } => (id, door),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let count = asked.len();
+    let (bad, good) = asked.split_first().unwrap();
+    let why = "student is not let in: the lab's own key was refused".into();
+    update(&mut state, Action::NotOpened { id: bad.0, door: bad.1.clone(), why });
+    for (id, _) in good {
+        update(&mut state, Action::TabOpened { id: *id });
+    }
+    assert!(!state.shells.typing, "it is to be seen before anybody types");
+    press(&mut state, "<enter>");
+    let shown = screen(&state);
+    assert!(shown.contains(&format!("KEYS GO TO {} of {count}", count - 1)), "{shown}");
+    assert!(shown.contains(&format!("{}  not open", bad.1.name())), "{shown}");
+    assert!(shown.contains("student is not let in:"), "{shown}");
+    assert_eq!(state.shells.typed_into().count(), count - 1);
+}
+
+#[test]
+fn shells_of_a_lab_and_of_a_node_typed_into_together_are_told_by_where_they_are() {
+    let mut state = world(120, 40);
+    press(&mut state, "1S");
+    update(&mut state, Action::TabOpened { id: 1 });
+    update(&mut state, Action::Do(Command::LetGo));
+    press(&mut state, "<esc>2j<enter>S");
+    update(&mut state, Action::TabOpened { id: 2 });
+    update(&mut state, Action::Do(Command::LetGo));
+    press(&mut state, "b<enter>");
+    let shown = screen(&state);
+    assert!(shown.contains("KEYS GO TO ALL: 2, on campus, cs101"), "{shown}");
+}
+
 /// The whole warning, in red and reversed, and where the keys come back from it.
 fn is_told_in_full(state: &mut State, size: (u16, u16), zoomed: bool) {
     update(state, Action::Resized(size.0, size.1));

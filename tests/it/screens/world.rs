@@ -116,6 +116,12 @@ pub fn press(state: &mut State, script: &str) -> Vec<Effect> {
         .collect()
 }
 
+/// A moment in which nobody presses a key.
+pub fn quiet(state: &mut State) {
+    let later = state.now.checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
+    update(state, homeroom::app::Action::Tick(later));
+}
+
 pub fn class(name: &str, template: &str, students: u32, teacher: bool) -> ClassDefinition {
     ClassDefinition {
         name: lab(name),

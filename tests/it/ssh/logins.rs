@@ -70,6 +70,23 @@ async fn a_key_that_is_not_welcome_is_named_in_the_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_hangs_is_told_of_by_name_and_not_waited_for_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent");
+    // Connections are taken by the kernel, and nobody reads them.
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let bench = Bench::with(|settings| {
+        settings.agent = Some(socket.clone());
+        settings.auth = Duration::from_millis(300);
+    })
+    .await;
+    let target = ShellTarget { keys: vec![], ..bench.node.clone() };
+    let error = bench.ssh.run(&target, "whereami", WITHIN).await.unwrap_err();
+    let told = format!("ssh-agent at {} does not answer", socket.display());
+    assert!(matches!(error, ShellError::Denied { .. }) && error.to_string().contains(&told), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_dialled_where_there_is_no_key_to_log_in_with() {
     let bench = Bench::new().await;
     let missing = ShellTarget { keys: vec![bench.folder.path().join("nokey")], ..bench.node.clone() };

@@ -94,11 +94,9 @@ impl KeyFiles {
             _ => {}
         }
         let public = self.key_at(&aside, lab).map_err(|e| failed(e.reason()))?;
-        match fs::hard_link(&private, &old) {
-            // Left by one that got no further than this: it is the same pair.
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e.to_string())),
-            _ => {}
-        }
+        // What is there already was left by one that got no further than this: it is the same pair.
+        let before = fs::read(&private).map_err(|e| failed(e.to_string()))?;
+        write_once(&old, &before, self.mode).map_err(|e| failed(e.to_string()))?;
         fs::rename(&aside, &private).map_err(|e| failed(e.to_string()))?;
         Ok(self.with_lock(lab, private, public))
     }
@@ -262,7 +260,8 @@ mod tests {
         assert_eq!(first, password(&ada).await);
         assert_ne!(first, password(&grace).await);
         let key = files.lab_key(&lab).await.unwrap();
-        assert_eq!(fs::metadata(&key.private).unwrap().permissions().mode() & 0o777, 0o640);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&key.private), mode(key.private.parent().unwrap())), (0o640, 0o2770));
         files.forget(&lab).await.unwrap();
         files.forget(&lab).await.unwrap();
         assert_ne!(first, password(&ada).await);

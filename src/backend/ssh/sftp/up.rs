@@ -65,7 +65,12 @@ impl There<'_> {
         }
         if !self.is_folder(to)? {
             let mode = i32::try_from(about.permissions().mode() & 0o777).unwrap_or(0o755);
-            self.ask(to, || self.sftp.mkdir(to, mode))?;
+            if let Err(error) = self.ask(to, || self.sftp.mkdir(to, mode)) {
+                return Err(match self.about(to) {
+                    Ok(about) if !about.is_dir() => there(to, "it is there already, and no folder"),
+                    _ => error,
+                });
+            }
             self.swept.insert(to.to_owned());
         }
         let mut names = Vec::new();
