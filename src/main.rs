@@ -40,11 +40,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Threads at most that carry tasks out: nearly all of them wait for others, and each thread keeps memory of its own.
+const WORKERS: usize = 4;
+
 fn start(args: Args, secrets: &Secrets) -> Result<Exit, CliError> {
     if args.global.detached {
         cli::detach::begin_session()?;
     }
+    let processors = std::thread::available_parallelism().map_or(WORKERS, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.min(WORKERS))
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { doing: "cannot start the runtime".to_owned(), source })?;

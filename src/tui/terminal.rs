@@ -12,19 +12,20 @@ use std::{
 use crossterm::{
     cursor::{Hide, Show},
     event::{DisableBracketedPaste, EnableBracketedPaste},
-    execute, queue,
+    execute,
     style::ResetColor,
     terminal::{
-        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-        disable_raw_mode, enable_raw_mode,
+        Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode,
     },
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::Terminal;
 use thiserror::Error;
 use vt100::MouseProtocolMode;
 
 use super::{
     draw::{Look, drawn},
+    sparing::Sparing,
     spots::Spots,
     switch_off,
 };
@@ -88,7 +89,7 @@ impl Write for Out {
 
 /// The terminal in our hands; given back when dropped.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Out>>,
+    terminal: Terminal<Sparing<Out>>,
     /// What it tells of the mouse.
     mouse: MouseProtocolMode,
 }
@@ -110,12 +111,9 @@ impl Screen {
     /// Draws the state; only cells that differ are sent, in one piece where the terminal can.
     /// Tells what of it can be pointed at.
     pub fn draw(&mut self, state: &State, look: &Look) -> Result<Spots, TuiError> {
-        let failed = TuiError::io("draw");
         let mut spots = Spots::default();
-        let sent = queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)
-            .and_then(|()| self.terminal.draw(|frame| spots = drawn(frame, state, look)).map(|_| ()))
-            .and_then(|()| execute!(self.terminal.backend_mut(), EndSynchronizedUpdate));
-        sent.map_err(failed).map(|()| spots)
+        self.terminal.draw(|frame| spots = drawn(frame, state, look)).map_err(TuiError::io("draw"))?;
+        Ok(spots)
     }
 
     /// Asks the terminal to tell of the mouse what a program in a pane wants to hear, or nothing.
@@ -198,8 +196,8 @@ impl Drop for Raw {
 }
 
 /// A terminal on which nothing is drawn yet.
-fn blank() -> Result<Terminal<CrosstermBackend<Out>>, TuiError> {
-    let backend = CrosstermBackend::new(Out(BufWriter::with_capacity(1 << 16, io::stdout())));
+fn blank() -> Result<Terminal<Sparing<Out>>, TuiError> {
+    let backend = Sparing::new(Out(BufWriter::with_capacity(1 << 16, io::stdout())));
     Terminal::new(backend).map_err(TuiError::io("ask for its size"))
 }
 

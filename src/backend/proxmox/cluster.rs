@@ -92,9 +92,7 @@ impl Cluster for Proxmox {
                 let refused = error::read(asked, answer);
                 return Err(refused.err().unwrap_or_else(|| error::malformed(asked, "it lists nothing".to_owned())));
             }
-            self.last.or_read(&answer.body, || {
-                view::listing(&error::read(asked, answer)?).map_err(|why| error::malformed(asked, why))
-            })
+            self.last.or_read(&answer.body, || error::read_into(asked, answer))
         };
         let resources = self.transport.send_and(Ask::get(what.clone(), path(&["cluster", "resources"])), &take);
         let status = self.transport.send(Ask::get(what.clone(), path(&["cluster", "status"])));

@@ -3,8 +3,12 @@
 //! Proxmox has one status for nearly every refusal (500), so the words decide. They stand in the
 //! body's `message` (http-server 5.2 and later) or else in the status line.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::Value;
 
 use crate::{domain::Clean, port::SiteError};
@@ -64,6 +68,55 @@ pub(super) fn read(asked: Asked<'_>, answer: &Answer) -> Result<Value, Failed> {
         // A body cut off after a status line of Proxmox's own: the line still says why.
         Err(_) if !is_html(&answer.body) && !answer.reason.is_empty() => Err(refusal(asked, answer, &Value::Null)),
         Err(e) => Err(malformed(asked, not_json(answer, Some(&e)))),
+    }
+}
+
+/// The same, read straight into what is made of it: for answers that as a tree of values would take many times their
+/// size.
+pub(super) fn read_into<T: DeserializeOwned>(asked: Asked<'_>, answer: &Answer) -> Result<T, Failed> {
+    if (200..300).contains(&answer.status)
+        && let Ok(Whole(Some(data))) = serde_json::from_slice(&answer.body)
+    {
+        return Ok(data);
+    }
+    // Whatever is wrong with it is found in the usual way.
+    T::deserialize(read(asked, answer)?).map_err(|why| malformed(asked, why.to_string()))
+}
+
+/// An answer's `data`, if it has any.
+struct Whole<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Top(PhantomData))
+    }
+}
+
+struct Top<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Top<T> {
+    type Value = Whole<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Whole<T>, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "lowercase")]
+        enum Key {
+            Data,
+            #[serde(other)]
+            Other,
+        }
+        let mut data = None;
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Data => data = Some(map.next_value()?),
+                Key::Other => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(Whole(data))
     }
 }
 

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Clean, NodeName, Vmid};
+use super::scalar::Scalar;
+use crate::domain::{Clean, Vmid};
 
 /// The fields of one JSON object.
 #[derive(Clone, Copy)]
@@ -22,42 +23,33 @@ impl<'a> Fields<'a> {
         self.0.get(name)
     }
 
+    fn scalar(self, name: &str) -> Scalar<'a> {
+        self.0.get(name).map(Scalar::from).unwrap_or_default()
+    }
+
     /// A scalar as text, not cleaned yet; empty counts as missing.
     pub fn raw(self, name: &str) -> Option<String> {
-        scalar(self.0.get(name)?).filter(|text| !text.is_empty())
+        self.scalar(name).text().map(Into::into)
     }
 
     pub fn text(self, name: &str) -> Option<Clean> {
-        self.raw(name).map(Clean::new)
+        self.scalar(name).text().map(Clean::new)
     }
 
     pub fn number(self, name: &str) -> Option<u64> {
-        number(self.0.get(name)?)
+        self.scalar(name).number()
     }
 
     pub fn share(self, name: &str) -> f64 {
-        let value = match self.0.get(name) {
-            Some(Value::Number(n)) => n.as_f64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            _ => None,
-        };
-        value.filter(|v| v.is_finite()).unwrap_or(0.0)
+        self.scalar(name).share()
     }
 
     pub fn flag(self, name: &str) -> bool {
-        match self.0.get(name) {
-            Some(Value::Bool(flag)) => *flag,
-            Some(value) => number(value).is_some_and(|n| n != 0) || value.as_str() == Some("true"),
-            None => false,
-        }
+        self.scalar(name).flag()
     }
 
     pub fn vmid(self) -> Option<Vmid> {
         self.number("vmid").and_then(|id| Vmid::new(id).ok())
-    }
-
-    pub fn node(self) -> Option<NodeName> {
-        self.raw("node").map(NodeName::new)
     }
 }
 
@@ -72,25 +64,9 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn number(value: &Value) -> Option<u64> {
-    let float = match value {
-        Value::Number(n) => return n.as_u64().or_else(|| n.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)),
-        Value::String(text) => match text.trim().parse() {
-            Ok(n) => return Some(n),
-            Err(_) => text.trim().parse::<f64>().ok()?,
-        },
-        _ => return None,
-    };
-    (float.is_finite() && float >= 0.0).then_some(float as u64)
-}
-
+/// A scalar as text, not cleaned yet.
 pub(super) fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(n) => Some(n.to_string()),
-        Value::Bool(flag) => Some(u8::from(*flag).to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+    Scalar::from(value).written().map(Into::into)
 }
 
 /// The objects of a list; anything else in it is passed over.

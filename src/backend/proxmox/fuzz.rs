@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use super::{
     agent, decode,
     encode::{percent, unpercent},
-    error::{Answer, Asked, read},
+    error::{Answer, Asked, read, read_into},
     guest, view,
 };
 use crate::{
@@ -117,7 +118,7 @@ proptest! {
         if let Ok(config) = guest::config(&data) {
             let _ = guest::template(vmid, &NodeName::new("pve1"), &config, true);
         }
-        if let Ok(rows) = view::listing(&data) {
+        if let Ok(rows) = view::Rows::deserialize(&data) {
             let _ = view::cluster_view(jiff::Timestamp::UNIX_EPOCH, Clean::new("9"), &rows, Some(&data));
         }
     }
@@ -140,13 +141,22 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_straight_from_the_bytes_is_what_a_tree_of_values_holds(data in json(), top in any::<bool>()) {
+        let value = if top { serde_json::json!({ "before": [1], "data": data, "after": {} }) } else { data };
+        let answer = Answer { status: 200, reason: String::new(), body: serde_json::to_vec(&value).unwrap() };
+        let fast = read_into::<view::Rows>(asked(), &answer).map_err(|_| ());
+        let slow = read(asked(), &answer).map_err(|_| ()).and_then(|data| view::Rows::deserialize(&data).map_err(|_| ()));
+        prop_assert_eq!(fast, slow);
+    }
+
+    #[test]
     fn a_listing_keeps_every_row_that_names_a_guest(ids in prop::collection::btree_set(100u32..999_999, 0..40)) {
         let rows: Vec<Value> = ids
             .iter()
             .rev()
             .map(|id| serde_json::json!({ "type": "qemu", "vmid": id, "node": "pve1", "tags": "b;a" }))
             .collect();
-        let rows = view::listing(&Value::Array(rows)).unwrap();
+        let rows = view::Rows::deserialize(&Value::Array(rows)).unwrap();
         let view = view::cluster_view(jiff::Timestamp::UNIX_EPOCH, Clean::new("9"), &rows, None).unwrap();
         prop_assert_eq!(view.guests.iter().map(|g| g.vmid.get()).collect::<Vec<_>>(), ids.into_iter().collect::<Vec<_>>());
     }

@@ -254,7 +254,9 @@ impl Transport {
             None => status.canonical_reason().unwrap_or_default().to_owned(),
         };
         let status = status.as_u16();
-        let mut body = Vec::new();
+        // Whatever it says of its length is not believed beyond what is taken.
+        let said = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
+        let mut body = Vec::with_capacity(said.map_or(0, |bytes| bytes.min(self.limits.body)));
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body => {
@@ -306,8 +308,12 @@ impl Transport {
                 None => said.push((words, vec![base])),
             }
         }
-        let why: Vec<String> =
-            said.into_iter().map(|(words, bases)| format!("{}: {words}", bases.join(", "))).collect();
+        // The cause is what has to be seen where there is little room.
+        let told = |(words, bases): (String, Vec<&str>)| match bases.as_slice() {
+            [base] => format!("{base}: {words}"),
+            bases => format!("{words} ({})", bases.join(", ")),
+        };
+        let why: Vec<String> = said.into_iter().map(told).collect();
         let why = Clean::new(why.join("; "));
         if untrusted {
             SiteError::Untrusted { what: ask.what, site, why }

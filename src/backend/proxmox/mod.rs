@@ -20,6 +20,7 @@ mod last;
 mod login;
 #[cfg(test)]
 mod recordings;
+mod scalar;
 mod trust;
 mod view;
 

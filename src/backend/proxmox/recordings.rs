@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
@@ -80,7 +81,7 @@ fn data(name: &str) -> Value {
 
 fn look(name: &str, status: Option<&str>) -> crate::domain::cluster::ClusterView {
     let status = status.map(data);
-    let rows = view::listing(&data(name)).unwrap();
+    let rows = view::Rows::deserialize(&data(name)).unwrap();
     view::cluster_view(Timestamp::UNIX_EPOCH, Clean::new("9.2.11"), &rows, status.as_ref()).unwrap()
 }
 
@@ -92,7 +93,7 @@ fn read_success(recording: &Recording) -> Option<Result<(), String>> {
     let vm = path.contains("/qemu/");
     Some(match (recording.method.as_str(), last) {
         ("GET", "version") => decode::version(&data).map(drop),
-        ("GET", "resources") => view::listing(&data).map(drop),
+        ("GET", "resources") => view::Rows::deserialize(&data).map(drop).map_err(|e| e.to_string()),
         ("GET", "status") if path == "/cluster/status" => decode::node_addresses(&data).map(drop),
         ("GET", "status") if path.contains("/tasks/") => decode::task(&data).map(drop),
         ("GET", "log") if path.contains("/tasks/") => decode::task_log(&data).map(drop),

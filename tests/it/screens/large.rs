@@ -16,11 +16,11 @@ use homeroom::{
         cluster::{ClusterView, GuestView, NodeView, Power, StorageView},
         event::RunState,
     },
-    tui::{Depth, Glyphs, Look, draw},
+    tui::{Depth, Glyphs, Look, Sparing, draw},
 };
 use ratatui::{
     Terminal,
-    backend::{Backend, ClearType, CrosstermBackend, WindowSize},
+    backend::{Backend, ClearType, WindowSize},
     buffer::Cell,
     layout::{Position, Size},
 };
@@ -159,7 +159,7 @@ pub struct Sent {
 
 /// The bytes a real terminal would get, and the cells behind them.
 struct Counting {
-    inner: CrosstermBackend<Sink>,
+    inner: Sparing<Sink>,
     size: Size,
     cells: Rc<Counter<usize>>,
     places: Rc<std::cell::RefCell<BTreeSet<(u16, u16)>>>,
@@ -230,7 +230,7 @@ impl Screen {
     pub fn new(columns: u16, rows: u16) -> Self {
         let (bytes, cells) = (Rc::new(Counter::new(0)), Rc::new(Counter::new(0)));
         let places = Rc::new(std::cell::RefCell::new(BTreeSet::new()));
-        let inner = CrosstermBackend::new(Sink(bytes.clone()));
+        let inner = Sparing::new(Sink(bytes.clone()));
         let size = Size { width: columns, height: rows };
         let backend = Counting { inner, size, cells: cells.clone(), places: places.clone() };
         let look = Look::new(Depth::Indexed, Glyphs::UNICODE);
