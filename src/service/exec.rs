@@ -133,7 +133,9 @@ fn in_containers(inside: &Inside, named: &[SeatName], order: Order) -> Result<Ru
     let lab = &inside.workshop.name;
     // In words that are the same for every seat with the same trouble.
     let alike = |seat: &SeatName, error: &ServiceError| {
-        error.to_string().replace(&format!("{lab}/{seat}"), &format!("{lab}/SEAT"))
+        let (own, words) = (format!("{lab}/{seat}"), error.to_string());
+        let each = words.strip_prefix(&format!("{own} ")).map(|rest| format!("each {rest}"));
+        each.unwrap_or(words).replace(&own, &format!("{lab}/SEAT"))
     };
     let troubles: Vec<String> =
         places.iter().filter_map(|(seat, place)| Some(alike(seat, place.as_ref().err()?))).collect();

@@ -61,6 +61,8 @@ fn left(state: &State, labs: &Labs<'_>, wide: bool) -> Vec<Told> {
     let engines: Vec<_> = state.engines.iter().collect();
     match (state.sites.iter().collect::<Vec<_>>().as_slice(), engines.as_slice()) {
         ([], []) if state.welcome().is_some() => told.push(Told::new(4, "first run", Tone::Dim)),
+        // Engines that whoever runs it may not look at.
+        ([], []) if state.kiosk.is_some() => told.push(Told::new(4, "no site is looked at from here", Tone::Warn)),
         ([], []) => told.push(Told::new(4, "no site configured", Tone::Warn)),
         ([(name, site)], []) => one_site(&mut told, name, site),
         ([], [(name, engine)]) => one_engine(&mut told, name, engine),
@@ -175,6 +177,9 @@ fn freshness(state: &State) -> Piece {
     // Only clouds, and each was seen.
     if seen.as_ref().is_some_and(Vec::is_empty) && !state.engines.is_empty() {
         return ("live ".into(), Tone::Ok);
+    }
+    if state.kiosk.is_some() && state.sites.is_empty() && state.engines.is_empty() {
+        return ("store only ".into(), Tone::Warn);
     }
     let Some(oldest) = seen.and_then(|seen| seen.into_iter().min()) else {
         return ("connecting ".into(), Tone::Busy);
