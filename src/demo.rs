@@ -197,7 +197,9 @@ impl Staged {
              [sites.cloud]\nkind = \"gce\"\nenvironment = \"dev\"\nproject = \"{PROJECT}\"\n\
              zones = [\"europe-west3-a\", \"europe-west3-b\"]\nendpoint = \"{}\"\nssh_port = {}\n\
              [sites.cloud.prices]\ndate = \"2026-11-01\"\ncurrency = \"EUR\"\n\
-             machines = {{ e2-standard-4 = 0.16, e2-standard-8 = 0.32 }}\ndisk_gb_month = 0.11\naddress = 0.004\n",
+             machines = {{ e2-standard-4 = 0.16, e2-standard-8 = 0.32, e2-standard-16 = 0.64 }}\n\
+             spot = {{ e2-standard-4 = 0.05, e2-standard-8 = 0.1, e2-standard-16 = 0.2 }}\n\
+             disk_gb_month = 0.11\naddress = 0.004\n",
             project.endpoint(),
             project.ssh_port()
         );

@@ -15,7 +15,7 @@ use super::{
     schedule::{Ended, Halt},
 };
 use crate::domain::{
-    Change, Clean, Level, MachineState, Plan, SeatName,
+    Change, Clean, Level, MachineState, Plan, Role, SeatName,
     event::RunState,
     plan::{SeatPlan, Verb},
 };
@@ -185,6 +185,8 @@ impl Tally {
     /// Takes in the end of one step; the seat's own end if it was the last.
     pub fn ended(&self, seat: &SeatName, ended: Ended, now: Duration) -> Option<Entry> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed_first = seats.iter().find(|(_, open)| open.plan.role == Role::Host && open.failed.is_some());
+        let failed_first = failed_first.map(|(name, _)| name.clone());
         let open = seats.get_mut(seat)?;
         open.left = open.left.saturating_sub(1);
         match ended {
@@ -203,8 +205,12 @@ impl Tally {
             Some(words) => Entry::seat(seat, Level::Debug, words.as_str(), Change::SeatFailed),
             // Nothing was seen of it, so it is neither ready nor gone.
             None if open.blocked => {
-                let words = "not begun: a step it waits for failed";
-                Entry::seat(seat, Level::Warning, words, Change::SeatFailed)
+                let (level, words) = match failed_first {
+                    // Its own line has said why, once for all that wait for it.
+                    Some(other) => (Level::Debug, format!("not begun: {other} failed, and comes first")),
+                    None => (Level::Warning, "not begun: a step it waits for failed".to_owned()),
+                };
+                Entry::seat(seat, level, words, Change::SeatFailed)
             }
             None if open.plan.verb == Verb::Remove && !open.plan.stays() => {
                 Entry::seat(seat, Level::Success, "removed", Change::SeatGone)

@@ -8,7 +8,9 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid, code::JoinCode, lent::Lent};
+use super::{
+    Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid, code::JoinCode, lent::Lent, price::Used,
+};
 
 /// The number of a run, unique in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -273,6 +275,10 @@ pub enum Change {
     },
     /// What came of that request is known.
     RuleSettled,
+    /// An instance was removed, of which this was used: it is part of what the workshop has cost.
+    Used {
+        used: Used,
+    },
     /// The proxy on an instance shows this from here on: the name it has and what proves it.
     ProxyShows {
         made_of: String,

@@ -58,13 +58,15 @@ impl Hosting<'_> {
         }
     }
 
-    /// What it has cost so far, as far as the table says: by the instance that stands, whatever the definition says by
-    /// now. What is gone has cost until it was last seen to work.
+    /// What it has cost so far, as far as the table says: by the instance that stands and those before it, whatever the
+    /// definition says by now. What is gone has cost until it was last seen to work.
     pub fn cost(&self, (prices, spot): (&Prices, bool), life: &Life, host: Option<&SeatProgress>) -> Option<f64> {
         let own: Vec<&InstanceView> = self.view.iter().flat_map(|view| view.own(self.store, self.lab())).collect();
         if !own.is_empty() {
-            // Of several each costs.
-            return own.into_iter().map(|instance| prices.spent(instance, life.born_at, self.now)).sum();
+            // Of several each costs, and so did those before.
+            let before = host.iter().flat_map(|row| &row.used).map(|used| prices.paid(used));
+            let now = own.into_iter().map(|instance| prices.spent(instance, life.born_at, self.now));
+            return before.chain(now).sum();
         }
         let is_gone = self.view.is_some_and(|view| view.blind().is_none());
         let until = host.and_then(SeatProgress::last_change).filter(|_| is_gone).unwrap_or(self.now);

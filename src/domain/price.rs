@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::cloud::{InstanceState, InstanceView};
 
@@ -37,6 +38,37 @@ pub struct Hourly {
     pub currency: String,
 }
 
+/// What of an instance is paid for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub machine_type: String,
+    pub spot: bool,
+    pub disk_gb: u64,
+    /// How long it ran.
+    pub ran: Duration,
+    /// How long there was its disk.
+    pub kept: Duration,
+}
+
+impl InstanceView {
+    /// What of it was used since it was made; at `born`, where the cloud does not say when.
+    pub fn used(&self, born: Timestamp, now: Timestamp) -> Used {
+        // A simulated project's clock may be ahead of ours.
+        let made = self.created.filter(|at| *at <= now).unwrap_or(born);
+        let stopped = self.stopped.filter(|at| self.state == InstanceState::Stopped && *at <= now);
+        let time = |from: Timestamp, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
+        let until = stopped.unwrap_or(now);
+        let rested: Duration = self.rests.iter().map(|(from, to)| time((*from).max(made), (*to).min(until))).sum();
+        Used {
+            machine_type: self.machine_type.clone(),
+            spot: self.spot,
+            disk_gb: self.disk_gb,
+            ran: time(made, until).saturating_sub(rested),
+            kept: time(made, now),
+        }
+    }
+}
+
 impl Prices {
     /// An hour of a machine that runs, with its disk and address; `None` where the table lacks its type.
     pub fn running(&self, machine_type: &str, spot: bool, disk_gb: u64) -> Option<Hourly> {
@@ -53,15 +85,14 @@ impl Prices {
     /// What an instance has cost since it was made: all of it while it ran, its disk also while it was stopped. It was
     /// made at `born` where the cloud does not say.
     pub fn spent(&self, instance: &InstanceView, born: Timestamp, now: Timestamp) -> Option<f64> {
-        let hour = self.running(&instance.machine_type, instance.spot, instance.disk_gb)?;
-        // A simulated project's clock may be ahead of ours.
-        let made = instance.created.filter(|at| *at <= now).unwrap_or(born);
-        let stopped = instance.stopped.filter(|at| instance.state == InstanceState::Stopped && *at <= now);
-        let hours = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64().max(0.0) / 3600.0;
-        let until = stopped.unwrap_or(now);
-        let rested: f64 = instance.rests.iter().map(|(from, to)| hours((*from).max(made), (*to).min(until))).sum();
-        let ran = (hours(made, until) - rested).max(0.0);
-        Some((hour.machine + hour.address) * ran + hour.disk * hours(made, now))
+        self.paid(&instance.used(born, now))
+    }
+
+    /// The same of what was used.
+    pub fn paid(&self, used: &Used) -> Option<f64> {
+        let hour = self.running(&used.machine_type, used.spot, used.disk_gb)?;
+        let hours = |time: Duration| time.as_secs_f64() / 3600.0;
+        Some((hour.machine + hour.address) * hours(used.ran) + hour.disk * hours(used.kept))
     }
 
     /// An hour of an instance as it stands: one that is stopped costs its disk.

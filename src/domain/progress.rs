@@ -11,6 +11,7 @@ use super::{
     lent::Lent,
     life::{self, Life},
     machine::machine_name,
+    price::Used,
 };
 
 /// How a lab stands, seat by seat.
@@ -67,6 +68,9 @@ pub struct SeatProgress {
     /// What the proxy on its instance shows, in the words of [`crate::domain::planning::MadeOf`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// What was used of instances that are gone, while the workshop stood on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<Used>,
     /// A removal of the machine that was begun and not seen to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -258,6 +262,7 @@ fn plan_seat(
             request: None,
             rule_request: None,
             proxy: None,
+            used: Vec::new(),
             removal: None,
             reason: None,
             proven_at: None,
@@ -323,6 +328,7 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         }
         Change::RuleRequested { request } => row.rule_request = Some(request.clone()),
         Change::RuleSettled => row.rule_request = None,
+        Change::Used { used } => row.used.push(used.clone()),
         Change::ProxyShows { made_of } => row.proxy = Some(made_of.clone()),
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),

@@ -154,6 +154,7 @@ mod tests {
             request: None,
             rule_request: None,
             proxy: None,
+            used: Vec::new(),
             removal: None,
             reason: None,
             proven_at: None,

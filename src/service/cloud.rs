@@ -20,6 +20,7 @@ use crate::{
         LabName, NodeName, Plan, Progress, SeatName, SiteName,
         cloud::{CloudView, InstanceView, mark, permissions},
         code::JoinCode,
+        person::Person,
         planning::{self, CloudInput, InstanceShape, Names, Orphan, Problem},
         price::Prices,
         workshop::{WorkshopDefinition, mark as workshop_mark},
@@ -108,7 +109,7 @@ struct Ground {
     site: Arc<CloudSite>,
     view: CloudView,
     progress: Progress,
-    sitting: BTreeSet<SeatName>,
+    sitting: BTreeMap<SeatName, Person>,
     names: Names,
     unfit: BTreeMap<NodeName, String>,
     held: Option<Result<BTreeSet<String>, String>>,
@@ -119,7 +120,7 @@ impl Ground {
     async fn read(home: &Homeroom, workshop: WorkshopDefinition, site: Arc<CloudSite>) -> Result<Self, ServiceError> {
         let (progress, _) = home.store.progress(&workshop.name).await?;
         let view = site.cloud.view().await?;
-        let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|sitting| sitting.seat).collect();
+        let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|it| (it.seat, it.person)).collect();
         let (names, unfit) = (Names::default(), BTreeMap::new());
         Ok(Self { workshop, site, view, progress, sitting, names, unfit, held: None, certificate: None })
     }

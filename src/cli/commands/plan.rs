@@ -74,8 +74,14 @@ pub fn show(out: Output, plan: &Plan) {
     let tells = |seat: &&SeatPlan| seat.verb.acts() || seat.verb == Verb::Leave || !seat.changes.is_empty();
     let shown: Vec<_> = plan.seats.iter().filter(tells).collect();
     if !shown.is_empty() {
-        let rows: Vec<_> = shown.iter().map(|seat| row(seat)).collect();
-        out.table(["  SEAT", "DO", "NODE", "VMID", "FROM", "WHY"], &rows);
+        let rows = shown.iter().map(|seat| row(seat));
+        if plan.workshop.is_some() {
+            // Its rows have no numbers, and are cloned from nothing.
+            let rows: Vec<_> = rows.map(|[seat, verb, node, _, _, why]| [seat, verb, node, why]).collect();
+            out.table(["  SEAT", "DO", "NODE", "WHY"], &rows);
+        } else {
+            out.table(["  SEAT", "DO", "NODE", "VMID", "FROM", "WHY"], &rows.collect::<Vec<_>>());
+        }
     }
     for seat in &shown {
         for change in &seat.changes {

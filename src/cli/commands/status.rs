@@ -53,7 +53,19 @@ fn show(context: &Context, status: &LabStatus) {
         out.line(format!("reached at {address}/"));
     }
     let now = context.home.clock.now();
-    let rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
+    let mut rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
+    // What befell the machine that carries all seats is told once.
+    let host = status.machines.iter().find(|machine| machine.role == Role::Host);
+    if let Some(why) = host.and_then(|host| host.reason.as_ref()) {
+        let same = status
+            .machines
+            .iter()
+            .zip(&mut rows)
+            .filter(|(m, _)| m.role == Role::Seat && m.reason.as_ref() == Some(why));
+        for (_, row) in same {
+            row[6] = "as its host".to_owned();
+        }
+    }
     // The seats of a workshop have no numbers, and people.
     let (number, rows) = match status.kind {
         "workshop" => {

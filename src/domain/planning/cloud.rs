@@ -22,6 +22,7 @@ use crate::domain::{
     event::RunKind,
     label::Owner,
     machine::machine_name,
+    person::Person,
     plan::{FieldChange, SeatPlan, Verb},
     price::Prices,
     progress::SeatProgress,
@@ -43,8 +44,8 @@ pub struct CloudInput<'a> {
     pub spot: bool,
     pub max_seats: u32,
     pub prices: Option<&'a Prices>,
-    /// Seats that somebody has joined on.
-    pub sitting: &'a BTreeSet<SeatName>,
+    /// Seats that somebody has joined on, and who.
+    pub sitting: &'a BTreeMap<SeatName, Person>,
     pub names: &'a Names,
     /// The mark of the proxy's certificate as its file has it now, or why it will not do. `None`: nobody looked.
     pub certificate: Option<Result<&'a str, &'a str>>,
@@ -130,11 +131,22 @@ impl<'a> CloudInput<'a> {
 
     /// Whether a defined seat is to be there: from the start, or because somebody joined. One that was made stays.
     fn is_wanted(&self, seat: &SeatName) -> bool {
-        self.workshop.seats_on == SeatsOn::Start || self.sitting.contains(seat) || self.begun(seat)
+        self.workshop.seats_on == SeatsOn::Start || self.sitting.contains_key(seat) || self.begun(seat)
     }
 
     fn proven(&self, seat: &SeatName) -> bool {
         self.stored(seat).is_some_and(|row| row.state == MachineState::Ready)
+    }
+
+    /// Whether its instance was once proven and is there no more.
+    fn vanished(&self) -> bool {
+        let proven = self.stored(&SeatName::host()).is_some_and(|row| row.proven_at.is_some());
+        proven && self.instances().is_empty() && self.view.blind().is_none()
+    }
+
+    /// Why a seat goes, and whose work goes with it.
+    fn with_person(&self, seat: &SeatName, why: &str) -> String {
+        hosted::with_person(self.sitting, seat, why)
     }
 
     /// Where its instance is, or is to be.
@@ -183,7 +195,13 @@ pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
     for (seat, role) in input.workshop.rows().into_iter().filter(|(seat, _)| wanted(seat)) {
         let steps = StepName::INSTANCE_SEAT;
         rows.push(match verb {
-            Verb::Replace => input.row(&seat, role, Verb::Replace, &steps, "its instance is replaced"),
+            Verb::Replace => {
+                input.row(&seat, role, Verb::Replace, &steps, input.with_person(&seat, "its instance is replaced"))
+            }
+            // What stood there is gone with its instance.
+            Verb::Resume if input.vanished() => {
+                input.row(&seat, role, Verb::Resume, &steps, "made anew on the instance")
+            }
             Verb::Keep | Verb::Update if input.proven(&seat) => {
                 input.row(&seat, role, Verb::Keep, &[], "answers, as far as its last roll call knows")
             }
@@ -197,7 +215,8 @@ pub fn plan_cloud(input: &CloudInput<'_>) -> Result<Plan, Vec<Problem>> {
         });
     }
     for seat in input.surplus() {
-        rows.push(input.row(&seat, Role::Seat, Verb::Remove, &[], "no longer in the definition"));
+        let why = input.with_person(&seat, "no longer in the definition");
+        rows.push(input.row(&seat, Role::Seat, Verb::Remove, &[], why));
     }
     let notes = notes(input, verb);
     Ok(input.plan(RunKind::Deploy, rows, notes))
@@ -211,6 +230,9 @@ fn host(input: &CloudInput<'_>) -> SeatPlan {
         let spot = if shape.spot { "a spot " } else { "" };
         let zones = input.zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ");
         return match input.begun(&host) {
+            true if input.vanished() => {
+                row(Verb::Resume, "its instance is no longer in the project: another is made".to_owned())
+            }
             true => row(Verb::Resume, "begun before".to_owned()),
             false => row(Verb::Create, format!("{spot}{} with {} GiB in {zones}", shape.machine_type, shape.disk_gb)),
         };
@@ -269,7 +291,8 @@ pub fn plan_cloud_destroy(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<
         rows.push(input.row(&SeatName::host(), Role::Host, Verb::Remove, &[StepName::Destroy], why));
     }
     for row in input.progress.seats.iter().filter(|row| row.role == Role::Seat) {
-        rows.push(input.row(&row.seat, Role::Seat, Verb::Remove, &[StepName::Destroy], "goes with its instance"));
+        let why = input.with_person(&row.seat, "goes with its instance");
+        rows.push(input.row(&row.seat, Role::Seat, Verb::Remove, &[StepName::Destroy], why));
     }
     Ok(input.plan(RunKind::Destroy, rows, Vec::new()))
 }

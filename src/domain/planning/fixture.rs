@@ -336,6 +336,7 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         request: None,
         rule_request: None,
         proxy: None,
+        used: Vec::new(),
         removal: None,
         reason: None,
         proven_at: Some(proven),

@@ -1,10 +1,13 @@
 //! What plans of workshops have in common, whether an engine here carries the seats or an instance in a cloud.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     NodeName, Plan, Role, SeatName, StepName,
     class::{CloudInit, MachineSpec, Order, Profile, RollCall, SeatSpec},
     event::RunKind,
     machine::machine_name,
+    person::Person,
     plan::{SeatPlan, Verb},
     workshop::WorkshopDefinition,
 };
@@ -28,6 +31,14 @@ pub(super) fn plan(workshop: &WorkshopDefinition, kind: RunKind, seats: Vec<Seat
         rebuilds: None,
         workshop: Some(workshop.clone()),
         notes,
+    }
+}
+
+/// Why a seat goes, and whose work goes with it.
+pub(super) fn with_person(sitting: &BTreeMap<SeatName, Person>, seat: &SeatName, why: &str) -> String {
+    match sitting.get(seat) {
+        Some(person) => format!("{why}; {person} sits there and loses what is in it"),
+        None => why.to_owned(),
     }
 }
 

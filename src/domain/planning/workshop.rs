@@ -403,10 +403,7 @@ fn removal(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> SeatPlan {
 
 /// Why a seat goes, and whose work goes with it.
 fn with_person(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> String {
-    match input.sitting.get(seat) {
-        Some(person) => format!("{why}; {person} sits there and loses what is in it"),
-        None => why.to_owned(),
-    }
+    hosted::with_person(input.sitting, seat, why)
 }
 
 fn stored<'a>(input: &WorkshopInput<'a>, seat: &SeatName) -> Option<&'a SeatProgress> {

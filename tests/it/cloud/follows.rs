@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use homeroom::{
-    domain::{MachineState, event::RunState, readiness::LabState},
+    domain::{MachineState, event::RunState, plan::Consent, readiness::LabState},
     service::{
         check::check,
         deploy::{Request, deploy},
@@ -82,6 +82,33 @@ fn what_it_has_cost_counts_every_stretch_it_stood_still() {
         (all - rests.iter().sum::<f64>() - ran).abs() < 0.01,
         "of {all} min it stood still {rests:?}, and ran {ran}"
     );
+    stage.end();
+}
+
+#[test]
+fn what_was_used_of_the_instance_before_is_part_of_the_cost() {
+    let stage = Stage::new();
+    let long = DEFINITION.replace("seats = 2", "seats = 2\nends_after = \"1d\"\nmax_life = \"2d\"");
+    stage.define(&long);
+    stage.deploy();
+    // Ten hours by our own clock; the project's may be ahead by two.
+    stage.ahead.store(10 * 3600, Ordering::Relaxed);
+    let cost = |stage: &Stage| stage.status().life.unwrap().cost;
+    let before = cost(&stage);
+    assert!(before > 1.2, "{before}");
+    stage.define(&long.replace("[gce]", "[gce]\ndisk = \"60G\""));
+    let consent = Consent { replace: true, ..Consent::default() };
+    let request = Request { consent, ..Request::default() };
+    let replaced = stage.live(async |home| ended(deploy(&home, &intro(), &request).await.unwrap()).await);
+    assert_eq!(replaced, Some(RunState::Done), "{:#?}", stage.status());
+    assert_eq!((stage.ever_made(), stage.listing().len()), (2, 1));
+    let used = stage.live(async |home| home.store.progress(&intro()).await.unwrap().0.seats[0].used.clone());
+    assert!(matches!(used.as_slice(), [one] if one.disk_gb == 50 && one.ran.as_secs() >= 8 * 3600), "{used:?}");
+    assert!(cost(&stage) >= before, "{} after {before}", cost(&stage));
+    stage.destroy();
+    stage.deploy();
+    let used = stage.live(async |home| home.store.progress(&intro()).await.unwrap().0.seats[0].used.len());
+    assert_eq!(used, 0, "another life begins with nothing spent");
     stage.end();
 }
 

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         Change, Clean, Level, NodeName,
         cloud::{CloudView, DiskView, InstanceSpec, InstanceView, is_own},
+        life::plain,
     },
     port::{CloudError, cloud::OperationId},
 };
@@ -152,6 +153,11 @@ impl Action for Destroy {
             let asked = host.cloud.remove(&instance.zone, &instance.name, &request).await;
             self.gone(context, asked).await?;
             gone.push(format!("{} in {}", instance.name, instance.zone));
+            let now = host.clock.now();
+            let born = context.recorder.progress().life.map_or(now, |life| life.born_at);
+            let used = instance.used(born, now);
+            let words = format!("{} ran for {}", instance.name, plain(used.ran));
+            context.record(Level::Debug, words, Change::Used { used }).await?;
         }
         self.late_rule(context).await?;
         let left = self.left(&host.view().await?);

@@ -55,6 +55,7 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
     if workshop.gce.source_ranges.is_empty() {
         notes.push("everybody may connect to it: gce.source_ranges names nobody".to_owned());
     }
+    notes.extend(self_made(input));
     if workshop.gce.keep_disk {
         notes.push("its disk outlives it, and goes on costing until it is removed by hand".to_owned());
     }
@@ -85,18 +86,32 @@ fn permissions(input: &CloudInput<'_>) -> Option<String> {
     }
 }
 
+/// Browsers warn of a certificate that nobody they know vouches for.
+fn self_made(input: &CloudInput<'_>) -> Option<String> {
+    let name = input.workshop.as_published(Some("code")).proxy.name?;
+    input.workshop.proxy.certificate.is_none().then(|| {
+        let name = if input.workshop.proxy.name.is_some() { name } else { "its name".to_owned() };
+        format!("the proxy proves {name} by a certificate of its own making: browsers warn of it; proxy.cert_file gives it another")
+    })
+}
+
 /// The end is set by the first deploy; a definition that says another by now changes nothing of it.
 fn end_stays(workshop: &WorkshopDefinition, life: &Life) -> Option<String> {
-    let ends_at = life.ends_at;
-    let apart = later(life.born_at, workshop.ends_after).duration_since(ends_at).abs();
+    let (ends_at, asked) = (life.ends_at, later(life.born_at, workshop.ends_after));
     // Both are of the same moment, and not to the second.
-    (apart >= SignedDuration::from_mins(1)).then(|| {
-        format!(
-            "it ends at {}, whatever ends_after says: that counts for the next first deploy; `homeroom extend {} 1h` puts \
-             this end off",
-            minute(ends_at),
-            workshop.name
-        )
+    if asked.duration_since(ends_at).abs() < SignedDuration::from_mins(1) {
+        return None;
+    }
+    let (end, lab) = (minute(ends_at), &workshop.name);
+    Some(match asked > ends_at {
+        true => format!(
+            "it ends at {end}, whatever ends_after says: that counts for the next first deploy; `homeroom extend {lab} 1h` \
+             puts this end off"
+        ),
+        false => format!(
+            "it ends at {end}, later than ends_after says: it was put off, or deployed when that was longer; `homeroom \
+             destroy {lab}` ends it before"
+        ),
     })
 }
 

@@ -25,7 +25,7 @@ struct Scene {
     progress: Progress,
     zones: Vec<NodeName>,
     prices: Option<Prices>,
-    sitting: BTreeSet<SeatName>,
+    sitting: BTreeMap<SeatName, Person>,
     names: Names,
     certificate: Option<Result<String, String>>,
     held: Option<Result<BTreeSet<String>, String>>,
@@ -66,7 +66,7 @@ fn scene() -> Scene {
         progress: Progress::new(lab()),
         zones: [A, B].map(NodeName::new).to_vec(),
         prices: Some(prices),
-        sitting: BTreeSet::new(),
+        sitting: BTreeMap::new(),
         names: Names::default(),
         certificate: None,
         held: None,
@@ -186,6 +186,7 @@ fn empty(seat: SeatName, role: Role) -> SeatProgress {
         request: None,
         rule_request: None,
         proxy: None,
+        used: Vec::new(),
         removal: None,
         reason: None,
         proven_at: Some(now()),
@@ -247,7 +248,7 @@ fn seats_that_are_made_on_joining_are_planned_once_somebody_sits_there() {
     let mut scene = scene();
     scene.workshop.seats_on = SeatsOn::Join;
     assert_eq!(verbs(&scene.deploy()), [("host", Verb::Create)]);
-    scene.sitting.insert(SeatName::numbered(2));
+    scene.sitting.insert(SeatName::numbered(2), Person::new("Ada").unwrap());
     assert_eq!(verbs(&scene.deploy()), [("host", Verb::Create), ("seat-02", Verb::Create)]);
 }
 
@@ -271,6 +272,9 @@ fn what_the_instance_is_made_of_means_another_one_with_all_its_seats() {
     assert_eq!(plan.count(Verb::Replace), 3);
     assert_eq!(changes(&plan), ["image: workspace:1 -> workspace:2"]);
     assert_eq!(plan.seats[0].steps[0], StepName::Destroy);
+    scene.sitting.insert(SeatName::numbered(2), Person::new("Ada").unwrap());
+    let why = &scene.deploy().seats[2].why;
+    assert_eq!(why, "its instance is replaced; Ada sits there and loses what is in it");
     // One seat less is another machine too: the one that is gone is told of, and is nobody's to remove by itself.
     let mut fewer = standing();
     fewer.workshop.seats = 1;
@@ -359,9 +363,13 @@ fn an_instance_that_moved_stopped_or_is_taken_away_is_proven_anew_with_the_reaso
     assert_eq!(host(&scene).1, "its spot machine was taken away: it is TERMINATED");
     scene.instance().preempted = None;
     assert_eq!(host(&scene), (Verb::Prove, "its instance is TERMINATED".to_owned()));
-    // Where it is gone, what was begun goes on: nothing is made beside it unseen.
+    // Where it is gone, another is made, and all its seats with it.
     scene.view.instances.clear();
-    assert_eq!(host(&scene).0, Verb::Resume);
+    assert_eq!(host(&scene).1, "its instance is no longer in the project: another is made");
+    assert_eq!(scene.deploy().count(Verb::Resume), 3);
+    let host_row = scene.row(&SeatName::host());
+    (host_row.proven_at, host_row.state) = (None, MachineState::Failed);
+    assert_eq!(host(&scene), (Verb::Resume, "begun before".to_owned()));
 }
 
 #[test]
@@ -424,6 +432,9 @@ fn an_end_that_is_set_and_the_server_s_own_are_told_where_the_definition_says_an
     let mut scene = standing();
     scene.workshop.ends_after = Duration::from_secs(8 * 3600);
     assert!(has_note(&scene.deploy(), "whatever ends_after says"));
+    let mut put_off = standing();
+    put_off.progress.life.as_mut().unwrap().ends_at = later(now(), Duration::from_secs(5 * 3600));
+    assert!(has_note(&put_off.deploy(), "later than ends_after says: it was put off"));
     scene.workshop.max_life = Duration::from_secs(48 * 3600);
     scene.instance().ends = Some(later(now(), Duration::from_secs(12 * 3600)));
     assert!(has_note(&scene.deploy(), "the server itself ends its instance at"));
