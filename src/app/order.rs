@@ -3,7 +3,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::{Context, State, labs::ClassRow, seats::SeatRow, sites::NodeRow};
+use super::{Context, Screen, State, labs::ClassRow, seats::SeatRow, sites::NodeRow};
 use crate::domain::{
     LabName, MachineState, SiteName, cluster::GuestView, progress::RunProgress, timing::SeatEnd, timing::SeatTiming,
 };
@@ -65,11 +65,20 @@ impl State {
     /// Orders the list in front by its next column.
     pub(super) fn order_next(&mut self) {
         let context = self.base_context();
-        let count = columns(context).len();
-        if count > 0 {
-            let order = self.orders.entry(context).or_default();
-            *order = Order { column: (order.column + 1) % count, reversed: false };
+        let columns = columns(context);
+        let at = self.orders.get(&context).map_or(0, |order| order.column);
+        let next = columns.iter().enumerate().skip(at + 1).find(|(_, column)| self.shows(column));
+        if !columns.is_empty() {
+            let column = next.map_or(0, |(column, _)| column);
+            self.orders.insert(context, Order { column, reversed: false });
         }
+    }
+
+    /// Whether the list in front has such a column: containers have neither a node nor a number of their own.
+    fn shows(&self, column: &Column) -> bool {
+        let Screen::Board(board) = self.screen() else { return true };
+        let workshop = self.definition(&board.lab).is_some_and(|definition| definition.kind() == "workshop");
+        !workshop || matches!(column.name, "seat" | "state")
     }
 
     /// Turns the order of the list in front round.

@@ -9,8 +9,8 @@ use crate::{
     domain::hindsight::{Hindsight, Sample},
 };
 
-/// The least a row of charts takes: a line of titles and two of bars.
-pub const LEAST: u16 = 3;
+/// The least a row of charts takes: a line of titles, two of bars, and one that says when.
+pub const LEAST: u16 = 4;
 
 /// CPU, memory and network of an hour, side by side.
 pub fn draw(page: &mut Page<'_>, area: Rect, past: &Past) {
@@ -34,7 +34,9 @@ pub fn draw(page: &mut Page<'_>, area: Rect, past: &Past) {
     for (n, chart) in (0..).zip(&charts) {
         let place = Rect { x: area.x + 1 + n * (width + 1), width, ..area };
         title(page, place, chart);
-        bars(page, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..place }, chart);
+        bars(page, Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..place }, chart);
+        let when = Rect { y: area.bottom().saturating_sub(1), height: 1, ..place };
+        page.line(when, 0).put("an hour ago", Tone::Border).right(&[("now".to_owned(), Tone::Border)]);
     }
 }
 
@@ -54,14 +56,18 @@ impl Chart {
     }
 }
 
-/// What it is now, its peak, and at the right what the whole height stands for, as far as there is room. Where a share
+/// Its mean, its peak, and at the right what the whole height stands for, as far as there is room. Where a share
 /// is meant the height needs saying least, for a rate it is all that gives the bars a meaning.
 fn title(page: &mut Page<'_>, place: Rect, chart: &Chart) {
-    let now = chart.values.last().map_or(String::new(), |value| chart.told(*value));
+    // How it is at this moment is told by the look above, which is no mean of a minute as the last bar is.
+    let mean = chart.values.iter().sum::<f64>() / chart.values.len().max(1) as f64;
     let peak = format!(", peak {}", chart.told(chart.values.iter().copied().fold(0.0, f64::max)));
     let top = format!("top {}", chart.told(chart.top));
     let mut pen = page.line(place, 0);
-    pen.put(chart.name, Tone::Title).put(" ", Tone::Dim).put(&now, Tone::Dim);
+    let mean = chart.told(mean);
+    let whole = chart.name.width() + " mean ".len() + mean.width() + 2 + top.width();
+    let word = if chart.is_share || whole <= pen.room() { " mean " } else { " " };
+    pen.put(chart.name, Tone::Title).put(word, Tone::Dim).put(&mean, Tone::Dim);
     let room = pen.room();
     let both = peak.width() + 2 + top.width() <= room;
     if both || chart.is_share && peak.width() <= room {

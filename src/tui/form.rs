@@ -51,6 +51,11 @@ pub fn draw<K: Copy + PartialEq>(page: &mut Page<'_>, area: Rect, form: &Form<K>
             }
         }
     }
+    // That it goes on is told at the free end of the last line.
+    let below = rows.iter().skip(first + height).filter(|row| matches!(row, Row::Field(_))).count();
+    if below > 0 && height > 0 {
+        page.line(area, height - 1).right(&[(format!(" {below} more below "), Tone::Dim)]);
+    }
     rows.len().min(height)
 }
 

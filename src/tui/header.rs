@@ -297,8 +297,10 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
     told.retain(|hint| hint.command != Command::Help);
     let width = |told: &[Hint]| told.iter().map(|hint| hint.key.width() + 4 + hint.does.width()).sum::<usize>();
     // What matters least goes first where room is short, and of two alike the one that comes later. In a form where
-    // letters are typed, the way out is no key to be guessed.
-    let way_out = |command| matches!(state.screen(), Screen::LabForm) && area.width < 60 && command == Command::Back;
+    // letters are typed, the way out is no key to be guessed; nor is the way back from marks, which change what
+    // every key does.
+    let no_guess = marked || matches!(state.screen(), Screen::LabForm) && area.width < 60;
+    let way_out = |command| no_guess && command == Command::Back;
     let weight = |command| if way_out(command) { u8::MAX } else { weight(command) };
     while width(&told) > pen.room() + 3 {
         let Some(least) = (0..told.len()).rev().min_by_key(|n| weight(told[*n].command)) else { break };

@@ -92,7 +92,7 @@ fn grid(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
         page.spots.add(rect, Spot::Pane(pane));
         title(page, rect, state, pane);
         let inner = Rect { x: rect.x + 1, y: rect.y + 1, width: rect.width - 2, height: rect.height - 2 };
-        content(page, inner, state, labs, pane);
+        content(page, inner, state, labs, pane, true);
     }
     page.spots.add(Rect { x: classes.x, width: 1, height: top_height - 1, ..area }, Spot::Divider(Divider::Left));
     page.spots.add(Rect { height: 1, ..log }, Spot::Divider(Divider::Log));
@@ -175,7 +175,7 @@ fn tabs(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
         page.line(rule, 0).right(&log::status(state, &state.log_view));
     }
     let body = Rect { y: area.y + 2, height: area.height - 2 - tail, ..area };
-    content(page, body, state, labs, state.focus);
+    content(page, body, state, labs, state.focus, false);
     if tail > 0 {
         let rule = Rect { y: body.bottom(), height: 1, ..area };
         page.rule(rule, 0, "log");
@@ -205,11 +205,12 @@ fn failures(glyphs: &super::Glyphs, rows: &[ClassRow<'_>]) -> (String, String, T
     (format!(" {}", rows.len()), mark, if failed > 0 { Tone::Bad } else { Tone::Dim })
 }
 
-fn content(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>, pane: Pane) {
+/// `beside`: the other panes are shown too.
+fn content(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>, pane: Pane, beside: bool) {
     match pane {
         Pane::Nodes => nodes::draw(page, area, state),
-        Pane::Classes => classes::draw(page, area, state, labs),
-        Pane::Workshops => workshops::draw(page, area, state, labs),
+        Pane::Classes => classes::draw(page, area, state, labs, beside),
+        Pane::Workshops => workshops::draw(page, area, state, labs, beside),
         Pane::Log => log::draw(page, area, state),
     }
 }

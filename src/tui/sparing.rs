@@ -130,7 +130,9 @@ mod tests {
 
     use super::*;
 
-    fn sent(draw: &mut dyn FnMut(&mut Terminal<Sparing<&mut Vec<u8>>>)) -> String {
+    type Shown<'a> = Terminal<Sparing<&'a mut Vec<u8>>>;
+
+    fn sent(draw: &mut dyn FnMut(&mut Shown<'_>)) -> String {
         let mut bytes = Vec::new();
         let viewport = Viewport::Fixed(Rect::new(0, 0, 20, 2));
         let mut terminal = Terminal::with_options(Sparing::new(&mut bytes), TerminalOptions { viewport }).unwrap();
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_changes_nothing_is_nothing_and_one_that_does_is_one_piece() {
-        let once = |terminal: &mut Terminal<Sparing<&mut Vec<u8>>>, text: &str, cursor: Option<u16>| {
+        let once = |terminal: &mut Shown<'_>, text: &str, cursor: Option<u16>| {
             let frame = |frame: &mut ratatui::Frame<'_>| {
                 frame.render_widget(Line::raw(text.to_owned()), frame.area());
                 if let Some(x) = cursor {

@@ -91,6 +91,10 @@ fn of_site(
         }
         None if old => return say(Grade::Red, Clean::from(format!("{name} has not been seen for {}", age(now, seen)))),
         Some(lost) => say(Grade::Watch, silent(name, &lost.why)),
+        // It explains what is said of its seats.
+        None if site.silent_for(now, state.settings.idle).is_some() => {
+            say(Grade::Watch, Clean::from(format!("{name} has not been seen for {}", age(now, seen))));
+        }
         None => {}
     }
     let Some(view) = &site.view else { return };
@@ -120,10 +124,17 @@ fn silent(name: &SiteName, why: &Clean) -> Clean {
     });
     let behind = named.map(|rest| (rest.strip_prefix(": "), rest.strip_prefix(' '))).last();
     Clean::from(match behind {
-        Some((Some(cause), _)) => format!("{name} does not answer: {cause}"),
+        Some((Some(cause), _)) => format!("{name} does not answer: {}", unaddressed(cause)),
         Some((_, Some(says))) => format!("{name} {says}"),
-        _ => format!("{name} does not answer: {why}"),
+        _ => format!("{name} does not answer: {}", unaddressed(why)),
     })
+}
+
+/// A cause without the addresses that were asked: they stand in the log, and would leave no room for it in a line.
+fn unaddressed(cause: &str) -> String {
+    let word = |word: &&str| !word.trim_start_matches('(').starts_with("https://");
+    let kept: Vec<_> = cause.split(' ').filter(word).collect();
+    kept.join(" ")
 }
 
 fn told(what: &str, why: &Clean) -> Clean {

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::matrix::{again, retrying, since};
 use crate::{
-    app::{Command, State, labs::ClassRow, seats::SeatRow},
+    app::{Command, State, kiosk::Kiosk, labs::ClassRow, seats::SeatRow},
     domain::{MachineState, StepName, StepState, progress::StepProgress},
     tui::{
         format,
@@ -87,6 +87,10 @@ fn happened(seat: &SeatRow<'_>, state: &State) -> String {
 
 /// What to do next, with the key that does it; only keys that exist.
 fn next(state: &State, row: &ClassRow<'_>, seat: &SeatRow<'_>) -> Vec<(String, &'static str)> {
+    // Nobody sits at a screen whose boards take turns.
+    if state.kiosk.as_ref().is_some_and(Kiosk::rotates) {
+        return Vec::new();
+    }
     let key = |command: Command| {
         state.commands.iter().find(|e| e.command == command).and_then(|e| e.keys.first()).map(|key| key.to_string())
     };

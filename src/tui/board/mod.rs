@@ -52,7 +52,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     };
     match &columns {
         Columns::Class(columns) => matrix::titles(page, table, columns, state),
-        Columns::Workshop(_, columns) => seats::titles(page, table, columns),
+        Columns::Workshop(_, columns) => seats::titles(page, table, columns, state),
     }
     let height = usize::from(table.height) - 1;
     let at = board.cursor.position(&keys).unwrap_or(0);

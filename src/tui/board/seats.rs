@@ -3,12 +3,12 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::matrix::{standing, told};
+use super::matrix::{last, told};
 use crate::{
-    app::{State, labs::ClassRow, seats::SeatRow},
+    app::{Context, State, labs::ClassRow, seats::SeatRow},
     domain::{Role, SeatName, StepName, workshop::WorkshopDefinition},
     tui::{
-        panes::sign,
+        panes::heading,
         pen::{Page, Pen},
         theme::Tone,
     },
@@ -44,9 +44,11 @@ impl Columns {
     }
 }
 
-pub fn titles(page: &mut Page<'_>, area: Rect, columns: &Columns) {
+pub fn titles(page: &mut Page<'_>, area: Rect, columns: &Columns, state: &State) {
     let mut pen = page.line(area, 0);
-    pen.skip(1).col("seat", columns.seat, Tone::Dim);
+    let glyphs = pen.glyphs();
+    let heading = |name| heading(glyphs, state, Context::Board, name);
+    pen.skip(1).col(&heading("seat"), columns.seat, Tone::Dim);
     if columns.who > 0 {
         pen.col("who", columns.who, Tone::Dim);
     }
@@ -54,6 +56,7 @@ pub fn titles(page: &mut Page<'_>, area: Rect, columns: &Columns) {
     for (_, _, title) in STEPS {
         pen.col(title, columns.cell, Tone::Dim);
     }
+    pen.skip(2).put(&heading("state"), Tone::Dim);
 }
 
 pub fn row(pen: &mut Pen<'_>, workshop: &WorkshopDefinition, seat: &SeatRow<'_>, columns: &Columns, state: &State) {
@@ -68,13 +71,7 @@ pub fn row(pen: &mut Pen<'_>, workshop: &WorkshopDefinition, seat: &SeatRow<'_>,
         let (text, tone) = told(pen, seat, if host { of_host } else { of_seat }, columns.wide, state);
         pen.cell(&text, columns.cell, 1, tone);
     }
-    let (glyph, tone) = sign(pen.glyphs(), seat);
-    pen.put(glyph, tone).skip(1);
-    let ways = standing(seat, state);
-    // The fullest way of saying it that fits, else the fullest as far as it goes.
-    let room = pen.room();
-    let fits = ways.iter().find(|way| way.width() <= room).or(ways.first());
-    pen.put(fits.map_or("", String::as_str), tone);
+    last(pen, seat, state);
 }
 
 /// Where it is found on the engine's host.

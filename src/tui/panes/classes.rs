@@ -34,7 +34,8 @@ const COUNTED: [MachineState; 8] = [
     MachineState::Gone,
 ];
 
-pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+/// `beside`: the workshops stand beside them.
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>, beside: bool) {
     let rows = labs.shown(state, Pane::Classes);
     if rows.is_empty() {
         let lines: &[&str] = match (state.filter_text(Pane::Classes).is_empty(), state.definitions_known) {
@@ -45,16 +46,27 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
         };
         return empty(page, area, lines);
     }
-    lines(page, area, state, &rows, &state.classes, Context::Classes);
+    let columns = Columns::fit(labs.all().filter(|row| beside || row.workshop.is_none()), usize::from(area.width));
+    lines(page, area, state, &rows, &columns, &state.classes, Context::Classes);
 }
 
+/// Room from which on a reason says something.
+const REASON: usize = 40;
+
 /// A line per lab, with the cursor and the marks of their list.
-pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[&ClassRow<'_>], list: &List, context: Context) {
+pub fn lines(
+    page: &mut Page<'_>,
+    area: Rect,
+    state: &State,
+    rows: &[&ClassRow<'_>],
+    columns: &Columns,
+    list: &List,
+    context: Context,
+) {
     let names: Vec<_> = rows.iter().map(|row| row.lab.as_str()).collect();
     let at = list.cursor.position(&names).unwrap_or(0);
     let focused = state.context() == context;
     let first = window(at, rows.len(), usize::from(area.height));
-    let columns = Columns::fit(rows, usize::from(area.width));
     for (n, row) in rows.iter().enumerate().skip(first).take(usize::from(area.height)) {
         if focused && n == at {
             page.cursor_row(area, n - first);
@@ -65,7 +77,7 @@ pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[&ClassRow<'
         page.row_spot(area, n - first, 1, Some(pane), row.lab.as_str());
         let mut pen = page.line(area, n - first);
         pen.put(marker, marker_tone(focused, marked));
-        class(&mut pen, row, &columns, state);
+        class(&mut pen, row, columns, state);
         let old = row.site().filter(|_| row.standing().next().is_some()).and_then(|site| nodes::aged(state, site));
         if let Some(old) = old {
             let y = area.y + u16::try_from(n - first).unwrap_or(0);
@@ -74,17 +86,20 @@ pub fn lines(page: &mut Page<'_>, area: Rect, state: &State, rows: &[&ClassRow<'
     }
 }
 
-/// Widths that all rows share.
-struct Columns {
+/// Widths that all rows share, those of workshops too where they stand below the classes.
+pub struct Columns {
     name: usize,
     strip: usize,
 }
 
 impl Columns {
     /// Marker, name, strip, count (7), state (12) and at least 18 columns for what it is at.
-    fn fit(rows: &[&ClassRow<'_>], width: usize) -> Self {
-        let name = rows.iter().map(|row| row.lab.as_str().width()).max().unwrap_or(0).clamp(5, 16) + 2;
-        let wanted = rows.iter().map(|row| row.seats.len()).max().unwrap_or(0).clamp(5, 50);
+    pub fn fit<'a>(rows: impl Iterator<Item = &'a ClassRow<'a>>, width: usize) -> Self {
+        let wanted = |(name, strip): (usize, usize), row: &ClassRow<'_>| {
+            (name.max(row.lab.as_str().width()), strip.max(row.seats.len()))
+        };
+        let (name, wanted) = rows.fold((0, 0), wanted);
+        let (name, wanted) = (name.clamp(5, 16) + 2, wanted.clamp(5, 50));
         let room = width.saturating_sub(1 + name + 9 + 12 + 24).max(11);
         Self { name, strip: wanted.min(room) + 2 }
     }
@@ -145,8 +160,18 @@ pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
 /// What it is at: time and run, how long it is up, or the first thing that is wrong, in words.
 fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     if let Some(run) = row.running() {
-        pen.put(&elapsed(state, row), Tone::Text).put(&format!("   run {}   ", run.id), Tone::Dim);
-        if let Some(seat) = row.seats.iter().find(|seat| seat.state == MachineState::Failed && seat.cut.is_none()) {
+        let failed = row.seats.iter().find(|seat| seat.state == MachineState::Failed && seat.cut.is_none());
+        let (mut time, run) = (elapsed(state, row), format!("   run {}", run.id));
+        if time.width() + run.width() > pen.room() {
+            time = time.replace(" of about ", " of ~");
+        }
+        pen.put(&time, Tone::Text);
+        // What is wrong matters more than the number of the run.
+        if failed.is_none() || pen.room() >= run.width() + REASON {
+            pen.put(&run, Tone::Dim);
+        }
+        if let Some(seat) = failed {
+            pen.skip(3);
             wrong(pen, seat);
         }
         return;

@@ -41,7 +41,8 @@ impl Columns {
         let defined = state.definitions.iter().map(|definition| definition.name().as_str().width());
         let lab = defined.max().unwrap_or(0).max(lab).clamp(5, 14) + GAP;
         let seats = state.progress.values().flat_map(|p| &p.seats).map(|seat| seat.seat.as_str().width());
-        let seat = seats.max().unwrap_or(0).max(seat).clamp(7, 16) + GAP;
+        // `student-01` comes with nearly every deploy: lines in sight are not to move for it.
+        let seat = seats.max().unwrap_or(0).max(seat).clamp(10, 16) + GAP;
         let step = if width >= 100 { StepName::Configure.as_str().len() + GAP } else { 0 };
         let narrow = width < NARROW;
         match view.scope() {

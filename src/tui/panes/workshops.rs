@@ -2,13 +2,14 @@
 
 use ratatui::layout::Rect;
 
-use super::classes::lines;
+use super::classes::{Columns, lines};
 use crate::{
     app::{Context, Pane, State, shown::Labs},
     tui::{pen::Page, theme::Tone},
 };
 
-pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
+/// `beside`: the classes stand beside them.
+pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>, beside: bool) {
     let rows = labs.shown(state, Pane::Workshops);
     if rows.is_empty() {
         let filtered = !state.filter_text(Pane::Workshops).is_empty();
@@ -26,5 +27,6 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
         }
         return;
     }
-    lines(page, area, state, &rows, &state.workshops, Context::Workshops);
+    let columns = Columns::fit(labs.all().filter(|row| beside || row.workshop.is_some()), usize::from(area.width));
+    lines(page, area, state, &rows, &columns, &state.workshops, Context::Workshops);
 }

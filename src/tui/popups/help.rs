@@ -9,51 +9,70 @@ use crate::{
         State,
         commands::{Entry, Group},
     },
-    tui::{pen::Page, theme::Tone},
+    tui::{
+        pen::{Page, wrap},
+        theme::Tone,
+    },
 };
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, scroll: usize) {
-    let lines = lines(state);
-    let height = (lines.len() + 2).min(usize::from(area.height).saturating_sub(2));
-    let inner = frame(page, area, 76, height, "help", Tone::Accent);
+    let room = usize::from(area.width).min(WIDE).saturating_sub(5);
+    // Where there is little room, what a key does matters more than all the keys that do it.
+    let keys = if room < NARROW { FEW } else { KEYS };
+    let items = items(state, keys, room.saturating_sub(keys));
+    let count: usize = items.iter().map(Vec::len).sum();
+    let height = (count + 2).min(usize::from(area.height).saturating_sub(2));
+    let inner = frame(page, area, WIDE, height, "help", Tone::Accent);
     let shown = usize::from(inner.height).saturating_sub(2);
-    let first = scroll.min(lines.len().saturating_sub(shown));
-    for (row, line) in lines.iter().skip(first).take(shown).enumerate() {
+    // The first item from which on all have room.
+    let mut left = shown;
+    let fits = items.iter().rev().take_while(|item| {
+        let fits = item.len() <= left;
+        left = left.saturating_sub(item.len());
+        fits
+    });
+    let first = scroll.min(items.len() - fits.count());
+    for (row, line) in items.iter().skip(first).flatten().take(shown).enumerate() {
         let mut pen = page.line(inner, row);
         match line {
             Line::Heading(text) => {
                 pen.put(text, Tone::Title);
             }
-            Line::Row { keys, help, here } => {
+            Line::Row { keys: by, help, here } => {
                 let (key, text) = if *here { (Tone::Accent, Tone::Text) } else { (Tone::Dim, Tone::Dim) };
-                pen.skip(1).cell(keys, KEYS, 2, key).put(help, text);
+                pen.skip(1).put(by, key).skip(keys.saturating_sub(by.width())).put(help, text);
             }
             Line::Gap => {}
         }
     }
     let last = usize::from(inner.height).saturating_sub(1);
     let text = [("j and k scroll; bright is what works here".to_owned(), Tone::Dim)];
-    let beside = if lines.len() > shown { &text[..] } else { &[] };
+    let beside = if count > shown { &text[..] } else { &[] };
     keys_beside(page, inner, last, state, beside, &[]);
 }
 
+/// Columns of the popup where there are as many, and below which the keys get few.
+const WIDE: usize = 76;
+const NARROW: usize = 60;
 /// The column of the keys.
 const KEYS: usize = 24;
+const FEW: usize = 8;
 
 enum Line {
     Heading(&'static str),
     /// `here`: it does something on the screen behind.
     Row {
         keys: String,
-        help: &'static str,
+        help: String,
         here: bool,
     },
     Gap,
 }
 
-fn lines(state: &State) -> Vec<Line> {
+/// What is told, each over as many lines as it takes, with so many columns for the keys and so many for what they do.
+fn items(state: &State, keys: usize, room: usize) -> Vec<Vec<Line>> {
     let context = state.base_context();
-    let mut lines = Vec::new();
+    let mut items = Vec::new();
     for (group, heading) in Group::HELP {
         let entries: Vec<_> = state.commands.iter().filter(|entry| entry.group == group).collect();
         if entries.is_empty() {
@@ -62,18 +81,26 @@ fn lines(state: &State) -> Vec<Line> {
         // Neighbours of one kind, as up and down, share a line.
         let rows = entries.chunk_by(|a, b| a.help == b.help);
         let here = |entries: &[&Entry]| entries.iter().any(|entry| entry.on.contains(&context));
-        let rows = rows.map(|entries| Line::Row { keys: keys_of(entries), help: entries[0].help, here: here(entries) });
-        if !lines.is_empty() {
-            lines.push(Line::Gap);
+        let rows = rows.map(|entries| {
+            let (by, here) = (keys_of(entries, keys), here(entries));
+            let mut told = wrap(entries[0].help, room);
+            // A name that is longer than the column has a line to itself.
+            let beside = if by.width() + 2 > keys || told.is_empty() { String::new() } else { told.remove(0) };
+            let first = Line::Row { keys: by, help: beside, here };
+            let rest = told.into_iter().map(move |help| Line::Row { keys: String::new(), help, here });
+            std::iter::once(first).chain(rest).collect()
+        });
+        if !items.is_empty() {
+            items.push(vec![Line::Gap]);
         }
-        lines.push(Line::Heading(heading));
-        lines.extend(rows);
+        items.push(vec![Line::Heading(heading)]);
+        items.extend(rows);
     }
-    lines
+    items
 }
 
 /// The first key of each, then the second of each: `j k   down up`. What has no key is called by its name.
-fn keys_of(entries: &[&Entry]) -> String {
+fn keys_of(entries: &[&Entry], width: usize) -> String {
     if let [entry] = entries
         && entry.keys.is_empty()
     {
@@ -84,7 +111,7 @@ fn keys_of(entries: &[&Entry]) -> String {
     let mut told = String::new();
     for keys in (0..most).map(rank).map(|keys: Vec<_>| keys.join(" ")) {
         // Ways of saying the same that do not fit are not half told.
-        if !told.is_empty() && told.width() + 3 + keys.width() > KEYS - 2 {
+        if !told.is_empty() && told.width() + 3 + keys.width() > width - 2 {
             break;
         }
         told.push_str(if told.is_empty() { "" } else { "   " });

@@ -19,6 +19,8 @@ use crate::{
 /// Rows shown at most, and as many labs.
 const ROWS: usize = 10;
 const LABS: usize = 16;
+/// Below this names stand alone.
+const NARROW: u16 = 44;
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
     let rows = state.palette_rows(palette);
@@ -30,6 +32,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
     field(page, inner, 0, sign, &palette.typed, true);
     let body = Rect { y: inner.y + 2, height: u16::try_from(shown).unwrap_or(0), ..inner };
     let first = window(palette.at, rows.len(), shown);
+    let narrow = inner.width < NARROW;
     let name = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).clamp(12, 34) + 2;
     if rows.is_empty() {
         page.line(body, 0).skip(1).put(
@@ -50,7 +53,10 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
             pen.col(&letter, 3, Tone::Accent);
         }
         named(&mut pen, row, name);
-        pen.put(row.help, Tone::Dim);
+        // A few letters of what it does say less than its whole name does.
+        if !narrow {
+            pen.put(row.help, Tone::Dim);
+        }
         page.line(body, n - first).right(&[(key, Tone::Accent)]);
     }
     let last = usize::from(inner.height).saturating_sub(1);

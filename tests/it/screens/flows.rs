@@ -443,6 +443,18 @@ fn escape_takes_marks_back_before_it_leaves_and_a_filter_takes_none_back() {
 }
 
 #[test]
+fn the_way_back_from_marks_is_told_wherever_rows_are_marked() {
+    for columns in [60, 80, 120, 200] {
+        for keys in ["a", "<enter>a", "j<enter>a", "1<enter>a", "3a"] {
+            let mut state = world(columns, 30);
+            press(&mut state, keys);
+            let shown = super::screen(&state);
+            assert!(shown.contains("esc unmark all"), "{columns} {keys}\n{shown}");
+        }
+    }
+}
+
+#[test]
 fn a_list_is_ordered_by_each_of_its_columns_and_turned_round() {
     let mut state = world(120, 40);
     press(&mut state, "j<enter>");

@@ -19,7 +19,7 @@ use homeroom::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    BAD, OK, WARN, buffer, colour_of, colours, screen,
+    BAD, OK, WARN, buffer, colour_of, colours, kiosk, screen,
     world::{self, Script, lab, now, opens, press, seat, site, world},
 };
 
@@ -119,6 +119,43 @@ fn where_nothing_is_wrong_the_seats_of_workshops_are_counted_too() {
     update(&mut state, Action::Tick(now()));
     let shown = screen(&state);
     assert!(shown.contains("nothing is wrong, 15 seats ready"), "{shown}");
+}
+
+#[test]
+fn an_unattended_screen_shows_a_workshop_in_its_turn_and_stays_on_it_while_it_is_red() {
+    let boards = |state: &mut State, seconds: std::ops::Range<i64>| {
+        let mut boards: Vec<String> = Vec::new();
+        for after in seconds {
+            kiosk::seen(state, after);
+            let board = match state.screen() {
+                Screen::Board(board) => board.lab.to_string(),
+                _ => "overview".to_owned(),
+            };
+            if boards.last() != Some(&board) {
+                boards.push(board);
+            }
+        }
+        boards
+    };
+    let mut state = standing_on(kiosk::calm());
+    let all = |state: &mut State, spare: &str| {
+        let names = std::iter::once("host".to_owned()).chain((1..=10).map(|n| format!("seat-{n:02}")));
+        let view = engine(names.filter(|name| name != spare).map(|row| container(&row, None)).collect());
+        update(state, Action::EngineSeen { site: site(), view: Arc::new(view) });
+    };
+    all(&mut state, "");
+    assert_eq!(boards(&mut state, 1..60), ["overview", "cs100", "rust-intro", "overview"]);
+    let shown = screen(&state);
+    assert!(shown.contains("all well, 15 seats ready") && shown.contains("board 1 of 3"), "{shown}");
+    // Its end could not be carried out: it is shown at once, and stays.
+    let mut script = Script::new(21, "rust-intro", 0);
+    let why = "the engine does not answer".into();
+    script.say(None, None, Level::Error, "it could not be ended", Change::EndHindered { why });
+    update(&mut state, Action::EventsArrived(script.events()));
+    assert_eq!(boards(&mut state, 60..120), ["rust-intro"]);
+    let shown = screen(&state);
+    let told = "RED  rust-intro is past its end and could not be ended: the engine does not answer";
+    assert!(shown.contains(told) && shown.contains("stays here while it is red"), "{shown}");
 }
 
 #[test]
