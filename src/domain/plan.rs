@@ -88,7 +88,7 @@ impl SeatPlan {
         match self.verb {
             Verb::Prove if self.steps.contains(&StepName::Start) => "start",
             Verb::Remove if self.stays() => "reduce",
-            Verb::Remove if self.unlisted || self.steps.is_empty() => "forget",
+            Verb::Remove if self.role != Role::Seat && (self.unlisted || self.steps.is_empty()) => "forget",
             verb => verb.as_str(),
         }
     }
