@@ -14,7 +14,7 @@ use crate::{
         GuestAgent, KeyRing, Mend, RemoteShell,
         agent::{AgentError, ExecOutput, Interface},
         copy::{Copied, CopyError, Transfer},
-        keys::{KeyError, LabKey},
+        keys::{Kept, KeyError, LabKey, Renewing},
         shell::{ShellError, ShellSession, ShellTarget, Tty},
     },
 };
@@ -94,11 +94,23 @@ impl KeyRing for Nobody {
         key()
     }
 
-    async fn renew(&self, _: &LabName) -> Result<LabKey, KeyError> {
+    async fn kept_key(&self, _: &LabName) -> Result<Kept, KeyError> {
         key()
     }
 
-    async fn renewed(&self, _: &LabName) -> Result<(), KeyError> {
+    async fn begin_renewal(&self, _: &LabName, _: &[SeatName]) -> Result<Renewing, KeyError> {
+        key()
+    }
+
+    async fn owe(&self, _: &LabName, _: &[SeatName]) -> Result<(), KeyError> {
+        key()
+    }
+
+    async fn put_in_place(&self, _: &LabName) -> Result<(), KeyError> {
+        key()
+    }
+
+    async fn end_renewal(&self, _: &LabName) -> Result<(), KeyError> {
         key()
     }
 

@@ -30,15 +30,50 @@ pub struct LabKey {
     pub public: String,
     /// Why the configuration does not open it, if so.
     pub locked: Option<Lock>,
-    /// The pair before it, as long as not every machine has the new one.
-    pub old: Option<OldKey>,
+    /// A renewal of it that has not come to its end.
+    pub renewal: Option<Renewal>,
 }
 
-/// A pair that was renewed and still opens some machines.
+impl LabKey {
+    /// The files to offer at a login: any of them may be the one a machine lets in.
+    pub fn offered(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.private).chain(self.beside().map(|(private, _)| private))
+    }
+
+    /// The public halves: any of them may be the one a machine has.
+    pub fn publics(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.public.as_str()).chain(self.beside().map(|(_, public)| public.as_str()))
+    }
+
+    fn beside(&self) -> impl Iterator<Item = &(PathBuf, String)> {
+        self.renewal.iter().flat_map(|renewal| &renewal.pairs)
+    }
+}
+
+/// A renewal under way: the machines do not all let the same key in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OldKey {
-    pub private: PathBuf,
-    pub public: String,
+pub struct Renewal {
+    /// The pairs beside the one in place: the file of the private half, and the public half.
+    pub pairs: Vec<(PathBuf, String)>,
+    /// Seats that may not have the new key, or still let the old one in. Empty where that was not written down yet.
+    pub seats: Vec<SeatName>,
+}
+
+/// The two public halves of a renewal that is to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewing {
+    pub new: String,
+    /// None where it is lost.
+    pub old: Option<String>,
+}
+
+/// What there is of a lab's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    Nothing,
+    /// There is a file, and it is no key.
+    Damaged(KeyError),
+    Pair(LabKey),
 }
 
 /// Why an encrypted key cannot be opened as the configuration stands.
@@ -54,11 +89,17 @@ pub enum Lock {
 pub trait KeyRing: Send + Sync {
     /// The lab's key pair, made on first use.
     async fn lab_key(&self, lab: &LabName) -> Result<LabKey, KeyError>;
-    /// A new key pair for the lab in place of the old one, which is kept beside it until [`KeyRing::renewed`]; as long
-    /// as it is, the same new pair again. The lab's passwords stay.
-    async fn renew(&self, lab: &LabName) -> Result<LabKey, KeyError>;
-    /// Every machine has the new pair: forgets the old one.
-    async fn renewed(&self, lab: &LabName) -> Result<(), KeyError>;
+    /// The lab's key pair as it is. Makes none.
+    async fn kept_key(&self, lab: &LabName) -> Result<Kept, KeyError>;
+    /// Makes a new pair beside the lab's own, to be given to these seats. Where one is under way, that one goes on. Both
+    /// are kept until the renewal ends; the lab's passwords stay.
+    async fn begin_renewal(&self, lab: &LabName, seats: &[SeatName]) -> Result<Renewing, KeyError>;
+    /// Writes down which seats are not through with it.
+    async fn owe(&self, lab: &LabName, seats: &[SeatName]) -> Result<(), KeyError>;
+    /// The new pair becomes the lab's own, and the old one is kept beside it.
+    async fn put_in_place(&self, lab: &LabName) -> Result<(), KeyError>;
+    /// Every machine has the new key and none the old one, which is removed.
+    async fn end_renewal(&self, lab: &LabName) -> Result<(), KeyError>;
     /// A seat's password: fetched from where the definition says, or made for the seat, and then the
     /// same at every call as long as the lab's secret is kept. A command that fetches it may take its time.
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, KeyError>;
@@ -73,6 +114,6 @@ pub trait KeyRing: Send + Sync {
         code: &JoinCode,
         round: u32,
     ) -> Result<SecretString, KeyError>;
-    /// Forgets a lab's key and secret; no error if there is none.
+    /// Forgets a lab's keys and secret; no error if there is none.
     async fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
 }

@@ -14,7 +14,7 @@ use super::{
     agent::ExecOutput,
     copy::{Copied, CopyError, Transfer},
 };
-use crate::domain::{Clean, answers::Bar};
+use crate::domain::{Clean, LabName, answers::Bar};
 
 /// Where to log in, and how to know it is the right machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,21 @@ impl ShellError {
             }
             Self::Denied { locked: Some(key), .. } => Some(Bar::Locked { key: key.clone() }),
             _ => None,
+        }
+    }
+
+    /// The same where a lab's own key should have opened the machine, with what gives it the key.
+    #[must_use]
+    pub fn of_lab(self, lab: &LabName) -> Self {
+        match self {
+            Self::Denied { host, user, why, locked: None } if why.as_str().contains(" was refused") => {
+                let why = Clean::new(format!(
+                    "{why}; `homeroom key {lab} --renew` gives the machine a new key through its guest agent, and \
+                     `homeroom exec {lab} --via agent` needs none"
+                ));
+                Self::Denied { host, user, why, locked: None }
+            }
+            other => other,
         }
     }
 

@@ -84,7 +84,13 @@ impl Place {
 
     async fn copy(&self, target: &ShellTarget, transfer: &Transfer) -> Result<Copied, CopyError> {
         match self {
-            Self::Machine(ways) => ways.site.shell.copy(target, transfer).await,
+            Self::Machine(ways) => {
+                let copied = ways.site.shell.copy(target, transfer).await;
+                copied.map_err(|error| match error {
+                    CopyError::Shell(error) => error.of_lab(&ways.class.name).into(),
+                    other => other,
+                })
+            }
             Self::OnInstance(way) => way.copy(transfer).await,
         }
     }

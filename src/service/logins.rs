@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     domain::{
         LabName, NodeName, Role, SeatName,
         class::{Password, SeatSpec},
+        verify::key_it_has,
     },
     port::{
         KeyRing,
@@ -34,14 +35,14 @@ pub struct LabLogins {
 }
 
 impl LabLogins {
-    /// Prepares the key, and the passwords of the given seats.
+    /// Prepares the passwords of the given seats.
     pub async fn new(
         home: &Homeroom,
         site: &Arc<Site>,
         lab: &LabName,
+        key: LabKey,
         seats: Vec<SeatSpec>,
     ) -> Result<Self, ServiceError> {
-        let key = home.keys.lab_key(lab).await?;
         let passwords = passwords(&*home.keys, lab, &seats).await?;
         Ok(Self { site: site.clone(), key, passwords, teacher: Mutex::default() })
     }
@@ -74,16 +75,12 @@ async fn passwords(
 }
 
 impl Logins for LabLogins {
-    fn public_key(&self) -> &str {
-        &self.key.public
+    fn public_key(&self, config: &BTreeMap<String, String>) -> &str {
+        key_it_has(config, self.key.publics()).unwrap_or(&self.key.public)
     }
 
-    fn private_key(&self) -> &Path {
-        &self.key.private
-    }
-
-    fn is_being_renewed(&self) -> bool {
-        self.key.old.is_some()
+    fn private_keys(&self) -> Vec<PathBuf> {
+        self.key.offered().cloned().collect()
     }
 
     fn password(&self, spec: &SeatSpec) -> Option<SecretString> {
@@ -111,7 +108,7 @@ impl Logins for LabLogins {
             host: ip.to_string(),
             port: rules.port,
             user: spec.cloud_init.user.clone().unwrap_or_else(|| rules.user.clone()),
-            keys: self.own_keys().chain(rules.key.clone()).collect(),
+            keys: self.key.offered().cloned().chain(rules.key.clone()).collect(),
             ask_agent: true,
             host_key: HostKey::Exactly(host_keys.to_vec()),
             via: via.map(Box::new),
@@ -126,12 +123,6 @@ impl Logins for LabLogins {
 }
 
 impl LabLogins {
-    /// The lab's key, and the one before it that a machine may still have in its place.
-    fn own_keys(&self) -> impl Iterator<Item = PathBuf> {
-        let old = self.key.old.as_ref().map(|old| old.private.clone());
-        std::iter::once(self.key.private.clone()).chain(old)
-    }
-
     fn known_teacher(&self) -> Option<ShellTarget> {
         self.teacher.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -3,10 +3,10 @@
 
 use super::{Homeroom, ServiceError};
 use crate::{
-    domain::{LabName, Plan, RunId, StepName},
+    domain::{LabName, MachineState, Plan, Progress, RunId, SeatName, StepName, progress::SeatProgress},
     port::{
         KeyRing, RemoteShell,
-        keys::{LabKey, Lock},
+        keys::{Kept, LabKey, Lock},
     },
 };
 
@@ -33,6 +33,44 @@ pub(super) fn is_not_mistaken(lab: &LabName, key: &LabKey, shell: &dyn RemoteShe
         )),
         _ => Ok(()),
     }
+}
+
+/// The lab's key for what makes machines or changes them: made where there is none.
+pub(super) async fn made(home: &Homeroom, lab: &LabName) -> Result<LabKey, ServiceError> {
+    match home.keys.kept_key(lab).await? {
+        Kept::Damaged(error) => Err(lost(lab, &error)),
+        Kept::Pair(key) => Ok(key),
+        Kept::Nothing => Ok(home.keys.lab_key(lab).await?),
+    }
+}
+
+/// The lab's key for a login, or to be shown: made only where no machine could miss another.
+pub async fn known(home: &Homeroom, lab: &LabName, progress: &Progress) -> Result<LabKey, ServiceError> {
+    let stands = |row: &SeatProgress| row.vmid.is_some() && row.state != MachineState::Gone;
+    match home.keys.kept_key(lab).await? {
+        Kept::Pair(key) => Ok(key),
+        Kept::Damaged(error) => Err(lost(lab, &error)),
+        Kept::Nothing if progress.seats.iter().any(stands) => Err(lost(lab, &format!("the key of {lab} is not there"))),
+        Kept::Nothing => Ok(home.keys.lab_key(lab).await?),
+    }
+}
+
+fn lost(lab: &LabName, why: &dyn std::fmt::Display) -> ServiceError {
+    ServiceError::NotNow(format!(
+        "{why}; `homeroom key {lab} --renew` makes a new one and gives it to the machines through their guest agents, \
+         and `homeroom exec {lab} --via agent` needs none"
+    ))
+}
+
+/// That a renewal of a lab's key has not come to its end, for which seats, and what goes on with it.
+pub fn unfinished(lab: &LabName, key: &LabKey) -> Option<String> {
+    let renewal = key.renewal.as_ref()?;
+    let seats: Vec<&str> = renewal.seats.iter().map(SeatName::as_str).collect();
+    let whose = if seats.is_empty() { String::new() } else { format!(" for {}", seats.join(", ")) };
+    Some(format!(
+        "the renewal of {lab}'s key is not finished{whose}: the old key and the new one both log in until \
+         `homeroom key {lab} --renew` has gone on with it"
+    ))
 }
 
 /// Removes the key of a workshop whose instance is gone, with everything made of it. One that cannot be removed opens
@@ -62,7 +100,7 @@ pub(super) fn can_open(plan: &Plan, key: &LabKey, shell: &dyn RemoteShell) -> Re
 pub async fn can_leave(home: &Homeroom, run: RunId) -> Result<(), ServiceError> {
     let (row, plan) = home.store.run(run).await?;
     if logs_in(&plan) {
-        let key = home.keys.lab_key(&row.lab).await?;
+        let key = made(home, &row.lab).await?;
         if let Some(lock) = key.locked {
             return Err(locked(&format!("no other process can log in with {}'s own key", row.lab), &key, lock));
         }

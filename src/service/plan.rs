@@ -14,12 +14,13 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use self::read::{applied, observe, others, read_templates, unseen};
-use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, workshop};
+use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, own_key, workshop};
 use crate::{
     domain::{
         LabName, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
         class::ClassDefinition,
         cluster::{ClusterView, GuestView, Power, TemplateView},
+        event::RunKind,
         mark::Ownership,
         paces::Paces,
         placement::Want,
@@ -27,7 +28,7 @@ use crate::{
         planning::{self, Deed, GuestFacts, PlanInput, Problem, Rebuild, SiteRules},
         progress::{SeatProgress, StepProgress},
     },
-    port::SiteError,
+    port::{SiteError, keys::LabKey},
 };
 
 /// A plan with what a run of it needs.
@@ -220,7 +221,8 @@ struct Ground {
     applied: BTreeMap<SeatName, planning::Applied>,
     reserved: BTreeSet<Vmid>,
     commitments: Vec<(NodeName, Want)>,
-    lab_key: Option<String>,
+    lab_key: Option<LabKey>,
+    other_keys: Vec<String>,
     allowed: Allowed,
     paces: Paces,
 }
@@ -250,9 +252,10 @@ impl Ground {
         let paces = Paces::of(home.store.learned(&site.name).await?);
         // A plan makes nothing, not even a key: a lab without machines has none to compare.
         let lab_key = match progress.seats.iter().any(|row| row.vmid.is_some()) {
-            true => Some(home.keys.lab_key(lab).await?.public),
+            true => Some(own_key::made(home, lab).await?),
             false => None,
         };
+        let other_keys = lab_key.iter().flat_map(|key| key.publics().skip(1)).map(str::to_owned).collect();
         let mut ground = Self {
             class,
             site,
@@ -266,6 +269,7 @@ impl Ground {
             reserved,
             commitments,
             lab_key,
+            other_keys,
             allowed,
             paces,
         };
@@ -352,15 +356,20 @@ impl Ground {
             site: &site,
             now: home.clock.now(),
             paces: &self.paces,
-            lab_key: self.lab_key.as_deref(),
+            lab_key: self.lab_key.as_ref().map(|key| key.public.as_str()),
+            other_keys: &self.other_keys,
             fix_drift,
             shown: None,
             rebuild: Rebuild::default(),
         };
-        rule(&input).map_err(|problems| ServiceError::Problems {
+        let mut plan = rule(&input).map_err(|problems| ServiceError::Problems {
             lab: self.class.name.clone(),
             problems: problems.iter().map(ToString::to_string).collect(),
-        })
+        })?;
+        if plan.kind != RunKind::Destroy {
+            plan.notes.extend(self.lab_key.as_ref().and_then(|key| own_key::unfinished(&self.class.name, key)));
+        }
+        Ok(plan)
     }
 
     /// An error if a seat is neither defined nor standing.

@@ -150,7 +150,8 @@ async fn site_parts(
 ) -> Result<SiteParts, ServiceError> {
     let configured = plan.seats.iter().filter(|seat| seat.steps.contains(&StepName::Configure));
     let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
-    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, specs).await?);
+    let key = own_key::made(home, &plan.lab).await?;
+    let logins = Arc::new(LabLogins::new(home, site, &plan.lab, key, specs).await?);
     let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
     can_open(plan, logins.key(), &*site.shell)?;
     let by_node = plan.rollcall.via == Via::Ssh || site.rules.guest_via == GuestVia::Node;
@@ -316,17 +317,25 @@ async fn watch_for_cancel(store: Arc<dyn Store>, run: RunId, halt: Halt) {
 
 /// Who is told that the lab is busy, with what to do about it.
 pub fn held(lab: &LabName, kind: RunKind, holder: &str) -> ServiceError {
+    held_from(lab, kind.as_str(), holder)
+}
+
+fn held_from(lab: &LabName, what: &str, holder: &str) -> ServiceError {
     ServiceError::Refused(format!(
-        "{lab} is being worked on by {holder}, so this {} was not begun; `homeroom logs {lab} --follow` shows it",
-        kind.as_str()
+        "{lab} is being worked on by {holder}, so this {what} was not begun; `homeroom logs {lab} --follow` shows it"
     ))
 }
 
 /// Takes the lab's lock or says who has it.
 pub async fn lock(home: &Homeroom, lab: &LabName, kind: RunKind) -> Result<Box<dyn LabLock>, ServiceError> {
-    match home.store.lock_lab(lab, &format!("{}, {}", home.owner, kind.as_str())).await {
+    lock_for(home, lab, kind.as_str()).await
+}
+
+/// The same for what is no run, by its name.
+pub async fn lock_for(home: &Homeroom, lab: &LabName, what: &str) -> Result<Box<dyn LabLock>, ServiceError> {
+    match home.store.lock_lab(lab, &format!("{}, {what}", home.owner)).await {
         Ok(lock) => Ok(lock),
-        Err(crate::port::StoreError::Held { holder, .. }) => Err(held(lab, kind, &holder)),
+        Err(crate::port::StoreError::Held { holder, .. }) => Err(held_from(lab, what, &holder)),
         Err(error) => Err(error.into()),
     }
 }

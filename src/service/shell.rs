@@ -14,7 +14,7 @@ use super::{
     instance::{Serial, Way},
     logins::LabLogins,
     meet::{Stranger, Untold, told_address},
-    own_key::is_not_mistaken,
+    own_key::{self, is_not_mistaken},
     run::agent_for,
 };
 use crate::{
@@ -123,7 +123,8 @@ impl Ways {
     pub async fn of(home: &Homeroom, lab: &LabName) -> Result<Self, ServiceError> {
         let (class, site) = home.class(lab).await?;
         let (progress, _) = home.store.progress(lab).await?;
-        let logins = LabLogins::new(home, &site, lab, Vec::new()).await?;
+        let key = own_key::known(home, lab, &progress).await?;
+        let logins = LabLogins::new(home, &site, lab, key, Vec::new()).await?;
         is_not_mistaken(lab, logins.key(), &*site.shell)?;
         let (specs, store) = (class.resolve(), home.store.id().clone());
         Ok(Self { site, specs, class, progress, logins, store, teacher: OnceCell::new(), view: OnceCell::new() })

@@ -13,6 +13,7 @@ mod help;
 mod keys;
 mod pipes;
 mod rebuild;
+mod renewal;
 mod report;
 mod runs;
 mod silent;

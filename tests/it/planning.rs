@@ -81,6 +81,7 @@ async fn plan(toml: &str) -> Result<Plan, Vec<Problem>> {
         now: view.at,
         paces: &Default::default(),
         lab_key: None,
+        other_keys: &[],
         fix_drift: false,
         shown: None,
         rebuild: homeroom::domain::planning::Rebuild::default(),

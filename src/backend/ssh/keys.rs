@@ -3,6 +3,7 @@
 //! Private halves live in files only; they never pass through an error or a `Debug`.
 
 mod files;
+mod renewal;
 
 use std::{
     fs,
@@ -75,8 +76,7 @@ fn sealed_lab_key(
     passphrase: Option<&SecretString>,
 ) -> Result<String, KeyError> {
     let file = |source| KeyError::File { path: private.to_owned(), source };
-    // An encrypted file keeps its comment to itself.
-    let line = || public_line(private).map(|line| if words(&line) < 3 { format!("{line} {comment}") } else { line });
+    let line = || public_line(private).map(|line| files::commented(line, comment));
     if private.exists() {
         return line();
     }

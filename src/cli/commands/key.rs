@@ -10,7 +10,10 @@ use crate::{
         signals::Stopper,
     },
     domain::LabName,
-    service::adopt::{self, Rekeyed},
+    service::{
+        adopt::{self, Rekeyed},
+        own_key,
+    },
 };
 
 /// Prints the public half, or the file of the private one as it is.
@@ -18,10 +21,19 @@ pub async fn run(context: &Context, lab: &str, private: bool) -> Result<Exit, Cl
     let lab = context.lab(lab).await?;
     // Only of labs there are: a key is made where none is yet.
     context.home.definition(&lab).await?;
-    let key = context.home.keys.lab_key(&lab).await.map_err(crate::service::ServiceError::from)?;
+    let (progress, _) = context.home.store.progress(&lab).await.map_err(crate::service::ServiceError::from)?;
+    let key = own_key::known(&context.home, &lab, &progress).await?;
     if context.out.json {
-        context.out.object(json!({"lab": lab, "public": key.public, "file": key.private}));
+        let renewal = key.renewal.as_ref().map(|renewal| {
+            let others: Vec<_> =
+                renewal.pairs.iter().map(|(file, public)| json!({"public": public, "file": file})).collect();
+            json!({"seats": renewal.seats, "others": others})
+        });
+        context.out.object(json!({"lab": lab, "public": key.public, "file": key.private, "renewal": renewal}));
         return Ok(Exit::Done);
+    }
+    if let Some(words) = own_key::unfinished(&lab, &key) {
+        eprintln!("homeroom: {words}");
     }
     if private {
         let text = std::fs::read_to_string(&key.private)

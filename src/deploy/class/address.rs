@@ -136,7 +136,7 @@ impl Address {
         }
         let config = self.site.cluster.config(&facts.node, facts.vmid).await?.plain();
         let lent = context.recorder.progress().seat(self.seat.name()).map(|row| row.lent.clone()).unwrap_or_default();
-        let wanted = self.seat.wanted(self.site.logins.public_key(), &lent);
+        let wanted = self.seat.wanted(self.site.logins.public_key(&config), &lent);
         let changes = config_changes(&config_wanted(&wanted, &config), &config_unwanted(&wanted, &config), &config);
         let changed = changes.iter().find(|change| change.field == "net0").map(|change| {
             format!(

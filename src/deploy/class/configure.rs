@@ -75,7 +75,7 @@ impl Configure {
     /// cloned it.
     fn change(&self, config: &GuestConfig, lent: &Lent) -> ConfigChange {
         let current = config.plain();
-        let wanted = self.seat.wanted(self.site.logins.public_key(), lent);
+        let wanted = self.seat.wanted(self.site.logins.public_key(&current), lent);
         let mut set = keep_only_changes(config_wanted(&wanted, &current), &current);
         let mut unset = config_unwanted(&wanted, &current);
         set.retain(|key, _| !self.seat.left.contains(key));

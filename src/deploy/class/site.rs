@@ -1,9 +1,9 @@
 //! What the steps of a class reach: the cluster, its guests' agents, their logins.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, Mutex as StdMutex, PoisonError},
     time::Duration,
 };
@@ -36,14 +36,11 @@ use crate::{
 
 /// How people and proofs log in to the seats of a lab.
 pub trait Logins: Send + Sync {
-    /// The lab's own public key, one line, given to every seat by cloud-init.
-    fn public_key(&self) -> &str;
-    /// The file of its private half.
-    fn private_key(&self) -> &Path;
-    /// Whether some machine may still have the one before in its place.
-    fn is_being_renewed(&self) -> bool {
-        false
-    }
+    /// The lab's own public key, one line, given to every seat by cloud-init. While it is renewed, a machine with these
+    /// settings keeps the one it has.
+    fn public_key(&self, config: &BTreeMap<String, String>) -> &str;
+    /// The file of its private half; while it is renewed, of each of those that a machine may let in.
+    fn private_keys(&self) -> Vec<PathBuf>;
     /// The seat's password, where the definition asks for one.
     fn password(&self, spec: &SeatSpec) -> Option<SecretString>;
     /// Where to log in to a seat's machine; its host key must be one of `host_keys`. An error says

@@ -43,13 +43,7 @@ impl Action for Ssh {
             let waited = self.site.clock.monotonic().saturating_sub(began);
             if !worth_waiting || waited > self.site.tuning.ssh_within {
                 let lab = &self.site.lab;
-                let hint = match error {
-                    ShellError::Denied { .. } if self.site.logins.is_being_renewed() => {
-                        format!("; {lab}'s new key has not reached every machine: `homeroom key {lab} --renew` goes on")
-                    }
-                    _ => String::new(),
-                };
-                return Err(StepError::fatal(format!("{error}{hint}")));
+                return Err(StepError::fatal(error.of_lab(lab).to_string()));
             }
             context.sleep(self.site.tuning.agent_poll).await?;
         }
@@ -61,9 +55,8 @@ impl Ssh {
         let spec = &self.seat.plan.spec;
         let missing = |why: String| ShellError::Unreachable { host: ip.to_string(), why: why.into() };
         let target = self.site.logins.target(spec, &self.seat.facts().node, ip, keys).map_err(missing)?;
-        // The lab's key alone: a login by another way would prove nothing about it.
-        let lab_key = self.site.logins.private_key().to_owned();
-        let target = ShellTarget { keys: vec![lab_key], ask_agent: false, ..target };
+        // The lab's keys alone: a login by another way would prove nothing about it.
+        let target = ShellTarget { keys: self.site.logins.private_keys(), ask_agent: false, ..target };
         let output = self.site.shell.run(&target, "hostname", self.site.tuning.login_within).await?;
         if output.code != Some(0) {
             let why = format!("`hostname` ended with {:?}: {}", output.code, output.stderr).into();

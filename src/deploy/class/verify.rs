@@ -43,7 +43,7 @@ impl Action for Verify {
         let said = facts.report.unwrap_or_default();
         let guest = GuestReport { cpus: said.cpus, memory: said.memory, hostname: said.hostname.clone(), ip: facts.ip };
         let lent = context.recorder.progress().seat(self.seat.name()).map(|row| row.lent.clone()).unwrap_or_default();
-        let wanted = self.seat.wanted(self.site.logins.public_key(), &lent);
+        let wanted = self.seat.wanted(self.site.logins.public_key(&config), &lent);
         let wrong = verify(&wanted, &config, &waiting, &guest, &self.seat.left);
         if !wrong.is_empty() {
             return Err(StepError::fatal(wrong.join("; ")));

@@ -87,6 +87,8 @@ pub struct PlanInput<'a> {
     pub paces: &'a Paces,
     /// The public half of the lab's key, one line, given to the guests by cloud-init.
     pub lab_key: Option<&'a str>,
+    /// Those beside it while it is renewed: a machine that has one of them is as it should be.
+    pub other_keys: &'a [String],
     /// Settings changed by someone else are put right.
     pub fix_drift: bool,
     /// The plan that was looked at and agreed to: new machines go where it says, as long as they can.

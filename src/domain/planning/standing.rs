@@ -13,7 +13,7 @@ use crate::domain::{
     size::Size,
     verify::{
         Wanted, boot_disk, config_changes, config_unwanted, config_wanted, has_another_lab_key, has_key, is_on,
-        left_standing, needs_stop, properties,
+        key_it_has, left_standing, needs_stop, properties,
     },
 };
 
@@ -375,10 +375,16 @@ pub(super) fn difference(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFa
 
 /// Whether the lab's key is not in the guest: its settings show another of the lab, or nobody put one in yet.
 fn has_strange_key(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> bool {
-    let Some(ours) = input.lab_key else { return false };
+    let Some(ours) = key_of(input, facts) else { return false };
     let known = facts.config.get("sshkeys").map(String::as_str).unwrap_or_default();
     let never = !input.applied.contains_key(&spec.seat) && !has_key(known, ours);
     never || has_another_lab_key(known, &input.class.name, ours)
+}
+
+/// The lab's key, as far as this machine is concerned: while it is renewed, the one it has.
+fn key_of<'a>(input: &PlanInput<'a>, facts: &GuestFacts) -> Option<&'a str> {
+    let ours = input.lab_key?;
+    Some(key_it_has(&facts.config, input.other_keys.iter().map(String::as_str)).unwrap_or(ours))
 }
 
 /// What stays as it is although the definition does not ask for it any more, and why.
@@ -426,7 +432,7 @@ fn differing(input: &PlanInput<'_>, spec: &SeatSpec, facts: &GuestFacts) -> Diff
     let name = machine_name(&input.class.name, &spec.seat);
     let agent = !roll_call(&input.class.rollcall).is_empty();
     let lent = input.progress.seat(&spec.seat).map(|row| &row.lent);
-    let wanted = Wanted { spec, name: &name, lab_key: input.lab_key, mark: None, agent, lent };
+    let wanted = Wanted { spec, name: &name, lab_key: key_of(input, facts), mark: None, agent, lent };
     let mut changes =
         config_changes(&config_wanted(&wanted, &facts.config), &config_unwanted(&wanted, &facts.config), &facts.config);
     let (mut replace, mut grow) = (false, false);

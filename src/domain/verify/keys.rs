@@ -1,6 +1,6 @@
 //! Public keys as Proxmox keeps them: told apart by their substance, named by their comment and fingerprint. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{
     Engine,
@@ -83,6 +83,12 @@ pub fn has_another_lab_key(sshkeys: &str, lab: &LabName, ours: &str) -> bool {
 /// Whether one of a machine's keys is `ours`.
 pub fn has_key(sshkeys: &str, ours: &str) -> bool {
     !key_set(sshkeys).is_disjoint(&key_set(ours))
+}
+
+/// Which of a lab's keys a machine's settings hold, while it is renewed: none of them is a difference.
+pub fn key_it_has<'a>(config: &BTreeMap<String, String>, keys: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known = config.get("sshkeys")?;
+    keys.into_iter().find(|key| has_key(known, key))
 }
 
 #[cfg(test)]

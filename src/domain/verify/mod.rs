@@ -9,6 +9,6 @@ mod value;
 mod wanted;
 
 pub use compare::{GuestReport, Pending, address_allowed, config_changes, memory_mib, needs_stop, verify};
-pub use keys::{has_another_lab_key, has_key};
+pub use keys::{has_another_lab_key, has_key, key_it_has};
 pub use value::{BootDisk, boot_disk, has_cloud_init, is_on, properties, static_address};
 pub use wanted::{Wanted, config_unwanted, config_wanted, keep_only_changes, left_standing};

@@ -5,6 +5,7 @@
 //! removed; a mark and our tag are all that is written.
 
 mod found;
+mod inside;
 mod rekey;
 mod write;
 

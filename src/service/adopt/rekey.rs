@@ -1,198 +1,177 @@
 //! A new key for a lab whose old one is lost or known to others: made, and given to each machine through its agent.
-
-use std::{sync::Arc, time::Duration};
+//!
+//! The old one is kept until no machine needs it, and both are offered at every login meanwhile: wherever this ends,
+//! nobody is locked out, and asked for again it goes on with the same new key.
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use tokio_util::sync::CancellationToken;
 
+use super::inside::{Account, Guest};
 use crate::{
     deploy::class::rekeyed,
     domain::{
-        LabName, NodeName, SeatName, Vmid,
-        class::SeatSpec,
-        event::RunKind,
-        machine::machine_name,
-        verify::{Wanted, config_wanted, keep_only_changes},
+        LabName, MachineState, Progress, SeatName,
+        class::{ClassDefinition, SeatSpec, Via},
+        cluster::ClusterView,
+        progress::SeatProgress,
     },
-    port::{GuestAgent, agent::ExecOutput, cluster::ConfigChange},
+    port::keys::Kept,
     service::{
         Homeroom, ServiceError, Site,
-        run::{agent_for, lock},
+        run::{agent_for, lock_for},
     },
 };
 
-/// Machines given their key at once.
+/// Machines at work at once.
 const AT_ONCE: usize = 4;
-/// For one command in a guest.
-const WITHIN: Duration = Duration::from_secs(30);
 
 /// How it went for one seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rekeyed {
     pub seat: SeatName,
-    /// Why it has not got the key.
+    /// Why it is not through: it has not got the new key, or lets the old one in too.
     pub outcome: Result<(), String>,
 }
 
 /// Makes a new key for the lab and gives it to every machine, in place of the old one. A machine that could not be
 /// given it now (off, its agent silent, `stop` called before its turn) is named. The old key is kept and logs in there
-/// until asking again has given the new one to the last of them.
+/// until asking again has given the new one to the last of them. Where no machine can be given it, nothing is changed.
 pub async fn rekey(home: &Homeroom, lab: &LabName, stop: &CancellationToken) -> Result<Vec<Rekeyed>, ServiceError> {
     let (mut class, site) = home.class(lab).await?;
     class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
-    let _held = lock(home, lab, RunKind::Adopt).await?;
+    let _held = lock_for(home, lab, "renewal of its key").await?;
+    let opens = matches!(home.keys.kept_key(lab).await?, Kept::Pair(_));
     let (progress, _) = home.store.progress(lab).await?;
     let view = site.cluster.view().await?;
-    if class.rollcall.via == crate::domain::class::Via::Ssh {
+    if class.rollcall.via == Via::Ssh {
         site.know_nodes().await?;
     }
-    // Nothing is renewed at a site that does not answer.
-    let key = home.keys.renew(lab).await?;
-    let (old, new) = (key.old.map(|old| old.public).unwrap_or_default(), key.public);
+    let mut turns = turns(home, &site, &class, &progress, &view);
+    let seats: Vec<SeatName> = turns.iter().map(|turn| turn.seat.clone()).collect();
+    each(&mut turns, stop, Work::Look).await;
+    // A key that is lost opens nothing: of that, the new one takes the place whoever gets it.
+    if opens && !turns.is_empty() && turns.iter().all(|turn| turn.failed.is_some()) {
+        return Err(nothing_changed(lab, &turns));
+    }
+    let pair = home.keys.begin_renewal(lab, &seats).await?;
+    let (old, new) = (pair.old.as_deref(), pair.new.as_str());
     // A new instance of cloud-init, which this makes of each machine, makes host keys anew at its next boot.
     let now = home.clock.now();
     home.store.learn(&site.name, &[(rekeyed(lab), now.as_duration().as_secs_f64())], now).await?;
-    let machines: Vec<(SeatSpec, NodeName, Vmid)> = class
-        .resolve()
-        .into_iter()
-        .filter_map(|spec| {
-            let vmid = progress.seat(&spec.seat)?.vmid?;
-            let node = view.guest(vmid)?.node.clone();
-            Some((spec, node, vmid))
-        })
-        .collect();
-    let agent = agent_for(&site, class.rollcall.via);
-    let mut all: Vec<BoxFuture<'_, Rekeyed>> = Vec::new();
-    for (spec, node, vmid) in machines {
-        let (site, old, new) = (&site, &old, &new);
-        let inside = Inside { agent: agent.clone(), node, vmid };
+    each(&mut turns, stop, Work::Give { new }).await;
+    if !opens || turns.is_empty() || turns.iter().any(|turn| turn.failed.is_none()) {
+        home.keys.put_in_place(lab).await?;
+    }
+    // Those that have it are not left half-way, also where somebody calls it off.
+    let never = CancellationToken::new();
+    each(&mut turns, &never, Work::TakeOut { old, new }).await;
+    let owed: Vec<SeatName> = turns.iter().filter(|turn| turn.failed.is_some()).map(|turn| turn.seat.clone()).collect();
+    match owed.is_empty() {
+        true => home.keys.end_renewal(lab).await?,
+        false => home.keys.owe(lab, &owed).await?,
+    }
+    let outcome = |turn: Turn<'_>| Rekeyed { seat: turn.seat, outcome: turn.failed.map_or(Ok(()), Err) };
+    Ok(turns.into_iter().map(outcome).collect())
+}
+
+/// A seat's machine, as far as it has come.
+struct Turn<'a> {
+    seat: SeatName,
+    /// None where it is not to be seen.
+    guest: Option<Guest<'a>>,
+    account: Option<Account>,
+    /// Why it goes no further.
+    failed: Option<String>,
+}
+
+/// One thing that is done to each machine.
+#[derive(Clone, Copy)]
+enum Work<'k> {
+    Look,
+    Give { new: &'k str },
+    TakeOut { old: Option<&'k str>, new: &'k str },
+}
+
+impl Turn<'_> {
+    async fn go(&mut self, work: Work<'_>) -> Result<(), String> {
+        let Some(guest) = &self.guest else { return Ok(()) };
+        match (work, &self.account) {
+            (Work::Look, _) => self.account = Some(guest.look().await?),
+            (Work::Give { new }, Some(account)) => guest.give(account, new).await?,
+            (Work::TakeOut { old, new }, Some(account)) => {
+                let out = guest.take_out(account, old, new).await;
+                out.map_err(|why| format!("the old key is still in it, beside the new one: {why}"))?;
+            }
+            (_, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Has each machine that came so far do one thing more.
+async fn each(turns: &mut [Turn<'_>], stop: &CancellationToken, work: Work<'_>) {
+    let mut all: Vec<BoxFuture<'_, ()>> = Vec::new();
+    for turn in turns.iter_mut().filter(|turn| turn.failed.is_none()) {
         let one = async move {
-            let outcome = match stop.is_cancelled() {
+            let done = match stop.is_cancelled() {
                 true => Err("it was called off before its turn".to_owned()),
-                false => give(home, site, lab, &spec, (old, new), &inside).await,
+                false => turn.go(work).await,
             };
-            Rekeyed { seat: spec.seat, outcome }
+            turn.failed = done.err();
         };
         all.push(one.boxed());
     }
-    let given: Vec<Rekeyed> = stream::iter(all).buffered(AT_ONCE).collect().await;
-    if given.iter().all(|seat| seat.outcome.is_ok()) {
-        home.keys.renewed(lab).await?;
-    }
-    Ok(given)
+    stream::iter(all).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 
-/// A machine, by way of its agent.
-struct Inside {
-    agent: Arc<dyn GuestAgent>,
-    node: NodeName,
-    vmid: Vmid,
-}
-
-impl Inside {
-    async fn exec(&self, words: &[&str]) -> Result<ExecOutput, String> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let said = self.agent.exec(&self.node, self.vmid, &words, WITHIN).await;
-        said.map_err(|error| error.to_string())
-    }
-}
-
-async fn give(
-    home: &Homeroom,
-    site: &Site,
-    lab: &LabName,
-    spec: &SeatSpec,
-    (old, new): (&str, &str),
-    inside: &Inside,
-) -> Result<(), String> {
-    let Inside { node, vmid, .. } = inside;
-    let vmid = *vmid;
-    let config = site.cluster.config(node, vmid).await.map_err(|error| error.to_string())?;
-    let owner = crate::domain::mark::ownership(home.store.id(), vmid, false, &config.description);
-    if !matches!(&owner, crate::domain::mark::Ownership::Ours(mark) if mark.lab == *lab && mark.seat == spec.seat) {
-        return Err(format!("VM {vmid} on {node} does not carry this seat's mark and is left alone"));
-    }
-    // What cloud-init would write at the next boot of a new instance: no drift is left behind.
-    let name = machine_name(lab, &spec.seat);
-    let wanted = Wanted { spec, name: &name, lab_key: Some(new), mark: None, agent: false, lent: None };
-    let current = config.plain();
-    let keys = config_wanted(&wanted, &current).into_iter().filter(|(key, _)| key == "sshkeys").collect();
-    let set = keep_only_changes(keys, &current);
-    if !set.is_empty() {
-        let change = ConfigChange { set, unset: Vec::new(), digest: config.digest.clone() };
-        site.cluster.configure(node, vmid, &change).await.map_err(|error| error.to_string())?;
-    }
-    let user = spec.cloud_init.user.as_deref().unwrap_or("root");
-    let passwd = said(inside.exec(&["cat", "/etc/passwd"]).await?)?;
-    let (home_folder, ids) = account(&passwd, user).ok_or_else(|| format!("the guest has no user {user}"))?;
-    let (folder, file) = (format!("{home_folder}/.ssh"), format!("{home_folder}/.ssh/authorized_keys"));
-    let known = inside.exec(&["cat", &file]).await?;
-    let is_new = known.code != Some(0);
-    let lines = keys_with(if is_new { "" } else { &known.stdout }, old, new);
-    if is_new {
-        said(inside.exec(&["mkdir", "-p", &folder]).await?)?;
-    }
-    let quoted = lines.replace('\'', r"'\''");
-    said(inside.exec(&["sh", "-c", &format!("printf '%s' '{quoted}' > {file}")]).await?)?;
-    if is_new {
-        said(inside.exec(&["chmod", "700", &folder]).await?)?;
-        said(inside.exec(&["chmod", "600", &file]).await?)?;
-        said(inside.exec(&["chown", "-R", &ids, &folder]).await?)?;
-    }
-    Ok(())
-}
-
-/// What a command printed, if it went well.
-fn said(output: ExecOutput) -> Result<String, String> {
-    match output.code {
-        Some(0) => Ok(output.stdout),
-        code => Err(format!("ended with {code:?}: {}", output.stderr.trim())),
-    }
-}
-
-/// A user's home folder, and `uid:gid`. Only folders that need no quoting are taken.
-fn account(passwd: &str, user: &str) -> Option<(String, String)> {
-    let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
-    let fields: Vec<&str> = line.split(':').collect();
-    let (uid, gid, home) = (fields.get(2)?, fields.get(3)?, fields.get(5)?);
-    let plain = home.starts_with('/') && home.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    plain.then(|| ((*home).to_owned(), format!("{uid}:{gid}")))
-}
-
-/// The lines of `authorized_keys` with the new key and without the old one.
-fn keys_with(known: &str, old: &str, new: &str) -> String {
-    let blob = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
-    let stays = |line: &&str| {
-        let line = line.trim();
-        let comment = |line: &str| line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ");
-        // Also one of a lab's earlier keys, which a machine kept that was off when the last one came.
-        let earlier = !comment(new).is_empty() && comment(line) == comment(new);
-        !line.is_empty() && !earlier && blob(line) != blob(old) && blob(line) != blob(new)
+/// The machines that may have the lab's key: those of the definition in its order, and those it does not name any more.
+fn turns<'a>(
+    home: &'a Homeroom,
+    site: &'a Site,
+    class: &'a ClassDefinition,
+    progress: &'a Progress,
+    view: &ClusterView,
+) -> Vec<Turn<'a>> {
+    let specs = class.resolve();
+    let stands = |row: &&SeatProgress| row.vmid.is_some() && row.state != MachineState::Gone;
+    let defined = specs.iter().filter_map(|spec| progress.seat(&spec.seat)).filter(stands);
+    let others = progress.seats.iter().filter(stands).filter(|row| !specs.iter().any(|spec| spec.seat == row.seat));
+    let turn = |row: &SeatProgress| {
+        let spec: Option<SeatSpec> = specs.iter().find(|spec| spec.seat == row.seat).cloned();
+        let user = spec.as_ref().map_or(&class.cloud_init.user, |spec| &spec.cloud_init.user).clone();
+        let seen = row.vmid.and_then(|vmid| Some((view.guest(vmid)?.node.clone(), vmid)));
+        let guest = seen.map(|(node, vmid)| Guest {
+            home,
+            site,
+            lab: &class.name,
+            seat: row.seat.clone(),
+            spec,
+            user: user.unwrap_or_else(|| site.rules.user.clone()),
+            agent: agent_for(site, class.rollcall.via),
+            node,
+            vmid,
+        });
+        let failed = match (&guest, row.vmid) {
+            (None, Some(vmid)) => Some(format!("VM {vmid} is not among the machines that {} shows", site.name)),
+            _ => None,
+        };
+        Turn { seat: row.seat.clone(), guest, account: None, failed }
     };
-    known.lines().filter(stays).chain([new.trim()]).map(|line| format!("{line}\n")).collect()
+    defined.chain(others).map(turn).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_new_key_takes_the_old_ones_place_and_others_stay() {
-        let known = "ssh-ed25519 OWN mara\nssh-ed25519 OLD homeroom cs101\n\n";
-        let lines = keys_with(known, "ssh-ed25519 OLD homeroom cs101", "ssh-ed25519 NEW homeroom cs101");
-        assert_eq!(lines, "ssh-ed25519 OWN mara\nssh-ed25519 NEW homeroom cs101\n");
-        assert_eq!(keys_with(&lines, "ssh-ed25519 OLD x", "ssh-ed25519 NEW homeroom cs101"), lines, "twice is once");
-        let known = "ssh-ed25519 OWN mara\nssh-ed25519 FIRST homeroom cs101\n";
-        let lines = keys_with(known, "ssh-ed25519 OLD homeroom cs101", "ssh-ed25519 NEW homeroom cs101");
-        assert_eq!(lines, "ssh-ed25519 OWN mara\nssh-ed25519 NEW homeroom cs101\n", "a key before the last");
+fn nothing_changed(lab: &LabName, turns: &[Turn<'_>]) -> ServiceError {
+    let mut whys: Vec<(&str, Vec<&str>)> = Vec::new();
+    for turn in turns {
+        let why = turn.failed.as_deref().unwrap_or_default();
+        match whys.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, seats)) => seats.push(turn.seat.as_str()),
+            None => whys.push((why, vec![turn.seat.as_str()])),
+        }
     }
-
-    #[test]
-    fn an_account_is_read_and_an_odd_home_is_not_trusted() {
-        let passwd =
-            "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1001::/home/ada:/bin/sh\nx:x:1:1::/tmp/$(id):/bin/sh\n";
-        assert_eq!(account(passwd, "ada"), Some(("/home/ada".into(), "1000:1001".into())));
-        assert_eq!(account(passwd, "x"), None);
-        assert_eq!(account(passwd, "eve"), None);
-    }
+    let whys: String = whys.iter().map(|(why, seats)| format!("\n  {}: {why}", seats.join(", "))).collect();
+    ServiceError::NotNow(format!(
+        "nothing was changed on {lab}: its key is renewed through the machines' guest agents, and none of them could be \
+         asked:{whys}"
+    ))
 }

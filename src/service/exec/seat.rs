@@ -89,7 +89,8 @@ pub(super) async fn one(work: Arc<Work>, seat: SeatName, place: Result<Place, Cl
             let going = async {
                 let target = ways.target(&seat).await.map_err(|why| (why.end(&ways.class.name), true))?;
                 let started = ways.site.shell.start(&target, &work.line).await;
-                started.map_err(|error| (failure(&target, &error), error.is_passing()))
+                let error = |error: ShellError| error.of_lab(&ways.class.name);
+                started.map_err(error).map_err(|error| (failure(&target, &error), error.is_passing()))
             };
             let starting = async {
                 let off = |why: NoWay| (why.end(&ways.class.name), false);

@@ -25,7 +25,7 @@ impl Ways {
         self.spec(seat)?;
         let going = async {
             let target = self.target(seat).await.map_err(|why| why.of(lab, seat))?;
-            Ok(enter(target).await?)
+            Ok(enter(target).await.map_err(|error| error.of_lab(lab))?)
         };
         let passing = |error: &ServiceError| match error {
             ServiceError::Shell(error) => error.is_passing(),

@@ -5,13 +5,16 @@ use super::shell::{Exit, Output, Session, line};
 use super::text::{printf, unescape};
 use super::{Inside, system};
 
-const PROGRAMS: [&str; 45] = [
+const PROGRAMS: [&str; 49] = [
     "[",
     "bash",
     "cat",
     "cd",
+    "chmod",
+    "chown",
     "clear",
     "cloud-init",
+    "cp",
     "date",
     "df",
     "echo",
@@ -31,6 +34,7 @@ const PROGRAMS: [&str; 45] = [
     "ls",
     "lscpu",
     "mkdir",
+    "mv",
     "nproc",
     "printf",
     "ps",
@@ -162,6 +166,9 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
             }
             Output::code(0)
         }
+        "cp" | "mv" => copy(inside, session, name, args),
+        // Without privileges, as everything here.
+        "chmod" | "chown" => Output::code(0),
         "cd" => {
             session.folder = match arg(0) {
                 None | Some("~") => session.vars.get("HOME").cloned().unwrap_or_else(|| "/".into()),
@@ -234,6 +241,22 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
         }
         _ => system::about(inside, session, name, args),
     }
+}
+
+/// One file to another name, in place of what is there.
+fn copy(inside: &mut Inside, session: &Session, name: &str, args: &[String]) -> Output {
+    let files: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let [from, to] = files[..] else {
+        return Output::complaint(1, format!("{name}: this small system takes one file and its new name\n"));
+    };
+    match read_file(inside, session, from) {
+        Ok(bytes) => write_file(inside, session, to, bytes, false),
+        Err(why) => return Output::complaint(1, format!("{name}: cannot stat '{from}': {why}\n")),
+    }
+    if name == "mv" {
+        inside.files.remove(&absolute(session, from));
+    }
+    Output::code(0)
 }
 
 fn pick(inside: &Inside, session: &Session, name: &str, args: &[String], stdin: &[u8]) -> Output {

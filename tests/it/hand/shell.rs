@@ -14,7 +14,7 @@ use homeroom::{
         KeyRing, RemoteShell,
         agent::ExecOutput,
         copy::{Copied, CopyError, Transfer},
-        keys::{KeyError, LabKey},
+        keys::{Kept, KeyError, LabKey, Renewing},
         shell::{HostKey, ShellError, ShellSession, ShellTarget, Tty},
     },
     sim::{
@@ -46,7 +46,7 @@ impl Keys {
             lab.as_str().bytes().zip(&mut seed).for_each(|(byte, place)| *place = byte);
             pair(&seed, lab.as_str()).public
         });
-        LabKey { private, public: public.clone(), locked: None, old: None }
+        LabKey { private, public: public.clone(), locked: None, renewal: None }
     }
 }
 
@@ -64,11 +64,23 @@ impl KeyRing for Keys {
         Ok(self.key_of(lab))
     }
 
-    async fn renew(&self, lab: &LabName) -> Result<LabKey, KeyError> {
-        Ok(self.key_of(lab))
+    async fn kept_key(&self, lab: &LabName) -> Result<Kept, KeyError> {
+        Ok(Kept::Pair(self.key_of(lab)))
     }
 
-    async fn renewed(&self, _: &LabName) -> Result<(), KeyError> {
+    async fn begin_renewal(&self, lab: &LabName, _: &[SeatName]) -> Result<Renewing, KeyError> {
+        Ok(Renewing { new: self.key_of(lab).public, old: None })
+    }
+
+    async fn owe(&self, _: &LabName, _: &[SeatName]) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    async fn put_in_place(&self, _: &LabName) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    async fn end_renewal(&self, _: &LabName) -> Result<(), KeyError> {
         Ok(())
     }
 

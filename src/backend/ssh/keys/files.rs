@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -13,21 +13,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Digest as _;
 use ssh_key::PrivateKey;
 
-use super::{KeyError, identity, public_line, read, sealed_lab_key, write_once};
+use super::{KeyError, identity, public_line, read, renewal::gone, sealed_lab_key, words, write_once};
 use crate::{
     config::{ConfigError, Secret},
     domain::{LabName, SeatName, class::Password, code::JoinCode},
     port::{
         KeyRing,
-        keys::{self as port, LabKey, Lock},
+        keys::{self as port, Kept, LabKey, Lock, Renewal, Renewing},
     },
 };
 
-/// The key files of all labs, in one folder beside the store: `LAB` and `LAB.secret`.
+/// The key files of all labs, in one folder beside the store: `LAB` and `LAB.secret`, and those of a renewal.
 #[derive(Debug, Clone)]
 pub struct KeyFiles {
-    folder: PathBuf,
-    mode: u32,
+    pub(super) folder: PathBuf,
+    pub(super) mode: u32,
     /// New keys are encrypted with it.
     passphrase: Option<SecretString>,
     /// Of encrypted files, as last written, whether it opens them.
@@ -54,69 +54,49 @@ impl KeyFiles {
         Self { passphrase, opened: Arc::default(), ..self }
     }
 
-    fn key_at(&self, private: &Path, lab: &LabName) -> Result<String, KeyError> {
-        sealed_lab_key(private, &format!("homeroom {lab}"), self.mode, self.passphrase.as_ref())
+    /// The pair in a file, made if it is not there: its public half.
+    pub(super) fn key_at(&self, private: &Path, lab: &LabName) -> Result<String, KeyError> {
+        sealed_lab_key(private, &comment(lab), self.mode, self.passphrase.as_ref())
     }
 
-    fn private(&self, lab: &LabName) -> PathBuf {
+    /// The public half of a file that is there.
+    pub(super) fn public_at(&self, private: &Path, lab: &LabName) -> Result<String, KeyError> {
+        Ok(commented(public_line(private)?, &comment(lab)))
+    }
+
+    pub(super) fn private(&self, lab: &LabName) -> PathBuf {
         self.folder.join(lab.as_str())
     }
 
-    /// The pair before, while machines are given the new one.
-    fn old(&self, lab: &LabName) -> PathBuf {
-        self.folder.join(format!("{lab}.old"))
-    }
-
     fn secret(&self, lab: &LabName) -> PathBuf {
-        self.folder.join(format!("{lab}.secret"))
+        self.beside(lab, "secret")
     }
 
-    fn lab_key_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+    /// No lab's name has a dot in it.
+    pub(super) fn beside(&self, lab: &LabName, what: &str) -> PathBuf {
+        self.folder.join(format!("{lab}.{what}"))
+    }
+
+    pub(super) fn lab_key_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+        match self.kept_now(lab)? {
+            Kept::Pair(key) => return Ok(key),
+            Kept::Damaged(error) => return Err(error),
+            Kept::Nothing => {}
+        }
         let private = self.private(lab);
         match self.key_at(&private, lab) {
-            Ok(public) => Ok(self.with_lock(lab, private, public)),
+            Ok(public) => Ok(self.with_lock(private, public, None)),
             Err(e) => Err(port::KeyError { doing: "cannot make or read the key", path: private, why: e.reason() }),
         }
     }
 
-    /// The new pair is whole before it takes the old one's place, and the old one is kept before that: machines let it
-    /// in until they were given the new one, whatever ends this process in between.
-    fn renew_now(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
-        let key = self.lab_key_now(lab)?;
-        if key.old.is_some() {
-            return Ok(key);
-        }
-        let (private, old) = (key.private, self.old(lab));
-        let aside = self.folder.join(format!(".{lab}.new"));
-        let failed = |why: String| port::KeyError { doing: "cannot make a new key", path: private.clone(), why };
-        match fs::remove_file(&aside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e.to_string())),
-            _ => {}
-        }
-        let public = self.key_at(&aside, lab).map_err(|e| failed(e.reason()))?;
-        // What is there already was left by one that got no further than this: it is the same pair.
-        let before = fs::read(&private).map_err(|e| failed(e.to_string()))?;
-        write_once(&old, &before, self.mode).map_err(|e| failed(e.to_string()))?;
-        fs::rename(&aside, &private).map_err(|e| failed(e.to_string()))?;
-        Ok(self.with_lock(lab, private, public))
-    }
-
-    /// The pair before, unless it is the same.
-    fn old_now(&self, lab: &LabName, public: &str) -> Option<port::OldKey> {
-        let private = self.old(lab);
-        let old = public_line(&private).ok()?;
-        let blob = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
-        (blob(&old) != blob(public)).then_some(port::OldKey { private, public: old })
-    }
-
-    fn with_lock(&self, lab: &LabName, private: PathBuf, public: String) -> LabKey {
+    pub(super) fn with_lock(&self, private: PathBuf, public: String, renewal: Option<Renewal>) -> LabKey {
         let locked = match &self.passphrase {
             _ if !matches!(identity(&private, None), Err(KeyError::Encrypted { .. })) => None,
             None => Some(Lock::NoPassphrase),
             Some(passphrase) => (!self.is_opened(&private, passphrase)).then_some(Lock::WrongPassphrase),
         };
-        let old = self.old_now(lab, &public);
-        LabKey { private, public, locked, old }
+        LabKey { private, public, locked, renewal }
     }
 
     /// Whether a key file is opened by the passphrase. Found out once for each state of the file: it is costly on
@@ -167,19 +147,20 @@ impl KeyFiles {
         Ok(SecretString::from(letters.collect::<String>()))
     }
 
-    fn forget_now(&self, lab: &LabName) -> Result<(), port::KeyError> {
-        [self.private(lab), self.old(lab), self.secret(lab)].into_iter().try_for_each(removed)
+    pub(super) fn forget_now(&self, lab: &LabName) -> Result<(), port::KeyError> {
+        let all = [self.private(lab), self.secret(lab)].into_iter().chain(self.of_renewal(lab));
+        all.into_iter().try_for_each(|path| gone(&path))
     }
 }
 
-/// Removes a file, if it is there.
-fn removed(path: PathBuf) -> Result<(), port::KeyError> {
-    match fs::remove_file(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(port::KeyError { doing: "cannot remove", path, why: e.to_string() })
-        }
-        _ => Ok(()),
-    }
+/// What stands behind a lab's public half.
+fn comment(lab: &LabName) -> String {
+    format!("homeroom {lab}")
+}
+
+/// A public half with its comment, which an encrypted file keeps to itself.
+pub(super) fn commented(line: String, comment: &str) -> String {
+    if words(&line) < 3 { format!("{line} {comment}") } else { line }
 }
 
 /// Files are waited for, and so are the commands that print passwords: neither holds up the runtime.
@@ -190,14 +171,29 @@ impl KeyRing for KeyFiles {
         apart(move || files.lab_key_now(&lab)).await
     }
 
-    async fn renew(&self, lab: &LabName) -> Result<LabKey, port::KeyError> {
+    async fn kept_key(&self, lab: &LabName) -> Result<Kept, port::KeyError> {
         let (files, lab) = (self.clone(), lab.clone());
-        apart(move || files.renew_now(&lab)).await
+        apart(move || files.kept_now(&lab)).await
     }
 
-    async fn renewed(&self, lab: &LabName) -> Result<(), port::KeyError> {
-        let old = self.old(lab);
-        apart(move || removed(old)).await
+    async fn begin_renewal(&self, lab: &LabName, seats: &[SeatName]) -> Result<Renewing, port::KeyError> {
+        let (files, lab, seats) = (self.clone(), lab.clone(), seats.to_vec());
+        apart(move || files.begin_renewal_now(&lab, &seats)).await
+    }
+
+    async fn owe(&self, lab: &LabName, seats: &[SeatName]) -> Result<(), port::KeyError> {
+        let (files, lab, seats) = (self.clone(), lab.clone(), seats.to_vec());
+        apart(move || files.owe_now(&lab, &seats)).await
+    }
+
+    async fn put_in_place(&self, lab: &LabName) -> Result<(), port::KeyError> {
+        let (files, lab) = (self.clone(), lab.clone());
+        apart(move || files.place_now(&lab)).await
+    }
+
+    async fn end_renewal(&self, lab: &LabName) -> Result<(), port::KeyError> {
+        let (files, lab) = (self.clone(), lab.clone());
+        apart(move || files.end_renewal_now(&lab)).await
     }
 
     async fn password(&self, lab: &LabName, seat: &SeatName, from: &Password) -> Result<SecretString, port::KeyError> {
@@ -269,32 +265,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_key_before_a_renewed_one_is_kept_until_every_machine_has_the_new_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = KeyFiles::new(folder.path().join("keys"), 0o600);
-        let lab = LabName::new("cs101").unwrap();
-        let first = files.lab_key(&lab).await.unwrap();
-        assert_eq!(first.old, None);
-        // Ended after the old one was kept and before the new one was in its place.
-        fs::hard_link(&first.private, folder.path().join("keys/cs101.old")).unwrap();
-        assert_eq!(files.lab_key(&lab).await.unwrap(), first);
-        let second = files.renew(&lab).await.unwrap();
-        let old = second.old.clone().unwrap();
-        assert!(second.public != first.public && old.public == first.public);
-        assert_eq!(public_line(&old.private).unwrap(), first.public);
-        assert_eq!(fs::metadata(&old.private).unwrap().permissions().mode() & 0o777, 0o600);
-        // Asked again before all have it: no third one.
-        assert_eq!(files.renew(&lab).await.unwrap(), second);
-        files.renewed(&lab).await.unwrap();
-        files.renewed(&lab).await.unwrap();
-        assert_eq!(files.lab_key(&lab).await.unwrap().old, None);
-        let third = files.renew(&lab).await.unwrap();
-        assert_eq!(third.old.unwrap().public, second.public);
-        files.forget(&lab).await.unwrap();
-        assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), 0);
-    }
-
-    #[tokio::test]
     async fn a_labs_key_is_encrypted_where_a_passphrase_is_configured_and_its_public_half_stays_in_sight() {
         let folder = tempfile::tempdir().unwrap();
         let lab = LabName::new("cs101").unwrap();
@@ -302,10 +272,12 @@ mod tests {
         let before = plain.lab_key(&lab).await.unwrap();
         let sealed = plain.clone().sealed_with(Some(SecretString::from("open sesame")));
         assert_eq!(sealed.lab_key(&lab).await.unwrap(), before, "one that is there stays as it is");
-        let key = sealed.renew(&lab).await.unwrap();
-        assert!(key.public != before.public && key.public.ends_with(" homeroom cs101"), "{}", key.public);
-        sealed.renewed(&lab).await.unwrap();
+        let seats = [SeatName::new("ada").unwrap()];
+        sealed.begin_renewal(&lab, &seats).await.unwrap();
+        sealed.put_in_place(&lab).await.unwrap();
+        sealed.end_renewal(&lab).await.unwrap();
         let key = sealed.lab_key(&lab).await.unwrap();
+        assert!(key.public != before.public && key.public.ends_with(" homeroom cs101"), "{}", key.public);
         let known = plain.lab_key(&lab).await.unwrap();
         assert_eq!(known.public, key.public, "whoever has no passphrase knows the public half");
         assert_eq!((known.locked, key.locked, before.locked), (Some(Lock::NoPassphrase), None, None));

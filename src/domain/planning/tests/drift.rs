@@ -159,4 +159,7 @@ fn a_lab_key_of_another_store_needs_a_start_or_a_new_key_and_is_told_apart() {
     let sshkeys = &ada.changes[0];
     assert!(sshkeys.from.starts_with("homeroom cs101 SHA256:") && sshkeys.to.starts_with("homeroom SHA256:"));
     assert!(sshkeys.from != sshkeys.to && !sshkeys.drift);
+    // While the key is renewed, it is the one that goes.
+    world.other_keys = vec!["ssh-ed25519 AAAAother homeroom cs101".to_owned()];
+    assert!(world.deploy().is_empty(), "{:#?}", world.deploy());
 }
