@@ -35,6 +35,10 @@ pub struct Copied {
     pub bytes: u64,
     /// What was left out, being neither a file nor a folder: links in a folder, sockets, devices.
     pub skipped: Vec<Clean>,
+    /// Of a folder: files and folders that could not be copied, while the others were; the first of them, each with why.
+    pub failed: Vec<Clean>,
+    /// How many those are in all.
+    pub failures: u64,
 }
 
 /// Files copied before the failure stay.

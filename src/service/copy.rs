@@ -203,8 +203,13 @@ async fn one(seat: SeatName, place: Place, transfers: &[Transfer]) -> Outcome {
             outcome.copied.files += copied.files;
             outcome.copied.bytes += copied.bytes;
             outcome.copied.skipped.extend(copied.skipped);
+            outcome.copied.failed.extend(copied.failed);
+            outcome.copied.failures += copied.failures;
         }
-        Ok(())
+        match partly(&outcome.copied) {
+            Some(why) => Err((End::Failed(why), false)),
+            None => Ok(()),
+        }
     };
     let ended = match &place {
         Place::Machine(ways) => {
@@ -216,6 +221,21 @@ async fn one(seat: SeatName, place: Place, transfers: &[Transfer]) -> Outcome {
     outcome.failure = ended.err().map(|(end, _)| end);
     outcome.took = began.elapsed();
     outcome
+}
+
+/// Reasons that are told in full.
+const REASONS: usize = 5;
+
+/// What is said of a copy that left some files behind.
+fn partly(copied: &Copied) -> Option<Clean> {
+    let told = copied.failed.len().min(REASONS);
+    let reasons = copied.failed[..told].iter().map(Clean::as_str).collect::<Vec<_>>().join("; ");
+    let more = match copied.failures.saturating_sub(told as u64) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let (files, failures) = (copied.files, copied.failures);
+    (failures > 0).then(|| Clean::new(format!("{files} copied, {failures} not: {reasons}{more}")))
 }
 
 #[cfg(test)]

@@ -322,6 +322,12 @@ async fn openssh_takes_and_gives_files_whole_and_says_why_not() {
     assert!(fs::read(place("back/big")).unwrap() == bytes && !place("back/link").exists());
     assert_eq!(mode("back/deep/run.sh"), 0o700);
 
+    // What nobody may read, not even root, keeps nothing beside it from coming.
+    let locked = Transfer { remote: "/proc/sys/net/ipv4/route".into(), local: place("route"), ..down.clone() };
+    let copied = ssh.copy(&server.target, &locked).await.unwrap();
+    assert!(copied.files > 5 && copied.failures == 1 && place("route/max_size").exists(), "{copied:?}");
+    assert!(copied.failed[0].as_str().ends_with("route/flush there: permission denied"), "{copied:?}");
+
     let proc =
         Transfer { remote: "/proc/self/status".into(), local: place("status"), recursive: false, ..down.clone() };
     ssh.copy(&server.target, &proc).await.unwrap();

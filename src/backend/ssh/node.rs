@@ -173,10 +173,23 @@ impl Dialler {
             match outcome {
                 Ok(stream) => return Ok(stream),
                 Err(Mishap::Unsent(_)) if !fresh => {}
-                Err(Mishap::Unsent(why) | Mishap::Refused(why) | Mishap::Lost(why)) => return Err(unreachable(why)),
+                Err(Mishap::Refused(why)) => return Err(unreachable(no_way(&why))),
+                Err(Mishap::Unsent(why) | Mishap::Lost(why)) => return Err(unreachable(why)),
                 Err(Mishap::TooMuch) => return Err(unreachable(Clean::new("called off"))),
             }
         }
+    }
+}
+
+/// Why a machine opens no way to another, as far as SSH's own words are known.
+fn no_way(why: &Clean) -> Clean {
+    let said = why.as_str();
+    if said.contains("administratively prohibited") {
+        Clean::new("its SSH server lets nobody through (AllowTcpForwarding and PermitOpen in its sshd_config)")
+    } else if said.contains("connect failed") {
+        Clean::new("it cannot connect there: nobody listens, or that address is out of its reach")
+    } else {
+        why.clone()
     }
 }
 

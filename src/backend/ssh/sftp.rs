@@ -164,6 +164,21 @@ impl<'a> There<'a> {
         }
     }
 
+    /// What cannot be copied of a folder keeps nothing else from being; where the connection itself is broken, and where
+    /// it is too much, all ends.
+    fn go_on(&mut self, outcome: Result<(), CopyError>, is_its_own: fn(&CopyError) -> bool) -> Result<(), CopyError> {
+        match outcome {
+            Err(error) if is_its_own(&error) && self.copied.files <= MOST_FILES => {
+                self.copied.failures += 1;
+                if self.copied.failed.len() < SKIPPED {
+                    self.copied.failed.push(Clean::new(error.to_string()));
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Moves some bytes of a file, waiting for the far side.
     fn moved(
         &self,

@@ -63,7 +63,7 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     if context.out.json {
         let seats = outcomes.iter().map(|outcome| {
             json!({"seat": outcome.seat, "files": outcome.copied.files, "bytes": outcome.copied.bytes,
-                   "skipped": outcome.copied.skipped, "error": outcome.failure.as_ref().map(words),
+                   "skipped": outcome.copied.skipped, "not_copied": outcome.copied.failed, "error": outcome.failure.as_ref().map(words),
                    "seconds": (outcome.took.as_secs_f64() * 100.0).round() / 100.0})
         });
         context.out.object(json!({"lab": lab, "ok": outcomes.len() - failed, "failed": failed,

@@ -158,11 +158,15 @@ pub fn cancel(page: &mut Page<'_>, area: Rect, state: &State, lab: &LabName, run
 
 /// A new key.
 pub fn renew(page: &mut Page<'_>, area: Rect, state: &State, lab: &LabName) {
-    let inner = frame(page, area, 64, 5, &format!("a new SSH key for {lab}?"), Tone::Warn);
-    page.line(inner, 0).put("Every machine that runs gets it through its guest agent, in place", Tone::Text);
-    page.line(inner, 1).put("of the old one, which lets nobody in there any more. Shells that", Tone::Text);
-    page.line(inner, 2).put("are open stay open. Machines that are off are named.", Tone::Text);
-    keys(page, inner, 4, state, &[(Command::ConfirmRenew, "renew it")]);
+    const TOLD: &str = "Every machine that runs gets it through its guest agent, in place of the old one, which lets \
+                        nobody in there any more. Shells that are open stay open. Machines that could not be given it \
+                        are named, and take the old one until they are.";
+    let lines = wrap(TOLD, usize::from(area.width).saturating_sub(4).min(64));
+    let inner = frame(page, area, 64, lines.len() + 2, &format!("a new SSH key for {lab}?"), Tone::Warn);
+    for (n, line) in lines.iter().enumerate() {
+        page.line(inner, n).put(line, Tone::Text);
+    }
+    keys(page, inner, lines.len() + 1, state, &[(Command::ConfirmRenew, "renew it")]);
 }
 
 /// Leave in the middle of a run, or with shells open.

@@ -22,7 +22,7 @@ async fn files_and_folders_go_to_seats_and_come_back_byte_for_byte() {
 
     let all = desk.json(&["cp", "--json", "-r", "task", "cs100:/tmp"]).await;
     assert_eq!((&all["ok"], &all["failed"]), (&json!(4), &json!(0)));
-    assert_eq!(fields(&all["seats"][0]), ["seat", "files", "bytes", "skipped", "error", "seconds"]);
+    assert_eq!(fields(&all["seats"][0]), ["seat", "files", "bytes", "skipped", "not_copied", "error", "seconds"]);
     desk.done(&["ssh", "cs100/linus", "--", "echo mine > /tmp/task/deep/two"]).await;
     desk.done(&["cp", "-r", "cs100:/tmp/task", "handed-in/{seat}/"]).await;
     let came = |path: &str| std::fs::read_to_string(place("handed-in").join(path)).unwrap();

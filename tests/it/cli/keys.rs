@@ -243,6 +243,43 @@ async fn a_labs_key_is_renewed_and_the_old_one_opens_nothing_any_more() {
     desk.done(&["exec", "cs100", "--", "true"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_dashboard_a_key_is_renewed_after_a_word_and_who_has_not_got_it_is_named() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let public = desk.done(&["key", "cs100"]).await;
+    let mut terminal = Terminal::start(desk.in_terminal(), (80, 24));
+    terminal.until("cs102");
+    terminal.until("live");
+    terminal.press(":renew-ssh-key\r");
+    terminal.until("a new SSH key for cs100?");
+    terminal.until("take the old one until they are.");
+    terminal.press("\x1b");
+    terminal.until_gone("a new SSH key");
+    assert_eq!(desk.done(&["key", "cs100"]).await, public, "nothing without a yes");
+
+    terminal.press(":renew-ssh-key\r");
+    terminal.until("a new SSH key for cs100?");
+    terminal.press("\r");
+    terminal.until("cs100: 4 of 4 machines have the new key");
+    let second = desk.done(&["key", "cs100"]).await;
+    assert_ne!(second, public);
+    desk.done(&["exec", "cs100", "--", "true"]).await;
+
+    desk.staged.cluster.world(|world| world.set_agent_silent(9103, true));
+    terminal.press(":renew-ssh-key\r");
+    terminal.until("a new SSH key for cs100?");
+    terminal.press("\r");
+    terminal.until("cs100: 3 of 4 machines have the new key; margaret not: ");
+    // The whole of it is in the log.
+    terminal.press("4\r");
+    terminal.until("following");
+    let words = |terminal: &Terminal| terminal.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    terminal.until_met("why, and how to go on", |terminal| words(terminal).contains("`:renew-ssh-key` goes on"));
+    desk.done(&["exec", "cs100", "--", "true"]).await;
+    terminal.press("q");
+}
+
 #[tokio::test]
 async fn a_machine_that_cannot_be_given_a_new_key_is_entered_by_the_old_one_until_it_can() {
     let desk = Desk::new().await;

@@ -59,13 +59,15 @@ impl There<'_> {
                 return Err(there(&from.join(&name), "it is no name for a file"));
             };
             let (inner, place) = (from.join(name), to.join(name));
-            if about.is_dir() {
-                self.folder_down(&inner, &place, depth + 1)?;
+            let copied = if about.is_dir() {
+                self.folder_down(&inner, &place, depth + 1)
             } else if about.is_file() {
-                self.file_down(&inner, &about, &place)?;
+                self.file_down(&inner, &about, &place)
             } else {
                 self.skip(&inner);
-            }
+                Ok(())
+            };
+            self.go_on(copied, |error| matches!(error, CopyError::There { .. }))?;
         }
         Ok(())
     }

@@ -79,7 +79,8 @@ impl There<'_> {
         }
         names.sort();
         for name in names {
-            self.up(&from.join(&name), &to.join(&name), depth + 1)?;
+            let copied = self.up(&from.join(&name), &to.join(&name), depth + 1);
+            self.go_on(copied, |error| matches!(error, CopyError::Here { .. }))?;
         }
         Ok(())
     }
