@@ -356,6 +356,9 @@ fn a_process_may_die_at_any_effect_of_a_deploy_and_no_second_instance_comes_of_i
         assert_eq!(stage.listing(), [format!("{ZONE}/intro-host")], "cut off at {point}");
         assert_eq!(stage.ever_made() - before, 1, "cut off at {point}");
         assert_eq!(stage.status().state, LabState::Ready, "cut off at {point}");
+        // The proxy runs with every seat's token, and not just has them lying there.
+        let routes = stage.project.world(|world| world.find(ZONE, "intro-host").unwrap().inside.routes.clone());
+        assert_eq!(routes.matches("query token=").count(), 2, "cut off at {point}: {routes}");
         stage.destroy();
         stage.nothing_is_left(&format!("cut off at {point}"));
     }

@@ -159,7 +159,13 @@ fn docker(inside: &mut Inside, words: &[&str], stdin: &[u8]) -> Said {
             let Some(found) = inside.find(name) else { return unknown(name) };
             match *verb {
                 "logs" => return good("listening\n"),
-                "restart" | "start" => found.set(true, "Up 1 second"),
+                "restart" | "start" => {
+                    let reads = name.ends_with("-host") && (*verb == "restart" || !found.running);
+                    found.set(true, "Up 1 second");
+                    if reads {
+                        inside.reads_routes();
+                    }
+                }
                 _ => found.set(false, "Exited (137) 1 second ago"),
             }
             good(format!("{name}\n"))

@@ -18,6 +18,8 @@ pub struct Inside {
     pub containers: Vec<Container>,
     /// What lies below `/var`, which outlives a restart.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// The routes its proxy has: those in its file when it was started last.
+    pub routes: String,
     /// What the startup script has come to.
     pub state: String,
     /// Somebody has started the startup script by hand.
@@ -43,6 +45,12 @@ impl Inside {
     fn say(&mut self, line: &str) {
         // Writing to a string does not fail.
         let _ = writeln!(self.log, "homeroom: {line}");
+    }
+
+    /// The proxy starts, and reads its file.
+    pub(super) fn reads_routes(&mut self) {
+        let file = self.files.get("/var/lib/homeroom/Caddyfile");
+        self.routes = file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
     }
 
     /// A container ends by itself.
@@ -198,6 +206,11 @@ pub(super) fn make_seats(instance: &mut Instance, only: Option<u16>) {
         }
     }
     wanted.push((format!("{lab}-host"), proxy_port(instance).into_iter().collect()));
+    let runs = |it: &Container| it.running && it.name == format!("{lab}-host");
+    // One that runs goes on with what it has.
+    if !instance.inside.containers.iter().any(runs) {
+        instance.inside.reads_routes();
+    }
     let mut old = std::mem::take(&mut instance.inside.containers);
     let made = |(name, ports): (String, Vec<u16>)| {
         // What is there is kept, with what was written in it.
@@ -214,8 +227,7 @@ pub(super) fn make_seats(instance: &mut Instance, only: Option<u16>) {
 
 /// What the instance answers to HTTP on a port of its own, as `curl` sees it there; none where nobody listens.
 pub(super) fn asked(instance: &Instance, port: u16, path: &str) -> Option<(u16, &'static str)> {
-    let routes = instance.inside.files.get("/var/lib/homeroom/Caddyfile");
-    let routes = routes.map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let routes = &instance.inside.routes;
     let proxy = || instance.inside.containers.iter().any(|it| it.running && it.name.ends_with("-host"));
     if routes.contains(&format!("http://127.0.0.1:{port} {{")) {
         return proxy().then_some((if path == "/health" { 200 } else { 404 }, "ok"));

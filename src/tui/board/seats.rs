@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// The columns with a step each: what it is to a seat, and to the host.
-const STEPS: [(StepName, StepName, &str); 3] = [
-    (StepName::Create, StepName::Network, "made"),
-    (StepName::Start, StepName::Proxy, "started"),
-    (StepName::Health, StepName::Health, "answers"),
+/// The columns with a step each: what it is to a seat, to the host on an engine, and to one in a cloud.
+const STEPS: [(StepName, StepName, StepName, &str); 3] = [
+    (StepName::Create, StepName::Network, StepName::Create, "made"),
+    (StepName::Start, StepName::Proxy, StepName::Engine, "started"),
+    (StepName::Health, StepName::Health, StepName::Health, "answers"),
 ];
 
 /// Widths that all rows share.
@@ -53,7 +53,7 @@ pub fn titles(page: &mut Page<'_>, area: Rect, columns: &Columns, state: &State)
         pen.col("who", columns.who, Tone::Dim);
     }
     pen.col("ports", columns.ports, Tone::Dim);
-    for (_, _, title) in STEPS {
+    for (.., title) in STEPS {
         pen.col(title, columns.cell, Tone::Dim);
     }
     pen.skip(2).put(&heading("state"), Tone::Dim);
@@ -67,8 +67,15 @@ pub fn row(pen: &mut Pen<'_>, workshop: &WorkshopDefinition, seat: &SeatRow<'_>,
         pen.cell(who, columns.who, columns.gap, Tone::Text);
     }
     pen.cell(&ports(workshop, &seat.seat), columns.ports, columns.gap, Tone::Dim);
-    for (of_seat, of_host, _) in STEPS {
-        let (text, tone) = told(pen, seat, if host { of_host } else { of_seat }, columns.wide, state);
+    // An instance starts its seats by itself, from its own start on.
+    let in_cloud = seat.progress.is_some_and(|row| row.step(StepName::Engine).is_some());
+    for (of_seat, on_engine, of_instance, _) in STEPS {
+        let step = match (host, in_cloud) {
+            (false, _) => of_seat,
+            (true, false) => on_engine,
+            (true, true) => of_instance,
+        };
+        let (text, tone) = told(pen, seat, step, columns.wide, state);
         pen.cell(&text, columns.cell, 1, tone);
     }
     last(pen, seat, state);

@@ -8,13 +8,13 @@ use homeroom::{
     service::{
         check::check,
         deploy::{Request, deploy},
-        ends::{end, extend, overdue},
+        ends::{end, extend, look, overdue},
         plan::plan_deploy,
     },
 };
 use jiff::Timestamp;
 
-use super::{DEFINITION, Stage, ended, intro};
+use super::{DEFINITION, Stage, ZONE, ended, intro};
 
 /// Where the names in DNS lead.
 fn leads(stage: &Stage) -> Vec<String> {
@@ -135,6 +135,54 @@ fn what_is_past_its_end_is_not_deployed_again_and_goes_when_it_is_ended() {
     stage.ahead.store(7 * 3600, Ordering::Relaxed);
     assert_eq!(end_now(&stage), Some(RunState::Done), "{:#?}", stage.status());
     stage.nothing_is_left("after its end");
+    stage.end();
+}
+
+#[test]
+fn a_certificate_that_was_renewed_on_disk_is_brought_there_by_whoever_looks_after_ends() {
+    let stage = Stage::new();
+    let folder = stage.folder.path().to_owned();
+    // Written a minute ago: whole by now.
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        let file = std::fs::File::options().write(true).open(folder.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60)).unwrap();
+    };
+    let proven = || {
+        let made = rcgen::generate_simple_self_signed(vec!["ws.example.org".to_owned()]).unwrap();
+        write("ws.pem", &made.cert.pem());
+        write("ws.key", &made.signing_key.serialize_pem());
+        made.cert.pem()
+    };
+    let shown = || {
+        stage.project.world(|world| {
+            let files = &world.find(ZONE, "intro-host").unwrap().inside.files;
+            String::from_utf8_lossy(&files["/var/lib/homeroom/cert.pem"]).into_owned()
+        })
+    };
+    let look_after = || {
+        stage.live(async |home| {
+            let mut states = Vec::new();
+            for run in look(&home).await {
+                states.push(run.ended.await.unwrap());
+            }
+            states
+        })
+    };
+    let first = proven();
+    let files = format!("cert_file = \"{0}/ws.pem\", key_file = \"{0}/ws.key\"", folder.display());
+    let proxy = format!("proxy = {{ port = 8443, name = \"ws.example.org\", {files} }}\n[gce]");
+    stage.define(&DEFINITION.replace("[gce]", &proxy));
+    assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+    assert_eq!(shown(), first);
+    let calls = stage.project.world(|world| world.calls.len());
+    assert!(look_after().is_empty());
+    assert_eq!(stage.project.world(|world| world.calls.len()), calls, "nothing is asked of a cloud for nothing");
+    let second = proven();
+    assert_eq!(look_after().len(), 1);
+    assert_eq!(shown(), second);
+    assert!(look_after().is_empty(), "it is done");
+    assert_eq!(stage.ever_made(), 1);
     stage.end();
 }
 

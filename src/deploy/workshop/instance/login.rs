@@ -21,6 +21,8 @@ const STUCK_AFTER: u32 = 8;
 const STATE: &str = "/run/homeroom/state";
 const LOG: &str = "/var/lib/homeroom/startup.log";
 const ROUTES: &str = "/var/lib/homeroom/Caddyfile";
+/// The mark of the routes and the certificate that the proxy was last started with.
+const STARTED_WITH: &str = "/var/lib/homeroom/proxy.mark";
 /// The folder of the routes, and where the proxy's container sees it.
 const FOLDER: &str = "/var/lib/homeroom";
 const SEEN_AT: &str = "/etc/homeroom";
@@ -140,6 +142,12 @@ impl Routes {
         caddyfile(&host.workshop, &host.tokens, files)
     }
 
+    /// Tells these routes, with the certificate, from any others. It proves nothing.
+    fn mark(&self) -> String {
+        let certificate = self.host.certificate.as_ref().map_or("", |certificate| certificate.cert.as_str());
+        mark(&format!("{}\n{certificate}", self.routes()))
+    }
+
     /// Writes down what it shows: the next plan goes by that.
     async fn shown(&self, context: &StepContext) -> Result<(), StepError> {
         let host = &self.host;
@@ -168,11 +176,8 @@ impl Action for Routes {
         let holds = async |path: &str, wanted: &str| -> Result<bool, StepError> {
             Ok(self.host.run(context, &format!("sudo cat {path}")).await?.stdout == wanted)
         };
-        let mut fits = holds(ROUTES, &self.routes()).await?;
-        if let Some(certificate) = &self.host.certificate {
-            // One that was renewed lies where the one before it lay.
-            fits &= holds(&format!("{FOLDER}{CERT}"), &certificate.cert).await?;
-        }
+        // What lies there may not be what it runs with: whoever wrote it may have died before its start.
+        let fits = holds(ROUTES, &self.routes()).await? && holds(STARTED_WITH, &self.mark()).await?;
         if fits {
             self.shown(context).await?;
         }
@@ -191,6 +196,7 @@ impl Action for Routes {
         let said = host.run(context, &format!("docker restart {name}")).await?;
         match said.code {
             Some(0) => {
+                self.write(context, STARTED_WITH, self.mark().as_bytes()).await?;
                 self.shown(context).await?;
                 Ok("the proxy has its routes".to_owned())
             }
