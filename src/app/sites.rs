@@ -114,8 +114,18 @@ impl Site {
         self.history.retain(|name, _| view.node(name).is_some());
         self.offline.retain(|name, _| view.node(name).is_some());
         self.lost = None;
-        self.guests = view.guests.iter().enumerate().map(|(n, guest)| (guest.vmid, n)).collect();
+        let same = self.view.as_ref().is_some_and(|last| last.guests.is(&view.guests));
+        if !same {
+            self.count(&view);
+        }
         self.online = view.nodes.iter().map(|node| (node.node.clone(), node.online)).collect();
+        self.view = Some(view);
+    }
+
+    /// Where each guest stands, and how many there are of them on each node.
+    fn count(&mut self, view: &ClusterView) {
+        self.guests.clear();
+        self.guests.extend(view.guests.iter().enumerate().map(|(n, guest)| (guest.vmid, n)));
         self.machines.clear();
         for guest in view.guests.iter().filter(|guest| !guest.template) {
             match self.machines.get_mut(&guest.node) {
@@ -123,7 +133,6 @@ impl Site {
                 None => _ = self.machines.insert(guest.node.clone(), 1),
             }
         }
-        self.view = Some(view);
     }
 
     fn is_online(&self, node: &NodeName) -> bool {

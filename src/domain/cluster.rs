@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Clean, NodeName, Vmid, class::TemplateRef, mark::TAG};
+use super::{Clean, NodeName, Vmid, class::TemplateRef, mark::TAG, shared::Shared};
 
 /// One look at a whole cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,8 @@ pub struct ClusterView {
     pub nodes: Vec<NodeView>,
     /// One row per node and storage, as Proxmox lists them.
     pub storages: Vec<StorageView>,
-    pub guests: Vec<GuestView>,
+    /// By VMID. Shared, for they are many: whoever keeps a look keeps no copy of them.
+    pub guests: Shared<GuestView>,
 }
 
 /// A host.

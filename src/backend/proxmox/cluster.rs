@@ -87,12 +87,12 @@ impl Cluster for Proxmox {
     async fn view(&self) -> Result<ClusterView, SiteError> {
         let version = self.version().await?;
         let what = format!("look at {}", self.transport.site());
-        let take = |asked: error::Asked<'_>, answer: &error::Answer| {
+        let take = |asked: error::Asked<'_>, answer: error::Answer| {
             if answer.status != 200 {
-                let refused = error::read(asked, answer);
+                let refused = error::read(asked, &answer);
                 return Err(refused.err().unwrap_or_else(|| error::malformed(asked, "it lists nothing".to_owned())));
             }
-            self.last.or_read(&answer.body, || error::read_into(asked, answer))
+            self.last.or_read(answer, |answer| error::read_into(asked, answer))
         };
         let resources = self.transport.send_and(Ask::get(what.clone(), path(&["cluster", "resources"])), &take);
         let status = self.transport.send(Ask::get(what.clone(), path(&["cluster", "status"])));

@@ -34,7 +34,7 @@ use crate::{
 const SHUN: Duration = Duration::from_secs(30);
 
 /// Makes something of an answer.
-pub(super) type Take<'a, T> = dyn Fn(Asked<'_>, &Answer) -> Result<T, Failed> + Send + Sync + 'a;
+pub(super) type Take<'a, T> = dyn Fn(Asked<'_>, Answer) -> Result<T, Failed> + Send + Sync + 'a;
 
 /// An address, and how it did lately.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Transport {
             Badge::Login(login) => login.ticket(self, None).await?.headers(false),
         };
         let index = self.endpoints.iter().position(|known| known.base == endpoint).unwrap_or_default();
-        match self.once(index, &ask, &headers, &read).await {
+        match self.once(index, &ask, &headers, &data).await {
             Ok(data) => Ok(data),
             Err(Failed::Answered(error)) => Err(error),
             Err(failed) => Err(self.sum_up(ask, vec![(index, failed)])),
@@ -136,7 +136,7 @@ impl Transport {
 
     /// Sends with the site's credentials, and gives the answer's `data`.
     pub async fn send(&self, ask: Ask) -> Result<Value, SiteError> {
-        self.send_and(ask, &read).await
+        self.send_and(ask, &data).await
     }
 
     /// Sends with the site's credentials, and gives what `take` makes of the answer. A ticket no longer taken is
@@ -238,7 +238,7 @@ impl Transport {
                 site = %self.site, base, method = %ask.method, path = %ask.path, status = answer.status,
                 ms = started.elapsed().as_millis(), "asked Proxmox"
             );
-            take(Asked { what: &ask.what, site: &self.site, writes: !ask.repeatable }, &answer)
+            take(Asked { what: &ask.what, site: &self.site, writes: !ask.repeatable }, answer)
         });
         if let Err(failed) = &outcome {
             tracing::debug!(site = %self.site, base, what = %ask.what, ?failed, "Proxmox gave no data");
@@ -333,8 +333,13 @@ impl Window for Transport {
     }
 
     async fn ask(&self, ask: Ask) -> Result<Value, SiteError> {
-        self.round(ask, &HeaderMap::new(), &read).await
+        self.round(ask, &HeaderMap::new(), &data).await
     }
+}
+
+/// The `data` of an answer.
+fn data(asked: Asked<'_>, answer: Answer) -> Result<Value, Failed> {
+    read(asked, &answer)
 }
 
 /// A usable base address without its trailing slash.

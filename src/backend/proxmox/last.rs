@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::view::Rows;
+use super::{error::Answer, view::Rows};
 
 /// The last listing, as it came in and as it was read.
 #[derive(Default)]
@@ -16,17 +16,17 @@ struct Inner {
 }
 
 impl Last {
-    /// What was read from these very bytes last time; else reads them now, which `read` does.
-    pub fn or_read<E>(&self, body: &[u8], read: impl FnOnce() -> Result<Rows, E>) -> Result<Arc<Rows>, E> {
+    /// What was read from these very bytes last time; else reads them now, which `read` does, and keeps them.
+    pub fn or_read<E>(&self, answer: Answer, read: impl FnOnce(&Answer) -> Result<Rows, E>) -> Result<Arc<Rows>, E> {
         {
             let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.read > 0 && last.body == body {
+            if last.read > 0 && last.body == answer.body {
                 return Ok(Arc::clone(&last.rows));
             }
         }
-        let rows = Arc::new(read()?);
+        let rows = Arc::new(read(&answer)?);
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.body = body.to_vec();
+        last.body = answer.body;
         last.rows = Arc::clone(&rows);
         last.read += 1;
         Ok(rows)
@@ -43,16 +43,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn answer(body: &str) -> Answer {
+        Answer { status: 200, reason: String::new(), body: body.as_bytes().to_vec() }
+    }
+
     #[test]
     fn the_same_bytes_are_read_once_and_others_or_unreadable_ones_anew() {
         let last = Last::default();
-        assert_eq!(last.or_read(b"", || Err("nothing was kept yet")).unwrap_err(), "nothing was kept yet");
-        let first = last.or_read(b"one", || Ok::<_, ()>(Rows::default())).unwrap();
-        let again = last.or_read(b"one", || Err("read twice")).unwrap();
+        assert_eq!(last.or_read(answer(""), |_| Err("nothing was kept yet")).unwrap_err(), "nothing was kept yet");
+        let first = last.or_read(answer("one"), |_| Ok::<_, ()>(Rows::default())).unwrap();
+        let again = last.or_read(answer("one"), |_| Err("read twice")).unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!(last.or_read(b"two", || Err("cannot be read")).unwrap_err(), "cannot be read");
-        assert!(Arc::ptr_eq(&first, &last.or_read(b"one", || Err("forgotten")).unwrap()));
-        let other = last.or_read(b"two", || Ok::<_, ()>(Rows::default())).unwrap();
+        assert_eq!(last.or_read(answer("two"), |_| Err("cannot be read")).unwrap_err(), "cannot be read");
+        assert!(Arc::ptr_eq(&first, &last.or_read(answer("one"), |_| Err("forgotten")).unwrap()));
+        let other = last.or_read(answer("two"), |_| Ok::<_, ()>(Rows::default())).unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
         assert_eq!(last.read(), 2);
     }

@@ -52,7 +52,7 @@ pub fn view(nodes: Vec<NodeView>) -> ClusterView {
         quorate: Some(true),
         nodes,
         storages: Vec::new(),
-        guests: Vec::new(),
+        guests: Vec::new().into(),
     }
 }
 

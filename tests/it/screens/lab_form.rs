@@ -294,7 +294,8 @@ fn a_form_is_whole_in_every_size_and_whatever_things_are_called() {
             let mut state = furnished(columns, rows);
             hostile_site(&mut state, name);
             let mut seen = (**state.sites[&site()].view.as_ref().unwrap()).clone();
-            seen.guests.push(GuestView { template: true, name: Some(name.into()), ..seen.guests[0].clone() });
+            let first = seen.guests[0].clone();
+            seen.guests.push(GuestView { template: true, name: Some(name.into()), ..first });
             update(&mut state, Action::SiteSeen { site: site(), view: Arc::new(seen) });
             press(&mut state, "nbio<tab><tab><enter>");
             screen(&state);

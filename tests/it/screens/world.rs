@@ -216,7 +216,7 @@ pub fn view(age: i64, cpu: f64, third: bool) -> ClusterView {
             .into_iter()
             .flat_map(|node| [storage("fast", node, 1.2, 2.0), storage("bulk", node, 3.1, 9.8)])
             .collect(),
-        guests,
+        guests: guests.into(),
     }
 }
 
