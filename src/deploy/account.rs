@@ -36,7 +36,7 @@ pub async fn announce(plan: &Plan, recorder: &Recorder) -> Result<(), JournalLos
     }
     for seat in plan.seats.iter().filter(|seat| seat.verb.acts()) {
         let change = Change::SeatPlanned { role: seat.role, site: plan.site.clone(), steps: seat.steps.clone() };
-        let words = format!("{}: {}", seat.word(), seat.why);
+        let words = format!("{}: {}", seat.word(), seat.reason());
         recorder.write(Entry::seat(&seat.seat, Level::Debug, words, change)).await?;
         if seat.verb == Verb::Remove && seat.steps.is_empty() {
             // Nothing of it is left on the site.

@@ -8,6 +8,7 @@ use super::{
     Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid,
     class::{Order, RollCall, SeatSpec},
     event::RunKind,
+    person::Person,
     workshop::WorkshopDefinition,
 };
 
@@ -79,6 +80,9 @@ pub struct SeatPlan {
     /// The site lists nothing of it: what a removal does is to look once more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlisted: bool,
+    /// Who sits there and loses what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
 }
 
 impl SeatPlan {
@@ -96,6 +100,17 @@ impl SeatPlan {
     /// Whether an update starts the machine, which is off.
     pub fn is_started_too(&self) -> bool {
         self.verb == Verb::Update && self.steps.contains(&StepName::Start)
+    }
+
+    /// Whose work goes, in words.
+    pub fn loss(&self) -> Option<String> {
+        self.person.as_ref().map(|person| format!("{person} sits there and loses what is in it"))
+    }
+
+    /// Why, and whose work goes.
+    pub fn reason(&self) -> String {
+        let parts = [Some(self.why.clone()), self.loss()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
     /// Whether the seat is there afterwards: what is removed may be a part of it, where it is made of containers.
@@ -211,6 +226,12 @@ pub struct FieldChange {
 }
 
 impl FieldChange {
+    /// Both sides as they are shown: what is empty is `none`.
+    pub fn shown(&self) -> (&str, &str) {
+        let or_none = |text| if str::is_empty(text) { "none" } else { text };
+        (or_none(&self.from), or_none(&self.to))
+    }
+
     /// One that the definition asks for.
     pub fn new(field: impl Into<String>, from: impl Into<String>, to: impl Into<String>) -> Self {
         Self { field: field.into(), from: from.into(), to: to.into(), drift: false, was: None }

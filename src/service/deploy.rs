@@ -82,7 +82,7 @@ pub(super) fn needs_a_yes(lab: &LabName, refused: &[&SeatPlan]) -> String {
                 seat.seat,
                 seat.name,
                 seat.node,
-                seat.why
+                seat.reason()
             ));
         }
     }

@@ -137,11 +137,15 @@ fn on_paper(plan: &Plan, mut told: Value) -> Value {
             Value::Object(fields) => {
                 // What is there after all is told: an instance has host keys.
                 let says = |value: &Value| !(value.is_null() || value.as_array().is_some_and(Vec::is_empty));
-                fields.retain(|key, value| {
-                    let of_machines = OF_MACHINES.contains(&key.as_str());
-                    !of_machines || key == "host_keys" && says(value)
+                fields.retain(|key, value| match key.as_str() {
+                    "host_keys" => says(value),
+                    key => !value.is_null() && !OF_MACHINES.contains(&key),
                 });
                 fields.values_mut().for_each(strip);
+                // What only an instance has, where nothing of it is said.
+                let says_nothing = |value: &Value| matches!(value, Value::Bool(false)) || !says(value);
+                let none = |value: &Value| value.as_object().is_some_and(|it| it.values().all(says_nothing));
+                fields.retain(|key, value| key != "gce" || !none(value));
             }
             Value::Array(items) => items.iter_mut().for_each(strip),
             _ => {}

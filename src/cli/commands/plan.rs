@@ -91,7 +91,8 @@ pub fn show(out: Output, plan: &Plan) {
                 (false, _, Some(was)) => format!("  (someone else had changed it from {was} to {})", change.from),
                 (false, _, None) => String::new(),
             };
-            out.line(format!("    {} {}: {} -> {}{by}", seat.seat, change.field, change.from, change.to));
+            let (from, to) = change.shown();
+            out.line(format!("    {} {}: {from} -> {to}{by}", seat.seat, change.field));
         }
     }
     if drifted > 0 && plan.kind == RunKind::Deploy && !plan.fixes_drift {
@@ -142,7 +143,7 @@ fn row(seat: &SeatPlan) -> [String; 6] {
         seat.node.to_string(),
         seat.vmid.map(|id| id.to_string()).unwrap_or_default(),
         from,
-        seat.why.clone(),
+        seat.reason(),
     ]
 }
 
@@ -169,7 +170,7 @@ pub fn to_json(plan: &Plan) -> Value {
         .map(|seat| {
             json!({
                 "seat": seat.seat, "role": seat.role, "verb": seat.verb, "word": seat.word(), "name": seat.name,
-                "node": seat.node, "vmid": seat.vmid, "why": seat.why,
+                "node": seat.node, "vmid": seat.vmid, "why": seat.why, "person": seat.person,
                 "clone": seat.source.as_ref().map(|s| if s.linked { "linked" } else { "full" }),
                 "template": seat.source.as_ref().map(|s| s.template),
                 "storage": seat.source.as_ref().map(|s| s.limit_storage.clone()),

@@ -174,6 +174,7 @@ impl<'a> Work<'a> {
             changes: Vec::new(),
             steps: Vec::new(),
             why,
+            person: None,
         }
     }
 

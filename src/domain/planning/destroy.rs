@@ -178,5 +178,6 @@ pub(super) fn seat_plan(
         changes: Vec::new(),
         steps: steps.to_vec(),
         why,
+        person: None,
     }
 }

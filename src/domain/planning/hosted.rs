@@ -71,5 +71,6 @@ pub(super) fn row(
         changes: Vec::new(),
         steps: steps.to_vec(),
         why,
+        person: None,
     }
 }

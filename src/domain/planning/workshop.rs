@@ -303,6 +303,10 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
             let certificate = proven_by(input.workshop, input.certificate, &label.made_of);
             let mut changes = MadeOf::proxy(input.workshop, certificate, input.rounds).differs_from(&label.made_of);
             changes.retain(|change| change.field != TOKENS || is_asked_for(input, change));
+            // How often each seat went says nothing to anybody.
+            if let Some(tokens) = changes.iter_mut().find(|change| change.field == TOKENS) {
+                (tokens.from, tokens.to) = ("those before".to_owned(), format!("new ones for {}", renewed(tokens)));
+            }
             if !changes.is_empty() {
                 let steps = StepName::HOST;
                 return SeatPlan { changes, ..row(Verb::Update, &steps, "the proxy is made anew; the seats stay") };
@@ -321,10 +325,19 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
 
 /// Whether the tokens that differ are those of a seat that is there, or is to be. Others wait until it is given.
 fn is_asked_for(input: &WorkshopInput<'_>, tokens: &FieldChange) -> bool {
+    given_again(tokens).iter().any(|seat| is_wanted(input, seat))
+}
+
+/// The seats whose tokens are others now.
+fn given_again(tokens: &FieldChange) -> BTreeSet<SeatName> {
     let (from, to): (BTreeSet<&str>, BTreeSet<&str>) =
         (tokens.from.split(',').collect(), tokens.to.split(',').collect());
-    let mut seats = from.symmetric_difference(&to).filter_map(|one| SeatName::new(one.split(':').next()?).ok());
-    seats.any(|seat| is_wanted(input, &seat))
+    from.symmetric_difference(&to).filter_map(|one| SeatName::new(one.split(':').next()?).ok()).collect()
+}
+
+/// The same in words.
+fn renewed(tokens: &FieldChange) -> String {
+    listed(&given_again(tokens).iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
@@ -345,8 +358,8 @@ fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
     }
     if !changes.is_empty() {
         let steps = [&[StepName::Destroy], &StepName::SEAT[..]].concat();
-        let why = with_person(input, seat, "made of something else");
-        return SeatPlan { changes, ..row(Verb::Replace, &steps, why) };
+        let person = input.sitting.get(seat).cloned();
+        return SeatPlan { changes, person, ..row(Verb::Replace, &steps, "made of something else".to_owned()) };
     }
     let unwanted = unwanted(input, seat, &wanted);
     if !unwanted.is_empty() {
@@ -398,12 +411,8 @@ fn created(workshop: &WorkshopDefinition, number: u32) -> String {
 
 fn removal(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> SeatPlan {
     let role = if *seat == SeatName::host() { Role::Host } else { Role::Seat };
-    row(input, seat, role, Verb::Remove, &[StepName::Destroy], with_person(input, seat, why))
-}
-
-/// Why a seat goes, and whose work goes with it.
-fn with_person(input: &WorkshopInput<'_>, seat: &SeatName, why: &str) -> String {
-    hosted::with_person(input.sitting, seat, why)
+    let person = input.sitting.get(seat).cloned();
+    SeatPlan { person, ..row(input, seat, role, Verb::Remove, &[StepName::Destroy], why.to_owned()) }
 }
 
 fn stored<'a>(input: &WorkshopInput<'a>, seat: &SeatName) -> Option<&'a SeatProgress> {

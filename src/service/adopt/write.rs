@@ -123,6 +123,7 @@ fn as_it_stands(spec: &SeatSpec, candidate: &Candidate, name: String) -> SeatPla
         changes: Vec::new(),
         steps: Vec::new(),
         why: "adopted, and as its definition says".to_owned(),
+        person: None,
     }
 }
 

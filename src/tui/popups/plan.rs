@@ -275,10 +275,12 @@ fn why(seat: &SeatPlan, columns: &Columns, width: usize, small: bool, fixes_drif
 fn told(seat: &SeatPlan, fixes_drift: bool) -> String {
     let list = |drift: bool| {
         let of = seat.changes.iter().filter(|change| change.drift == drift);
-        let told = of.map(|c| match (drift && !fixes_drift, &c.was) {
-            (true, _) => format!("{} is {}, not {}", c.field, c.from, c.to),
-            (false, Some(was)) => format!("{} {} to {} (someone else had changed {was})", c.field, c.from, c.to),
-            (false, None) => format!("{} {} to {}", c.field, c.from, c.to),
+        let told = of.map(|c| match (c.shown(), drift && !fixes_drift, &c.was) {
+            ((from, to), true, _) => format!("{} is {from}, not {to}", c.field),
+            ((from, to), false, Some(was)) => {
+                format!("{} {from} to {to} (someone else had changed {was})", c.field)
+            }
+            ((from, to), false, None) => format!("{} {from} to {to}", c.field),
         });
         told.collect::<Vec<_>>().join("; ")
     };
@@ -286,12 +288,14 @@ fn told(seat: &SeatPlan, fixes_drift: bool) -> String {
     if !own.is_empty() && seat.is_started_too() {
         own.push_str("; it is off and is started");
     }
-    match (own.is_empty(), drift.is_empty()) {
+    let told = match (own.is_empty(), drift.is_empty()) {
         (true, true) => seat.why.clone(),
         (false, true) => own,
         (true, false) => format!("changed by someone else: {drift}"),
         (false, false) => format!("{own}; changed by someone else: {drift}"),
-    }
+    };
+    // First whose work goes: it is what somebody must not miss.
+    seat.loss().map_or(told.clone(), |loss| format!("{loss}; {told}"))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one line of a table, with all it depends on")]

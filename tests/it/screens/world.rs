@@ -476,6 +476,7 @@ pub fn plan(verbs: &[(&str, Verb)]) -> Plan {
             seat: who,
             role,
             verb,
+            person: None,
             why: match verb {
                 Verb::Create => format!("{node} scores 72: cpu 82 % free, memory 57 % free"),
                 _ => "as defined".into(),

@@ -222,7 +222,7 @@ fn whoever_sits_on_a_seat_that_is_to_go_or_to_be_replaced_is_named_before_it_doe
     assert!(words.contains(named) && !words.contains("Ada"), "{words}");
     house.define(&DEFINITION.replace("workspace:1", "workspace:2"));
     let plan = planned(&house);
-    assert_eq!(plan.seats[1].why, "made of something else; Ada sits there and loses what is in it");
+    assert_eq!(plan.seats[1].reason(), "made of something else; Ada sits there and loses what is in it");
 }
 
 #[test]
