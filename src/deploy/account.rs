@@ -119,7 +119,8 @@ fn run_state(plan: &Plan, ends: &[Ended], recorder: &Recorder, stopped: Option<R
 fn closing_words(plan: &Plan, recorder: &Recorder, state: RunState) -> (Level, String) {
     let progress = recorder.progress();
     let of = |wanted: MachineState| {
-        let taking_part = plan.seats.iter().filter(|s| s.verb != Verb::Leave);
+        // Those it worked on: as many as its summary counts.
+        let taking_part = plan.seats.iter().filter(|s| s.verb.acts());
         taking_part.filter(|s| progress.seat(&s.seat).is_some_and(|row| row.state == wanted)).count()
     };
     // Where nothing of ours was there any more, the seat is forgotten and nothing was removed.

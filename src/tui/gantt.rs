@@ -57,7 +57,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
         let marker = if n == at { page.look.glyphs.cursor } else { " " };
         page.row_spot(rows, n - first, 1, None, keys[n]);
         page.line(rows, n - first).put(marker, if focused { Tone::Accent } else { Tone::Border });
-        scale.row(page, rows, n - first, seat);
+        scale.row(page, rows, n - first, seat, timing.lasted(seat));
     }
     let below = Rect { y: rows.y + u16::try_from(height).unwrap_or(0), height: BELOW, ..area };
     foot(page, below, state, timing, seats[at]);
@@ -168,7 +168,7 @@ impl Scale {
         }
     }
 
-    fn row(&self, page: &mut Page<'_>, area: Rect, row: usize, seat: &SeatTiming) {
+    fn row(&self, page: &mut Page<'_>, area: Rect, row: usize, seat: &SeatTiming, lasted: Option<Duration>) {
         page.line(area, row).skip(1).col(seat.seat.as_str(), self.seat, Tone::Text);
         let mut free = 0;
         for bar in self.ruler.bars(seat) {
@@ -182,13 +182,13 @@ impl Scale {
             let rest = glyphs.dot.repeat(self.ruler.width.saturating_sub(free));
             page.line(area, row).skip(1 + self.seat + free).put(&rest, Tone::Dim);
         }
-        let (sign, at, tone) = match seat.end {
-            SeatEnd::Open if begun && self.going => (glyphs.working, None, Tone::Busy),
-            SeatEnd::Open => (glyphs.planned, None, Tone::Dim),
-            SeatEnd::Well(at) => (glyphs.ready, Some(at), Tone::Ok),
-            SeatEnd::Failed(at) => (glyphs.failed, Some(at), Tone::Bad),
+        let (sign, tone) = match seat.end {
+            SeatEnd::Open if begun && self.going => (glyphs.working, Tone::Busy),
+            SeatEnd::Open => (glyphs.planned, Tone::Dim),
+            SeatEnd::Well(_) => (glyphs.ready, Tone::Ok),
+            SeatEnd::Failed(_) => (glyphs.failed, Tone::Bad),
         };
-        let text = at.map_or(String::new(), |at| format::took(modelled(at, self.speed)));
+        let text = lasted.map_or(String::new(), |at| format::took(modelled(at, self.speed)));
         page.line(area, row).skip(1 + self.seat + self.ruler.width + 1).put(sign, tone).skip(1).put(&text, Tone::Text);
     }
 

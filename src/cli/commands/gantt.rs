@@ -53,11 +53,8 @@ pub fn bars(timing: &Timing, whole: Duration, style: Style) -> Vec<String> {
     let signs = if style.unicode { UNICODE } else { ASCII };
     let mut lines = vec![format!("{:names$}{}", "SEAT", scale(&ruler, style.speed))];
     for seat in &timing.seats {
-        let end = match seat.end {
-            SeatEnd::Open => String::new(),
-            SeatEnd::Well(at) => seconds(at, style.speed),
-            SeatEnd::Failed(at) => format!("{} {}", seconds(at, style.speed), signs.failed),
-        };
+        let failed = if matches!(seat.end, SeatEnd::Failed(_)) { format!(" {}", signs.failed) } else { String::new() };
+        let end = timing.lasted(seat).map_or(String::new(), |lasted| seconds(lasted, style.speed) + &failed);
         let bar = line(&ruler, &ruler.bars(seat), &signs);
         lines.push(format!("{:names$}{bar} {end}", seat.seat.as_str()).trim_end().to_owned());
         if style.steps {

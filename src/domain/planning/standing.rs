@@ -247,7 +247,12 @@ fn of_ours(
         why,
     };
     let replaced = |changes: Vec<FieldChange>| {
-        let why = format!("{} cannot be changed in place", fields(&changes));
+        // What else changes goes along with it.
+        let forces = |change: &&FieldChange| {
+            MADE_OF.contains(&change.field.as_str()) || change.field == "bios" || (change.field == "disk" && !grow)
+        };
+        let forcing: Vec<_> = changes.iter().filter(forces).cloned().collect();
+        let why = format!("{} cannot be changed in place", fields(&forcing));
         Fate::Replace { home: home.clone(), stop: guest.power != Power::Stopped, changes, why }
     };
     // Whatever a later run set out to do and did not, this much was done.

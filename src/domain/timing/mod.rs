@@ -134,6 +134,13 @@ impl Timing {
         self.breaks.iter().map(|(from, to)| to.saturating_sub(*from)).sum()
     }
 
+    /// How long a seat took to its end, without the time in which nobody carried the run out: never longer than the run.
+    pub fn lasted(&self, seat: &SeatTiming) -> Option<Duration> {
+        let end = seat.end.at()?;
+        let away = self.breaks.iter().map(|(from, to)| (*to).min(end).saturating_sub((*from).min(end)));
+        Some(end.saturating_sub(away.sum()))
+    }
+
     /// What of a seat's time on its agent was spent waiting that it settles, in modelled time. `speed` is that of the
     /// modelled world.
     pub fn settled(&self, seat: &SeatTiming, speed: f64) -> Duration {
@@ -219,7 +226,10 @@ impl SeatTiming {
     fn take(&mut self, event: &Event, at: Duration) {
         match (&event.change, event.step) {
             (Change::Reserved { node, .. }, _) => self.node = Some(node.clone()),
-            (Change::SeatReady | Change::SeatGone | Change::SeatStopped, _) => self.end = SeatEnd::Well(at),
+            (Change::SeatReady | Change::SeatGone | Change::SeatStopped | Change::SeatStale, _) => {
+                // Stale is what an adopt leaves, and a run without a roll call.
+                self.end = SeatEnd::Well(at);
+            }
             (Change::SeatFailed, _) => self.end = SeatEnd::Failed(at),
             (Change::StepStarted { .. }, Some(step)) => self.begin(step, at),
             (Change::StepRetry { .. }, Some(step)) => {
@@ -329,6 +339,7 @@ mod tests {
         let spans: Vec<_> = timing.seats[0].spans.iter().map(|span| (span.kind, span.lasted().as_millis())).collect();
         assert_eq!(spans[..2], [(SpanKind::Working, 900), (SpanKind::BrokenOff, 60_000)], "{spans:?}");
         assert!(timing.seats[0].worked(Cloned) < Duration::from_secs(2));
+        assert_eq!(timing.lasted(&timing.seats[0]), Some(Duration::from_secs(2)), "no row is longer than its run");
         assert!(sentence(&events).starts_with("a break in which nobody carried it out"), "{}", sentence(&events));
     }
 

@@ -19,10 +19,16 @@ use crate::{
 
 /// Every machine that goes, and what to type.
 pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPopup) {
-    let machines = machines(state, &popup.targets);
-    let listed = machines.len().min(usize::from(area.height).saturating_sub(9)).min(14);
+    let Going { machines, forgotten, away } = Going::of(state, popup);
+    let mut told = told(popup);
+    told.extend(besides(
+        &forgotten,
+        "forgotten, as nothing of it is on the site",
+        "forgotten, as nothing of them is on the site",
+    ));
+    told.extend(besides(&away, "left alone, as its node does not answer", "left alone, as their nodes do not answer"));
+    let listed = machines.len().min(usize::from(area.height).saturating_sub(9 + told.len())).min(14);
     let more = machines.len() - listed;
-    let told = told(popup);
     let lines = listed + usize::from(more > 0) + told.len() + 6;
     let width = usize::from(area.width).saturating_sub(6).min(72);
     let title = match &popup.why {
@@ -32,6 +38,7 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
     };
     let inner = frame(page, area, width, lines, &title, Tone::Bad);
     let count = match machines.len() {
+        0 => "no machine is removed:".to_owned(),
         1 => "1 machine is removed, with everything on it:".to_owned(),
         n => format!("{n} machines are removed, with everything on them:"),
     };
@@ -55,6 +62,10 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
     }
     let label = match popup.targets.len() {
         1 => format!("type {} to go on:", popup.wanted()),
+        // All that was asked for counts, whatever becomes of it.
+        _ if !(forgotten.is_empty() && away.is_empty()) => {
+            format!("type {}, the number of seats, to go on:", popup.wanted())
+        }
         _ => format!("type {}, the number of machines, to go on:", popup.wanted()),
     };
     field(page, inner, ask + 1, &label, &popup.typed, true);
@@ -65,6 +76,49 @@ pub fn destroy(page: &mut Page<'_>, area: Rect, state: &State, popup: &DestroyPo
     };
     let commands: &[_] = if popup.confirmed() { &[(Command::ConfirmDestroy, verb)] } else { &[] };
     keys(page, inner, usize::from(inner.height).saturating_sub(1), state, commands);
+}
+
+/// What becomes of the seats that something is to be removed of, by the latest look.
+struct Going {
+    machines: Vec<SeatProgress>,
+    /// Of which the site lists nothing.
+    forgotten: Vec<SeatProgress>,
+    /// Which nobody can see.
+    away: Vec<SeatProgress>,
+}
+
+impl Going {
+    fn of(state: &State, popup: &DestroyPopup) -> Self {
+        let (mut going, mut forgotten, mut away) = (Vec::new(), Vec::new(), Vec::new());
+        let given_up = matches!(popup.why, Removal::Rebuild { .. });
+        for row in machines(state, &popup.targets) {
+            let view = state.sites.get(&row.site).and_then(|site| site.view.as_ref());
+            // A look from before the last thing that happened to the seat says nothing about it.
+            let Some((view, vmid)) = view.filter(|view| row.last_change() < Some(view.at)).zip(row.vmid) else {
+                going.push(row);
+                continue;
+            };
+            let guest = view.guest(vmid);
+            let node = guest.map(|guest| &guest.node).or(row.node.as_ref()).and_then(|node| view.node(node));
+            let hidden = node.is_some_and(|node| !node.online) || (guest.is_none() && view.quorate == Some(false));
+            match (given_up, hidden, guest.is_some()) {
+                (true, ..) | (false, false, true) => going.push(row),
+                (false, true, _) => away.push(row),
+                (false, false, false) => forgotten.push(row),
+            }
+        }
+        Self { machines: going, forgotten, away }
+    }
+}
+
+/// `ada is forgotten, as nothing of it is on the site`
+fn besides(rows: &[SeatProgress], one: &str, several: &str) -> Option<String> {
+    let names: Vec<&str> = rows.iter().map(|row| row.seat.as_str()).collect();
+    match names.as_slice() {
+        [] => None,
+        [name] => Some(format!("{name} is {one}")),
+        [first, rest @ ..] => Some(format!("{first} and {} more are {several}", rest.len())),
+    }
 }
 
 /// What is to be known before machines go for this reason.

@@ -12,7 +12,7 @@ fn started(desk: &Desk, does: &str) -> (Terminal, PathBuf) {
     let mut command = desk.in_terminal();
     command.env("EDITOR", &editor);
     let mut terminal = Terminal::start(command, (100, 30));
-    terminal.until("cs102");
+    terminal.until("cs10");
     // What there is to choose from is known once the site was seen.
     terminal.until("live");
     (terminal, editor)
@@ -55,4 +55,22 @@ async fn a_definition_is_changed_in_the_editor_and_keeps_its_name() {
     terminal.press("q");
     assert_eq!(terminal.assert_given_back(), 0);
     assert!(desk.done(&["get"]).await.lines().all(|line| !line.starts_with("other")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_adopt_could_not_tell_stands_before_the_definition_in_the_editor() {
+    let desk = Desk::new().await;
+    for name in ["homeroom.db", "homeroom.db-wal", "homeroom.db-shm"] {
+        let _ = std::fs::remove_file(desk.staged.folder.join(name));
+    }
+    desk.done(&["adopt", "sim"]).await;
+    let (mut terminal, editor) = started(&desk, r#"cp "$1" "$0.seen"; sed -i 's/margaret/maria/' "$1""#);
+    terminal.press("G");
+    terminal.press("E");
+    terminal.until("class cs100 changed");
+    let seen = std::fs::read_to_string(editor.with_extension("seen")).unwrap();
+    assert!(seen.starts_with("# ") && seen.contains("what no machine shows"), "{seen}");
+    assert!(seen.contains("name = \"cs100\""), "{seen}");
+    terminal.press("q");
+    assert_eq!(terminal.assert_given_back(), 0);
 }
