@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_something_took_fits_five_characters() {
-        for (ms, text) in [(0, "<0.1s"), (412, "0.4s"), (12_900, "12s"), (130_000, "2m10"), (3_900_000, "1h05")] {
+        for (ms, text) in [(0, "<0.1s"), (412, "0.4s"), (12_900, "13s"), (130_000, "2m10"), (3_900_000, "1h05")] {
             assert_eq!(took(Duration::from_millis(ms)), text);
         }
     }
