@@ -232,9 +232,9 @@ async fn a_wrong_fingerprint_ends_before_anything_is_sent() {
     let wrong = format!("{}{}", if real.starts_with('0') { '1' } else { '0' }, &real[1..]);
     let apis: Vec<_> = desk.staged.cluster.nodes().iter().map(|node| node.api.clone()).collect();
     let complaint = format!(
-        "homeroom: version of sim: sim is not trusted: {}: its certificate has the fingerprint {real}, not the trusted \
+        "homeroom: version of sim: sim is not trusted: its certificate has the fingerprint {real}, not the trusted \
          {wrong}; if the certificate was renewed, compare with `pvenode cert info` on the node and change \
-         `fingerprints`; if not, something sits between you and the cluster",
+         `fingerprints`; if not, something sits between you and the cluster ({})",
         apis.join(", ")
     );
     unheard(&desk, &real, &wrong, &complaint).await;
