@@ -15,6 +15,7 @@ use crate::{
     port::{
         Clock, Cloud, CloudError, RemoteShell,
         copy::{Copied, CopyError, Direction, Transfer},
+        keys::Kept,
         shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellSession, ShellTarget},
     },
 };
@@ -170,7 +171,16 @@ async fn target(home: &Homeroom, site: &CloudSite, progress: &Progress) -> Resul
             "{lab} has no instance whose address and host key are known; `homeroom deploy {lab} --yes` makes one"
         )));
     };
-    let key = home.keys.lab_key(lab).await?;
+    let key = match home.keys.kept_key(lab).await? {
+        Kept::Pair(key) => key,
+        Kept::Damaged(error) => return Err(error.into()),
+        Kept::Nothing => {
+            return Err(ServiceError::NotNow(format!(
+                "the key of {lab} is not there, and its instance lets no other in: bring its file back, or `homeroom destroy \
+                 {lab}` and deploy it anew"
+            )));
+        }
+    };
     is_not_mistaken(lab, &key, &*site.shell)?;
     Ok(ShellTarget {
         host: ip.to_string(),
