@@ -4,8 +4,9 @@
 use super::{
     PlanInput, Problem, Removal, addresses,
     destroy::{seat_plan, unknown_seats},
+    difference::{Difference, difference, fields, stays},
     estimate::estimate,
-    standing::{Difference, difference, fields, is_ours, stays, stranger, unproven},
+    standing::{is_ours, stranger, unproven},
     steps::roll_call,
 };
 use crate::domain::{

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     PlanInput, Problem, addresses, destroy,
+    difference::{Stays, stays},
     estimate::estimate,
     fallback, listed, problems, room, silent,
-    standing::{Fate, Home, Stays, fate, stays},
+    standing::{Fate, Home, fate},
     steps::Target,
     templates::{self, Room, growth},
     vmids,

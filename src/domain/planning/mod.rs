@@ -10,6 +10,7 @@ mod costing;
 mod deed;
 mod deploy;
 mod destroy;
+mod difference;
 mod estimate;
 mod fallback;
 #[cfg(test)]

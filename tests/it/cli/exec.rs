@@ -205,7 +205,7 @@ async fn a_labs_own_key_is_there_for_other_programs() {
     let private = desk.done(&["key", "cs101", "--private"]).await;
     assert!(private.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "no key");
     let json = desk.json(&["key", "cs101", "--json"]).await;
-    assert_eq!(fields(&json), ["schema", "lab", "public", "file"]);
+    assert_eq!(fields(&json), ["schema", "lab", "public", "file", "renewal"]);
     assert!(json["file"].as_str().unwrap().ends_with("/sim/keys/cs101"), "{}", json["file"]);
     assert!(std::fs::read_to_string(desk.staged.folder.join("keys/cs101")).unwrap() == private);
     let unknown = desk.run(&["key", "nope"]).await;

@@ -207,7 +207,7 @@ async fn a_run_that_could_not_open_the_labs_key_is_not_begun_and_not_detached() 
     well(&begun);
     let run = object(begun.out.trim_end())["run"].to_string();
     let lines = desk.run(&["logs", "--run", &run, "--follow", "--json"]).await.out;
-    assert_eq!(object(lines.lines().last().unwrap())["message"], json!("5 ready"), "{lines}");
+    assert_eq!(object(lines.lines().last().unwrap())["message"], json!("1 ready"), "{lines}");
     // A dashboard that has it open by what was typed in gives such a run to nobody who could not.
     let run: i64 = run.parse().unwrap();
     let bound = can_leave(&desk.staged.home, RunId(run)).await.unwrap_err().to_string();
