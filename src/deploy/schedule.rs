@@ -181,6 +181,7 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
             return Ok(Ended::Interrupted);
         }
         context.attempt += 1;
+        let mut acted = false;
         let outcome = match step.action.check(context).await {
             Ok(Check::Done(words)) => {
                 let took = context.clock.monotonic().saturating_sub(first);
@@ -195,6 +196,7 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
                 let attempt = context.attempt;
                 let words = if attempt == 1 { "begins".to_owned() } else { format!("attempt {attempt}") };
                 context.recorder.write(entry(Level::Debug, &words, Change::StepStarted { attempt })).await?;
+                acted = true;
                 step.action.act(context).await
             }
             Err(error) => Err(error),
@@ -218,6 +220,18 @@ async fn attempts(step: &Step, context: &mut StepContext) -> Result<Ended, Journ
             Err(StepError::Fatal(words)) => (words, Retry::never()),
         };
         let Some(wait) = retry.delay(context.attempt, seed(step)) else {
+            let left = if acted { step.action.give_up(context).await } else { Ok(()) };
+            let words = match left {
+                Ok(()) => words,
+                Err(StepError::Interrupted) => return Ok(Ended::Interrupted),
+                Err(StepError::Journal(lost)) => return Err(lost),
+                Err(
+                    StepError::Locked(left)
+                    | StepError::Conflict(left)
+                    | StepError::Unreachable(left)
+                    | StepError::Fatal(left),
+                ) => Clean::new(format!("{words}; {left}")),
+            };
             context.recorder.write(entry(Level::Error, words.as_str(), Change::StepFailed { took })).await?;
             return Ok(Ended::Failed(words));
         };

@@ -182,4 +182,13 @@ pub trait Action: Send + Sync {
 
     /// Does it. The intent is on disk when this is called; the answer is what came of it, in words.
     async fn act(&self, context: &StepContext) -> Result<String, StepError>;
+
+    /// Clears away what the last attempt to act left behind: no further look will find it. Asked once, before the
+    /// failure is written down.
+    ///
+    /// # Errors
+    /// Why something is left, and what clears it away.
+    async fn give_up(&self, _context: &StepContext) -> Result<(), StepError> {
+        Ok(())
+    }
 }

@@ -77,15 +77,9 @@ impl Action for CloneMachine {
                     return Ok(Check::Needed);
                 }
                 Found::Dead(node, known) => {
-                    if clear(&self.site, &self.seat, context, &node, ("clone", known)).await? {
-                        super::destroy::tell_leftovers(&self.site, &self.seat, context, &node).await?;
+                    if self.bury(context, &node, known, &mut told).await? {
                         return Ok(Check::Needed);
                     }
-                    if !told {
-                        context.note(Level::Info, super::dead::STILL_COPYING).await?;
-                        told = true;
-                    }
-                    context.sleep(self.site.tuning.task_poll).await?;
                 }
                 Found::Going => context.sleep(self.site.tuning.task_poll).await?,
                 Found::Cloning => {
@@ -156,9 +150,39 @@ impl Action for CloneMachine {
             TaskState::Running => Err(StepError::Interrupted),
         }
     }
+
+    async fn give_up(&self, context: &StepContext) -> Result<(), StepError> {
+        let mut told = false;
+        while let Found::Dead(node, known) = self.find(context).await? {
+            if self.bury(context, &node, known, &mut told).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl CloneMachine {
+    /// Clears a dead clone away and names the disks it left. False, after a while, where its copy still writes;
+    /// `told`: that it does was said.
+    async fn bury(
+        &self,
+        context: &StepContext,
+        node: &NodeName,
+        known: Result<Clean, Clean>,
+        told: &mut bool,
+    ) -> Result<bool, StepError> {
+        if clear(&self.site, &self.seat, context, node, ("clone", known)).await? {
+            super::destroy::tell_leftovers(&self.site, &self.seat, context, node).await?;
+            return Ok(true);
+        }
+        if !std::mem::replace(told, true) {
+            context.note(Level::Info, super::dead::STILL_COPYING).await?;
+        }
+        context.sleep(self.site.tuning.task_poll).await?;
+        Ok(false)
+    }
+
     /// Asks for the clone; where a linked one is refused and the plan allows it, for a full copy. The refused
     /// request had no effect, so the intent on disk covers both.
     async fn ask(&self, context: &StepContext, request: &mut CloneRequest) -> Result<Upid, StepError> {

@@ -119,6 +119,24 @@ async fn a_destroy_clears_what_a_killed_clone_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_last_of_many_killed_clones_left_is_cleared_and_never_put_into_the_pool() {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "pool = \"lab\"").await;
+    let ada = first_number(&lab).await;
+    lab.inject(Fault::every(CLONE, FaultKind::Kill { seconds: 0.2 }).on(ada.clone()));
+    let ran = lab.deploy("duo").await.ends(3);
+    let made: Vec<String> = lab.made().into_iter().map(|guest| guest.vmid.to_string()).collect();
+    assert!(!made.contains(&ada) && made.len() == 1, "{made:?}: {}", ran.out);
+    assert!(ran.out.contains("1 machine put into pool lab"), "{}", ran.out);
+    let status = lab.status("duo").await;
+    let reason = status["machines"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("the clone's worker ended without a word"), "{reason}");
+    lab.heal();
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_no_node_lets_us_in_the_command_is_told_and_the_machine_stays() {
     let lab = Lab::start().await;
     // The template is on pve1: so is a clone until it is whole.
