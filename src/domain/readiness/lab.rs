@@ -14,7 +14,7 @@ pub enum LabState {
     /// No machine of it exists.
     Absent,
     Deploying,
-    /// Every seat of the definition is proven.
+    /// Every seat of the definition is proven, and so is whatever else stands.
     Ready,
     /// Some seats are ready, or wait for a roll call.
     Partial,
@@ -64,7 +64,9 @@ pub fn lab_state<'a>(
     if states.is_empty() || count(MachineState::Gone) == states.len() {
         return LabState::Absent;
     }
-    if defined.iter().all(|(seat, _)| states.get(seat) == Some(&MachineState::Ready)) {
+    // Those that stand beside the definition are counted with the others wherever machines are counted.
+    let proven = count(MachineState::Ready) + count(MachineState::Gone) == states.len();
+    if proven && defined.iter().all(|(seat, _)| states.get(seat) == Some(&MachineState::Ready)) {
         LabState::Ready
     } else if count(MachineState::Stopped) == states.len() {
         LabState::Stopped

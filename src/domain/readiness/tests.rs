@@ -256,6 +256,17 @@ fn a_seat_added_to_the_definition_makes_a_ready_lab_partial() {
 }
 
 #[test]
+fn a_machine_beside_the_definition_that_is_not_proven_makes_a_ready_lab_partial() {
+    let mut world = world();
+    world.class.students = crate::domain::class::Students::Named(["ada"].map(|s| s.parse().unwrap()).to_vec());
+    assert_eq!(lab(&world, false), LabState::Ready, "proven, as the others are");
+    world.row("grace").state = MachineState::Stale;
+    assert_eq!(lab(&world, false), LabState::Partial);
+    world.vanish("grace");
+    assert_eq!(lab(&world, false), LabState::Ready, "what is gone stands nowhere");
+}
+
+#[test]
 fn seats_that_share_an_identity_are_all_named() {
     let seats: Vec<SeatName> = ["a", "b", "c"].iter().map(|s| s.parse().unwrap()).collect();
     let keys = |key: &str| vec![format!("ssh-ed25519 {key}")];
