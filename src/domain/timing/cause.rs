@@ -58,10 +58,23 @@ impl Timing {
                     _ if lost.len() == 1 => format!("1 seat waited {}", say(longest)),
                     _ => format!("{} seats waited, the longest {}", lost.len(), say(longest)),
                 };
-                Some(Clean::new(format!("{cause} ({how}); without it about {}", say(without))))
+                let clones = matches!(cause, Cause::Again(StepName::Clone) | Cause::Clones(_));
+                let told = format!("{cause} ({how}); without it about {}", say(without));
+                Some(Clean::new(match self.unanswered(noticeable, speed).filter(|_| clones) {
+                    Some(silence) => format!("{silence}, and {told}"),
+                    None => told,
+                }))
             }
-            _ => self.longest(speed),
+            _ => self.unanswered(noticeable, speed).map(Clean::new).or_else(|| self.longest(speed)),
         }
+    }
+
+    /// The clone that was waited for longest and never answered for. It keeps its place on the storage, so others wait
+    /// for it, too: between their own attempts, or for their turn.
+    fn unanswered(&self, noticeable: Duration, speed: f64) -> Option<String> {
+        let (lasted, seat) = self.silence.longest.as_ref().filter(|_| self.silence.has_tasks)?;
+        let silence = format!("a clone without an answer ({seat}, {})", seconds(*lasted, speed));
+        (*lasted >= noticeable).then_some(silence)
     }
 
     /// The longest step of the seat that ended last, where nothing else stands out.

@@ -40,6 +40,8 @@ pub struct Timing {
     settle: Duration,
     /// When nobody carried it out.
     breaks: Vec<(Duration, Duration)>,
+    /// Clones that were asked for and of which nothing was heard.
+    silence: Silence,
 }
 
 /// One seat's share.
@@ -104,6 +106,9 @@ impl Span {
 /// Shorter than this is no waiting, but the journal's own time.
 const NOTICED: Duration = Duration::from_millis(60);
 
+/// A Proxmox node answers or refuses within this, or it does not answer.
+const UNANSWERED: Duration = Duration::from_secs(30);
+
 impl Timing {
     /// Reads a run's events, in their order. `plan` names what is waited for. None without the run's beginning.
     pub fn of(events: &[Event], plan: Option<&Plan>) -> Option<Self> {
@@ -122,6 +127,7 @@ impl Timing {
             strict: plan.is_some_and(|plan| plan.rollcall.profile == Profile::Strict),
             settle: plan.map_or(Duration::ZERO, |plan| plan.rollcall.settle),
             breaks: Vec::new(),
+            silence: Silence::default(),
         };
         for event in events.iter().filter(|event| event.run == first.run) {
             timing.take(event);
@@ -176,18 +182,53 @@ impl Timing {
                     self.breaks.push((last, at));
                 }
                 self.seats.iter_mut().for_each(|seat| seat.broken_off(last, at));
+                self.silence.asked.clear();
                 return;
             }
             _ => {}
         }
         self.last = self.last.max(at);
         let Some(seat) = &event.seat else { return };
+        if event.step == Some(StepName::Clone) {
+            self.silence.take(seat, &event.change, at);
+        }
         let place = self.seats.iter().position(|row| row.seat == *seat).unwrap_or_else(|| {
             let (seat, spans) = (seat.clone(), Vec::new());
             self.seats.push(SeatTiming { seat, node: None, spans, end: SeatEnd::Open });
             self.seats.len() - 1
         });
         self.seats[place].take(event, at);
+    }
+}
+
+/// Clones whose request had no answer: a site that makes machines by tasks names the task in its answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Silence {
+    /// Since when each seat's request is on its way.
+    asked: BTreeMap<SeatName, Duration>,
+    /// The longest of those given up.
+    longest: Option<(Duration, SeatName)>,
+    /// Some answer named a task.
+    has_tasks: bool,
+}
+
+impl Silence {
+    fn take(&mut self, seat: &SeatName, change: &Change, at: Duration) {
+        match change {
+            Change::StepStarted { .. } => {
+                self.asked.insert(seat.clone(), at);
+            }
+            Change::StepRetry { .. } | Change::StepFailed { .. } => {
+                let lasted = self.asked.remove(seat).map(|from| at.saturating_sub(from));
+                let longest = lasted.filter(|lasted| *lasted >= UNANSWERED).map(|lasted| (lasted, seat.clone()));
+                self.longest = self.longest.take().max(longest);
+            }
+            Change::TaskStarted { .. } => {
+                self.has_tasks = true;
+                self.asked.remove(seat);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -419,6 +460,34 @@ mod tests {
         );
         let told = sentence(&events);
         assert!(told.starts_with("attempts of agent that failed (1 seat, 10 s)"), "{told}");
+    }
+
+    #[test]
+    fn a_clone_without_an_answer_is_named_as_the_cause_whatever_failed_beside_it() {
+        let task = |seat| event(1_000, Some(seat), Some(Cloned), Change::TaskStarted { upid: "UPID:1".into() });
+        let silent = "a clone without an answer (ada, 40 s)";
+        let slow: &[_] = &[(Cloned, 0, 45_000), (Agent, 45_000, 50_000)];
+        let quick: &[_] = &[(Cloned, 0, 4_000), (Agent, 4_000, 9_000)];
+        // What waits for it all the while does not hide it.
+        for (bob, failed) in [(slow, false), (quick, true)] {
+            let mut events = run(&[("ada", slow), ("bob", bob)]);
+            let done = |events: &[Event], seat: &str| {
+                let of = |e: &Event| e.seat.as_ref().is_some_and(|s| s.as_str() == seat) && e.step == Some(Cloned);
+                events.iter().position(|e| of(e) && matches!(e.change, Change::StepDone { .. })).unwrap()
+            };
+            let at = done(&events, "bob");
+            events.insert(at, task("bob"));
+            assert!(!sentence(&events).contains(silent), "{}", sentence(&events));
+            let at = done(&events, "ada");
+            let retry = Change::StepRetry { wait: Duration::from_secs(2), of: 5 };
+            events.insert(at, event(40_000, Some("ada"), Some(Cloned), retry));
+            let told = sentence(&events);
+            assert!(told.starts_with(silent), "{told}");
+            assert_eq!(told.contains(", and attempts of clone that failed"), failed, "{told}");
+            // A task was named: that one was answered.
+            events.insert(at, task("ada"));
+            assert!(!sentence(&events).contains(silent), "{}", sentence(&events));
+        }
     }
 
     #[test]
