@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use homeroom::{
     app::{Action, State, update},
-    domain::{Level, plan::Verb},
+    domain::{Level, Role, plan::Verb},
 };
 
 use super::{
@@ -70,6 +70,20 @@ fn a_plan_with_much_to_say_still_shows_what_will_happen() {
             press(&mut state, "j");
         }
     }
+}
+
+#[test]
+fn the_key_that_allows_a_loss_is_read_whole_where_its_line_is_long() {
+    let mut seats: Vec<_> = ["student-01", "student-02", "student-03"].map(|seat| (seat, Verb::Remove)).to_vec();
+    seats.extend([("student-04", Verb::Remove), ("student-05", Verb::Remove)]);
+    let mut made = plan(&seats);
+    for seat in made.seats.iter_mut().filter(|seat| ["student-04", "student-05"].contains(&seat.seat.as_str())) {
+        seat.role = Role::Seat;
+    }
+    let mut state = planned(80, 24, &[]);
+    update(&mut state, Action::PlanReady { lab: lab("cs101"), plan: Ok(Arc::new(made)) });
+    let told = inside(&state).join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("seats lose a part: x allows it"), "{told}");
 }
 
 #[test]

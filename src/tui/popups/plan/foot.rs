@@ -36,7 +36,7 @@ impl Foot {
     pub fn lines(self, width: usize) -> Lines {
         let told = [self.takes].into_iter().chain(self.known);
         let wrapped = |(text, tone): (String, Tone)| wrap(&text, width).into_iter().map(move |line| (line, tone));
-        told.flat_map(wrapped).chain(self.asks).collect()
+        told.chain(self.asks).flat_map(wrapped).collect()
     }
 
     /// What stays where there are few lines, a line each, and what is scrolled. What is asked always stays.
