@@ -17,7 +17,7 @@ pub const WARNINGS: [Duration; 2] = [Duration::from_secs(15 * 60), Duration::fro
 pub struct Life {
     /// By which it is joined.
     pub code: JoinCode,
-    /// When its first deploy began.
+    /// When the deploy began that first brought something of it to stand, or the latest that tried.
     pub born_at: Timestamp,
     pub ends_at: Timestamp,
     /// The last warning given before this end: so long before it.

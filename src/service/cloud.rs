@@ -193,7 +193,7 @@ impl Ground {
             certificate: self.certificate.as_ref().map(|read| read.as_deref().map_err(String::as_str)),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
-        Ok(Planned { plan, on: On::Cloud(self.site) })
+        Ok(Planned { plan, on: On::Cloud(self.site), unborn: false })
     }
 }
 

@@ -35,6 +35,8 @@ use crate::{
 pub struct Planned {
     pub plan: Plan,
     pub on: On,
+    /// Of a workshop on an engine: nothing of it ever stood, and the run that makes it begins its life.
+    pub unborn: bool,
 }
 
 /// Where a plan is carried out.
@@ -425,6 +427,6 @@ impl Ground {
             .filter(|id| self.view.guest(*id).is_none() && !self.reserved.contains(id) && !planned.contains(id))
             .take(SPARES)
             .collect();
-        Planned { plan, on: On::Cluster { site: self.site, spares } }
+        Planned { plan, on: On::Cluster { site: self.site, spares }, unborn: false }
     }
 }

@@ -71,9 +71,9 @@ pub async fn begin_as(
     lock: Box<dyn LabLock>,
     which: As,
 ) -> Result<RunHandle, ServiceError> {
-    let Planned { plan, on } = planned;
+    let Planned { plan, on, unborn } = planned;
     let (code, opening) = match &plan.workshop {
-        Some(workshop) => opening(home, workshop, plan.kind).await?,
+        Some(workshop) => opening(home, workshop, plan.kind, unborn).await?,
         None => (None, None),
     };
     let parts = match on {
@@ -113,14 +113,16 @@ async fn opening(
     home: &Homeroom,
     workshop: &WorkshopDefinition,
     kind: RunKind,
+    unborn: bool,
 ) -> Result<(Option<JoinCode>, Option<Entry>), ServiceError> {
-    if let Some(life) = home.store.progress(&workshop.name).await?.0.life {
-        return Ok((Some(life.code), None));
-    }
-    if !kind.makes() {
-        return Ok((None, None));
-    }
-    let code = free_code(home).await?;
+    let known = home.store.progress(&workshop.name).await?.0.life.map(|life| life.code);
+    let code = match known {
+        // The code may be with people already, and nobody had anything of the time.
+        Some(code) if kind.makes() && unborn => code,
+        Some(code) => return Ok((Some(code), None)),
+        None if !kind.makes() => return Ok((None, None)),
+        None => free_code(home).await?,
+    };
     let ends_at = later(home.clock.now(), workshop.ends_after);
     let words = format!("ends at {}, after {}", ends::shown(ends_at), ends::plain(workshop.ends_after));
     Ok((Some(code.clone()), Some(Entry::run(Level::Info, words, Change::Opened { code, ends_at }))))

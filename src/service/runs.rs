@@ -181,7 +181,7 @@ fn nothing(home: &Homeroom, plan: &Plan) -> Result<Planned, ServiceError> {
         Some(_) => On::Engine(home.engine(&plan.site)?.clone()),
         None => On::Cluster { site: home.site(&plan.site)?.clone(), spares: Vec::new() },
     };
-    Ok(Planned { plan: plan.clone(), on })
+    Ok(Planned { plan: plan.clone(), on, unborn: false })
 }
 
 fn deed(kind: RunKind) -> Option<Deed> {

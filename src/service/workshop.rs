@@ -61,7 +61,9 @@ pub async fn plan_deploy(
     engine: Arc<EngineSite>,
 ) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, workshop, engine, Look::All).await?;
-    lives(home, &ground.workshop, &ground.progress)?;
+    if !ground.unborn(home) {
+        lives(home, &ground.workshop, &ground.progress)?;
+    }
     ground.planned(home, planning::plan_workshop)
 }
 
@@ -146,6 +148,10 @@ impl Ground {
         Ok(Self { workshop, engine, view, progress, missing, brought, unfit, taken, sitting, certificate, rounds })
     }
 
+    fn unborn(&self, home: &Homeroom) -> bool {
+        planning::unborn(home.store.id(), &self.workshop.name, &self.view, &self.progress)
+    }
+
     fn planned(
         self,
         home: &Homeroom,
@@ -168,7 +174,8 @@ impl Ground {
             price: Some((self.engine.price.per_hour, self.engine.price.currency.as_str())),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
-        Ok(Planned { plan, on: On::Engine(self.engine) })
+        let unborn = self.unborn(home);
+        Ok(Planned { plan, on: On::Engine(self.engine), unborn })
     }
 }
 

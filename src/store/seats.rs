@@ -152,7 +152,10 @@ pub(super) async fn live(conn: &mut SqliteConnection, event: &Event) -> Result<(
     let lab = event.lab.to_string();
     match &event.change {
         Change::Opened { code, ends_at } => {
-            sqlx::query("INSERT INTO codes (code, lab, given_at) VALUES ($1, $2, $3)")
+            // A life that begins anew, for want of anything that stood, keeps its code.
+            let given = "INSERT INTO codes (code, lab, given_at) SELECT $1, $2, $3 \
+                         WHERE NOT EXISTS (SELECT 1 FROM lives WHERE lab = $2 AND code = $1)";
+            sqlx::query(given)
                 .bind(code.to_string())
                 .bind(lab.clone())
                 .bind(event.at.as_millisecond())

@@ -297,6 +297,35 @@ fn every_seat_has_a_link_of_its_own_that_the_proxy_knows() {
     assert!(!house.disk.told().iter().any(|event| event.message.as_str().contains("secret-of")));
 }
 
+#[test]
+fn the_time_of_a_workshop_begins_with_the_deploy_that_first_makes_something() {
+    let house = house();
+    house.hall.state().images.remove("workspace:1");
+    assert_eq!(deploy_once(&house), Some(RunState::Failed));
+    let tried = status(&house).life.unwrap();
+    house.stage.rest(5 * HOUR);
+    house.hall.state().images.insert("workspace:1".to_owned());
+    let notes = |house: &House| {
+        let home = house.homeroom();
+        let plan = house.stage.live(None, async { plan_deploy(&home, &intro()).await.unwrap().plan }).unwrap();
+        plan.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(notes(&house).contains("it ends 4 h after it is deployed"), "{}", notes(&house));
+    assert_eq!(deploy_once(&house), Some(RunState::Done));
+    let life = status(&house).life.unwrap();
+    assert_eq!(life.code, tried.code);
+    assert_eq!(life.ends_at.duration_since(life.born_at).as_hours(), 4);
+    assert!(life.born_at.duration_since(tried.born_at).as_hours() >= 5, "{life:?}");
+    house.hall.state().containers.retain(|kept| kept.spec.name != "intro-seat-02");
+    let end = life.ends_at.strftime("it ends at %Y-%m-%d %H:%M UTC").to_string();
+    assert!(notes(&house).contains(&end), "{}", notes(&house));
+    house.stage.rest(HOUR);
+    house.hall.state().containers.clear();
+    house.hall.state().networks.clear();
+    assert_eq!(deploy_once(&house), Some(RunState::Done));
+    assert_eq!(status(&house).life.unwrap().ends_at, life.ends_at, "it stood before");
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 

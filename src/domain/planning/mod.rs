@@ -47,7 +47,7 @@ pub use silent::{on_nodes, silent};
 pub use standing::{Estranged, estranged, whose};
 pub use steps::{Target, roll_call};
 pub use workshop::{
-    CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy, said,
+    CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy, said, unborn,
 };
 
 use super::{

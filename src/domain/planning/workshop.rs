@@ -2,14 +2,13 @@
 //!
 //! Pure: the engine's listing, the store's rows and the definition come in.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 mod obstacles;
+mod prospects;
 
-use self::obstacles::obstacles;
+pub use self::prospects::unborn;
+use self::{obstacles::obstacles, prospects::prospects};
 use super::{Problem, count, hosted, listed};
 use crate::domain::MachineState;
 use crate::domain::{
@@ -17,7 +16,6 @@ use crate::domain::{
     engine::{ContainerState, ContainerView, EngineView},
     event::RunKind,
     label::{Label, Owner, owner},
-    life::plain,
     machine::machine_name,
     person::Person,
     plan::{FieldChange, SeatPlan, Verb},
@@ -180,8 +178,12 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         host.steps = vec![StepName::Image, StepName::Health];
         host.why = "images are pulled".to_owned();
     }
-    if input.progress.life.is_none() {
-        notes.extend(prospects(input));
+    match &input.progress.life {
+        Some(life) if !unborn(input.store, &workshop.name, input.view, input.progress) => {
+            let acts = rows.iter().any(|row| row.verb != Verb::Keep);
+            notes.extend(acts.then(|| format!("it ends at {}", life.ends_at.strftime("%Y-%m-%d %H:%M UTC"))));
+        }
+        _ => notes.extend(prospects(input)),
     }
     for image in input.missing {
         notes.push(match input.brought.contains(image) {
@@ -199,20 +201,6 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         ));
     }
     Ok(plan(input, RunKind::Deploy, rows, notes))
-}
-
-/// What whoever agrees to a new workshop should know: where it is reached, how long it stays, what it costs.
-fn prospects(input: &WorkshopInput<'_>) -> Vec<String> {
-    let WorkshopDefinition { proxy, ends_after, max_life, .. } = input.workshop;
-    let named = proxy.name.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
-    let reached = format!("it is reached on port {} of {}{named}", proxy.port, input.view.host);
-    let (after, most) = (plain(*ends_after), plain(*max_life));
-    let ends = format!("it ends {after} after it is deployed; extensions go up to {most}");
-    let cost = input.price.filter(|(per_hour, _)| *per_hour > 0.0).map(|(per_hour, currency)| {
-        let of = |life: Duration| format!("{:.2} {currency}", per_hour * life.as_secs_f64() / 3600.0);
-        format!("about {per_hour:.2} {currency}/h, {} until it ends, {} at most", of(*ends_after), of(*max_life))
-    });
-    [Some(reached), Some(ends), cost].into_iter().flatten().collect()
 }
 
 /// A certificate that will not do is no matter to a proxy that has another, and stops one that is to be made.
