@@ -236,6 +236,10 @@ impl Shells {
         if waited {
             (self.front, self.typing, self.copying) = (at, true, None);
         } else if self.broadcast {
+            // Whoever looks at one of them then looks at one that was called.
+            if self.called.contains(&id) && !self.front().is_some_and(|tab| self.is_called(tab)) {
+                self.front = at;
+            }
             self.typing = self.outstanding() == 0 && !self.missed;
             self.copying = None;
         }

@@ -103,6 +103,17 @@ fn looking_at_one_of_those_that_were_called_calls_no_others_when_all_are_shown_a
     shells.call_off();
     shells.call_all();
     assert_eq!(names(&shells), ["s1", "s2"]);
+    // Also where none of them was open yet when they were called.
+    let fresh: Vec<_> = ["new", "newer"].map(|seat| shells.ask(door(seat), Way::Pane).unwrap()).into();
+    shells.front = 0;
+    shells.call(fresh.clone());
+    fresh.iter().for_each(|id| assert!(shells.opened(*id).is_empty()));
+    shells.call_off();
+    assert_eq!(names(&shells), ["new"], "one of them is looked at");
+    shells.call_all();
+    assert_eq!(names(&shells), ["new", "newer"]);
+    fresh.iter().for_each(|id| shells.end(*id));
+    shells.call(vec![2, 3]);
     // Another is looked at: it and all the others are meant.
     shells.call_off();
     shells.front = 0;
