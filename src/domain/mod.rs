@@ -34,6 +34,7 @@ pub mod readiness;
 pub mod regain;
 pub mod retry;
 pub mod seating;
+pub mod sh;
 pub mod shared;
 pub mod size;
 pub mod step;

@@ -160,6 +160,33 @@ impl StepProgress {
 }
 
 impl SeatProgress {
+    /// One of which nothing is known but that a run means to make it.
+    pub fn planned(seat: SeatName, role: Role, name: String, site: SiteName, run: RunId) -> Self {
+        Self {
+            seat,
+            role,
+            name,
+            site,
+            node: None,
+            vmid: None,
+            state: MachineState::Planned,
+            ip: None,
+            host_keys: Vec::new(),
+            request: None,
+            rule_request: None,
+            proxy: None,
+            used: Vec::new(),
+            removal: None,
+            reason: None,
+            proven_at: None,
+            brought: None,
+            pool: None,
+            lent: Lent::default(),
+            run,
+            steps: Vec::new(),
+        }
+    }
+
     pub fn step(&self, step: StepName) -> Option<&StepProgress> {
         self.steps.iter().find(|s| s.step == step)
     }
@@ -249,29 +276,8 @@ fn plan_seat(
     steps: &[StepName],
 ) {
     let at = progress.seats.iter().position(|s| &s.seat == seat).unwrap_or_else(|| {
-        progress.seats.push(SeatProgress {
-            seat: seat.clone(),
-            role,
-            name: event.machine.as_ref().map_or_else(|| machine_name(&event.lab, seat), |name| name.to_string()),
-            site: site.clone(),
-            node: None,
-            vmid: None,
-            state: MachineState::Planned,
-            ip: None,
-            host_keys: Vec::new(),
-            request: None,
-            rule_request: None,
-            proxy: None,
-            used: Vec::new(),
-            removal: None,
-            reason: None,
-            proven_at: None,
-            brought: None,
-            pool: None,
-            lent: Lent::default(),
-            run: event.run,
-            steps: Vec::new(),
-        });
+        let name = event.machine.as_ref().map_or_else(|| machine_name(&event.lab, seat), |name| name.to_string());
+        progress.seats.push(SeatProgress::planned(seat.clone(), role, name, site.clone(), event.run));
         progress.seats.len() - 1
     });
     let row = &mut progress.seats[at];

@@ -141,28 +141,10 @@ mod tests {
             warned: None,
             hindered: None,
         });
+        let (seat, site) = (SeatName::new("seat-01").unwrap(), crate::domain::SiteName::new("local").unwrap());
         progress.seats.push(SeatProgress {
-            seat: SeatName::new("seat-01").unwrap(),
-            role: Role::Seat,
-            name: format!("{name}-seat-01"),
-            site: crate::domain::SiteName::new("local").unwrap(),
-            node: None,
-            vmid: None,
             state: crate::domain::MachineState::Ready,
-            ip: None,
-            host_keys: Vec::new(),
-            request: None,
-            rule_request: None,
-            proxy: None,
-            used: Vec::new(),
-            removal: None,
-            reason: None,
-            proven_at: None,
-            brought: None,
-            lent: Default::default(),
-            pool: None,
-            run: RunId(1),
-            steps: Vec::new(),
+            ..SeatProgress::planned(seat, Role::Seat, format!("{name}-seat-01"), site, RunId(1))
         });
         (lab, progress)
     }

@@ -15,6 +15,8 @@ use homeroom::{
 };
 use serde_json::{Value, json};
 
+use crate::support::session::end_of;
+
 const WITHIN: Duration = Duration::from_secs(60);
 const VMID: u32 = 9200;
 
@@ -232,15 +234,7 @@ async fn a_guest_lets_the_labs_key_in_and_its_terminal_works_until_it_stops() {
     assert!(text.contains("/home/student\r\n"), "{text}");
 
     assert_eq!(bench.qm(&format!("qm stop {VMID}")).await.code, Some(0));
-    let end = async {
-        loop {
-            match session.output.recv().await {
-                Some(ShellOutput::Bytes(_)) => {}
-                other => return other,
-            }
-        }
-    };
-    let end = tokio::time::timeout(WITHIN, end).await.unwrap();
+    let end = end_of(&mut session, WITHIN).await;
     assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
     let error = bench.ssh.run(&guest, "true", WITHIN).await.unwrap_err();
     assert!(matches!(error, ShellError::Unreachable { .. }), "{error:?}");
@@ -321,15 +315,7 @@ async fn faults_strike_logins_to_nodes_and_guests_and_a_dead_node_takes_its_conn
 
     let mut session = bench.ssh.open(&guest, (80, 24), None).await.unwrap();
     bench.cluster.world(|world| world.set_node_online("pve1", false));
-    let end = async {
-        loop {
-            match session.output.recv().await {
-                Some(ShellOutput::Bytes(_)) => {}
-                other => return other,
-            }
-        }
-    };
-    let end = tokio::time::timeout(WITHIN, end).await.unwrap();
+    let end = end_of(&mut session, WITHIN).await;
     assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
     bench.cluster.shutdown().await;
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Ssh;
 use crate::{
-    domain::{Clean, NodeName, Vmid},
+    domain::{Clean, NodeName, Vmid, sh::quoted},
     port::{
         GuestAgent, Mend, SiteError,
         agent::{AgentError, ExecOutput, Interface},
@@ -215,7 +215,7 @@ pub fn quote(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    quoted(word)
 }
 
 #[cfg(test)]

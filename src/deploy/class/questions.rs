@@ -4,7 +4,10 @@
 //! Writes the script and reads the answer; runs nothing.
 
 use super::report::REPORT;
-use crate::{domain::Clean, port::agent::ExecOutput};
+use crate::{
+    domain::{Clean, sh::quoted},
+    port::agent::ExecOutput,
+};
 
 /// Stands before the code each command ended with, in both streams.
 const ENDED: &str = "@homeroom-ended ";
@@ -71,11 +74,6 @@ fn sections(text: &str) -> (Vec<(i32, String)>, String) {
         }
     }
     (ended, open)
-}
-
-/// A word that `sh` takes literally.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -327,27 +327,17 @@ fn ready_row(class: &ClassDefinition, seat: SeatName, vmid: Vmid, node: &str) ->
         again: None,
         run: RunId(1),
     });
+    let role = if seat.as_str() == "teacher" { Role::Teacher } else { Role::Student };
+    let name = machine_name(&class.name, &seat);
     SeatProgress {
-        name: machine_name(&class.name, &seat),
-        role: if seat.as_str() == "teacher" { Role::Teacher } else { Role::Student },
-        seat,
-        site: class.site.clone(),
         node: Some(NodeName::new(node)),
         vmid: Some(vmid),
         state: MachineState::Ready,
         ip: "10.1.0.20".parse().ok(),
-        host_keys: Vec::new(),
-        request: None,
-        rule_request: None,
-        proxy: None,
-        used: Vec::new(),
-        removal: None,
-        reason: None,
         proven_at: Some(proven),
         brought: Some(RunId(1)),
         pool: class.pool.clone(),
-        lent: Default::default(),
-        run: RunId(1),
         steps: steps.collect(),
+        ..SeatProgress::planned(seat, role, name, class.site.clone(), RunId(1))
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         class::SeatSpec,
         machine::machine_name,
         mark::{Ownership, ownership},
+        sh::quoted,
         verify::{Wanted, config_wanted, keep_only_changes},
     },
     port::{GuestAgent, agent::ExecOutput, cluster::ConfigChange},
@@ -124,10 +125,6 @@ impl Guest<'_> {
         let line = format!("cp -p {file} {aside} && printf '%s' {lines} > {aside} && mv -f {aside} {file}");
         said(self.exec(&["sh", "-c", &line]).await?).map(drop)
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn blob(line: &str) -> Option<&str> {

@@ -11,6 +11,7 @@ use homeroom::{
 };
 
 use super::{Bench, WITHIN};
+use crate::support::session::end_of;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_errors_and_exit_code_come_apart() {
@@ -48,14 +49,6 @@ async fn a_connection_cut_in_mid_stream_is_told_as_lost() {
     assert!(matches!(error, ShellError::Broken { .. }), "{error:?}");
 
     let mut session = bench.ssh.open(&bench.node, (80, 24), Some("large")).await.unwrap();
-    let end = async {
-        loop {
-            match session.output.recv().await {
-                Some(ShellOutput::Bytes(_)) => {}
-                other => return other,
-            }
-        }
-    };
-    let end = tokio::time::timeout(WITHIN, end).await.unwrap();
+    let end = end_of(&mut session, WITHIN).await;
     assert!(matches!(end, Some(ShellOutput::Lost(_))), "{end:?}");
 }

@@ -5,4 +5,5 @@ pub mod child;
 pub mod engine;
 pub mod lab;
 pub mod seen;
+pub mod session;
 pub mod terminal;

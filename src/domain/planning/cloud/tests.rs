@@ -157,44 +157,20 @@ impl Scene {
                 again: None,
                 run: RunId(1),
             });
+            let (name, site) = (machine_name(&lab(), &seat), SiteName::new("cloud").unwrap());
             self.progress.seats.push(SeatProgress {
-                name: machine_name(&lab(), &seat),
+                state: MachineState::Ready,
+                proven_at: Some(now()),
                 node: Some(NodeName::new(B)),
                 ip: (role == Role::Host).then(|| ip(5)),
                 proxy: (role == Role::Host).then(String::new),
                 steps: done.collect(),
-                ..empty(seat, role)
+                ..SeatProgress::planned(seat, role, name, site, RunId(1))
             });
         }
         let code = JoinCode::read("K7M3QX").unwrap();
         let ends_at = later(now(), self.workshop.ends_after);
         self.progress.life = Some(Life { code, born_at: now(), ends_at, warned: None, hindered: None });
-    }
-}
-
-fn empty(seat: SeatName, role: Role) -> SeatProgress {
-    SeatProgress {
-        seat,
-        role,
-        name: String::new(),
-        site: SiteName::new("cloud").unwrap(),
-        node: None,
-        vmid: None,
-        state: MachineState::Ready,
-        ip: None,
-        host_keys: Vec::new(),
-        request: None,
-        rule_request: None,
-        proxy: None,
-        used: Vec::new(),
-        removal: None,
-        reason: None,
-        proven_at: Some(now()),
-        brought: None,
-        pool: None,
-        lent: Default::default(),
-        run: RunId(1),
-        steps: Vec::new(),
     }
 }
 
