@@ -1,16 +1,17 @@
 //! The way to an engine below the client library: its socket on this host, or TCP with TLS, where both sides prove
 //! themselves by the same files.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    AlertDescription, ClientConfig, Error, RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpStream, UnixStream},
+    time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
@@ -58,11 +59,53 @@ impl Door {
             }
         }
     }
+
+    /// Why nothing gets through this door, where that is found out by knocking; none where it opens.
+    ///
+    /// With TLS 1.3 a server judges the client's certificate after the client believes to be connected, so the
+    /// judgement arrives in place of the first answer, and a client library may have given up by then.
+    pub async fn refusal(&self) -> Option<String> {
+        let Self::Tls { cert, .. } = self else { return None };
+        let knock = async {
+            let mut stream = self.connect().await?;
+            // Whoever was let in is expected to speak first: silence is consent.
+            timeout(JUDGED_WITHIN, stream.read_u8()).await.unwrap_or(Ok(0))
+        };
+        let error = knock.await.err()?;
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        Some(match inner {
+            Some(Error::AlertReceived(alert)) if is_judgement(*alert) => {
+                format!("it does not accept the certificate {}: {error}", cert.display())
+            }
+            _ => error.to_string(),
+        })
+    }
+}
+
+/// A server that is at work has judged a certificate by then.
+const JUDGED_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a server answers to a client's certificate (RFC 8446, section 6.2).
+const fn is_judgement(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::CertificateRequired
+    )
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use rustls::server::WebPkiClientVerifier;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -108,5 +151,47 @@ mod tests {
         assert_eq!(said, b"\x01\x00\x02raw");
         let stranger = door(file("ca", &other.cert.pem()));
         assert!(super::super::raw::start(&stranger, "1.41", "e1").await.is_err());
+        let why = stranger.refusal().await.unwrap();
+        assert!(why.contains("invalid peer certificate"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_the_engine_does_not_accept_is_the_reason_and_one_it_accepts_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = || rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let (engine, client, stranger) = (made(), made(), made());
+        let door_of = |who: &rcgen::CertifiedKey<rcgen::KeyPair>, at: &str| {
+            let [cert, key, ca] = ["cert", "key", "ca"].map(|name| folder.path().join(name));
+            std::fs::write(&cert, who.cert.pem()).unwrap();
+            std::fs::write(&key, who.signing_key.serialize_pem()).unwrap();
+            std::fs::write(&ca, engine.cert.pem()).unwrap();
+            Door::Tls { at: at.to_owned(), ca, cert, key }
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(client.cert.der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let judge = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(judge)
+            .with_single_cert(
+                vec![engine.cert.der().clone()],
+                PrivateKeyDer::from_pem_slice(engine.signing_key.serialize_pem().as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                // An answer instead of silence: nothing has to be waited for.
+                let _ = stream.write_all(b"H").await;
+            }
+        });
+        let why = door_of(&stranger, &at).refusal().await.unwrap();
+        assert!(why.starts_with("it does not accept the certificate ") && why.contains("fatal alert"), "{why}");
+        assert_eq!(door_of(&client, &at).refusal().await, None);
     }
 }

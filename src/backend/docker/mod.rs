@@ -128,7 +128,10 @@ impl Engine {
             docker?.negotiate_version().await
         };
         let connected = self.docker.get_or_try_init(|| connect).await;
-        let docker = connected.map_err(|error| self.asking(what, error))?;
+        let docker = match connected {
+            Ok(docker) => docker,
+            Err(error) => return Err(self.unconnected(what, error).await),
+        };
         let version = docker.client_version();
         if (version.major_version, version.minor_version) < OLDEST {
             let words = format!(
@@ -149,6 +152,20 @@ impl Engine {
                 let (at, ca, cert, key) = (at.clone(), ca.clone(), cert.clone(), key.clone());
                 Some(Door::Tls { at, ca, cert, key })
             }
+        }
+    }
+
+    /// There is no connection: the engine's own reason rather than how the client library saw it go.
+    async fn unconnected(&self, what: &str, error: Error) -> EngineError {
+        let refusal = match self.door() {
+            Some(door) => door.refusal().await,
+            None => None,
+        };
+        match (self.asking(what, error), refusal) {
+            (EngineError::Unreachable { what, engine, .. }, Some(why)) => {
+                EngineError::Unreachable { what, engine, why: Clean::new(why) }
+            }
+            (error, _) => error,
         }
     }
 
