@@ -169,13 +169,18 @@ impl Site {
     pub fn look<'a>(&'a self, seat: &SeatProgress) -> Option<Look<'a>> {
         let view = self.view.as_deref()?;
         let look = match seat.vmid.and_then(|vmid| self.guest(vmid)) {
-            Some(guest) => {
-                Look { guest: Some(guest), node_online: self.is_online(&guest.node), offline_since: None, at: view.at }
-            }
+            Some(guest) => Look {
+                guest: Some(guest),
+                ours: None,
+                node_online: self.is_online(&guest.node),
+                offline_since: None,
+                at: view.at,
+            },
             None => {
                 // As `Look::of` has it, without going through all guests for one that is not among them.
                 let node = seat.vmid.and(seat.node.as_ref())?;
-                let look = Look { guest: None, node_online: self.is_online(node), offline_since: None, at: view.at };
+                let node_online = self.is_online(node);
+                let look = Look { guest: None, ours: None, node_online, offline_since: None, at: view.at };
                 (view.quorate != Some(false)).then_some(look)?
             }
         };

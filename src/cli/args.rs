@@ -244,12 +244,18 @@ pub enum Command {
         /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
+        /// Do not ask: at a terminal, what would be shut down is shown first
+        #[arg(long)]
+        yes: bool,
     },
     /// Shut machines down, start them and prove them
     Restart {
         /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
+        /// Do not ask: at a terminal, what would be shut down is shown first
+        #[arg(long)]
+        yes: bool,
     },
     /// Nodes and storages
     Nodes,

@@ -44,7 +44,7 @@ impl Asker {
     pub fn lift(&mut self, site: Option<&Site>, bar: &Bar) -> Result<bool, CliError> {
         // A container is entered without a login.
         let Some(site) = site else { return Ok(false) };
-        if self.given_up || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if self.given_up || !is_somebody_there() {
             return Ok(false);
         }
         let before = self.asked.iter().filter(|asked| *asked == bar).count();
@@ -57,7 +57,7 @@ impl Asker {
                     "{host} shows an SSH host key nobody has trusted yet:\n  {fingerprint}\n  ({compare})\nTrust it? [y/N] "
                 );
                 match line(&question)? {
-                    Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => {}
+                    Some(answer) if is_yes(&answer) => {}
                     answer => {
                         self.given_up = answer.is_none();
                         return Ok(false);
@@ -80,6 +80,20 @@ impl Asker {
             Bar::Stranger { .. } | Bar::Locked { .. } => Ok(false),
         }
     }
+}
+
+/// Whether a question would be seen and answered.
+pub fn is_somebody_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks whether to go on: anything but a yes is none.
+pub fn yes(question: &str) -> Result<bool, CliError> {
+    Ok(line(question)?.is_some_and(|answer| is_yes(&answer)))
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Ctrl-C, as a terminal sends it.

@@ -143,8 +143,8 @@ async fn dispatch(context: &Context, settings: &Settings, command: Command) -> R
         Command::Status { lab } => status::status(context, lab.as_deref()).await,
         Command::Check { what, new_host_key } => check::check(context, &what, new_host_key).await,
         Command::Start { what } => check::deed(context, &what, Deed::Start).await,
-        Command::Stop { what } => check::deed(context, &what, Deed::Stop).await,
-        Command::Restart { what } => check::deed(context, &what, Deed::Restart).await,
+        Command::Stop { what, yes } => check::turn(context, &what, Deed::Stop, yes).await,
+        Command::Restart { what, yes } => check::turn(context, &what, Deed::Restart, yes).await,
         Command::Nodes => {
             settings.has_sites()?;
             inventory::nodes(context).await

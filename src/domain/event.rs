@@ -258,6 +258,12 @@ pub enum Change {
     },
     /// What is left of the seat's machine is about to be removed as root on its node.
     RemovalOnNode,
+    /// A machine went, and this volume of its own stayed: somebody was told how to remove it by hand.
+    LeftBehind {
+        vmid: Vmid,
+        node: NodeName,
+        volume: Clean,
+    },
     /// An instance is about to be asked for there, under this request id: until that is settled, whatever comes of
     /// the request is ours to look for.
     Requested {

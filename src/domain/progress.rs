@@ -317,6 +317,7 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         | Change::EndHindered { .. }
         | Change::Closed
         | Change::SeatPlanned { .. }
+        | Change::LeftBehind { .. }
         | Change::RunEnded { .. } => {}
         Change::Reserved { node, vmid } => {
             row.node = Some(node.clone());

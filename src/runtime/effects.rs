@@ -281,7 +281,10 @@ async fn renewed(home: &Homeroom, lab: &LabName) -> (Level, String) {
         [] => (Level::Success, given),
         [(seat, why), ..] => {
             let more = if failed.len() > 1 { format!(" and {} more", failed.len() - 1) } else { String::new() };
-            let rest = "they take the old one until `:renew-ssh-key` goes on";
+            let rest = match seats.iter().any(|seat| seat.old_logs_in) {
+                true => "they take the old one until `:renew-ssh-key` goes on",
+                false => "`:renew-ssh-key` goes on with them",
+            };
             (Level::Warning, format!("{given}; {seat}{more} not: {why}; {rest}"))
         }
     }

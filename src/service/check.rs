@@ -11,7 +11,7 @@ use super::{
 pub use crate::domain::planning::Deed;
 use crate::{
     deploy::class::new_host_key,
-    domain::{LabName, SeatName},
+    domain::{LabName, Plan, SeatName},
 };
 
 /// Repeats the proofs of a lab's machines, or of the named seats'. Starts and changes nothing.
@@ -31,6 +31,12 @@ pub async fn expect_new_host_keys(home: &Homeroom, lab: &LabName, seats: &[SeatN
     let now = home.clock.now();
     let said: Vec<_> = seats.iter().map(|seat| (new_host_key(lab, seat), now.as_duration().as_secs_f64())).collect();
     Ok(home.store.learn(&site.name, &said, now).await?)
+}
+
+/// What it would come to.
+pub async fn look(home: &Homeroom, lab: &LabName, seats: &[SeatName], deed: Deed) -> Result<Plan, ServiceError> {
+    home.definition(lab).await?;
+    Ok(plan_deed(home, lab, seats, deed).await?.plan)
 }
 
 /// Does it to a lab's machines, or to the named seats'.

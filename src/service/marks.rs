@@ -23,14 +23,12 @@ const AT_ONCE: usize = 8;
 /// For one of them: wall time.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// The seats whose machines are not ours by their mark, and what that means. One that could not be read is not among
-/// them: what it carries is not known.
-pub(super) async fn foreign(
-    home: &Homeroom,
-    site: &Site,
-    view: &ClusterView,
-    progress: &Progress,
-) -> BTreeMap<SeatName, String> {
+/// Seats by what their machines carry: nothing where it is the seat's own mark, else what it means that it is not. One that
+/// could not be read is not among them: what it carries is not known.
+pub(super) type Marks = BTreeMap<SeatName, Option<String>>;
+
+/// Reads the marks of the machines that stand.
+pub(super) async fn read(home: &Homeroom, site: &Site, view: &ClusterView, progress: &Progress) -> Marks {
     // Of what is at work, failed or gone more is known elsewhere.
     let stands =
         |row: &&SeatProgress| matches!(row.state, MachineState::Ready | MachineState::Stale | MachineState::Stopped);
@@ -44,17 +42,17 @@ pub(super) async fn foreign(
     stream::iter(reads).buffered(AT_ONCE).filter_map(ready).collect().await
 }
 
-/// One seat whose machine is not ours by its mark.
+/// One seat's.
 async fn one(
     home: &Homeroom,
     site: &Site,
     progress: &Progress,
     row: &SeatProgress,
     guest: &GuestView,
-) -> Option<(SeatName, String)> {
+) -> Option<(SeatName, Option<String>)> {
     let config = tokio::time::timeout(WITHIN, site.cluster.config(&guest.node, guest.vmid)).await.ok()?.ok()?;
     let owner = ownership(home.store.id(), guest.vmid, false, &config.description);
-    Some((row.seat.clone(), told(site, progress, row, guest, &owner)?))
+    Some((row.seat.clone(), told(site, progress, row, guest, &owner)))
 }
 
 /// In the words of a plan: what it would do, and what to do first.

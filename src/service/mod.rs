@@ -40,6 +40,7 @@ mod silent;
 pub mod site;
 pub mod status;
 pub mod strays;
+mod unclaimed;
 pub mod watch;
 pub mod workshop;
 

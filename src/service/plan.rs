@@ -13,8 +13,11 @@ use std::{
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use self::read::{applied, observe, others, read_templates, unseen};
-use super::{CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, own_key, workshop};
+use self::read::{applied, left, observe, others, read_templates, unseen};
+use super::{
+    CloudSite, EngineSite, Homeroom, ServiceError, Site, allowed::Allowed, cloud, own_key, unclaimed::unclaimed,
+    workshop,
+};
 use crate::{
     domain::{
         LabName, NodeName, Plan, Progress, RunId, SeatName, StepName, StepState, Vmid,
@@ -148,7 +151,9 @@ pub async fn plan_destroy(home: &Homeroom, lab: &LabName, seats: &[SeatName]) ->
     }
     let ground = Ground::read(home, lab, For::Removing).await?;
     ground.know(seats)?;
-    let plan = ground.ask(home, false, |input| planning::plan_destroy(input, seats))?;
+    let mut plan = ground.ask(home, false, |input| planning::plan_destroy(input, seats))?;
+    let unclaimed = unclaimed(home, &ground.site, &ground.view, lab, seats).await?;
+    planning::leave_unclaimed(&mut plan, &unclaimed);
     Ok(ground.planned(plan))
 }
 
@@ -210,6 +215,12 @@ enum For {
     Turning,
 }
 
+impl For {
+    fn makes(self) -> bool {
+        matches!(self, Self::Making | Self::Remaking)
+    }
+}
+
 /// What was read for a plan.
 struct Ground {
     class: ClassDefinition,
@@ -237,15 +248,18 @@ impl Ground {
         let (progress, _) = home.store.progress(lab).await?;
         let view = site.cluster.view().await?;
         super::offline::remember(home, &site, &view).await;
-        let templates = match what_for {
-            For::Making | For::Remaking => read_templates(&site, &view, &class).await?,
-            For::Removing | For::Turning => Vec::new(),
+        let templates = match what_for.makes() {
+            true => read_templates(&site, &view, &class).await?,
+            false => Vec::new(),
         };
         let observed = observe(home, &site, &view, &progress).await?;
         let unseen = unseen(&site, &view, &progress).await?;
         let silent = super::silent::silent(home, &site, &view).await?;
         let applied = applied(home, lab, &progress, &observed).await?;
         let (mut reserved, commitments) = others(home, lab, &site, &view).await?;
+        if what_for.makes() {
+            reserved.extend(left(home, &site, &view).await?);
+        }
         let allowed = match templates.is_empty() {
             true => Allowed::default(),
             false => Allowed::ask(&site, &class, &view, &progress, &reserved).await?,
@@ -410,8 +424,25 @@ impl Ground {
         marked || (created && reserved)
     }
 
+    /// An error if a seat that the store has no machine of has one by its mark: a second one is never made. One that has the
+    /// seat's name was found before; this is for one that was given another.
+    async fn is_none_elsewhere(&self, home: &Homeroom, plan: &Plan) -> Result<(), ServiceError> {
+        let unknown = |seat: &SeatName| self.progress.seat(seat).is_none_or(|row| row.vmid.is_none());
+        let made = plan.seats.iter().filter(|seat| seat.verb == Verb::Create).map(|seat| seat.seat.clone());
+        let made: Vec<SeatName> = made.filter(unknown).collect();
+        if made.is_empty() {
+            return Ok(());
+        }
+        let found = unclaimed(home, &self.site, &self.view, &plan.lab, &made).await?;
+        match planning::unclaimed_problem(plan, &found) {
+            Some(problem) => Err(ServiceError::Problems { lab: plan.lab.clone(), problems: vec![problem] }),
+            None => Ok(()),
+        }
+    }
+
     /// The plan as the token and the site's bridges allow it, ready to be carried out.
     async fn can_be_done(self, home: &Homeroom, mut plan: Plan) -> Result<Planned, ServiceError> {
+        self.is_none_elsewhere(home, &plan).await?;
         self.allowed.apply(&mut plan);
         self.allowed.covers(&self.site, &plan).await?;
         super::bridges::are_there(&self.site, &plan).await?;

@@ -93,8 +93,8 @@ pub async fn lab_status(home: &Homeroom, lab: &LabName) -> Result<LabStatus, Ser
     let stored = home.definition(lab).await?;
     let view = look(home, &stored.definition).await;
     let (progress, _) = home.store.progress(lab).await?;
-    let foreign = foreign(home, &stored.definition, view.as_ref(), &progress).await;
-    compose(home, &stored.definition, progress, view.as_ref(), &foreign).await
+    let marks = marks(home, &stored.definition, view.as_ref(), &progress).await;
+    compose(home, &stored.definition, progress, view.as_ref(), &marks).await
 }
 
 /// Whether machines are asked, one by one, for the marks they carry.
@@ -124,24 +124,24 @@ pub async fn all_status(
         let (progress, _) = home.store.progress(definition.name()).await?;
         let unseen = Err(String::new());
         let view = views.get(definition.site()).unwrap_or(&unseen);
-        let foreign = match marks {
-            Marks::Read => foreign(home, &definition, view.as_ref(), &progress).await,
+        let carried = match marks {
+            Marks::Read => self::marks(home, &definition, view.as_ref(), &progress).await,
             Marks::Unread => BTreeMap::new(),
         };
-        out.push(compose(home, &definition, progress, view.as_ref(), &foreign).await?);
+        out.push(compose(home, &definition, progress, view.as_ref(), &carried).await?);
     }
     Ok(out)
 }
 
-/// The seats whose machines are not ours by their marks.
-async fn foreign(
+/// What the machines of a class carry.
+async fn marks(
     home: &Homeroom,
     definition: &Definition,
     view: Result<&Sight, &String>,
     progress: &Progress,
-) -> BTreeMap<SeatName, String> {
+) -> marks::Marks {
     match (view, home.site(definition.site())) {
-        (Ok(Sight::Cluster(view)), Ok(site)) => marks::foreign(home, site, view, progress).await,
+        (Ok(Sight::Cluster(view)), Ok(site)) => marks::read(home, site, view, progress).await,
         _ => BTreeMap::new(),
     }
 }
@@ -201,7 +201,7 @@ async fn compose(
     definition: &Definition,
     progress: Progress,
     view: Result<&Sight, &String>,
-    foreign: &BTreeMap<SeatName, String>,
+    marks: &marks::Marks,
 ) -> Result<LabStatus, ServiceError> {
     let lab = definition.name();
     let held_by = home.store.lab_holder(lab).await?;
@@ -229,7 +229,7 @@ async fn compose(
     let seen = |row: &SeatProgress| {
         let look = cluster.and_then(|view| Look::of(view, row))?;
         let offline_since = look.node(row).and_then(|node| away.get(node)).copied();
-        Some(Look { offline_since, ..look })
+        Some(Look { offline_since, ours: marks.get(&row.seat).map(Option::is_none), ..look })
     };
     let stand = |row: &SeatProgress| {
         let stand = match (&seating, &hosting) {
@@ -237,7 +237,7 @@ async fn compose(
             (Some(seating), _) => seating.state(row),
             (None, None) => current_state(row, seen(row), hand, now, max_age),
         };
-        match (view, foreign.get(&row.seat)) {
+        match (view, marks.get(&row.seat).and_then(Option::as_ref)) {
             // Why not is said once, of the lab.
             (Err(_), _) => stand.unseen(UNSEEN),
             // What is not ours is not what was proven.

@@ -23,13 +23,25 @@ pub(super) fn io(path: &Path, doing: &str, error: &io::Error) -> StoreError {
 
 /// What SQLite said while the store was being opened.
 pub(super) fn opening(path: &Path, error: &sqlx::Error) -> StoreError {
-    unusable(path, words(error))
+    unusable(path, no_room(path, error).unwrap_or_else(|| words(error)))
+}
+
+/// That the disk is full, where that is what an I/O error comes of: SQLite makes its shared memory beside the file before it
+/// writes anything, and has no words of its own for one that does not fit.
+fn no_room(path: &Path, error: &sqlx::Error) -> Option<String> {
+    const LEAST: u64 = 64 * 1024;
+    let folder = path.parent()?;
+    let stat = rustix::fs::statvfs(folder).ok().filter(|_| matches!(code(error), Some(10 | 14)))?;
+    let is_full = stat.f_bavail.saturating_mul(stat.f_frsize) < LEAST || (stat.f_files > 0 && stat.f_favail == 0);
+    is_full.then(|| {
+        format!("the disk of {} is full; nothing was written; make room there and try again", folder.display())
+    })
 }
 
 /// The same, for one who only reads: SQLite's shared memory beside the file must be written even then.
 pub(super) fn opening_to_read(path: &Path, error: &sqlx::Error) -> StoreError {
-    let mut why = words(error);
-    if code(error) == Some(14) {
+    let mut why = no_room(path, error).unwrap_or_else(|| words(error));
+    if code(error) == Some(14) && !why.contains("is full") {
         why.push_str("; a reader too needs to write the folder, so let its user into the group of a shared store");
     }
     unusable(path, why)
@@ -54,7 +66,7 @@ pub(super) fn words(error: &sqlx::Error) -> String {
     let next = match code(error) {
         Some(5 | 6) => "another process has been writing for too long; try again when it is done",
         Some(8) => "the file or its folder cannot be written by this user",
-        Some(10) => "the disk failed or was taken away; look at the kernel's log before going on",
+        Some(10) => "the disk is full, failed or was taken away; look at `df` and the kernel's log before going on",
         Some(11) => "the file is damaged; keep a copy of it and put a backup in its place",
         Some(13) => "nothing half-done was written; make room on that disk",
         Some(14) => "the file, or the -wal and -shm files beside it, cannot be opened or made by this user",

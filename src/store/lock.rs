@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     io::{ErrorKind, Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -110,5 +111,41 @@ fn text_of(path: &Path, file: &mut File) -> Result<String, StoreError> {
         .and_then(|()| file.take(4096).read_to_end(&mut bytes))
         .map_err(|e| error::io(path, "reading who holds it", &e))?;
     let text = Clean::new(String::from_utf8_lossy(&bytes));
-    Ok(if text.is_empty() { "another process".to_owned() } else { text.to_string() })
+    if text.is_empty() {
+        return Ok("another process".to_owned());
+    }
+    let still = file.metadata().ok().and_then(|meta| stopped(meta.ino()));
+    Ok(match still {
+        Some(pid) => format!(
+            "{text} (stopped by a signal, it does not move: `kill -CONT {pid}` has it go on, `kill -KILL {pid}` ends it)"
+        ),
+        None => text.to_string(),
+    })
+}
+
+/// The process that holds a file's lock, by the kernel's table (proc_locks(5)), where it was stopped: it keeps the lock for
+/// as long as it lives and does nothing.
+fn stopped(inode: u64) -> Option<u32> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let of_file =
+        |line: &&str| line.contains("FLOCK") && line.contains("WRITE") && line.contains(&format!(":{inode} "));
+    let pid = locks.lines().find(of_file)?.split_whitespace().nth(4)?.parse().ok()?;
+    is_stopped(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).then_some(pid)
+}
+
+/// Whether this line of `/proc/PID/stat` is of a stopped process. Its name stands in brackets and may hold any.
+fn is_stopped(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_as_stopped_whatever_it_calls_itself() {
+        assert!(is_stopped("4711 (homeroom) T 1 4711"));
+        assert!(!is_stopped("4711 (a) T 1 (b) S 1 4711"));
+        assert!(!is_stopped("4711 (homeroom) S 1 4711"));
+    }
 }

@@ -1,6 +1,10 @@
 //! `destroy`: what would go, and then, confirmed, its going.
 
-use super::{Context, deploy::outcome, plan};
+use super::{
+    Context,
+    deploy::{nothing_to_do, outcome},
+    plan,
+};
 use crate::{
     cli::exit::{CliError, Exit},
     domain::event::RunKind,
@@ -11,10 +15,10 @@ pub async fn destroy(context: &Context, what: &[String], yes: bool, confirm: Opt
     let (lab, seats) = context.lab_and_seats(what).await?;
     if !yes {
         let plan = plan_destroy(&context.home, &lab, &seats).await?;
-        plan::show(context.out, &plan);
         if plan.is_empty() {
-            return Ok(Exit::Done);
+            return Ok(nothing_to_do(context, &plan));
         }
+        plan::show(context.out, &plan);
         eprintln!("not done: `homeroom destroy {} --yes` does it", what.join(" "));
         return Ok(Exit::Refused);
     }

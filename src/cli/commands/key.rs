@@ -85,7 +85,8 @@ pub(super) async fn give(context: &Context, lab: &LabName) -> Result<(Vec<Rekeye
 
 /// One machine that was to get a new key.
 pub(super) fn of_seat(seat: &Rekeyed) -> Value {
-    json!({"seat": seat.seat, "done": seat.outcome.is_ok(), "reason": seat.outcome.as_ref().err()})
+    json!({"seat": seat.seat, "done": seat.outcome.is_ok(), "reason": seat.outcome.as_ref().err(),
+        "old_logs_in": seat.old_logs_in})
 }
 
 /// Which machines have the new key.
@@ -98,9 +99,14 @@ pub(super) fn tell(context: &Context, lab: &LabName, seats: &[Rekeyed]) {
         }
     }
     if done < seats.len() {
-        context.out.line(format!(
-            "the old key still logs in there; `homeroom key {lab} --renew` again goes on with {}",
-            if done + 1 == seats.len() { "it" } else { "them" }
-        ));
+        let left = seats.len() - done;
+        let old: Vec<&str> = seats.iter().filter(|seat| seat.old_logs_in).map(|seat| seat.seat.as_str()).collect();
+        let old = match old.len() {
+            0 => String::new(),
+            all if all == left => "the old key still logs in there; ".to_owned(),
+            _ => format!("the old key still logs in to {}; ", old.join(", ")),
+        };
+        let them = if left == 1 { "it" } else { "them" };
+        context.out.line(format!("{old}`homeroom key {lab} --renew` again goes on with {them}"));
     }
 }

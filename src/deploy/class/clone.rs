@@ -9,10 +9,10 @@ use async_trait::async_trait;
 
 use super::{
     dead::{Half, clear, half_cloned},
-    destroy::removal_goes_on,
+    destroy::{may_be_late, removal_goes_on, tell_leftovers},
     rest::{Rest, rest},
-    seat::Seat,
-    site::Site,
+    seat::{Facts, Seat},
+    site::{OVERDUE, Site},
 };
 use crate::{
     deploy::{
@@ -67,17 +67,25 @@ impl Action for CloneMachine {
                 Found::Nothing => {
                     // Whoever removed what was here may have died before saying which disks stayed.
                     if self.seat.facts().unsaid {
-                        super::destroy::tell_leftovers(&self.site, &self.seat, context, &self.source.node).await?;
+                        tell_leftovers(&self.site, &self.seat, context, &self.source.node).await?;
                     }
+                    self.leave_a_left_disk_its_number(context).await?;
                     return Ok(Check::Needed);
                 }
                 Found::Ours => return Ok(Check::Done("already there, with our mark".to_owned())),
                 Found::Foreign => {
-                    self.take_another_vmid(context).await?;
+                    let taken = self.seat.facts().vmid;
+                    if !self.take_another_vmid(context, "was taken by somebody else").await? {
+                        return Err(StepError::fatal(format!(
+                            "VMID {taken} was taken by somebody else and the range has no other free; widen \
+                             placement.vmids or the site's vmids"
+                        )));
+                    }
                     return Ok(Check::Needed);
                 }
                 Found::Dead(node, known) => {
                     if self.bury(context, &node, known, &mut told).await? {
+                        self.leave_a_left_disk_its_number(context).await?;
                         return Ok(Check::Needed);
                     }
                 }
@@ -128,7 +136,21 @@ impl Action for CloneMachine {
             pool: self.source.pool.clone(),
         };
         self.seat.learn(|facts| facts.fresh = false);
-        let upid = self.ask(context, &mut request).await?;
+        let asked_at = self.site.clock.now();
+        let upid = match self.ask(context, &mut request).await {
+            Ok(Some(upid)) => upid,
+            Ok(None) => {
+                self.seat.learn(|facts| facts.cloned_at = Some(self.site.clock.monotonic()));
+                let (kind, template) = (kind(&request), &self.source.template_name);
+                return Ok(format!("{kind} clone of {template}; the site never answered, and it stands"));
+            }
+            Err(error) => {
+                if matches!(error, StepError::Unreachable(_)) {
+                    self.seat.learn(|facts| facts.asked_at = Some(asked_at));
+                }
+                return Err(error);
+            }
+        };
         context.record(Level::Debug, format!("task {}", upid.0), Change::TaskStarted { upid: upid.0.clone() }).await?;
         match self.site.tasks.wait(context, &upid).await? {
             TaskState::Ok { .. } => {
@@ -138,8 +160,7 @@ impl Action for CloneMachine {
                 let took = self.site.clock.monotonic().saturating_sub(began);
                 context.observe(Observed::Took(took));
                 let took = took.as_secs_f64();
-                let kind = if request.full { "full" } else { "linked" };
-                Ok(format!("{kind} clone of {} in {took:.1} s", self.source.template_name))
+                Ok(format!("{} clone of {} in {took:.1} s", kind(&request), self.source.template_name))
             }
             TaskState::Failed(words) if says_taken(&words) => Err(StepError::Conflict(words)),
             TaskState::Failed(words) if is_lock_timeout(&words) => Err(StepError::Locked(words)),
@@ -173,7 +194,7 @@ impl CloneMachine {
         told: &mut bool,
     ) -> Result<bool, StepError> {
         if clear(&self.site, &self.seat, context, node, ("clone", known)).await? {
-            super::destroy::tell_leftovers(&self.site, &self.seat, context, node).await?;
+            tell_leftovers(&self.site, &self.seat, context, node).await?;
             return Ok(true);
         }
         if !std::mem::replace(told, true) {
@@ -184,9 +205,10 @@ impl CloneMachine {
     }
 
     /// Asks for the clone; where a linked one is refused and the plan allows it, for a full copy. The refused
-    /// request had no effect, so the intent on disk covers both.
-    async fn ask(&self, context: &StepContext, request: &mut CloneRequest) -> Result<Upid, StepError> {
-        let words = match self.site.cluster.clone_guest(request).await {
+    /// request had no effect, so the intent on disk covers both. None where the answer never came and the machine
+    /// stands.
+    async fn ask(&self, context: &StepContext, request: &mut CloneRequest) -> Result<Option<Upid>, StepError> {
+        let words = match self.put(context, request).await? {
             Ok(upid) => return Ok(upid),
             Err(SiteError::Refused { words, .. }) if says_taken(&words) => {
                 return Err(StepError::Conflict(Clean::new(format!("VMID {} is taken: {words}", request.vmid))));
@@ -203,7 +225,43 @@ impl CloneMachine {
         context.note(Level::Warning, format!("{words}; making a full copy, as the plan allows")).await?;
         self.seat.learn(|facts| facts.full = true);
         request.full = true;
-        Ok(self.site.cluster.clone_guest(request).await?)
+        Ok(self.put(context, request).await??)
+    }
+
+    /// Puts the request. While its answer is overdue, it is looked whether it was carried out all the same: a
+    /// connection that went silent holds nobody up. Only where its end was seen is it not waited for any more.
+    async fn put(
+        &self,
+        context: &StepContext,
+        request: &CloneRequest,
+    ) -> Result<Result<Option<Upid>, SiteError>, StepError> {
+        tokio::select! {
+            biased;
+            answer = self.site.cluster.clone_guest(request) => Ok(answer.map(Some)),
+            seen = self.seen_to_end(context) => seen.map(|()| Ok(None)),
+        }
+    }
+
+    /// Waits until a clone whose answer does not come is seen to have come to its end: it stands, or left nothing that
+    /// could still become a machine.
+    async fn seen_to_end(&self, context: &StepContext) -> Result<(), StepError> {
+        self.site.clock.sleep(OVERDUE).await;
+        let mut began = false;
+        loop {
+            let ended = |how: &str| {
+                let words = format!("the site never answered, and the clone {how}");
+                Err(StepError::Unreachable(Clean::new(words)))
+            };
+            match self.find(context).await {
+                Ok(Found::Ours) => return Ok(()),
+                Ok(Found::Cloning) => began = true,
+                Ok(Found::Dead(..)) => return ended("died"),
+                Ok(Found::Nothing) if began => return ended("came to nothing"),
+                // Not seen yet, or nobody's who can be asked: the answer may still come.
+                Ok(Found::Nothing | Found::Going | Found::Foreign) | Err(_) => {}
+            }
+            self.site.clock.sleep(self.site.tuning.task_poll).await;
+        }
     }
 
     async fn find(&self, context: &StepContext) -> Result<Found, StepError> {
@@ -245,29 +303,47 @@ impl CloneMachine {
         Ok(Found::Foreign)
     }
 
-    /// Gives the seat a VMID nobody has; the old one belongs to somebody else.
-    async fn take_another_vmid(&self, context: &StepContext) -> Result<(), StepError> {
-        let taken = self.seat.facts().vmid;
-        let Some(vmid) = self.site.spare_vmid().await? else {
-            return Err(StepError::fatal(format!(
-                "VMID {taken} was taken by somebody else and the range has no other free; widen placement.vmids or the site's vmids"
-            )));
+    /// Where a disk stayed under the seat's number, the machine gets another: what was said to remove the disk by hand
+    /// must never meet a living machine's. Not while an earlier request for this number may still arrive: under one
+    /// number it cannot make a second machine.
+    async fn leave_a_left_disk_its_number(&self, context: &StepContext) -> Result<(), StepError> {
+        let Facts { vmid, left, .. } = self.seat.facts();
+        if !left {
+            return Ok(());
+        }
+        let why = match may_be_late(&self.site, &self.seat) {
+            Some(_) => "an earlier request for it may still arrive",
+            None if self.take_another_vmid(context, "is left to the disk that stayed there").await? => return Ok(()),
+            None => "the range has no other free",
         };
+        self.seat.learn(|facts| facts.left = false);
+        let line = format!(
+            "the new machine gets VMID {vmid} again, because {why}: before any `pvesm free`, look in `qm config {vmid}` \
+             whether the disk is its by now"
+        );
+        context.note(Level::Warning, line).await
+    }
+
+    /// Gives the seat a VMID nobody has, because of its own something is so (`why`). False where none is free.
+    async fn take_another_vmid(&self, context: &StepContext, why: &str) -> Result<bool, StepError> {
+        let old = self.seat.facts().vmid;
+        let Some(vmid) = self.site.spare_vmid().await? else { return Ok(false) };
         let node = self.seat.plan.node.clone();
-        context
-            .record(
-                Level::Warning,
-                format!("VMID {taken} was taken by somebody else; using {vmid}"),
-                Change::Reserved { node: node.clone(), vmid },
-            )
-            .await?;
+        let reserved = Change::Reserved { node: node.clone(), vmid };
+        context.record(Level::Warning, format!("VMID {old} {why}; using {vmid}"), reserved).await?;
         self.seat.learn(|facts| {
             facts.vmid = vmid;
             facts.node = node;
             facts.unsaid = false;
+            facts.left = false;
         });
-        Ok(())
+        Ok(true)
     }
+}
+
+/// How the disks are made, in a word.
+fn kind(request: &CloneRequest) -> &'static str {
+    if request.full { "full" } else { "linked" }
 }
 
 /// Proxmox's words for an id that exists: in the answer, or in the task (facts: races on the new id).

@@ -9,7 +9,7 @@ use super::{
     dead::{Half, STILL_COPYING, clear, half_cloned},
     rest::{Rest, rest},
     seat::{Facts, Seat},
-    site::Site,
+    site::{OVERDUE, Site},
 };
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
@@ -151,7 +151,7 @@ pub async fn removal_goes_on(site: &Site, seat: &Seat, context: &StepContext, kn
 impl Action for Destroy {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let waiting_since = self.site.clock.monotonic();
-        let late = self.may_be_late();
+        let late = may_be_late(&self.site, &self.seat);
         let mut told = false;
         loop {
             let waited = self.site.clock.monotonic().saturating_sub(waiting_since);
@@ -198,7 +198,15 @@ impl Action for Destroy {
         if context.attempt > 1 {
             self.is_off(context).await?;
         }
-        let upid = match self.site.cluster.remove(&facts.node, facts.vmid).await {
+        let answer = tokio::select! {
+            biased;
+            answer = self.site.cluster.remove(&facts.node, facts.vmid) => answer,
+            () = self.seen_gone(context) => {
+                tell_leftovers(&self.site, &self.seat, context, &facts.node).await?;
+                return Ok(format!("VM {} is gone from {}; the site never answered", facts.vmid, facts.node));
+            }
+        };
+        let upid = match answer {
             Ok(upid) => upid,
             Err(SiteError::Refused { words, .. }) if says_running(&words) => return Err(StepError::Conflict(words)),
             Err(error) => return Err(error.into()),
@@ -209,8 +217,14 @@ impl Action for Destroy {
                 // A disk that could not be removed does not fail the task: only its log tells.
                 match self.site.cluster.task_log(&upid, 0).await {
                     Ok(lines) => {
-                        for line in lines.iter().filter(|line| line.as_str().contains("Could not remove disk")) {
-                            context.note(Level::Warning, format!("left behind: {line}")).await?;
+                        for line in lines.iter().filter(|line| line.as_str().contains(NOT_REMOVED)) {
+                            match volume_of(line) {
+                                Some(volume) => {
+                                    let words = format!("left behind: {line}");
+                                    tell_left(&self.seat, context, &facts.node, &words, volume).await?;
+                                }
+                                None => context.note(Level::Warning, format!("left behind: {line}")).await?,
+                            }
                         }
                     }
                     Err(_) => tell_leftovers(&self.site, &self.seat, context, &facts.node).await?,
@@ -226,6 +240,15 @@ impl Action for Destroy {
             TaskState::Running => Err(StepError::Interrupted),
         }
     }
+}
+
+/// Proxmox's words, in the log of a removal that ends well, before the volume that stayed, in quotes.
+const NOT_REMOVED: &str = "Could not remove disk";
+
+/// The volume of such a line.
+fn volume_of(line: &Clean) -> Option<Clean> {
+    let volume = line.as_str().split('\'').nth(1)?;
+    volume.contains(':').then(|| Clean::new(volume))
 }
 
 /// Proxmox's words for a machine that is not off.
@@ -246,12 +269,12 @@ impl Destroy {
         self.site.tasks.wait(context, &upid).await.map(drop)
     }
 
-    /// How long a clone of the machine may still appear, if one was asked for and its end was not seen: the
-    /// request may have been on its way, or its worker about to begin.
-    fn may_be_late(&self) -> Option<Duration> {
-        let age = self.site.clock.now().duration_since(self.seat.facts().asked_at?);
-        let left = LATEST_CLONE.saturating_sub(Duration::try_from(age).unwrap_or_default());
-        (!left.is_zero()).then_some(left)
+    /// Waits until the machine is seen to be gone, once the answer to its removal is overdue.
+    async fn seen_gone(&self, context: &StepContext) {
+        self.site.clock.sleep(OVERDUE).await;
+        while !matches!(standing(&self.site, &self.seat, context).await, Ok(Standing::Nothing)) {
+            self.site.clock.sleep(self.site.tuning.task_poll).await;
+        }
     }
 
     /// Clears the machine away if its clone is dead, and says so; `told`: that its copy still writes was said.
@@ -271,6 +294,14 @@ impl Destroy {
     }
 }
 
+/// How long a clone of the machine may still appear, if one was asked for and its end was not seen: the request may
+/// have been on its way, or its worker about to begin.
+pub fn may_be_late(site: &Site, seat: &Seat) -> Option<Duration> {
+    let age = site.clock.now().duration_since(seat.facts().asked_at?);
+    let left = LATEST_CLONE.saturating_sub(Duration::try_from(age).unwrap_or_default());
+    (!left.is_zero()).then_some(left)
+}
+
 /// A machine that went unseen (its removal was begun by a process that did not see its end, or its clone died)
 /// may have left disks behind, and nobody has read the log that says so.
 pub async fn tell_leftovers(site: &Site, seat: &Seat, context: &StepContext, node: &NodeName) -> Result<(), StepError> {
@@ -285,10 +316,25 @@ pub async fn tell_leftovers(site: &Site, seat: &Seat, context: &StepContext, nod
             continue;
         }
         for volume in site.cluster.volumes(node, name, vmid).await? {
-            let line = format!("left behind by VM {vmid}: {volume}; `pvesm free {volume}` on {node} removes it");
-            context.note(Level::Warning, line).await?;
+            let words = format!("left behind by VM {vmid}: {volume}");
+            tell_left(seat, context, node, &words, volume).await?;
         }
     }
     seat.learn(|facts| facts.unsaid = false);
+    Ok(())
+}
+
+/// Says that a volume stayed, and how it is removed; written down for whoever looks for free numbers.
+async fn tell_left(
+    seat: &Seat,
+    context: &StepContext,
+    node: &NodeName,
+    words: &str,
+    volume: Clean,
+) -> Result<(), StepError> {
+    let line = format!("{words}; `pvesm free {volume}` on {node} removes it");
+    let left = Change::LeftBehind { vmid: seat.facts().vmid, node: node.clone(), volume };
+    context.record(Level::Warning, line, left).await?;
+    seat.learn(|facts| facts.left = true);
     Ok(())
 }

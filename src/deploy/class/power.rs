@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{boots::Waiting, clone::is_lock_timeout, seat::Seat, site::Site};
+use super::{
+    boots::Waiting,
+    clone::is_lock_timeout,
+    seat::{Facts, Seat},
+    site::{OVERDUE, Site},
+};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{Change, Clean, Level, StepName},
@@ -89,10 +94,28 @@ impl Action for Stop {
     }
 }
 
+/// Waits until a machine is seen to be as asked for, once the answer to that is overdue.
+async fn turned(site: &Site, facts: &Facts, action: PowerAction) {
+    site.clock.sleep(OVERDUE).await;
+    loop {
+        let status = site.cluster.status(&facts.node, facts.vmid).await;
+        if status.is_ok_and(|status| status.running == (action == PowerAction::Start)) {
+            return;
+        }
+        site.clock.sleep(site.tuning.task_poll).await;
+    }
+}
+
 /// Asks for a change of power and waits for its task.
 async fn power(site: &Site, seat: &Seat, context: &StepContext, action: PowerAction) -> Result<(), StepError> {
     let facts = seat.facts();
-    let upid = site.cluster.power(&facts.node, facts.vmid, action).await?;
+    let upid = tokio::select! {
+        biased;
+        answer = site.cluster.power(&facts.node, facts.vmid, action) => answer?,
+        () = turned(site, &facts, action) => {
+            return context.note(Level::Info, "the site never answered, and it is done").await;
+        }
+    };
     context.record(Level::Debug, format!("task {}", upid.0), Change::TaskStarted { upid: upid.0.clone() }).await?;
     match site.tasks.wait(context, &upid).await? {
         TaskState::Ok { .. } => Ok(()),

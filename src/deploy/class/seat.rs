@@ -45,7 +45,7 @@ pub struct Facts {
     pub report: Option<SelfReport>,
     /// When this run started it, on the modelled clock.
     pub started_at: Option<Duration>,
-    /// When an earlier run asked for its clone, whose end nobody has seen.
+    /// When its clone was asked for last, where nobody has seen what came of that.
     pub asked_at: Option<Timestamp>,
     /// When this run cloned it.
     pub cloned_at: Option<Duration>,
@@ -57,6 +57,8 @@ pub struct Facts {
     pub fresh: bool,
     /// A machine went from this number, or may have, and nobody has said which of its disks stayed.
     pub unsaid: bool,
+    /// A disk stayed under this number, and somebody was told how to remove it.
+    pub left: bool,
 }
 
 impl Seat {
@@ -88,6 +90,7 @@ impl Seat {
             },
             fresh: creates && !had_machine,
             unsaid: plan.verb == Verb::Resume || (creates && had_machine),
+            left: false,
         };
         let left = plan.changes.iter().filter(|change| change.drift && !fixes_drift);
         let left = left.map(|change| change.field.clone()).collect();

@@ -81,6 +81,9 @@ pub struct Site {
     new_host_keys: HashMap<String, Timestamp>,
 }
 
+/// After so much modelled time without an answer to a request that begins a task (Proxmox takes some 50 ms, half a
+/// second under load), it is looked whether it was carried out all the same.
+pub const OVERDUE: Duration = Duration::from_secs(5);
 /// CPUs that one boot keeps busy.
 const CPUS_OF_A_BOOT: f64 = 2.0;
 /// Boots let through for each spare CPU: enough that none idles while an agent's answer is still awaited, few

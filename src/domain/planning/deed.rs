@@ -143,7 +143,9 @@ fn seat(input: &PlanInput<'_>, spec: SeatSpec, deed: Deed, notes: &mut Vec<Strin
     }
     let runs = guest.power != Power::Stopped;
     let hand = Hand::nobodys(input.progress);
-    let stand = current_state(row, Look::of(input.view, row), hand, input.now, input.site.proof_max_age);
+    // Its mark was read.
+    let look = Look::of(input.view, row).map(|look| Look { ours: Some(true), ..look });
+    let stand = current_state(row, look, hand, input.now, input.site.proof_max_age);
     let (verb, why) = deed.of(runs, stand.state == MachineState::Ready);
     let mut plan =
         seat_plan(row, &node, vmid, verb, &steps(verb, runs, &roll_call(&input.class.rollcall)), why.to_owned());

@@ -4,13 +4,15 @@
 use super::{
     PlanInput, Problem, Removal,
     estimate::estimate,
+    silent::on_nodes,
     standing::{is_half_cloned, is_ours, lost_its_mark, mark_gone, stranger, unproven},
 };
 use crate::domain::{
-    NodeName, Plan, SeatName, StepName, StepState, Vmid,
+    LabName, NodeName, Plan, Role, RunId, SeatName, StepName, StepState, Vmid,
     class::{CloudInit, MachineSpec, Profile, RollCall, SeatSpec},
-    cluster::Power,
+    cluster::{GuestView, Power},
     event::RunKind,
+    machine::machine_name,
     plan::{SeatPlan, Verb},
     progress::SeatProgress,
     readiness::was_made,
@@ -141,6 +143,54 @@ fn removal(input: &PlanInput<'_>, row: &SeatProgress, notes: &mut Vec<String>) -
         "no longer in the definition"
     };
     plan(Verb::Remove, steps, why.to_owned())
+}
+
+/// A machine that carries a mark for a seat of the lab and that the store does not know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unclaimed {
+    pub guest: GuestView,
+    pub seat: SeatName,
+    /// The mark is another store's.
+    pub others: bool,
+}
+
+/// Adds what a removal has to leave alone because only its mark says whose it is: after a store was lost, the machines
+/// stand all the same. What another store has counts only where this one has nothing: it is that one's to look after.
+pub fn leave_unclaimed(plan: &mut Plan, found: &[Unclaimed]) {
+    let nothing_known = plan.seats.is_empty() && found.iter().all(|one| one.others);
+    let found: Vec<&Unclaimed> = found.iter().filter(|one| !one.others || nothing_known).collect();
+    for one in &found {
+        let whose = if one.others { "another homeroom store's mark" } else { "our mark" };
+        let why = format!("left alone: {} carries {whose}, and this store does not know it", one.guest.vmid);
+        let role = if one.seat == SeatName::teacher() { Role::Teacher } else { Role::Student };
+        let name = one.guest.name.as_ref().map_or_else(|| machine_name(&plan.lab, &one.seat), ToString::to_string);
+        let row = SeatProgress::planned(one.seat.clone(), role, name, plan.site.clone(), RunId(0));
+        if !plan.seats.iter().any(|seat| seat.seat == one.seat) {
+            plan.seats.push(seat_plan(&row, &one.guest.node, one.guest.vmid, Verb::Leave, &[], why));
+        }
+    }
+    let (told, site) = (told(&plan.lab, &found), &plan.site);
+    let note = told.map(|(words, it)| match nothing_known {
+        false => format!("{words}: `homeroom adopt {site}` takes {it} back, then destroy again"),
+        true => format!(
+            "{words}: if that store is no more, `homeroom adopt {site} --take-over` takes {it} over, then destroy again"
+        ),
+    });
+    plan.notes.extend(note);
+}
+
+/// What stands in the way of new machines for seats that have one by its mark.
+pub fn unclaimed_problem(plan: &Plan, found: &[Unclaimed]) -> Option<String> {
+    let (words, it) = told(&plan.lab, &found.iter().filter(|one| !one.others).collect::<Vec<_>>())?;
+    Some(format!("{words}; nothing is made beside {it}: `homeroom adopt {}` takes {it} back", plan.site))
+}
+
+/// `9101 and 9102 on pve1 carry our mark for cs101, and this store does not know them`, and how they are called on.
+fn told(lab: &LabName, found: &[&Unclaimed]) -> Option<(String, &'static str)> {
+    let whose = if found.first()?.others { "another homeroom store's mark" } else { "our mark" };
+    let (carry, it) = if found.len() == 1 { ("carries", "it") } else { ("carry", "them") };
+    let numbers = on_nodes(found.iter().map(|one| &one.guest));
+    Some((format!("{numbers} {carry} {whose} for {lab}, and this store does not know {it}"), it))
 }
 
 /// That a machine stands which the token may not see, and what to do.

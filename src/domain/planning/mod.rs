@@ -41,7 +41,7 @@ pub use cloud::{CloudInput, InstanceShape, MADE_OF, Names, plan_cloud, plan_clou
 pub use costing::{Orphan, costing};
 pub use deed::{Deed, plan_deed, plan_deed_again};
 pub use deploy::plan_deploy;
-pub use destroy::plan_destroy;
+pub use destroy::{Unclaimed, leave_unclaimed, plan_destroy, unclaimed_problem};
 pub use gather::{commitments, machines_to_read, reserved, templates_to_read};
 pub use silent::{on_nodes, silent};
 pub use standing::{Estranged, estranged, whose};

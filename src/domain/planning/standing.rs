@@ -310,7 +310,9 @@ fn left_as_it_is(
         false => String::new(),
     };
     let hand = Hand::nobodys(input.progress);
-    let stand = current_state(row, Look::of(input.view, row), hand, input.now, input.site.proof_max_age);
+    // Its mark was read.
+    let look = Look::of(input.view, row).map(|look| Look { ours: Some(true), ..look });
+    let stand = current_state(row, look, hand, input.now, input.site.proof_max_age);
     let settled = |verb, changes, steps, why| Fate::Settled { home, verb, changes, steps, why };
     if stand.state == MachineState::Ready {
         let verb = if own.is_empty() { Verb::Keep } else { Verb::Update };

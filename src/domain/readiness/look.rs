@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::{
-    MachineState, NodeName,
+    Clean, MachineState, NodeName,
     cluster::{ClusterView, GuestView},
     progress::SeatProgress,
 };
@@ -13,6 +13,8 @@ use crate::domain::{
 pub struct Look<'a> {
     /// `None`: not on the site.
     pub guest: Option<&'a GuestView>,
+    /// Whether it carries this seat's mark, where somebody has read it: a listing shows none.
+    pub ours: Option<bool>,
     pub node_online: bool,
     /// Since when the node has not answered, where somebody watched.
     pub offline_since: Option<Timestamp>,
@@ -29,10 +31,16 @@ impl<'a> Look<'a> {
         // Without quorum a guest that is not listed may still be there.
         (guest.is_some() || view.quorate != Some(false)).then_some(Self {
             guest,
+            ours: None,
             node_online,
             offline_since: None,
             at: view.at,
         })
+    }
+
+    /// What the machine is called on the site, where that is not what it was made as. Proxmox shows a new one's name late.
+    pub fn other_name(&self, row: &SeatProgress) -> Option<&'a Clean> {
+        self.guest?.name.as_ref().filter(|name| name.as_str() != row.name)
     }
 
     /// Where the machine is: where it was seen, else where it was put. A clone is made on its template's node.

@@ -8,7 +8,7 @@ use super::{
     Cut, Hand, Look, Stand,
     hand::{is_being_removed, is_in_hand},
 };
-use crate::domain::{MachineState, StepName, StepState, cluster::Power, progress::SeatProgress};
+use crate::domain::{Clean, MachineState, StepName, StepState, cluster::Power, progress::SeatProgress};
 
 /// How old a guest's power and uptime may be within one look: Proxmox broadcasts every 10 s and caches twice.
 const BROADCAST: Duration = Duration::from_secs(15);
@@ -51,7 +51,7 @@ pub fn current_state(
                 let (age, limit) = (hours(elapsed(proven, now)), hours(max_age));
                 Stand::so(MachineState::Stale, format!("proven {age} ago, a proof counts for {limit}"))
             }
-            _ => Stand::new(MachineState::Ready, None),
+            _ => Stand::new(MachineState::Ready, look.and_then(|look| renamed(row, look)).map(Clean::new)),
         },
         // It was off, and runs again: whoever started it, its roll call is due. What was broadcast before
         // it went off still says that it runs.
@@ -108,8 +108,15 @@ fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Opt
         };
         return Some((MachineState::Failed, words));
     }
-    if let Some(name) = guest.name.as_ref().filter(|name| name.as_str() != row.name && !guest.is_tagged()) {
-        return Some((MachineState::Gone, format!("VMID {vmid} is another machine now ({name})")));
+    if let Some(name) = look.other_name(row).filter(|_| look.ours != Some(true)) {
+        match look.ours {
+            Some(_) => return Some((MachineState::Gone, format!("VMID {vmid} is another machine now ({name})"))),
+            None if guest.is_tagged() => {}
+            None => {
+                let words = format!("VMID {vmid} is called {name} now, without our tag: renamed, or another machine");
+                return Some((MachineState::Unknown, words));
+            }
+        }
     }
     let proven = row.proven_at?;
     // The broadcast may still show the time before the machine was started.
@@ -138,6 +145,12 @@ fn contradiction(row: &SeatProgress, state: MachineState, look: Look<'_>) -> Opt
         return Some((MachineState::Stale, format!("restarted since its roll call at {}", clock(proven))));
     }
     None
+}
+
+/// That a machine of ours was given another name, and what gives it back.
+fn renamed(row: &SeatProgress, look: Look<'_>) -> Option<String> {
+    let name = look.other_name(row)?;
+    Some(format!("renamed by someone else: it is called {name} on the site; deploy --fix-drift names it back"))
 }
 
 /// Whether the machine stood on the site at some time.

@@ -114,7 +114,7 @@ fn a_node_that_does_not_answer_makes_its_machines_unknown_and_never_gone() {
     world.vanish("ada");
     assert_eq!(ada(&world).0, MachineState::Unknown);
     let row = world.row("ada").clone();
-    let look = Look { guest: None, node_online: false, offline_since: Some(now()), at: now() };
+    let look = Look { guest: None, ours: None, node_online: false, offline_since: Some(now()), at: now() };
     let reason = current_state(&row, Some(look), Hand::nobodys(&world.progress), now(), DAY).reason;
     assert_eq!(reason.unwrap().as_str(), format!("{node} offline since 12:00 UTC"));
 }
@@ -130,11 +130,29 @@ fn a_machine_missing_from_a_complete_view_is_gone_but_not_without_quorum() {
 }
 
 #[test]
-fn a_number_taken_by_another_machine_is_gone() {
+fn a_machine_of_another_name_is_ours_or_another_by_its_mark_and_in_doubt_where_nobody_has_read_it() {
     let mut world = world();
-    let guest = world.guest_of("ada");
-    (guest.name, guest.tags) = (Some("db1".into()), Vec::new());
-    assert!(ada(&world).1.contains("is another machine now (db1)"));
+    world.guest_of("ada").name = Some("db1".into());
+    let stand = |world: &World, ours| {
+        let row = world.progress.seats.iter().find(|row| row.seat.as_str() == "ada").unwrap();
+        let look = Look::of(&world.view, row).map(|look| Look { ours, ..look });
+        let stand = current_state(row, look, Hand::nobodys(&world.progress), now(), DAY);
+        (stand.state, stand.reason.unwrap_or_default().to_string())
+    };
+    let renamed = |(state, reason): (MachineState, String)| {
+        assert!(
+            state == MachineState::Ready && reason.starts_with("renamed by someone else: it is called db1 "),
+            "{reason}"
+        );
+    };
+    // Our tag is on it.
+    renamed(stand(&world, None));
+    world.guest_of("ada").tags.clear();
+    let (state, reason) = stand(&world, None);
+    assert!(state == MachineState::Unknown && reason.ends_with("renamed, or another machine"), "{reason}");
+    renamed(stand(&world, Some(true)));
+    let (state, reason) = stand(&world, Some(false));
+    assert!(state == MachineState::Gone && reason.ends_with("is another machine now (db1)"), "{reason}");
 }
 
 /// `ada` in the middle of its agent's proof, never proven before.

@@ -56,11 +56,30 @@ pub async fn look(
         let ours = guest.is_tagged() || site.rules.vmids.contains(guest.vmid) || wished.contains(&guest.vmid);
         ours && !guest.template && !guest.container
     };
+    read(home, site, view.guests.iter().filter(online).filter(worth).cloned().collect()).await
+}
+
+/// Reads machines that carry our tag or lie in the site's range and that `is_known` does not know.
+pub async fn look_for(
+    home: &Homeroom,
+    site: &Site,
+    view: &ClusterView,
+    is_known: impl Fn(Vmid) -> bool,
+) -> Result<Vec<Candidate>, ServiceError> {
+    let online = |guest: &&GuestView| view.node(&guest.node).is_some_and(|node| node.online);
+    let worth = |guest: &&GuestView| {
+        let ours = guest.is_tagged() || site.rules.vmids.contains(guest.vmid);
+        ours && !guest.template && !guest.container && !is_known(guest.vmid)
+    };
+    read(home, site, view.guests.iter().filter(online).filter(worth).cloned().collect()).await
+}
+
+/// Reads machines, and whose they are.
+async fn read(home: &Homeroom, site: &Site, guests: Vec<GuestView>) -> Result<Vec<Candidate>, ServiceError> {
     let read = |guest: GuestView| async move {
         let config = site.cluster.config(&guest.node, guest.vmid).await;
         (guest, config)
     };
-    let guests: Vec<GuestView> = view.guests.iter().filter(online).filter(worth).cloned().collect();
     let mut answers = stream::iter(guests).map(read).buffered(AT_ONCE);
     let mut found = Vec::new();
     while let Some((guest, config)) = answers.next().await {

@@ -12,7 +12,7 @@ use crate::{
         machine::machine_name,
         mark::{Ownership, ownership},
         sh::quoted,
-        verify::{Wanted, config_wanted, keep_only_changes},
+        verify::{Wanted, config_wanted, keep_only_changes, key_it_has},
     },
     port::{GuestAgent, agent::ExecOutput, cluster::ConfigChange},
     service::{Homeroom, Site},
@@ -67,6 +67,12 @@ impl Guest<'_> {
         let user = &self.user;
         let (home, ids) = account(&passwd, user).ok_or_else(|| format!("the guest has no user {user}"))?;
         Ok(Account { folder: format!("{home}/.ssh"), ids })
+    }
+
+    /// Whether its settings let one of these keys in. Nothing is claimed where they cannot be read.
+    pub(super) async fn has_one_of(&self, keys: &[String]) -> bool {
+        let config = self.site.cluster.config(&self.node, self.vmid).await;
+        config.is_ok_and(|config| key_it_has(&config.plain(), keys.iter().map(String::as_str)).is_some())
     }
 
     /// Lets the new key in beside what it lets in already.

@@ -12,10 +12,11 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use found::Wish;
+pub(super) use found::{look_for, mark_of};
 pub use rekey::{Rekeyed, rekey};
 
 use self::{
-    found::{Candidate, look, mark_of, wish_for},
+    found::{Candidate, look, wish_for},
     write::Taken,
 };
 use super::{Homeroom, ServiceError, Site, run::lock, silent::silent};

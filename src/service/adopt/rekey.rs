@@ -8,16 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::inside::{Account, Guest};
 use crate::{
-    deploy::class::rekeyed,
+    deploy::{class::rekeyed, recorder::Entry},
     domain::{
-        LabName, MachineState, Progress, SeatName,
+        Change, LabName, Level, MachineState, Progress, SeatName, StepName, StepState,
         class::{ClassDefinition, SeatSpec, Via},
         cluster::ClusterView,
         progress::SeatProgress,
     },
     port::keys::Kept,
     service::{
-        Homeroom, ServiceError, Site,
+        Homeroom, ServiceError, Site, journal,
         run::{agent_for, lock_for},
     },
 };
@@ -31,6 +31,8 @@ pub struct Rekeyed {
     pub seat: SeatName,
     /// Why it is not through: it has not got the new key, or lets the old one in too.
     pub outcome: Result<(), String>,
+    /// The old key still logs in there, as far as its settings or what was done to it tell.
+    pub old_logs_in: bool,
 }
 
 /// Makes a new key for the lab and gives it to every machine, in place of the old one. A machine that could not be
@@ -39,8 +41,9 @@ pub struct Rekeyed {
 pub async fn rekey(home: &Homeroom, lab: &LabName, stop: &CancellationToken) -> Result<Vec<Rekeyed>, ServiceError> {
     let (mut class, site) = home.class(lab).await?;
     class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
-    let _held = lock_for(home, lab, "renewal of its key").await?;
-    let opens = matches!(home.keys.kept_key(lab).await?, Kept::Pair(_));
+    let held = lock_for(home, lab, "renewal of its key").await?;
+    let kept = home.keys.kept_key(lab).await?;
+    let opens = matches!(kept, Kept::Pair(_));
     let (progress, _) = home.store.progress(lab).await?;
     let view = site.cluster.view().await?;
     if class.rollcall.via == Via::Ssh {
@@ -70,8 +73,33 @@ pub async fn rekey(home: &Homeroom, lab: &LabName, stop: &CancellationToken) -> 
         true => home.keys.end_renewal(lab).await?,
         false => home.keys.owe(lab, &owed).await?,
     }
-    let outcome = |turn: Turn<'_>| Rekeyed { seat: turn.seat, outcome: turn.failed.map_or(Ok(()), Err) };
-    Ok(turns.into_iter().map(outcome).collect())
+    let told = no_longer_shut_out(&progress, &turns);
+    if !told.is_empty() {
+        journal::write(home, &*held, told).await?;
+    }
+    let olds: Vec<String> = match &kept {
+        Kept::Pair(key) => key.publics().map(str::to_owned).filter(|public| public != new).collect(),
+        Kept::Nothing | Kept::Damaged(_) => Vec::new(),
+    };
+    let mut rekeyed = Vec::new();
+    for turn in turns {
+        let old_logs_in = turn.lets_in(&olds).await;
+        rekeyed.push(Rekeyed { seat: turn.seat, outcome: turn.failed.map_or(Ok(()), Err), old_logs_in });
+    }
+    Ok(rekeyed)
+}
+
+/// Lines for seats whose last roll call ended at a login: what it came to is of a key they did not have, and says nothing
+/// any more.
+fn no_longer_shut_out(progress: &Progress, turns: &[Turn<'_>]) -> Vec<Entry> {
+    let shut_out = |seat: &SeatName| {
+        let row = progress.seat(seat)?;
+        let at_login = row.step(StepName::Ssh).is_some_and(|step| step.state == StepState::Failed);
+        (at_login && row.state == MachineState::Failed).then_some(())
+    };
+    let given = turns.iter().filter(|turn| turn.given && shut_out(&turn.seat).is_some());
+    let words = "was given the lab's new key, not proven since";
+    given.map(|turn| Entry::seat(&turn.seat, Level::Info, words, Change::SeatStale)).collect()
 }
 
 /// A seat's machine, as far as it has come.
@@ -80,6 +108,8 @@ struct Turn<'a> {
     /// None where it is not to be seen.
     guest: Option<Guest<'a>>,
     account: Option<Account>,
+    /// It has the new key.
+    given: bool,
     /// Why it goes no further.
     failed: Option<String>,
 }
@@ -97,7 +127,10 @@ impl Turn<'_> {
         let Some(guest) = &self.guest else { return Ok(()) };
         match (work, &self.account) {
             (Work::Look, _) => self.account = Some(guest.look().await?),
-            (Work::Give { new }, Some(account)) => guest.give(account, new).await?,
+            (Work::Give { new }, Some(account)) => {
+                guest.give(account, new).await?;
+                self.given = true;
+            }
             (Work::TakeOut { old, new }, Some(account)) => {
                 let out = guest.take_out(account, old, new).await;
                 out.map_err(|why| format!("the old key is still in it, beside the new one: {why}"))?;
@@ -105,6 +138,13 @@ impl Turn<'_> {
             (_, None) => {}
         }
         Ok(())
+    }
+
+    /// Whether one that did not get through lets one of these keys in. What has the new key beside them has its settings
+    /// written already; what never had any of ours never let one in.
+    async fn lets_in(&self, olds: &[String]) -> bool {
+        let Some(guest) = self.guest.as_ref().filter(|_| self.failed.is_some()) else { return false };
+        !olds.is_empty() && (self.given || guest.has_one_of(olds).await)
     }
 }
 
@@ -155,7 +195,7 @@ fn turns<'a>(
             (None, Some(vmid)) => Some(format!("VM {vmid} is not among the machines that {} shows", site.name)),
             _ => None,
         };
-        Turn { seat: row.seat.clone(), guest, account: None, failed }
+        Turn { seat: row.seat.clone(), guest, account: None, given: false, failed }
     };
     defined.chain(others).map(turn).collect()
 }

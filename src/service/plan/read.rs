@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::ready, stream};
 
 use super::{Homeroom, READ_AT_ONCE, ServiceError, Site};
 use crate::{
     deploy::class::{Rest, rest},
     domain::{
-        LabName, MachineState, NodeName, Progress, SeatName, Vmid,
+        Change, Clean, LabName, Level, MachineState, NodeName, Progress, SeatName, Vmid,
         class::ClassDefinition,
         cluster::{ClusterView, Power, TemplateView},
         event::RunKind,
@@ -17,7 +17,7 @@ use crate::{
         planning::{self, GuestFacts},
         progress::SeatProgress,
     },
-    port::{SiteError, StoreError},
+    port::{SiteError, StoreError, store::EventFilter},
 };
 
 pub(super) async fn read_templates(
@@ -119,6 +119,30 @@ pub(super) async fn applied(
         }
     }
     Ok(planning::applied(progress, observed, &plans))
+}
+
+/// Numbers under which a disk still lies of a machine that went. Somebody was told to remove it by hand, which must never
+/// meet another machine's. Only those that the journal names are asked about.
+pub(super) async fn left(home: &Homeroom, site: &Site, view: &ClusterView) -> Result<BTreeSet<Vmid>, ServiceError> {
+    let filter = EventFilter { level: Some(Level::Warning), ..EventFilter::default() };
+    let mut volumes: BTreeMap<(Vmid, NodeName, String), BTreeSet<Clean>> = BTreeMap::new();
+    for event in home.store.events(&filter).await? {
+        let Change::LeftBehind { vmid, node, volume } = event.event.change else { continue };
+        // The journal is of every site.
+        let here = view.node(&node).is_some() && site.rules.vmids.contains(vmid) && view.guest(vmid).is_none();
+        if let Some((storage, _)) = volume.as_str().split_once(':').filter(|_| here) {
+            volumes.entry((vmid, node, storage.to_owned())).or_default().insert(volume.clone());
+        }
+    }
+    let asked = volumes.into_iter().map(|((vmid, node, storage), told)| async move {
+        let there = match site.cluster.volumes(&node, &storage, vmid).await {
+            Ok(volumes) => volumes.iter().any(|volume| told.contains(volume)),
+            // Whoever cannot be asked may have it still.
+            Err(error) => !error.is_missing(),
+        };
+        there.then_some(vmid)
+    });
+    Ok(stream::iter(asked).buffer_unordered(READ_AT_ONCE).filter_map(ready).collect().await)
 }
 
 pub(super) type Others = (BTreeSet<Vmid>, Vec<(NodeName, Want)>);

@@ -71,6 +71,54 @@ async fn a_lost_store_comes_back_from_the_marks_and_every_machine_proves_itself(
 }
 
 #[tokio::test]
+async fn machines_that_only_their_marks_tell_of_are_named_by_a_destroy_and_never_doubled_by_a_deploy() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let definition = desk.done(&["get", "cs100", "-o", "toml"]).await;
+    lose_the_store(&desk, false);
+    desk.apply(&definition).await;
+    for guest in machines(&desk) {
+        desk.staged.cluster.world(|world| world.edit_config(guest.vmid, "name", Some(&format!("pet-{}", guest.vmid))));
+    }
+    let before = seen::guests(&desk.staged.cluster);
+    for words in [&["destroy", "cs100"][..], &["destroy", "cs100", "--yes"]] {
+        let told = desk.run(words).await;
+        assert_eq!(told.code, 3, "{told:?}");
+        for part in ["4 left alone", "9101 on pve2", "`homeroom adopt sim` takes them back, then destroy again"] {
+            assert!(told.out.contains(part), "{part}: {told:?}");
+        }
+    }
+    let one = desk.run(&["destroy", "cs100/ada", "--yes", "--json"]).await;
+    assert_eq!((one.code, &one_object(&one.out)["summary"]["left_alone"]), (3, &json!(1)), "{one:?}");
+    let deploy = desk.run(&["deploy", "cs100", "--yes"]).await;
+    assert!(deploy.code == 2 && deploy.err.contains("carry our mark for cs100"), "{deploy:?}");
+    assert_eq!(seen::guests(&desk.staged.cluster), before, "nothing was touched");
+    desk.done(&["adopt", "sim"]).await;
+    desk.done(&["destroy", "cs100", "--yes"]).await;
+    let left = seen::guests(&desk.staged.cluster);
+    assert!(!left.iter().any(|guest| guest.mark("lab") == Some("cs100")), "{left:#?}");
+}
+
+#[tokio::test]
+async fn a_lab_with_an_adopted_machine_too_many_is_not_ready() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let definition = desk.done(&["get", "cs100", "-o", "toml"]).await;
+    lose_the_store(&desk, false);
+    let fewer = definition.replace(", \"margaret\"", "");
+    assert_ne!(fewer, definition);
+    desk.apply(&fewer).await;
+    desk.done(&["adopt", "sim"]).await;
+    desk.done(&["check", "cs100/ada", "cs100/grace", "cs100/linus"]).await;
+    let status = desk.run(&["status", "cs100", "--json"]).await;
+    assert_eq!((status.code, &one_object(&status.out)["state"]), (3, &json!("partial")), "{status:?}");
+    let margaret = state_of(&status, "margaret");
+    assert_eq!((&margaret["state"], &margaret["reason"]), (&json!("stale"), &json!("adopted, not proven yet")));
+    desk.run(&["deploy", "cs100", "--yes", "--allow-remove"]).await;
+    desk.done(&["status", "cs100"]).await;
+}
+
+#[tokio::test]
 async fn what_single_machines_have_for_themselves_is_regained_and_no_mark_s_run_is_counted_again() {
     let desk = Desk::new().await;
     desk.done(&["check", "cs100"]).await;
@@ -264,6 +312,10 @@ async fn a_definition_made_out_of_machines_says_what_it_could_not_tell_and_knows
     let check = desk.run(&["check", "duo"]).await;
     assert!(check.code == 3 && check.out.contains("`homeroom adopt sim --rekey duo`"), "{check:?}");
     desk.done(&["adopt", "sim", "--rekey", "duo"]).await;
+    // What the roll call came to was of the key that is no more.
+    let ada = state_of(&desk.run(&["status", "duo", "--json"]).await, "ada");
+    let words = json!("was given the lab's new key, not proven since");
+    assert_eq!((&ada["state"], &ada["reason"]), (&json!("stale"), &words), "{ada:#}");
     desk.done(&["check", "duo"]).await;
     assert_eq!(desk.done(&["plan", "duo"]).await, "duo: nothing to do, 2 machines stand as defined\n");
 

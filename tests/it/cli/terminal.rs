@@ -266,3 +266,35 @@ async fn a_command_whose_connection_breaks_in_mid_stream_says_so_and_ends_with_2
     assert!(answer.err.contains("the connection was lost: "), "{answer:?}");
     assert!(answer.out.len() < long.len(), "{answer:?}");
 }
+
+/// Whether a machine of the cluster runs.
+fn runs(desk: &Desk, name: &str) -> bool {
+    desk.staged.cluster.world(|world| world.guests.values().any(|vm| vm.name() == name && vm.run.is_some()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_types_stop_or_restart_sees_what_it_means_and_is_asked() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    for answer in ["n\n", "\n", "\x03"] {
+        let mut seen = Seen::start(&desk, &["restart", "cs100"]);
+        let shown = seen.until("4 machines of cs100 will be shut down; restart them? [y/N] ");
+        assert!(["ada", "grace", "linus", "margaret"].iter().all(|seat| shown.contains(seat)), "{shown}");
+        seen.types(answer);
+        let (said, code) = seen.end();
+        assert!(code == 4 && said.contains("not done: nothing was shut down"), "{code}: {said}");
+    }
+    assert!(desk.done(&["status", "cs100"]).await.contains("4 of 4 ready"), "nothing was begun");
+    let mut seen = Seen::start(&desk, &["stop", "cs100/ada"]);
+    seen.until("1 machine of cs100 will be shut down; stop it? [y/N] ");
+    seen.types("y\n");
+    let (said, code) = seen.end();
+    assert!(code == 0 && said.contains("shut down, as asked"), "{code}: {said}");
+    assert!(!runs(&desk, "cs100-ada") && runs(&desk, "cs100-grace"));
+    // Nothing to ask about, and nobody asked who has said yes.
+    let (said, code) = Seen::start(&desk, &["stop", "cs100/ada"]).end();
+    assert!(code == 0 && said.contains("nothing to do") && !said.contains("[y/N]"), "{code}: {said}");
+    let (said, code) = Seen::start(&desk, &["stop", "cs100", "--yes"]).end();
+    assert!(code == 0 && !said.contains("[y/N]"), "{code}: {said}");
+    assert!(!runs(&desk, "cs100-grace"));
+}

@@ -85,9 +85,38 @@ async fn a_copy_that_outlives_its_worker_is_waited_for_and_its_disk_is_named() {
     assert!(ran.out.contains("its copy still writes"), "{}", ran.out);
     // The disk that the dead clone had not written down is nobody's: named, with what removes it.
     let left = seen::volumes(&lab.cluster, ada.parse().unwrap());
-    let used = &lab.machine("duo", "ada").config["scsi0"];
-    let orphan = left.iter().find(|volume| volume.contains("disk") && !used.contains(volume.as_str())).unwrap();
+    let [orphan] = left.as_slice() else { panic!("{left:?}") };
     assert!(ran.out.contains(&format!("`pvesm free {orphan}` on ")), "{orphan}: {}", ran.out);
+    lab.is_proven("duo").await;
+    // What was said to remove it by hand never meets a living machine's.
+    assert_ne!(lab.machine("duo", "ada").vmid.to_string(), ada);
+    assert!(ran.out.contains(&format!("VMID {ada} is left to the disk that stayed there; using ")), "{}", ran.out);
+    lab.destroy("duo").await.ends(0);
+    let numbers = async |lab: &Lab| {
+        let seats = lab.run(&["plan", "duo", "--json"]).await.object()["seats"].take();
+        seats.as_array().unwrap().iter().map(|seat| seat["vmid"].to_string()).collect::<Vec<_>>()
+    };
+    assert!(!numbers(&lab).await.contains(&ada), "nor one of a later run");
+    let (_, name) = orphan.split_once(':').unwrap();
+    lab.cluster.world(|world| world.storages.get_mut("bulk").unwrap().volumes.remove(name).unwrap());
+    assert!(numbers(&lab).await.contains(&ada), "removed by hand, its number is free");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_made_anew_leaves_its_number_to_the_disk_that_its_old_machine_left() {
+    let lab = duo().await;
+    lab.deploy("duo").await.ends(0);
+    let ada = lab.machine("duo", "ada").vmid;
+    let held = FaultKind::StorageLock { storage: "fast".into(), seconds: 25.0 };
+    lab.inject(Fault::first(DESTROY, held).on(ada.to_string()));
+    let ran = lab.run(&["rebuild", "duo/ada", "--yes", "--json"]).await.ends(0);
+    let left = seen::volumes(&lab.cluster, ada);
+    assert!(
+        !left.is_empty() && left.iter().all(|volume| ran.out.contains(&format!("`pvesm free {volume}` on "))),
+        "{left:?}: {}",
+        ran.out
+    );
+    assert_ne!(lab.machine("duo", "ada").vmid, ada);
     lab.is_proven("duo").await;
 }
 

@@ -1,6 +1,9 @@
 //! Requests that fail, answers that are lost, guests that stay silent.
 
-use homeroom::sim::{Fault, FaultKind};
+use homeroom::{
+    domain::{Change, Clean},
+    sim::{Fault, FaultKind},
+};
 use serde_json::json;
 
 use crate::support::lab::Lab;
@@ -31,6 +34,28 @@ async fn answers_lost_on_the_wire_double_nothing() {
     lab.destroy("duo").await.ends(0);
     assert_eq!(lab.made(), []);
     lab.is_tidy();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_never_come_are_not_waited_for_once_their_effect_is_seen() {
+    let lab = duo("").await;
+    for call in [CLONE, START] {
+        lab.inject(Fault::first(call, FaultKind::Stall));
+    }
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+    lab.is_proven("duo").await;
+    for call in ["POST /nodes/*/qemu/*/status/stop", "DELETE /nodes/*/qemu/*"] {
+        lab.inject(Fault::first(call, FaultKind::Stall));
+    }
+    lab.destroy("duo").await.ends(0);
+    assert_eq!(lab.made(), []);
+    lab.is_tidy();
+    // Whoever waits for a silent connection gives it up in the end, and tries again.
+    let journal = lab.journal("duo").await;
+    let again: Vec<_> =
+        journal.iter().filter(|event| matches!(event.change, Change::StepRetry { .. })).map(|e| &e.message).collect();
+    assert_eq!(again, Vec::<&Clean>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

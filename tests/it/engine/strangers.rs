@@ -119,3 +119,27 @@ async fn a_machine_whose_mark_was_taken_off_is_never_removed() {
     assert_eq!(left.iter().map(|guest| guest.vmid).collect::<Vec<_>>(), [ada.vmid]);
     assert!(left[0].running);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_of_ours_that_was_given_another_name_is_told_as_renamed() {
+    let lab = Lab::start().await;
+    lab.class("duo", &SEATS, "").await;
+    lab.deploy("duo").await.ends(0);
+    let (ada, grace) = (lab.machine("duo", "ada").vmid, lab.machine("duo", "grace").vmid);
+    lab.cluster.world(|world| {
+        world.edit_config(ada, "name", Some("pet"));
+        world.edit_config(grace, "name", Some("db1"));
+        world.edit_config(grace, "tags", None);
+    });
+    let told = async |place: usize, name: &str| {
+        let machine = lab.status("duo").await["machines"][place].take();
+        let reason = machine["reason"].as_str().unwrap_or_default().to_owned();
+        machine["state"] == "ready" && reason.starts_with(&format!("renamed by someone else: it is called {name} "))
+    };
+    lab.until("both are told as renamed", async || told(0, "pet").await && told(1, "db1").await).await;
+    let plan = lab.run(&["plan", "duo"]).await.ends(0);
+    assert!(plan.out.contains("grace name: db1 -> duo-grace") && !plan.out.contains("another machine"), "{plan:#?}");
+    lab.run(&["deploy", "duo", "--yes", "--fix-drift"]).await.ends(0);
+    lab.holds("duo", &SEATS);
+    lab.is_proven("duo").await;
+}

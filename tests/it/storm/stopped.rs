@@ -38,7 +38,11 @@ async fn a_deploy_that_stood_still_for_long_keeps_its_lab_and_goes_on_where_it_w
     lab.until_written("duo", StepName::Clone, begun).await;
     send(&child, Signal::STOP);
     let refused = lab.run(&["deploy", "duo", "--yes"]).await.ends(4);
-    assert!(refused.err.contains(&format!("process {}", child.id().unwrap())), "{refused:#?}");
+    let pid = child.id().unwrap();
+    let still = format!("stopped by a signal, it does not move: `kill -CONT {pid}` has it go on");
+    assert!(refused.err.contains(&format!("process {pid}")) && refused.err.contains(&still), "{refused:#?}");
+    let status = lab.run(&["status", "duo"]).await.ends(3);
+    assert!(status.out.contains("at work: ") && status.out.contains(&still), "{status:#?}");
     lab.until_modelled(lab.cluster.now() + 600_000).await;
     send(&child, Signal::CONT);
     lab.end(child).await.ends(0);
