@@ -166,6 +166,9 @@ pub struct State {
     pub now: Timestamp,
     /// When somebody last pressed a key.
     pub(super) touched: Timestamp,
+    /// The keys came back from a shell by themselves: whoever typed may be typing still. No key is a command before
+    /// nothing was typed for a moment.
+    pub hushed: bool,
     /// Columns, rows.
     pub size: (u16, u16),
     pub commands: Commands,
@@ -222,6 +225,7 @@ impl State {
         Self {
             now: settings.now,
             touched: Timestamp::MIN,
+            hushed: false,
             size: (80, 24),
             commands: if settings.kiosk.is_some() { Commands::of_kiosk() } else { Commands::new(settings.read_only) },
             sites,
@@ -295,6 +299,7 @@ impl State {
             (Some(Popup::Options(_)), _) => Context::OptionsPopup,
             (Some(Popup::Lines(_)), _) => Context::LinesPopup,
             (Some(Popup::Unsaved), _) => Context::UnsavedPopup,
+            (None, _) if self.hushed => Context::Hushed,
             (None, _) if self.typing.is_some() => Context::Filter,
             (None, screen) => self.context_of(screen),
         }
@@ -323,6 +328,11 @@ impl State {
             (Screen::Welcome(_), _) => Context::Welcome,
             (Screen::Overview, pane) => pane.context(),
         }
+    }
+
+    /// Keys count again as soon as nothing was typed for a moment.
+    pub fn waits_for_quiet(&self) -> bool {
+        self.hushed || matches!(&self.popup, Some(Popup::Bar(question)) if !question.awake)
     }
 
     /// The filter typed for a pane.

@@ -114,6 +114,11 @@ pub trait KeyRing: Send + Sync {
         code: &JoinCode,
         round: u32,
     ) -> Result<SecretString, KeyError>;
+    /// The folder of a team's key files, where it is not open to its group: others of the team can make, renew and remove
+    /// none there.
+    async fn closed_to_team(&self) -> Option<PathBuf> {
+        None
+    }
     /// Forgets a lab's keys and secret; no error if there is none.
     async fn forget(&self, lab: &LabName) -> Result<(), KeyError>;
 }

@@ -1,9 +1,10 @@
 //! Carries the screens' wishes out, each by one use case.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -218,8 +219,7 @@ async fn one(shared: &Arc<Shared>, effect: Effect) {
 async fn save(shared: &Arc<Shared>, name: String, lines: Vec<String>) {
     let count = lines.len();
     let written = tokio::task::spawn_blocking(move || {
-        let path = std::env::current_dir()?.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let (path, file) = fresh(&std::env::current_dir()?, &name)?;
         let mut out = BufWriter::new(file);
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         out.flush().map(|()| path)
@@ -229,6 +229,22 @@ async fn save(shared: &Arc<Shared>, name: String, lines: Vec<String>) {
         Err(error) => (Level::Error, format!("the log was not written: {error}")),
     };
     shared.say(Action::Notice { level, text: Clean::new(text) }).await;
+}
+
+/// Names that are tried for a file at most.
+const NAMES: u32 = 100;
+
+/// A file nobody has yet, for its owner alone; behind one that is there already, with the next number.
+fn fresh(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let mut taken = 1;
+    loop {
+        let path = if taken == 1 { folder.join(name) } else { folder.join(format!("{stem}-{taken}.{ending}")) };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && taken < NAMES => taken += 1,
+            made => return made.map(|file| (path, file)),
+        }
+    }
 }
 
 /// Runs of a lab that are listed.
@@ -287,5 +303,23 @@ async fn renewed(home: &Homeroom, lab: &LabName) -> (Level, String) {
             };
             (Level::Warning, format!("{given}; {seat}{more} not: {why}; {rest}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_twice_in_one_second_is_written_beside_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..3)
+            .map(|_| {
+                let (path, _) = fresh(folder.path(), "log-1.txt").unwrap();
+                path.file_name().unwrap().to_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(names, ["log-1.txt", "log-1-2.txt", "log-1-3.txt"]);
+        assert!(fresh(&folder.path().join("none"), "log-1.txt").is_err());
     }
 }

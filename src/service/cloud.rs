@@ -10,22 +10,28 @@ use jiff::Timestamp;
 use super::{
     Homeroom, ServiceError,
     check::Deed,
-    own_key::can_open,
+    own_key::{self, can_open},
     plan::{On, Planned},
     workshop::{Price, certificate, in_the_way, is_for_workshops, know, lives, planned_for, tokens},
 };
 use crate::{
     deploy::workshop::{ENDS, HostParts},
     domain::{
-        LabName, NodeName, Plan, Progress, SeatName, SiteName,
+        LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, SiteName,
         cloud::{CloudView, InstanceView, mark, permissions},
         code::JoinCode,
+        event::RunKind,
         person::Person,
+        plan::Verb,
         planning::{self, CloudInput, InstanceShape, Names, Orphan, Problem},
         price::Prices,
         workshop::{WorkshopDefinition, mark as workshop_mark},
     },
-    port::{Cloud, CloudError, Dns, RemoteShell, cloud::Offer},
+    port::{
+        Cloud, CloudError, Dns, RemoteShell,
+        cloud::Offer,
+        keys::{Kept, LabKey},
+    },
 };
 
 /// What every instance runs at each start.
@@ -205,8 +211,8 @@ pub async fn host_parts(
     code: Option<&JoinCode>,
 ) -> Result<HostParts, ServiceError> {
     let workshop = planned_for(plan)?;
-    let key = home.keys.lab_key(&workshop.name).await?;
-    can_open(plan, &key, &*site.shell)?;
+    let key = host_key(home, plan, &workshop.name).await?;
+    can_open(plan, Some(&key), &*site.shell)?;
     let (tokens, _) = tokens(home, &workshop, code).await?;
     Ok(HostParts {
         cloud: site.cloud.clone(),
@@ -226,6 +232,20 @@ pub async fn host_parts(
         certificate: certificate(plan).await?,
         workshop: workshop.as_published(code.map(|code| code.as_str().to_ascii_lowercase()).as_deref()),
     })
+}
+
+/// The key of a workshop's instance. No other is made for one that stands and is to stay: it lets only the lost one in.
+async fn host_key(home: &Homeroom, plan: &Plan, lab: &LabName) -> Result<LabKey, ServiceError> {
+    let (progress, _) = home.store.progress(lab).await?;
+    let stands =
+        progress.seat(&SeatName::host()).is_some_and(|row| row.state != MachineState::Gone && row.ip.is_some());
+    let made =
+        plan.seats.iter().any(|seat| seat.role == Role::Host && matches!(seat.verb, Verb::Create | Verb::Replace));
+    let goes = matches!(plan.kind, RunKind::Destroy | RunKind::Rollback);
+    match home.keys.kept_key(lab).await? {
+        Kept::Nothing if stands && !made && !goes => Err(own_key::of_instance(lab)),
+        _ => Ok(home.keys.lab_key(lab).await?),
+    }
 }
 
 /// Why a zone cannot carry a machine of a type; none where it can.

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{CloudSite, Homeroom, ServiceError, exec::line as words, own_key::is_not_mistaken};
+use super::{
+    CloudSite, Homeroom, ServiceError,
+    exec::line as words,
+    own_key::{is_not_mistaken, of_instance},
+};
 use crate::{
     deploy::workshop::USER,
     domain::{
@@ -174,12 +178,7 @@ async fn target(home: &Homeroom, site: &CloudSite, progress: &Progress) -> Resul
     let key = match home.keys.kept_key(lab).await? {
         Kept::Pair(key) => key,
         Kept::Damaged(error) => return Err(error.into()),
-        Kept::Nothing => {
-            return Err(ServiceError::NotNow(format!(
-                "the key of {lab} is not there, and its instance lets no other in: bring its file back, or `homeroom destroy \
-                 {lab}` and deploy it anew"
-            )));
-        }
+        Kept::Nothing => return Err(of_instance(lab)),
     };
     is_not_mistaken(lab, &key, &*site.shell)?;
     Ok(ShellTarget {

@@ -27,7 +27,8 @@ use crate::{
 /// Logins of one lab.
 pub struct LabLogins {
     site: Arc<Site>,
-    key: LabKey,
+    /// None where nobody logs in and no machine is given one.
+    key: Option<LabKey>,
     /// Made beforehand, so that a missing secret is told before anything is begun.
     passwords: BTreeMap<SeatName, SecretString>,
     /// The teacher's machine, once a login there has worked, where it is the way in.
@@ -40,7 +41,7 @@ impl LabLogins {
         home: &Homeroom,
         site: &Arc<Site>,
         lab: &LabName,
-        key: LabKey,
+        key: Option<LabKey>,
         seats: Vec<SeatSpec>,
     ) -> Result<Self, ServiceError> {
         let passwords = passwords(&*home.keys, lab, &seats).await?;
@@ -48,8 +49,12 @@ impl LabLogins {
     }
 
     /// The lab's own key.
-    pub fn key(&self) -> &LabKey {
-        &self.key
+    pub fn key(&self) -> Option<&LabKey> {
+        self.key.as_ref()
+    }
+
+    fn offered(&self) -> impl Iterator<Item = PathBuf> {
+        self.key.iter().flat_map(LabKey::offered).cloned()
     }
 }
 
@@ -76,11 +81,12 @@ async fn passwords(
 
 impl Logins for LabLogins {
     fn public_key(&self, config: &BTreeMap<String, String>) -> &str {
-        key_it_has(config, self.key.publics()).unwrap_or(&self.key.public)
+        let Some(key) = &self.key else { return "" };
+        key_it_has(config, key.publics()).unwrap_or(&key.public)
     }
 
     fn private_keys(&self) -> Vec<PathBuf> {
-        self.key.offered().cloned().collect()
+        self.offered().collect()
     }
 
     fn password(&self, spec: &SeatSpec) -> Option<SecretString> {
@@ -108,7 +114,7 @@ impl Logins for LabLogins {
             host: ip.to_string(),
             port: rules.port,
             user: spec.cloud_init.user.clone().unwrap_or_else(|| rules.user.clone()),
-            keys: self.key.offered().cloned().chain(rules.key.clone()).collect(),
+            keys: self.offered().chain(rules.key.clone()).collect(),
             ask_agent: true,
             host_key: HostKey::Exactly(host_keys.to_vec()),
             via: via.map(Box::new),

@@ -35,16 +35,25 @@ pub(super) fn is_not_mistaken(lab: &LabName, key: &LabKey, shell: &dyn RemoteShe
     }
 }
 
-/// The lab's key for what makes machines or changes them: made where there is none.
-pub(super) async fn made(home: &Homeroom, lab: &LabName) -> Result<LabKey, ServiceError> {
+/// The lab's key, as far as there is one: for what neither logs in nor gives it to a machine.
+pub(super) async fn kept(home: &Homeroom, lab: &LabName) -> Result<Option<LabKey>, ServiceError> {
     match home.keys.kept_key(lab).await? {
-        Kept::Damaged(error) => Err(lost(lab, &error)),
-        Kept::Pair(key) => Ok(key),
-        Kept::Nothing => Ok(home.keys.lab_key(lab).await?),
+        Kept::Pair(key) => Ok(Some(key)),
+        Kept::Damaged(_) | Kept::Nothing => Ok(None),
     }
 }
 
-/// The lab's key for a login, or to be shown: made only where no machine could miss another.
+/// The lab's key for a plan that is to be carried out: made where it is needed and no machine could miss another.
+pub(super) async fn for_plan(home: &Homeroom, plan: &Plan) -> Result<Option<LabKey>, ServiceError> {
+    let needs = |step: &StepName| matches!(step, StepName::Configure | StepName::Ssh);
+    if !plan.seats.iter().any(|seat| seat.steps.iter().any(needs)) {
+        return kept(home, &plan.lab).await;
+    }
+    let (progress, _) = home.store.progress(&plan.lab).await?;
+    known(home, &plan.lab, &progress).await.map(Some)
+}
+
+/// The lab's key for a login, for a machine, or to be shown: made only where no machine could miss another.
 pub async fn known(home: &Homeroom, lab: &LabName, progress: &Progress) -> Result<LabKey, ServiceError> {
     let stands = |row: &SeatProgress| row.vmid.is_some() && row.state != MachineState::Gone;
     match home.keys.kept_key(lab).await? {
@@ -62,6 +71,14 @@ fn lost(lab: &LabName, why: &dyn std::fmt::Display) -> ServiceError {
     ))
 }
 
+/// Of a workshop's instance, whose key nobody renews.
+pub(super) fn of_instance(lab: &LabName) -> ServiceError {
+    ServiceError::NotNow(format!(
+        "the key of {lab} is not there, and its instance lets no other in: bring its file back, or `homeroom destroy \
+         {lab}` and deploy it anew"
+    ))
+}
+
 /// That a renewal of a lab's key has not come to its end, for which seats, and what goes on with it.
 pub fn unfinished(lab: &LabName, key: &LabKey) -> Option<String> {
     let renewal = key.renewal.as_ref()?;
@@ -71,6 +88,13 @@ pub fn unfinished(lab: &LabName, key: &LabKey) -> Option<String> {
         "the renewal of {lab}'s key is not finished{whose}: the old key and the new one both log in until \
          `homeroom key {lab} --renew` has gone on with it"
     ))
+}
+
+/// The same by the lab's name: the seats, and the words for it.
+pub(super) async fn unfinished_of(home: &Homeroom, lab: &LabName) -> Option<(Vec<SeatName>, String)> {
+    let Ok(Kept::Pair(key)) = home.keys.kept_key(lab).await else { return None };
+    let words = unfinished(lab, &key)?;
+    Some((key.renewal?.seats, words))
 }
 
 /// Removes the key of a workshop whose instance is gone, with everything made of it. One that cannot be removed opens
@@ -86,10 +110,11 @@ fn logs_in(plan: &Plan) -> bool {
 }
 
 /// Makes sure, before anything is begun, that a plan that logs in with the lab's own key can open it here.
-pub(super) fn can_open(plan: &Plan, key: &LabKey, shell: &dyn RemoteShell) -> Result<(), ServiceError> {
-    match key.locked.filter(|_| logs_in(plan) && !shell.is_unlocked(&key.private)) {
+pub(super) fn can_open(plan: &Plan, key: Option<&LabKey>, shell: &dyn RemoteShell) -> Result<(), ServiceError> {
+    let needed = key.filter(|key| logs_in(plan) && !shell.is_unlocked(&key.private));
+    match needed.and_then(|key| Some((key, key.locked?))) {
         None => Ok(()),
-        Some(lock) => {
+        Some((key, lock)) => {
             let lab = &plan.lab;
             Err(locked(&format!("nothing was begun on {lab}: its roll call logs in with {lab}'s own key"), key, lock))
         }
@@ -100,9 +125,9 @@ pub(super) fn can_open(plan: &Plan, key: &LabKey, shell: &dyn RemoteShell) -> Re
 pub async fn can_leave(home: &Homeroom, run: RunId) -> Result<(), ServiceError> {
     let (row, plan) = home.store.run(run).await?;
     if logs_in(&plan) {
-        let key = made(home, &row.lab).await?;
-        if let Some(lock) = key.locked {
-            return Err(locked(&format!("no other process can log in with {}'s own key", row.lab), &key, lock));
+        let key = kept(home, &row.lab).await?;
+        if let Some((key, lock)) = key.as_ref().and_then(|key| Some((key, key.locked?))) {
+            return Err(locked(&format!("no other process can log in with {}'s own key", row.lab), key, lock));
         }
     }
     Ok(())

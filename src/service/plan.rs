@@ -266,10 +266,12 @@ impl Ground {
         };
         reserved.extend(&allowed.unseen);
         let paces = Paces::of(home.store.learned(&site.name).await?);
-        // A plan makes nothing, not even a key: a lab without machines has none to compare.
-        let lab_key = match progress.seats.iter().any(|row| row.vmid.is_some()) {
-            true => Some(own_key::made(home, lab).await?),
-            false => None,
+        // A plan makes nothing, not even a key: a lab without machines has none to compare. Machines that stand would
+        // let no other in than the one that is lost; what removes or turns them needs none.
+        let lab_key = match what_for {
+            _ if progress.seats.iter().all(|row| row.vmid.is_none()) => None,
+            For::Making | For::Remaking => Some(own_key::known(home, lab, &progress).await?),
+            For::Removing | For::Turning => own_key::kept(home, lab).await?,
         };
         let other_keys = lab_key.iter().flat_map(|key| key.publics().skip(1)).map(str::to_owned).collect();
         let mut ground = Self {

@@ -152,7 +152,7 @@ async fn site_parts(
 ) -> Result<SiteParts, ServiceError> {
     let configured = plan.seats.iter().filter(|seat| seat.steps.contains(&StepName::Configure));
     let specs: Vec<SeatSpec> = configured.map(|seat| seat.spec.clone()).collect();
-    let key = own_key::made(home, &plan.lab).await?;
+    let key = own_key::for_plan(home, plan).await?;
     let logins = Arc::new(LabLogins::new(home, site, &plan.lab, key, specs).await?);
     let proves = plan.seats.iter().any(|seat| seat.steps.iter().any(|step| step.is_proof()));
     can_open(plan, logins.key(), &*site.shell)?;

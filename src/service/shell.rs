@@ -124,8 +124,8 @@ impl Ways {
         let (class, site) = home.class(lab).await?;
         let (progress, _) = home.store.progress(lab).await?;
         let key = own_key::known(home, lab, &progress).await?;
-        let logins = LabLogins::new(home, &site, lab, key, Vec::new()).await?;
-        is_not_mistaken(lab, logins.key(), &*site.shell)?;
+        is_not_mistaken(lab, &key, &*site.shell)?;
+        let logins = LabLogins::new(home, &site, lab, Some(key), Vec::new()).await?;
         let (specs, store) = (class.resolve(), home.store.id().clone());
         Ok(Self { site, specs, class, progress, logins, store, teacher: OnceCell::new(), view: OnceCell::new() })
     }

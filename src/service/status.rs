@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Homeroom, ServiceError, marks, offline};
+use super::{Homeroom, ServiceError, marks, offline, own_key::unfinished_of};
 use crate::domain::{
     Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
     cloud::CloudView,
@@ -39,6 +39,8 @@ pub struct LabStatus {
     pub life: Option<LifeStatus>,
     /// Where people reach a workshop that was deployed: its proxy, as it stands in their links.
     pub address: Option<String>,
+    /// A renewal of its key that has not come to its end: for which seats, and what goes on with it.
+    pub renewal: Option<(Vec<SeatName>, String)>,
 }
 
 /// A workshop's code, its end and what it has cost.
@@ -94,10 +96,11 @@ pub async fn lab_status(home: &Homeroom, lab: &LabName) -> Result<LabStatus, Ser
     let view = look(home, &stored.definition).await;
     let (progress, _) = home.store.progress(lab).await?;
     let marks = marks(home, &stored.definition, view.as_ref(), &progress).await;
-    compose(home, &stored.definition, progress, view.as_ref(), &marks).await
+    let status = compose(home, &stored.definition, progress, view.as_ref(), &marks).await?;
+    Ok(LabStatus { renewal: unfinished_of(home, lab).await, ..status })
 }
 
-/// Whether machines are asked, one by one, for the marks they carry.
+/// Whether machines are asked, one by one, for the marks they carry, and the keys of labs are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marks {
     Read,
@@ -128,7 +131,12 @@ pub async fn all_status(
             Marks::Read => self::marks(home, &definition, view.as_ref(), &progress).await,
             Marks::Unread => BTreeMap::new(),
         };
-        out.push(compose(home, &definition, progress, view.as_ref(), &carried).await?);
+        let status = compose(home, &definition, progress, view.as_ref(), &carried).await?;
+        let renewal = match marks {
+            Marks::Read => unfinished_of(home, definition.name()).await,
+            Marks::Unread => None,
+        };
+        out.push(LabStatus { renewal, ..status });
     }
     Ok(out)
 }
@@ -288,6 +296,7 @@ async fn compose(
     };
     Ok(LabStatus {
         address,
+        renewal: None,
         life: progress.life.as_ref().map(|life| {
             let told = living(home, definition, life);
             // A look at the instance knows better than the definition what it has cost.

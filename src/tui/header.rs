@@ -273,6 +273,15 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         // The popup names its own keys.
         return;
     }
+    if state.hushed {
+        let at_once = state.commands.iter().find(|entry| entry.command == Command::LetGo).and_then(|e| e.keys.first());
+        let mut pen = page.line(area, 0);
+        pen.skip(1).put("keys count after a moment's pause", Tone::Warn).skip(3);
+        if let Some(key) = at_once {
+            pen.put(&key.to_string(), Tone::Accent).put(" at once", Tone::Dim);
+        }
+        return;
+    }
     let context = state.base_context();
     let offering = state.offering();
     let told = |e: &&Entry| !e.hint.is_empty() && e.on.contains(&context) && offering.has(e.command);

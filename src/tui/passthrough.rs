@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     escape::{Escape, HELP, Passed},
     keyboard::Keyboard,
+    switch_off::Margins,
     terminal::{Raw, TuiError},
 };
 use crate::{
@@ -93,9 +94,11 @@ pub async fn passthrough(attach: Attach) -> Parting {
 /// Shows what comes; `in_line` says whether something stands on the last line.
 async fn show(mut from: mpsc::Receiver<FromShell>, in_line: &AtomicBool) -> Parting {
     let mut out = tokio::io::stdout();
+    let mut margins = Margins::default();
     loop {
         match from.recv().await {
             Some(FromShell::Bytes(bytes)) => {
+                margins.follow(&bytes);
                 in_line.store(!bytes.ends_with(b"\n"), Ordering::Relaxed);
                 if let Err(error) = out.write_all(&bytes).await.and(out.flush().await) {
                     return Parting::Lost(Clean::from(format!("the terminal is gone: {error}")));

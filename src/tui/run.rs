@@ -77,7 +77,7 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
     let mut spots = Spots::default();
     loop {
         // Here and not only by its timer, so that a flood of data cannot hold the clock up.
-        let due = update(&mut state, Action::Tick(Timestamp::now()));
+        let due = tick(&mut state);
         send(&mut state, &wires.effects, &tabs, due);
         if drawn != Some(state.revision()) {
             spots.renew(screen.draw(&state, &look)?);
@@ -101,8 +101,9 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             came = input.come(raw) => match came {
                 Some(Came::Raw(bytes)) => effects = pass_on(&mut state, &tabs, &mut typed, &bytes),
                 Some(Came::Heard(heard)) => {
+                    effects = tick(&mut state);
                     if let Some(action) = input::action(&state, &mut spots, heard) {
-                        effects = update(&mut state, action);
+                        effects.extend(update(&mut state, action));
                     }
                 }
                 None => return Ok(Ended::HungUp),
@@ -115,11 +116,16 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             Some(attach) = wires.shells.recv() => (effects, lent) = took(&mut state, &mut tabs, attach),
             n = wires.actions.recv_many(&mut batch, BATCH), if !wires.actions.is_closed() || !wires.actions.is_empty() => {
                 if n > 0 {
-                    effects = batch.drain(..).flat_map(|action| update(&mut state, action)).collect();
+                    effects = tick(&mut state);
+                    effects.extend(batch.drain(..).flat_map(|action| update(&mut state, action)));
                 }
             }
-            said = tabs.next() => effects = said.into_iter().flat_map(|action| update(&mut state, action)).collect(),
+            said = tabs.next() => {
+                effects = tick(&mut state);
+                effects.extend(said.into_iter().flat_map(|action| update(&mut state, action)));
+            }
             () = next_second() => {}
+            () = tokio::time::sleep(SOON), if state.waits_for_quiet() => {}
         }
         tabs.follow(&state);
         let mut own = send(&mut state, &wires.effects, &tabs, effects);
@@ -135,7 +141,9 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             };
             screen.retake()?;
             resize(&mut state);
-            update(&mut state, Action::ShellEnded { door, end: end.into() });
+            let mut due = tick(&mut state);
+            due.extend(update(&mut state, Action::ShellEnded { door, end: end.into() }));
+            own = own.or(send(&mut state, &wires.effects, &tabs, due));
             own = own.or(later);
             Input::forget();
             input = listen()?;
@@ -285,6 +293,14 @@ fn resize(state: &mut State) {
     }
 }
 
+/// The time, before something that happens now is taken in: for how long nobody typed is told by it.
+fn tick(state: &mut State) -> Vec<Effect> {
+    update(state, Action::Tick(Timestamp::now()))
+}
+
+/// How often it is looked whether somebody still types, while that matters.
+const SOON: Duration = Duration::from_millis(100);
+
 /// Waits for a program that has the terminal, while everything else goes on: data comes in, shells in tabs are read
 /// and answered, and what nobody at the screen has to do is done. With it what is left for whoever owns the terminal
 /// to do afterwards. None when `stop` came first.
@@ -298,7 +314,7 @@ async fn beside<T>(
     let mut batch = Vec::with_capacity(BATCH);
     let mut later = None;
     loop {
-        let mut effects = update(state, Action::Tick(Timestamp::now()));
+        let mut effects = tick(state);
         tokio::select! {
             biased;
             () = wires.stop.cancelled() => return None,

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     app::{
         State,
+        doors::Door,
         shells::{Place, Shells, Tab, copying::Copying},
     },
     domain::Clean,
@@ -54,6 +55,9 @@ pub fn draw(page: &mut Page<'_>, whole: Rect, state: &State) {
     }
 }
 
+/// What is said where keys are told while none counts.
+const PAUSE: &str = "keys count after a pause ";
+
 fn rect(place: Place) -> Rect {
     Rect { x: place.x, y: place.y, width: place.width, height: place.height }
 }
@@ -64,6 +68,7 @@ fn banner(page: &mut Page<'_>, area: Rect, state: &State) {
     let (all, waits) = (shells.typed_into().count(), shells.outstanding());
     let meant = shells.meant();
     let count = if all < meant { format!("{all} of {meant}") } else { all.to_string() };
+    let deaf: Vec<String> = shells.deaf().map(Door::name).collect();
     // Shells of more than one lab, or of a node beside it, are seldom meant together.
     let places: BTreeSet<&str> = shells.typed_into().map(|tab| tab.door.whose()).collect();
     let of = match places.len() {
@@ -79,16 +84,32 @@ fn banner(page: &mut Page<'_>, area: Rect, state: &State) {
             Tone::Bad,
         )
     } else {
-        let tone = if all < meant || !of.is_empty() { Tone::Warn } else { Tone::Dim };
-        (format!(" {count} shells{of}"), "enter types into all, b shows one ", tone)
+        let loud = all < meant || !of.is_empty() || shells.lost;
+        let lost = if shells.lost { ", keys typed meanwhile are lost" } else { "" };
+        let tone = if loud { Tone::Warn } else { Tone::Dim };
+        let keys = if state.hushed { PAUSE } else { "enter types into all, b shows one " };
+        (format!(" {count} shells{of}{lost}"), keys, tone)
     };
+    let room = usize::from(area.width).saturating_sub(told.width() + keys.width() + 1);
+    let not = if waits > 0 { String::new() } else { not_to(&deaf, room) };
     let mut pen = page.line(area, 0);
-    pen.put(&told, tone);
+    pen.put(&told, tone).put(&not, tone);
     pen.right(&[(keys.to_owned(), tone)]);
     if waits == 0 && shells.typing {
         let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);
         page.under(area, 0, style);
     }
+}
+
+/// Who is not typed into, as far as there is room to name them.
+fn not_to(names: &[String], room: usize) -> String {
+    let told = |named: usize| match names.len() - named {
+        0 => format!(", not {}", names.join(", ")),
+        _ if named == 0 => String::new(),
+        more => format!(", not {} and {more} more", names[..named].join(", ")),
+    };
+    let named = (0..=names.len()).rev().find(|named| told(*named).width() <= room);
+    if names.is_empty() { String::new() } else { named.map(told).unwrap_or_default() }
 }
 
 /// The tabs, or while one types into all of them, which one this is.
@@ -107,6 +128,10 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     let keys = match &shells.copying {
         Some(_) => "y copies, v begins here ",
         None if shells.typing => "ctrl-] gets the keys back ",
+        None if state.hushed => PAUSE,
+        // There is no line below that would tell of keys.
+        None if shells.zoomed && tab.end.is_some() => "enter opens it anew, z shows the rest ",
+        None if shells.zoomed => "enter gives it the keys, z shows the rest ",
         None if tab.end.is_some() => "enter opens it anew ",
         None => "enter gives it the keys ",
     };
@@ -161,17 +186,28 @@ fn strip(page: &mut Page<'_>, area: Rect, shells: &Shells, at: usize) {
 fn tile(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     let shells = &state.shells;
     let loud = shells.typing && tab.end.is_none();
-    let mark = if at == shells.front && !shells.typing { ">" } else { " " };
-    let tone = if loud { Tone::Bad } else { Tone::Title };
+    let is_front = at == shells.front && !shells.typing;
+    let whose = if shells.all_of().is_none() { format!("{}/", tab.door.whose()) } else { String::new() };
+    let name = format!("{whose}{}", tab.door.name());
+    let end = tab.end.as_ref().map(|end| format!("  {}", ended(tab, end)));
+    // Half of how it ended tells nothing: where there is no room for all of it there is a sign, and its last lines say.
+    let (end, is_short) = match end {
+        Some(end) if 1 + name.width() + end.width() > usize::from(area.width) => (None, true),
+        end => (end, false),
+    };
+    let tone = match (loud, is_short) {
+        (true, _) => Tone::Bad,
+        (_, true) => Tone::Warn,
+        _ => Tone::Title,
+    };
+    let sign = page.look.glyphs.failed;
     let mut pen = page.line(area, 0);
-    pen.put(mark, Tone::Accent);
-    if shells.all_of().is_none() {
-        pen.put(&format!("{}/", tab.door.whose()), tone);
-    }
-    pen.put(&tab.door.name(), tone);
-    if let Some(end) = &tab.end {
-        pen.put(&format!("  {}", ended(tab, end)), Tone::Warn);
-    }
+    match (is_front, is_short) {
+        (true, _) => pen.put(">", Tone::Accent),
+        (_, true) => pen.put(sign, Tone::Warn),
+        _ => pen.put(" ", Tone::Accent),
+    };
+    pen.put(&name, tone).put(&end.unwrap_or_default(), Tone::Warn);
     if loud {
         let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);
         page.under(area, 0, style);

@@ -138,7 +138,10 @@ impl Screen {
     pub fn lend(&mut self) -> Result<(), TuiError> {
         self.tell_mouse(MouseProtocolMode::None)?;
         let mut out = io::stdout();
-        execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show).map_err(TuiError::io("lend it"))
+        execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show)
+            .and_then(|()| out.write_all(switch_off::KEEP_TITLE))
+            .and_then(|()| out.flush())
+            .map_err(TuiError::io("lend it"))
     }
 
     /// Gives it back and stops the program, with all that runs in it, until the shell continues it.
@@ -160,8 +163,12 @@ impl Screen {
     /// Takes it back after whatever was left switched on in it, to be drawn anew.
     pub fn retake(&mut self) -> Result<(), TuiError> {
         let mut out = io::stdout();
-        out.write_all(switch_off::ALL).map_err(TuiError::io("reset it"))?;
+        let reset = out.write_all(&switch_off::all()).and_then(|()| out.write_all(switch_off::TITLE_BACK));
+        reset.map_err(TuiError::io("reset it"))?;
         enter()?;
+        // On this screen too, which programs of the shell had before.
+        let keys = out.write_all(switch_off::LONG_KEYS).and_then(|()| out.flush());
+        keys.map_err(TuiError::io("reset its keyboard"))?;
         // Begun anew rather than cleared: that would ask the terminal where its cursor is and wait for the answer.
         self.terminal = blank()?;
         Ok(())
@@ -185,6 +192,8 @@ impl Raw {
         hook();
         RAW.store(true, Ordering::SeqCst);
         enable_raw_mode().map_err(TuiError::io("make it raw"))?;
+        // A terminal that does not know this ignores it.
+        let _ = io::stdout().write_all(switch_off::KEEP_TITLE);
         Ok(Self)
     }
 }
@@ -217,7 +226,8 @@ pub fn restore() {
 fn give_back() -> io::Result<()> {
     if RAW.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        let reset = out.write_all(switch_off::ALL).and_then(|()| execute!(out, ResetColor, Show));
+        let reset = out.write_all(&switch_off::all()).and_then(|()| out.write_all(switch_off::TITLE_BACK));
+        let reset = reset.and_then(|()| execute!(out, ResetColor, Show));
         return reset.and(disable_raw_mode());
     }
     if !TAKEN.swap(false, Ordering::SeqCst) {

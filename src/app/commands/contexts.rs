@@ -53,6 +53,7 @@ const ALL: &[(Context, Trait)] = &[
     (C::Answers, LIST | ENTERABLE),
     (C::Typing, 0),
     (C::Opening, 0),
+    (C::Hushed, 0),
     (C::Node, LIST | NARROWED | ORDERLY | COPIES | ENTERABLE | MARKS | MADE | POWERED),
     (C::Machine, OPEN | LEFT | COPIES | ENTERABLE | MADE | POWERED),
     (C::Welcome, LEFT),

@@ -93,6 +93,7 @@ impl Context {
             Self::Shells => "among the shells",
             Self::Typing => "in a shell",
             Self::Opening => "while a shell is being opened",
+            Self::Hushed => "just after a shell ended",
             Self::Node => "on a node's board",
             Self::Machine => "on a machine's board",
             Self::Filter => "where a filter is typed",

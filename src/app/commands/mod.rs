@@ -139,6 +139,8 @@ pub enum Context {
     Typing,
     /// A shell is being opened: keys are held for it.
     Opening,
+    /// The keys came back by themselves a moment ago: what is typed now may be meant for the shell still.
+    Hushed,
     Node,
     Machine,
     /// The first run's choices.
@@ -263,7 +265,7 @@ pub fn action_for(state: &State, key: Key) -> Option<Action> {
         return Some(Action::Do(command));
     }
     // What means nothing to a question that came by itself is of what somebody types.
-    if matches!(context, Context::Opening | Context::TrustPopup) {
+    if matches!(context, Context::Opening | Context::Hushed | Context::TrustPopup) {
         return Some(Action::Hold(key.typed()));
     }
     if context.takes_text() { edit(key).map(Action::Edit) } else { None }

@@ -74,7 +74,14 @@ pub static TABLE: &[Entry] = &[
     looks(Command::Answers, &[], LISTS, Group::Popup, "", "what seats answered to the last command"),
     acts(Command::GiveUp, &[Char('C')], &[C::Answers], Group::Shell, "give up", "wait for no more answers"),
     looks(Command::Shells, &[Char('T')], LISTS, Group::Shell, "", "the shells that are open inside the dashboard"),
-    looks(Command::LetGo, &[Ctrl(']')], &[C::Typing], Group::Shell, "keys back", "in a shell: the keys are ours again"),
+    looks(
+        Command::LetGo,
+        &[Ctrl(']')],
+        &[C::Typing, C::Hushed],
+        Group::Shell,
+        "keys back",
+        "in a shell: the keys are ours again",
+    ),
     acts(Command::TypeIn, &[Enter, Char('i')], &[C::Shells], Group::Shell, "type", "the shell has the keys"),
     looks(
         Command::NextTab,

@@ -56,8 +56,8 @@ impl Shells {
 
     /// An area shared among those that were called and are open, or may be.
     fn tiles(&self, area: Place) -> Vec<(TabId, Place)> {
-        let comes = |id: &&TabId| self.awaited.contains_key(id) || self.tabs.iter().any(|tab| tab.id == **id);
-        let called: Vec<TabId> = self.called.iter().filter(comes).copied().collect();
+        let comes = |id: &TabId| self.awaited.contains_key(id) || self.tabs.iter().any(|tab| tab.id == *id);
+        let called: Vec<TabId> = self.called.iter().map(|(id, _)| *id).filter(comes).collect();
         let count = u16::try_from(called.len()).unwrap_or(u16::MAX);
         let across = (1..=count).find(|n| n * n >= count).unwrap_or(1);
         let down = count.div_ceil(across).max(1);

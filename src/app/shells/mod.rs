@@ -63,12 +63,15 @@ pub struct Shells {
     pub zoomed: bool,
     /// Every shell that was called is on the screen, and keys go to all of them.
     pub broadcast: bool,
-    /// Which shells those are, in the order they are shown: keys go to no other.
-    called: Vec<TabId>,
+    /// Which shells those are, in the order they are shown: keys go to no other. One that was closed stays among them,
+    /// so that nobody thinks it is typed into too.
+    called: Vec<(TabId, Door)>,
     /// Those that were called last, for as long as one is among the shells: looking at one of them chooses no others.
     chosen: Vec<TabId>,
-    /// A shell that was called could not be opened: whoever types is to have seen that.
+    /// A shell that was called could not be opened, or keys were lost: whoever types is to have seen that.
     missed: bool,
+    /// Keys were typed for those that were called before all were open, and went nowhere.
+    pub lost: bool,
     /// Lines of the one in front are being picked out.
     pub copying: Option<Copying>,
     /// Asked for, and not open yet.
@@ -121,7 +124,8 @@ impl Shells {
             }
             _ => {
                 // The rest of a line whose beginning is gone is not to run everywhere.
-                self.missed |= self.broadcast;
+                self.lost |= self.broadcast;
+                self.missed |= self.lost;
                 false
             }
         }
@@ -130,7 +134,7 @@ impl Shells {
     /// It could not be opened; whether it was waited for. One that was called keeps its place, with the reason: nobody
     /// is to think that it was typed into too.
     pub(super) fn not_opened(&mut self, id: TabId, why: &Clean) -> bool {
-        let called = self.broadcast && self.called.contains(&id);
+        let called = self.broadcast && self.calls(id);
         self.missed |= called;
         self.opening.take_if(|opening| opening.id == id);
         let Some((door, way)) = self.awaited.remove(&id) else { return false };
@@ -157,9 +161,9 @@ impl Shells {
             self.awaited.remove(&opening.id);
             return Some(opening.door);
         }
-        self.awaited.retain(|id, _| !self.called.contains(id));
-        self.called.retain(|id| self.tabs.iter().any(|tab| tab.id == *id));
-        if self.called.is_empty() {
+        let called = &self.called;
+        self.awaited.retain(|id, _| !called.iter().any(|(called, _)| called == id));
+        if !self.called.iter().any(|(id, _)| self.tabs.iter().any(|tab| tab.id == *id)) {
             self.call_off();
         }
         None
@@ -167,10 +171,15 @@ impl Shells {
 
     /// From now on keys go to these shells, once all of them are open, and to no other.
     pub(super) fn call(&mut self, shells: Vec<TabId>) {
-        (self.called, self.broadcast, self.missed) = (shells, true, false);
-        self.chosen = self.called.clone();
-        let first = self.called.iter().find_map(|id| self.tabs.iter().position(|tab| tab.id == *id));
+        let door = |id: &TabId| {
+            let open = self.tabs.iter().find(|tab| tab.id == *id).map(|tab| &tab.door);
+            open.or_else(|| self.awaited.get(id).map(|(door, _)| door)).cloned()
+        };
+        let called = shells.iter().filter_map(|id| Some((*id, door(id)?))).collect();
+        (self.called, self.broadcast, self.missed, self.lost) = (called, true, false, false);
+        let first = shells.iter().find_map(|id| self.tabs.iter().position(|tab| tab.id == *id));
         self.front = first.unwrap_or(self.front);
+        self.chosen = shells;
         self.typing = self.outstanding() == 0;
     }
 
@@ -192,9 +201,15 @@ impl Shells {
         self.chosen.clear();
     }
 
-    /// How many are on the screen to be typed into, those among them that cannot be.
+    /// How many are meant to be typed into, those among them that cannot be.
     pub fn meant(&self) -> usize {
-        self.tabs.iter().filter(|tab| self.is_called(tab)).count()
+        self.called.len()
+    }
+
+    /// Those of them that take nothing that is typed: they ended, were closed, or were never open.
+    pub fn deaf(&self) -> impl Iterator<Item = &Door> {
+        let hears = |id: TabId| self.tabs.iter().any(|tab| tab.id == id && tab.end.is_none());
+        self.called.iter().filter(move |(id, _)| !hears(*id)).map(|(_, door)| door)
     }
 
     /// Keys go to the one in front again.
@@ -204,12 +219,16 @@ impl Shells {
     }
 
     fn is_called(&self, tab: &Tab) -> bool {
-        self.called.contains(&tab.id)
+        self.calls(tab.id)
+    }
+
+    fn calls(&self, id: TabId) -> bool {
+        self.called.iter().any(|(called, _)| *called == id)
     }
 
     /// How many that were called are not open yet: until then nobody is typed to, so that none gets half a line.
     pub fn outstanding(&self) -> usize {
-        self.called.iter().filter(|id| self.awaited.contains_key(id)).count()
+        self.called.iter().filter(|(id, _)| self.awaited.contains_key(id)).count()
     }
 
     /// Whether a shell is waited for before anything else can be typed.
@@ -237,7 +256,7 @@ impl Shells {
             (self.front, self.typing, self.copying) = (at, true, None);
         } else if self.broadcast {
             // Whoever looks at one of them then looks at one that was called.
-            if self.called.contains(&id) && !self.front().is_some_and(|tab| self.is_called(tab)) {
+            if self.calls(id) && !self.front().is_some_and(|tab| self.is_called(tab)) {
                 self.front = at;
             }
             self.typing = self.outstanding() == 0 && !self.missed;

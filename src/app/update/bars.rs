@@ -1,8 +1,6 @@
 //! Questions before a login: put when no other is open and no shell has the keys, answered, or left unanswered.
 
-use jiff::SignedDuration;
-
-use super::say;
+use super::{is_quiet, say};
 use crate::{
     app::{
         Command, Context, Effect, State,
@@ -35,12 +33,9 @@ pub(super) fn met(state: &mut State, at: At, bar: Bar, then: Effect) {
     }
 }
 
-/// How long nobody may have typed before a key answers a question that came by itself.
-const QUIET: SignedDuration = SignedDuration::from_millis(700);
-
 /// Puts the next question, if this is the time.
 pub(super) fn put(state: &mut State) {
-    let quiet = state.now.duration_since(state.touched) >= QUIET;
+    let quiet = is_quiet(state);
     if let Some(Popup::Bar(question)) = &mut state.popup
         && quiet
         && !question.awake
@@ -50,7 +45,7 @@ pub(super) fn put(state: &mut State) {
     }
     // Letters typed into something else answer no question.
     let typing = state.typing.is_some() || matches!(state.context(), Context::Typing | Context::LabForm);
-    let busy = state.popup.is_some() || typing;
+    let busy = state.popup.is_some() || typing || state.hushed;
     if !busy && !state.bars.waiting.is_empty() {
         let question = state.bars.waiting.remove(0);
         state.popup = Some(Popup::Bar(Question { awake: quiet, ..question }));

@@ -28,11 +28,15 @@ use crate::domain::{Clean, Level, planning::Deed};
 const WHEEL: usize = 3;
 /// How long news stands in the bottom line.
 const TOAST: SignedDuration = SignedDuration::from_secs(8);
+/// How long nobody may have typed before a key counts in a place that came up by itself.
+const QUIET: SignedDuration = SignedDuration::from_millis(700);
 
 /// Takes in what happened and says what is to be done about it.
 pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
     let is_tick = matches!(action, Action::Tick(_));
+    let shells = shells::Keys::before(state, &action);
     let mut effects = take_in(state, action);
+    shells.after(state);
     bars::put(state);
     if !is_tick {
         effects.extend(lab_form::follow(state));
@@ -84,6 +88,7 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Paste(_) if state.context() == Context::Opening => {
             say(state, Level::Warning, "pasted text is not kept for a shell that is not open yet");
         }
+        Action::Paste(_) if state.context() == Context::Hushed => shells::hold(state, &[]),
         Action::Paste(text) if lab_form::in_lines(state, |lines| lines.paste(text.as_str())) => {}
         Action::Paste(text) => moves::paste(state, &text),
         Action::Pointed(pointed) => {
@@ -111,6 +116,11 @@ fn tick(state: &mut State, now: Timestamp) {
         state.toast = None;
         state.revision += 1;
     }
+}
+
+/// Nobody typed for a moment.
+fn is_quiet(state: &State) -> bool {
+    state.now.duration_since(state.touched) >= QUIET
 }
 
 /// Says something in the bottom line.

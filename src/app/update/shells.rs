@@ -1,9 +1,9 @@
 //! Shells in the dashboard: opening, turning, typing, leaving them.
 
-use super::{acts::no, say};
+use super::{acts::no, is_quiet, say};
 use crate::{
     app::{
-        Command, Context, Effect, Screen, State,
+        Action, Command, Context, Effect, Screen, State,
         attach::ShellEnd,
         doors::Door,
         popup::{Popup, ShellsPopup},
@@ -12,6 +12,49 @@ use crate::{
     },
     domain::{Clean, Level},
 };
+
+/// Whether shells have the keys, now and when an action was taken in.
+pub(super) struct Keys {
+    gone: bool,
+    /// Nobody at the screen asked for what happens.
+    unasked: bool,
+}
+
+impl Keys {
+    pub(super) fn before(state: &State, action: &Action) -> Self {
+        let asked = matches!(
+            action,
+            Action::Do(_)
+                | Action::Edit(_)
+                | Action::Paste(_)
+                | Action::Hold(_)
+                | Action::Pointed(_)
+                // It has the whole terminal then.
+                | Action::ShellOpened { .. }
+        );
+        Self { gone: Self::are_gone(state), unasked: !asked }
+    }
+
+    fn are_gone(state: &State) -> bool {
+        matches!(state.base_context(), Context::Typing | Context::Opening)
+    }
+
+    /// Keys that came back by themselves count once nobody has typed for a moment: until then they may be the rest of
+    /// what somebody types for the shell, and are not to become commands, or keys of the next shell.
+    pub(super) fn after(self, state: &mut State) {
+        if self.gone && self.unasked && !Self::are_gone(state) {
+            hush(state);
+        }
+        if state.hushed && (is_quiet(state) || Self::are_gone(state)) {
+            state.hushed = false;
+            state.revision += 1;
+        }
+    }
+}
+
+fn hush(state: &mut State) {
+    (state.hushed, state.touched) = (true, state.now);
+}
 
 /// A command about shells in the dashboard.
 pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
@@ -35,14 +78,14 @@ pub(super) fn obey(state: &mut State, command: Command) -> Vec<Effect> {
         Command::TypeIn => {
             state.shells.follow();
             let takes_keys = state.shells.typed_into().next().is_some();
-            state.shells.typing = takes_keys;
+            (state.shells.typing, state.shells.lost) = (takes_keys, false);
             if !takes_keys {
                 effects = anew(state);
             }
         }
         Command::Pick if state.shells.broadcast => say(state, Level::Info, "b shows one shell, to pick lines of"),
         Command::Pick => state.shells.pick(),
-        Command::LetGo => state.shells.typing = false,
+        Command::LetGo => (state.shells.typing, state.hushed) = (false, false),
         Command::NextTab => state.shells.turn(1),
         Command::PrevTab => state.shells.turn(-1),
         Command::Zoom => state.shells.zoomed = !state.shells.zoomed,
@@ -234,7 +277,9 @@ fn open_each(state: &mut State, doors: Vec<Door>) -> Vec<Effect> {
 pub(super) fn opened(state: &mut State, id: TabId) -> Vec<Effect> {
     let waited = state.shells.opening.is_some();
     let pane = state.shells.awaited(id) == Some(Way::Pane);
+    let outstanding = state.shells.outstanding();
     let bytes = state.shells.opened(id);
+    complete(state, outstanding);
     if pane && waited && state.shells.opening.is_none() {
         show(state);
         if let Some(Door::Console { .. }) = state.shells.front().map(|tab| &tab.door) {
@@ -243,6 +288,12 @@ pub(super) fn opened(state: &mut State, id: TabId) -> Vec<Effect> {
     }
     state.shells.fit(state.size);
     if bytes.is_empty() { Vec::new() } else { vec![Effect::Answer { id, bytes }] }
+}
+
+/// What was said of many shells on their way is over once none is.
+fn complete(state: &mut State, outstanding: usize) {
+    let over = state.shells.broadcast && outstanding > 0 && state.shells.outstanding() == 0;
+    state.toast.take_if(|toast| over && toast.level != Level::Error);
 }
 
 /// It could not be opened. Nobody is told of one that was given up.
@@ -267,11 +318,12 @@ pub(super) fn left(state: &mut State, door: &Door, end: ShellEnd) {
         Err(why) => {
             let text = format!("{} on {}: {why}", door.kind(), door.name());
             super::data::notice(state, door.lab().cloned(), Level::Error, text);
+            hush(state);
         }
     }
 }
 
-/// A key, while a shell is being opened.
+/// A key, while a shell is being opened, or just after one has ended.
 pub(super) fn hold(state: &mut State, bytes: &[u8]) {
     if let Some(Popup::Bar(question)) = &mut state.popup {
         // Somebody types: the next key is no answer either.
@@ -279,6 +331,13 @@ pub(super) fn hold(state: &mut State, bytes: &[u8]) {
         if state.context() != Context::Opening {
             return;
         }
+    }
+    if state.hushed {
+        // Why the keys are back stands there until it is read.
+        if state.toast.as_ref().is_none_or(|toast| toast.level != Level::Error) {
+            say(state, Level::Warning, "that may have been meant for the shell; keys count after a moment's pause");
+        }
+        return;
     }
     if !state.shells.hold(bytes) {
         let text = match state.shells.opening {

@@ -101,11 +101,20 @@ fn words(line: &str) -> usize {
 fn folder_for(folder: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let about = fs::metadata(folder)?;
-    let (is_shared, is_open) = (mode & 0o040 != 0, about.mode() & 0o2070 == 0o2070);
-    if is_shared && !is_open && about.uid() == rustix::process::geteuid().as_raw() {
+    if is_shared(mode) && !is_open(&about) && about.uid() == rustix::process::geteuid().as_raw() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o2770))?;
     }
     Ok(())
+}
+
+/// Whether key files of this mode are a team's.
+fn is_shared(mode: u32) -> bool {
+    mode & 0o040 != 0
+}
+
+/// Whether a folder's group may write in it, and what is made there is the group's.
+fn is_open(folder: &fs::Metadata) -> bool {
+    folder.mode() & 0o2070 == 0o2070
 }
 
 /// Writes a file nobody wrote before. Written aside and linked into place: a kill leaves either

@@ -52,6 +52,9 @@ fn show(context: &Context, status: &LabStatus) {
     if let Some(address) = &status.address {
         out.line(format!("reached at {address}/"));
     }
+    if let Some((_, words)) = &status.renewal {
+        out.line(words);
+    }
     let now = context.home.clock.now();
     let mut rows: Vec<_> = status.machines.iter().map(|m| row(m, now)).collect();
     // What befell the machine that carries all seats is told once.
@@ -159,6 +162,9 @@ async fn overview(context: &Context) -> Result<Exit, CliError> {
     }
     for (site, why) in &unseen {
         eprintln!("on {site}: {why}");
+    }
+    for (_, words) in labs.iter().filter_map(|status| status.renewal.as_ref()) {
+        eprintln!("{words}");
     }
     if labs.is_empty() {
         context.out.nothing("no lab is defined; `homeroom apply -f FILE` stores one");
@@ -270,6 +276,7 @@ fn lab_json(status: &LabStatus) -> Value {
     let mut value = json!({
         "lab": status.lab, "kind": status.kind, "site": status.site, "state": status.state, "word": status.phase.word(),
         "held_by": status.held_by, "blind": status.blind,
+        "renewal": status.renewal.as_ref().map(|(seats, _)| json!({"seats": seats})),
         "machines": status.machines.iter().map(machine_json).collect::<Vec<_>>(),
     });
     if status.kind == "workshop" {

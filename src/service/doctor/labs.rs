@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Findings, listed,
+    Findings, keys, listed,
     look::{Lab, Look},
 };
 use crate::{
@@ -22,6 +22,7 @@ pub fn findings(look: &Look, out: &mut Findings) {
     for lab in &look.labs {
         let before = out.list.len();
         templates(view, lab, out);
+        keys::findings(lab, out);
         let told = out.list[before..].iter().any(|finding| finding.grade == super::Grade::Error);
         match &lab.plan {
             Err(ServiceError::Problems { problems, .. }) if !told => {

@@ -21,6 +21,7 @@ use crate::{
         SiteError,
         agent::ExecOutput,
         inspect::{Bridge, Caller, Certificate, RoleRow, Verdict},
+        keys::Kept,
         shell::{ShellError, ShellTarget},
     },
     service::{GuestVia, Homeroom, ServiceError, Site, plan::plan_deploy},
@@ -66,6 +67,8 @@ pub struct Lab {
     /// Bridges and tags of the templates' cards, which every clone begins with.
     pub template_nics: BTreeSet<(String, Option<u16>)>,
     pub plan: Result<Plan, ServiceError>,
+    /// Its own SSH key, or why that cannot be told.
+    pub key: Result<Kept, String>,
 }
 
 /// A machine with our tag that the store does not know.
@@ -293,7 +296,8 @@ async fn lab(home: &Homeroom, site: &Site, view: &ClusterView, class: ClassDefin
         }
     }
     let plan = plan_deploy(home, &class.name).await.map(|planned| planned.plan);
-    Lab { class, progress, templates, template_nics, plan }
+    let key = home.keys.kept_key(&class.name).await.map_err(|error| error.to_string());
+    Lab { class, progress, templates, template_nics, plan, key }
 }
 
 /// `virtio=…,bridge=vmbr1,tag=101`

@@ -4,6 +4,7 @@
 
 mod clouds;
 mod engines;
+mod keys;
 mod labs;
 mod look;
 mod nodes;
@@ -148,6 +149,13 @@ pub async fn examine(home: &Homeroom, only: Option<&SiteName>, options: Options)
         let mut of_cloud = Findings { site: cloud.name.clone(), list: Vec::new() };
         clouds::findings(home, cloud, &mut of_cloud).await;
         findings.extend(of_cloud.list);
+    }
+    // The store's, and so told once.
+    if let (Some(folder), Some(site)) = (home.keys.closed_to_team().await, findings.first().map(|it| it.site.clone())) {
+        let mut of_store = Findings { site, list: Vec::new() };
+        keys::closed(&folder, &mut of_store);
+        let at = findings.iter().take_while(|it| it.site == of_store.site).count();
+        findings.splice(at..at, of_store.list);
     }
     findings
 }

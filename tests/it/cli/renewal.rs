@@ -182,6 +182,16 @@ async fn one_whose_agent_is_silent_keeps_the_old_key_and_is_no_drift() {
     let plan = desk.done(&["plan", "cs100"]).await;
     assert!(plan.contains("nothing to do, 4 machines stand as defined"), "{plan}");
     assert!(plan.contains("not finished for margaret: "), "{plan}");
+    // Wherever one looks.
+    let not_finished = "the renewal of cs100's key is not finished for margaret";
+    let status = desk.done(&["status", "cs100"]).await;
+    assert!(status.contains(not_finished) && status.contains("`homeroom key cs100 --renew`"), "{status}");
+    let status = desk.run(&["status", "cs100", "--json"]).await;
+    assert_eq!(object(status.out.trim())["renewal"], json!({"seats": ["margaret"]}));
+    let all = desk.run(&["status"]).await;
+    assert!(all.err.contains(not_finished), "{all:?}");
+    let doctor = desk.run(&["doctor"]).await;
+    assert!(doctor.out.contains(not_finished) && doctor.out.contains("--renew` goes on with it"), "{doctor:?}");
     desk.staged.cluster.world(|world| world.set_agent_silent(SEATS[3], false));
     goes_on(&desk, &old, Some(&new)).await;
 }
@@ -210,16 +220,42 @@ async fn a_key_file_that_is_damaged_or_lost_is_told_with_its_cure_and_a_login_ma
             Some(text) => std::fs::write(&file, text).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
         }
-        for words in [&["ssh", "cs100/ada", "--", "true"][..], &["exec", "cs100", "--", "true"], &["key", "cs100"]] {
+        let before = let_in(&desk);
+        for words in [
+            &["ssh", "cs100/ada", "--", "true"][..],
+            &["exec", "cs100", "--", "true"],
+            &["key", "cs100"],
+            // Nor does a run make one, which would open what it makes and nothing that stands.
+            &["plan", "cs100"],
+            &["deploy", "cs100", "--yes"],
+            &["rebuild", "cs100/ada", "--yes", "--confirm", "cs100"],
+            &["check", "cs100"],
+        ] {
             let answer = desk.run(words).await;
             let (code, complaint) = answer.refusal();
             assert_eq!(code, 1, "{words:?}: {complaint}");
             cures(complaint);
         }
+        assert_eq!(let_in(&desk), before);
+        let doctor = desk.run(&["doctor"]).await;
+        assert!(doctor.code == 1 && doctor.out.contains("cs100: its own SSH key is lost"), "{doctor:?}");
+        assert!(doctor.out.contains("`homeroom key cs100 --renew`"), "{doctor:?}");
         assert_eq!(std::fs::read_to_string(&file).ok().as_deref(), damage, "nobody wrote one");
         assert_eq!(desk.done(&["key", "cs100", "--renew"]).await, "cs100: 4 of 4 machines have the new key\n");
         desk.done(&["exec", "cs100", "--", "true"]).await;
         let new = desk.done(&["key", "cs100"]).await.trim().to_owned();
         assert_eq!((let_in(&desk), files(&desk)), (vec![vec![new]; 4], vec!["cs100".to_owned()]));
     }
+    // What logs in to nobody needs none.
+    for damage in [Some("garbage"), None] {
+        match damage {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let seat = if damage.is_some() { "cs100/ada" } else { "cs100/grace" };
+        desk.done(&["stop", seat]).await;
+        desk.done(&["destroy", seat, "--yes"]).await;
+    }
+    desk.done(&["destroy", "cs100", "--yes"]).await;
+    assert_eq!(files(&desk), [""; 0]);
 }

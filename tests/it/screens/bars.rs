@@ -83,8 +83,18 @@ fn what_was_typed_while_many_were_opened_is_not_gone_on_with_everywhere() {
         update(&mut state, Action::TabOpened { id });
     }
     assert!(!state.shells.typing, "its beginning is gone");
+    // The rest of the line is no command either: not one that closes a shell, and not the one that types into all.
+    press(&mut state, "m -rf x<enter>b<esc>");
+    assert_eq!((state.context(), state.shells.tabs.len(), state.shells.broadcast), (Context::Hushed, 8, true));
+    let shown = screen(&state);
+    assert!(shown.contains(" 8 shells, keys typed meanwhile are lost") && shown.contains("after a pause"), "{shown}");
+    assert!(!shown.contains("opening"), "{shown}");
+    update(&mut state, Action::Paste("x\n".into()));
+    quiet(&mut state);
+    assert!(screen(&state).contains("enter types into all"));
     press(&mut state, "<enter>");
     assert_eq!(state.context(), Context::Typing);
+    assert!(screen(&state).contains("KEYS GO TO ALL: 8"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use ratatui::{layout::Position, style::Modifier};
 
 use super::{
     BAD, buffer, colours, screen, style_of, text,
-    world::{door, lab, opens, press, world},
+    world::{door, lab, opens, press, quiet, world},
 };
 
 /// A board with a shell on the seat under its cursor, which has said this.
@@ -45,6 +45,11 @@ fn a_shell_stands_between_its_title_and_the_log_and_has_the_keys() {
     assert!(state.shells.typing);
     update(&mut state, Action::TabEnded { id: 1, end: Ok(3) });
     assert!(!state.shells.typing && screen(&state).contains("ended 3"));
+    assert!(!screen(&state).contains("enter opens it anew"));
+    press(&mut state, "x");
+    assert_eq!(state.shells.tabs.len(), 1, "it may have been meant for the shell");
+    quiet(&mut state);
+    assert!(screen(&state).contains("enter opens it anew"));
     press(&mut state, "x");
     assert!(state.shells.tabs.is_empty() && matches!(state.screen(), Screen::Board(_)));
 }
@@ -217,12 +222,70 @@ fn a_shell_that_did_not_open_stays_among_those_typed_into_with_the_reason_and_is
         update(&mut state, Action::TabOpened { id: *id });
     }
     assert!(!state.shells.typing, "it is to be seen before anybody types");
+    quiet(&mut state);
+    let shown = screen(&state);
+    assert!(shown.contains(&format!(" {} of {count} shells, not {}", count - 1, bad.1.name())), "{shown}");
     press(&mut state, "<enter>");
     let shown = screen(&state);
     assert!(shown.contains(&format!("KEYS GO TO {} of {count}", count - 1)), "{shown}");
     assert!(shown.contains(&format!("{}  not open", bad.1.name())), "{shown}");
     assert!(shown.contains("student is not let in:"), "{shown}");
     assert_eq!(state.shells.typed_into().count(), count - 1);
+    // Nor is one forgotten that somebody closes.
+    update(&mut state, Action::Do(Command::LetGo));
+    press(&mut state, "lx<enter><enter>");
+    let shown = screen(&state);
+    assert!(shown.contains(&format!("KEYS GO TO {} of {count}, not {}, ", count - 2, bad.1.name())), "{shown}");
+}
+
+#[test]
+fn how_a_shell_ended_is_told_in_full_or_by_a_sign_in_the_smallest_tile() {
+    let mut state = world(80, 24);
+    let effects = press(&mut state, "j<enter>");
+    assert!(effects.is_empty() || state.shells.tabs.is_empty());
+    let effects = press(&mut state, "B<enter>");
+    let asked: Vec<_> = effects
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::OpenShell { id, door, .. } => (id, door),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let (bad, good) = asked.split_last().unwrap();
+    update(&mut state, Action::NotOpened { id: bad.0, door: bad.1.clone(), why: "no route to host".into() });
+    for (id, _) in good {
+        update(&mut state, Action::TabOpened { id: *id });
+    }
+    quiet(&mut state);
+    press(&mut state, "<enter>");
+    for width in [60, 80, 120, 200] {
+        update(&mut state, Action::Resized(width, 24));
+        let shown = screen(&state);
+        let title = shown.lines().find(|line| line.contains(&bad.1.name()) && !line.contains("KEYS")).unwrap();
+        let in_full = title.contains(&format!(" {}  not open", bad.1.name()));
+        assert!(in_full || title.contains(&format!("✗{}", bad.1.name())), "{width}: {title}");
+        assert!(!title.contains('…'), "{width}: {title}");
+    }
+}
+
+#[test]
+fn a_line_begun_for_a_shell_that_was_lost_is_no_command_and_goes_to_no_other_shell() {
+    let mut state = with_shell(b"$ ");
+    update(&mut state, Action::Do(Command::LetGo));
+    press(&mut state, "<esc>jS");
+    update(&mut state, Action::TabOpened { id: 2 });
+    assert_eq!(state.context(), Context::Typing);
+    update(&mut state, Action::TabEnded { id: 2, end: Err("reset by peer".into()) });
+    // "bash" would show all shells, turn to another, and type into all of them.
+    press(&mut state, "bash<enter>");
+    assert_eq!((state.context(), state.shells.front), (Context::Hushed, 1));
+    assert!(!state.shells.broadcast && !state.shells.typing && state.shells.tabs.len() == 2);
+    assert!(screen(&state).contains("reset by peer"), "why stays to be read");
+    // The key that takes the keys back from a shell does so here as well.
+    update(&mut state, Action::Do(Command::LetGo));
+    assert_eq!(state.context(), Context::Shells);
+    press(&mut state, "x");
+    assert_eq!(state.shells.tabs.len(), 1);
 }
 
 #[test]
@@ -306,6 +369,10 @@ fn what_is_typed_before_a_shell_is_open_is_for_the_shell_and_escape_gives_it_up(
     press(&mut state, "s");
     let why = "no route to host".into();
     update(&mut state, Action::NotOpened { id: 3, door: door("cs101", "student-01"), why });
+    // What was being typed for it does not become a deploy.
+    assert!(press(&mut state, "d<enter>").is_empty());
+    assert_eq!((state.context(), state.popup.is_none()), (Context::Hushed, true));
+    quiet(&mut state);
     assert_eq!(state.context(), Context::Board);
     assert!(state.toast.as_ref().unwrap().text.as_str().contains("a shell on student-01: no route to host"));
 }

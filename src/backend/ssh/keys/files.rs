@@ -13,7 +13,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Digest as _;
 use ssh_key::PrivateKey;
 
-use super::{KeyError, identity, public_line, read, renewal::gone, sealed_lab_key, words, write_once};
+use super::{
+    KeyError, identity, is_open, is_shared, public_line, read, renewal::gone, sealed_lab_key, words, write_once,
+};
 use crate::{
     config::{ConfigError, Secret},
     domain::{LabName, SeatName, class::Password, code::JoinCode},
@@ -219,6 +221,13 @@ impl KeyRing for KeyFiles {
         apart(move || files.derived(&lab, &["token", code.as_str(), &round], TOKEN)).await
     }
 
+    async fn closed_to_team(&self) -> Option<PathBuf> {
+        let (folder, is_shared) = (self.folder.clone(), is_shared(self.mode));
+        // One that is not there yet is made open.
+        let closed = apart(move || Ok(is_shared && fs::metadata(&folder).is_ok_and(|about| !is_open(&about))));
+        closed.await.unwrap_or(false).then(|| self.folder.clone())
+    }
+
     async fn forget(&self, lab: &LabName) -> Result<(), port::KeyError> {
         let (files, lab) = (self.clone(), lab.clone());
         apart(move || files.forget_now(&lab)).await
@@ -262,6 +271,19 @@ mod tests {
         files.forget(&lab).await.unwrap();
         assert_ne!(first, password(&ada).await);
         assert_ne!(key.public, files.lab_key(&lab).await.unwrap().public);
+    }
+
+    #[tokio::test]
+    async fn a_teams_folder_that_its_group_may_not_write_in_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |mode| KeyFiles::new(folder.path().join("keys"), mode);
+        assert_eq!(of(0o640).closed_to_team().await, None, "it is still to be made");
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        for (mode, closed) in [(0o2750, true), (0o770, true), (0o2770, false)] {
+            fs::set_permissions(folder.path().join("keys"), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(of(0o640).closed_to_team().await.is_some(), closed, "{mode:o}");
+            assert_eq!(of(0o600).closed_to_team().await, None, "one person's is theirs alone");
+        }
     }
 
     #[tokio::test]
