@@ -67,6 +67,9 @@ pub fn filter(homeroom_log: Option<&str>, proxmox_log_level: Option<&str>) -> Re
     Ok(EnvFilter::new(format!("{below},homeroom={level}")))
 }
 
+/// Lines that may wait for the disk. Their places are taken at the start: the usual number of them is four megabytes.
+const WAITING: usize = 8_192;
+
 /// Starts the log of the whole process in `folder`, made for these readers if missing.
 ///
 /// # Errors
@@ -86,7 +89,8 @@ fn build(
     let file = DailyFile::open(folder, "homeroom", DAYS, secrets, readers)
         .map_err(|why| TelemetryError::Folder { folder: folder.to_owned(), why })?;
     // Lossy: a disk that hangs must not stop the program. Each event arrives at the file in one piece.
-    let (writer, worker) = NonBlockingBuilder::default().thread_name("log").finish(file);
+    let lines = NonBlockingBuilder::default().buffered_lines_limit(WAITING);
+    let (writer, worker) = lines.thread_name("log").finish(file);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).finish();
     Ok((subscriber, Guard { _worker: worker }))
 }

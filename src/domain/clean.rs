@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Text without control characters. Line breaks and tabs become single spaces.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Clean(String);
+pub struct Clean(Box<str>);
 
 impl Clean {
     /// An error with what caused it, each cause that says something new: `client error (Connect): permission denied`.
@@ -40,7 +40,7 @@ impl Clean {
         let raw = raw.as_ref();
         // Nearly all text is plain, and stands as it is.
         if raw.len() <= max && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Self(raw.trim_end().to_owned());
+            return Self(raw.trim_end().into());
         }
         let mut text = String::new();
         let mut kept = 0;
@@ -58,7 +58,7 @@ impl Clean {
             kept += 1;
         }
         text.truncate(text.trim_end().len());
-        Self(text)
+        Self(text.into())
     }
 
     pub fn as_str(&self) -> &str {

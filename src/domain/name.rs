@@ -28,13 +28,13 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Box<str>);
 
         impl $type {
             pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
                 let name = name.into();
                 if well_formed(&name) {
-                    Ok(Self(name))
+                    Ok(Self(name.into()))
                 } else {
                     Err(NameError::Shape { what: $what, name })
                 }
@@ -67,7 +67,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> String {
-                name.0
+                name.0.into()
             }
         }
     };
@@ -92,17 +92,17 @@ name!(
 impl SeatName {
     /// The teacher's seat; no student may be called so.
     pub fn teacher() -> Self {
-        Self("teacher".to_owned())
+        Self("teacher".into())
     }
 
     /// The row of the machine that carries a workshop's seats; it is no person's place.
     pub fn host() -> Self {
-        Self("host".to_owned())
+        Self("host".into())
     }
 
     /// A workshop's n-th seat: `seat-01`.
     pub fn numbered(n: u32) -> Self {
-        Self(format!("seat-{n:02}"))
+        Self(format!("seat-{n:02}").into())
     }
 
     /// The number of a workshop's seat.
@@ -112,7 +112,7 @@ impl SeatName {
 
     /// The seat of the n-th counted student: `student-01`; wider numbers are never re-padded.
     pub fn student(n: u32) -> Self {
-        Self(format!("student-{n:02}"))
+        Self(format!("student-{n:02}").into())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::{
     Definition, Event, LabName, Level, Plan, Progress, RunId, SeatName, SiteName, StoreId,
     code::JoinCode,
     event::{RunKind, RunState},
+    life::Life,
     person::Person,
     progress::SeatProgress,
 };
@@ -186,6 +187,8 @@ pub trait Store: Send + Sync {
     async fn progress(&self, lab: &LabName) -> Result<(Progress, i64), StoreError>;
     /// Every lab that has machines or a run.
     async fn all_progress(&self) -> Result<(Vec<Progress>, i64), StoreError>;
+    /// Every workshop that was deployed and has not ended, by name.
+    async fn lives(&self) -> Result<Vec<(LabName, Life)>, StoreError>;
 
     /// A number that changes whenever another connection commits (`PRAGMA data_version`), or this one.
     async fn version(&self) -> Result<i64, StoreError>;

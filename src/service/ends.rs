@@ -138,10 +138,11 @@ async fn patient_lock(home: &Homeroom, lab: &LabName) -> Result<Box<dyn LabLock>
 pub async fn overdue(home: &Homeroom) -> Result<Vec<Overdue>, ServiceError> {
     let now = home.clock.now();
     let mut out = Vec::new();
-    for progress in home.store.all_progress().await?.0 {
-        let Some(life) = progress.life.filter(|life| life.is_over(now)) else { continue };
-        let site = home.definition(&progress.lab).await?.definition.site().clone();
-        out.push(Overdue { lab: progress.lab, site, ends_at: life.ends_at });
+    for (lab, life) in home.store.lives().await? {
+        if life.is_over(now) {
+            let site = home.definition(&lab).await?.definition.site().clone();
+            out.push(Overdue { lab, site, ends_at: life.ends_at });
+        }
     }
     Ok(out)
 }
@@ -204,19 +205,18 @@ async fn bring_about(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outco
 /// What cannot be done now is told to the log and tried at the next look.
 pub async fn look(home: &Arc<Homeroom>) -> Vec<RunHandle> {
     let mut begun = Vec::new();
-    let labs = match home.store.all_progress().await {
-        Ok((labs, _)) => labs,
+    let labs = match home.store.lives().await {
+        Ok(labs) => labs,
         Err(error) => {
             tracing::warn!(%error, "which workshops are past their end is not known");
             return begun;
         }
     };
     let now = home.clock.now();
-    for progress in labs {
-        let Some(life) = &progress.life else { continue };
-        let lab = &progress.lab;
+    for (lab, life) in &labs {
         let outcome = if life.is_over(now) {
-            if failed_lately(&progress, now) {
+            let progress = home.store.progress(lab).await;
+            if progress.is_ok_and(|(progress, _)| failed_lately(&progress, now)) {
                 continue;
             }
             match end(home, lab).await {

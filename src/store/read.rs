@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
@@ -148,11 +149,6 @@ pub(super) async fn progress(
         .fetch_one(&mut *conn)
         .await
         .map_err(failed())?;
-    let machines = selected(lab, "SELECT lab, body FROM machines", " ORDER BY lab, rowid")
-        .build()
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(failed())?;
     let runs = selected(
         lab,
         concat!(
@@ -173,11 +169,17 @@ pub(super) async fn progress(
         let (lab, run) = run_progress(row)?;
         of_lab(&mut labs, lab).run = Some(run);
     }
-    for row in &machines {
-        let lab: LabName = word(PROGRESS, column(row, PROGRESS, "lab")?)?;
-        let seat: SeatProgress = body(row, PROGRESS, "body", &format!("a machine of {lab}"))?;
+    // Row by row: as they are stored they are larger than what is kept of them.
+    let mut machines = selected(lab, "SELECT lab, body FROM machines", " ORDER BY lab, rowid");
+    let mut machines = machines.build().fetch(&mut *conn);
+    while let Some(row) = machines.try_next().await.map_err(failed())? {
+        let lab: LabName = word(PROGRESS, column(&row, PROGRESS, "lab")?)?;
+        let mut seat: SeatProgress = body(&row, PROGRESS, "body", &format!("a machine of {lab}"))?;
+        seat.steps.shrink_to_fit();
         of_lab(&mut labs, lab).seats.push(seat);
     }
+    drop(machines);
+    labs.iter_mut().for_each(|progress| progress.seats.shrink_to_fit());
     for (lab, life) in super::seats::lives(&mut *conn, lab).await? {
         of_lab(&mut labs, lab).life = Some(life);
     }

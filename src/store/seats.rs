@@ -125,7 +125,7 @@ pub(super) async fn lives(
     conn: &mut SqliteConnection,
     lab: Option<&LabName>,
 ) -> Result<Vec<(LabName, Life)>, StoreError> {
-    let rows = selected(lab, "SELECT lab, code, born_at, ends_at, warned, hindered FROM lives", "")
+    let rows = selected(lab, "SELECT lab, code, born_at, ends_at, warned, hindered FROM lives", " ORDER BY lab")
         .build()
         .fetch_all(conn)
         .await

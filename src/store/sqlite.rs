@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         Definition, Event, LabName, Plan, Progress, RunId, SeatName, SiteName, StoreId, code::JoinCode, event::RunKind,
-        person::Person, progress::SeatProgress,
+        life::Life, person::Person, progress::SeatProgress,
     },
     port::{
         StoreError,
@@ -33,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
+/// What each connection keeps of the file, in KiB. All of it lies in the system's cache anyway, and there are up to six.
+const CACHE_KIB: u32 = 512;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -151,7 +153,9 @@ impl SqliteStore {
 }
 
 fn connect(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE).disable_statement_logging()
+    let cache = format!("-{CACHE_KIB}");
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE).pragma("cache_size", cache);
+    options.disable_statement_logging()
 }
 
 #[async_trait]
@@ -290,6 +294,10 @@ impl Store for SqliteStore {
 
     async fn all_progress(&self) -> Result<(Vec<Progress>, i64), StoreError> {
         self.read_progress(None).await
+    }
+
+    async fn lives(&self) -> Result<Vec<(LabName, Life)>, StoreError> {
+        seats::lives(&mut *self.reader().await?, None).await
     }
 
     async fn version(&self) -> Result<i64, StoreError> {

@@ -1,16 +1,20 @@
 //! The last listing of the cluster: an answer of the same bytes is not read twice. Pure.
+//!
+//! Of the bytes only what tells them from others is kept: of ten thousand guests they would be four megabytes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sha2::{Digest, Sha256};
+
 use super::{error::Answer, view::Rows};
 
-/// The last listing, as it came in and as it was read.
+/// The last listing as it was read, and what it was read from.
 #[derive(Default)]
 pub(super) struct Last(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    body: Vec<u8>,
+    digest: [u8; 32],
     rows: Arc<Rows>,
     read: u64,
 }
@@ -18,15 +22,17 @@ struct Inner {
 impl Last {
     /// What was read from these very bytes last time; else reads them now, which `read` does, and keeps them.
     pub fn or_read<E>(&self, answer: Answer, read: impl FnOnce(&Answer) -> Result<Rows, E>) -> Result<Arc<Rows>, E> {
+        let digest: [u8; 32] = Sha256::digest(&answer.body).into();
         {
             let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.read > 0 && last.body == answer.body {
+            if last.read > 0 && last.digest == digest {
                 return Ok(Arc::clone(&last.rows));
             }
         }
         let rows = Arc::new(read(&answer)?);
+        drop(answer);
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.body = answer.body;
+        last.digest = digest;
         last.rows = Arc::clone(&rows);
         last.read += 1;
         Ok(rows)

@@ -253,5 +253,8 @@ fn guest(row: &Row<'_>, container: bool) -> Option<GuestView> {
 }
 
 fn split_tags(tags: &str) -> Vec<Clean> {
-    tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty()).map(Clean::new).collect()
+    let mut tags: Vec<_> = tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty()).map(Clean::new).collect();
+    // A list that grows takes room for four, and there are as many lists as guests.
+    tags.shrink_to_fit();
+    tags
 }

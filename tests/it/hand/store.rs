@@ -420,6 +420,11 @@ impl Store for Memory {
         Ok((labs.into_iter().map(|lab| tables.progress(lab)).collect(), tables.position()))
     }
 
+    async fn lives(&self) -> Result<Vec<(LabName, Life)>, StoreError> {
+        let (all, _) = self.all_progress().await?;
+        Ok(all.into_iter().filter_map(|progress| Some((progress.lab, progress.life?))).collect())
+    }
+
     async fn version(&self) -> Result<i64, StoreError> {
         Ok(self.disk.tables().version)
     }
