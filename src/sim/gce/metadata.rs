@@ -88,6 +88,8 @@ fn own(world: &mut World, request: &Request, (zone, name): (&str, &str), path: &
             let spot = instance.body["scheduling"]["provisioningModel"] == "SPOT";
             Answer::text(200, if spot { "TRUE" } else { "FALSE" })
         }
+        // As it is on every network that nobody gave another.
+        ("GET", ["instance", "network-interfaces", "0", "mtu"]) => Answer::text(200, "1460"),
         ("GET", ["instance", "name"]) => Answer::text(200, name),
         ("PUT", ["instance", "guest-attributes", namespace, key]) => {
             if !items.iter().any(|item| item["key"] == "enable-guest-attributes" && item["value"] == "TRUE") {
