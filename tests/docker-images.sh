@@ -13,7 +13,7 @@ trap 'rm -rf "$root"' EXIT
 
 mkdir -p "$root/seat/bin" "$root/seat/tmp" "$root/seat/www" "$root/seat/files"
 cp /bin/busybox "$root/seat/bin/"
-for applet in sh httpd sleep cat echo nc ps kill dd tail; do ln -s busybox "$root/seat/bin/$applet"; done
+for applet in sh httpd sleep cat echo nc ps kill dd tail nslookup; do ln -s busybox "$root/seat/bin/$applet"; done
 echo "the terminal" >"$root/seat/www/index.html"
 echo "the files" >"$root/seat/files/index.html"
 cat >"$root/seat/start" <<'EOF'

@@ -73,13 +73,21 @@ browser_image=$(value browser-image)
 [[ -n $lab && -n $seats && -n $image && -n $proxy_image && -n $proxy_port ]] ||
     failed "the metadata does not say what to start"
 
-# Seats do not reach the metadata server: it hands out the tokens of this machine's service account. So no container is
-# started by Docker itself as the machine starts, but by this script, once the rule stands. Docker looks at this chain
+# Seats do not reach the metadata server: it hands out the tokens of this machine's service account. But at the same
+# address, on port 53, is the one resolver there is, and what a seat asks for by name is asked from within its own
+# network: that passes. Each rule stands for itself, in whatever order, so there is no moment without them. No container
+# is started by Docker itself as the machine starts, but by this script, once they stand. Docker looks at this chain
 # before its own rules, and leaves alone what stands in it.
+server=169.254.169.254
 shield() {
     iptables --wait --new-chain DOCKER-USER 2>/dev/null || true
-    iptables --wait --check DOCKER-USER --destination 169.254.169.254 --jump REJECT 2>/dev/null ||
-        iptables --wait --insert DOCKER-USER --destination 169.254.169.254 --jump REJECT
+    local protocol
+    for protocol in tcp udp; do
+        local rule=(DOCKER-USER --destination "$server" --protocol "$protocol" ! --dport 53 --jump REJECT)
+        iptables --wait --check "${rule[@]}" 2>/dev/null || iptables --wait --insert "${rule[@]}" || return 1
+    done
+    # An earlier version of this script's, which keeps names from seats as well.
+    iptables --wait --delete DOCKER-USER --destination "$server" --jump REJECT 2>/dev/null || true
 }
 command -v iptables >/dev/null || failed "there is no iptables, so nothing keeps seats from the metadata server"
 shield || failed "cannot keep seats from the metadata server"
@@ -118,7 +126,11 @@ done
 state "starting the seats"
 # Seats do not reach each other: connections between containers of this network are refused.
 if ! docker network inspect "$lab-host" >/dev/null 2>&1; then
-    docker network create --label homeroom=1 --label "homeroom.lab=$lab" \
+    # Docker takes 1500 for whatever network it makes, and the machine's own may carry less: what is too long for it is
+    # lost without a word, as in the middle of a TLS handshake. 1460 passes on every network of Compute Engine's.
+    mtu=$(ask network-interfaces/0/mtu || true)
+    [[ $mtu =~ ^[0-9]{4}$ ]] || mtu=1460
+    docker network create --label homeroom=1 --label "homeroom.lab=$lab" --opt "com.docker.network.driver.mtu=$mtu" \
         --opt com.docker.network.bridge.enable_icc=false "$lab-host" >/dev/null
 fi
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::domain::{
     Clean, Definition, LabName, MachineState, Progress, Role, SeatName,
+    cloud::Past,
     engine::ContainerState,
     hosting::Hosting,
     progress::SeatProgress,
@@ -36,7 +37,7 @@ impl State {
             (Some((prices, spot)), Some(progress)) => {
                 let hosting = self.hosting(row.workshop?, engine, progress);
                 let host = progress.seat(&SeatName::host());
-                (hosting.cost((prices, *spot), life, host)?, prices.currency.clone())
+                (hosting.cost((prices, *spot), life, host, &Past::default())?, prices.currency.clone())
             }
             _ => {
                 let (per_hour, currency) = engine.price(row.workshop?)?;

@@ -232,11 +232,18 @@ fn read_docker(table: &Table<'_>, context: &Context<'_>) -> Result<DockerSite, C
 /// Where machines are made while nobody says otherwise.
 const ZONE: &str = "us-central1-a";
 
-/// A region, a dash, a letter.
+/// A region, a dash, and what begins with a letter: mostly it is one, but there are others, as `us-central1-ai1a`.
 fn is_zone(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let end = text.rsplit_once('-').filter(|(region, _)| region.contains('-')).map(|(_, end)| end);
-    text.chars().all(plain) && end.is_some_and(|end| end.len() == 1 && end.chars().all(|c| c.is_ascii_lowercase()))
+    text.chars().all(plain) && end.is_some_and(|end| end.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// Letters, digits and dashes, of an old one with its domain before it; the project itself knows the rest.
+fn is_project(text: &str) -> bool {
+    let id = text.rsplit_once(':').map_or(text, |(_, id)| id);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | ':');
+    text.chars().all(plain) && id.starts_with(|c: char| c.is_ascii_lowercase()) && !id.ends_with('-')
 }
 
 fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<GceSite, ConfigError> {
@@ -262,6 +269,9 @@ fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<G
         let from = if table.get("zones").is_some() { "zones" } else { "GCP_ZONE" };
         return Err(node.complain(format!("{from}: \"{wrong}\" is no zone; one is called europe-west3-a, say")));
     }
+    // Once said is enough.
+    let mut seen = std::collections::BTreeSet::new();
+    let zones: Vec<String> = zones.into_iter().filter(|zone| seen.insert(zone.clone())).collect();
     if zones.is_empty() {
         return Err(absent("zones", "[\"europe-west3-a\"]", "GCP_ZONE"));
     }
@@ -277,8 +287,16 @@ fn read_gce(table: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<G
         },
     };
     let endpoint = table.optional("endpoint", |n| read_endpoint(&n))?;
+    let project = text("project", "GCP_PROJECT")?.ok_or_else(|| absent("project", "\"my-project\"", "GCP_PROJECT"))?;
+    if !is_project(&project) {
+        let wanted = "a project's id, such as \"my-project\"";
+        return Err(match table.get("project") {
+            Some(node) => node.refuse(wanted),
+            None => table.node().complain(format!("GCP_PROJECT is \"{project}\"; it is {wanted}")),
+        });
+    }
     Ok(GceSite {
-        project: text("project", "GCP_PROJECT")?.ok_or_else(|| absent("project", "\"my-project\"", "GCP_PROJECT"))?,
+        project,
         zones,
         registry: text("registry", "GCP_REGISTRY")?,
         service_account: table.optional("service_account", |n| n.text().map(str::to_owned))?,
@@ -316,8 +334,13 @@ fn read_prices(node: &Node<'_>) -> Result<Prices, ConfigError> {
         }
     };
     let number = |key: &str| table.or(key, 0.0, |n| n.number(0.0..=1_000_000.0));
+    let date = table.need("date", "\"2026-11-01\"")?;
+    if date.text()?.parse::<jiff::civil::Date>().is_err() {
+        return Err(date.refuse("the day they were looked up, such as \"2026-11-01\""));
+    }
     Ok(Prices {
-        date: table.need("date", "\"2026-11-01\"")?.text()?.to_owned(),
+        missing: ["disk_gb_month", "address"].into_iter().filter(|key| table.get(key).is_none()).collect(),
+        date: date.text()?.to_owned(),
         currency: table.need("currency", "\"EUR\"")?.text()?.to_owned(),
         machines: per_type("machines")?,
         spot: per_type("spot")?,

@@ -75,6 +75,15 @@ pub enum InstanceState {
     Unknown,
 }
 
+/// What a cloud remembers of one instance, also once it is gone: when it stood still, the earliest first, when it was
+/// last taken away, and when it was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    pub rests: Vec<(Timestamp, Timestamp)>,
+    pub preempted: Option<Timestamp>,
+    pub gone: Option<Timestamp>,
+}
+
 /// A disk as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskView {
@@ -93,6 +102,14 @@ pub struct RuleView {
     pub description: String,
     pub ranges: Vec<String>,
     pub ports: Vec<u16>,
+}
+
+impl RuleView {
+    /// Whether it lets in these networks and no others, in whatever order.
+    pub fn admits(&self, ranges: &[String]) -> bool {
+        let set = |ranges: &[String]| ranges.iter().cloned().collect::<BTreeSet<String>>();
+        set(&self.ranges) == set(ranges)
+    }
 }
 
 /// An instance as it is asked for.

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid, code::JoinCode, lent::Lent, price::Used,
+    Clean, LabName, NodeName, Role, SeatName, SiteName, StepName, Vmid,
+    code::JoinCode,
+    lent::Lent,
+    price::{Stood, Used},
 };
 
 /// The number of a run, unique in its store.
@@ -281,7 +284,11 @@ pub enum Change {
     },
     /// What came of that request is known.
     RuleSettled,
-    /// An instance was removed, of which this was used: it is part of what the workshop has cost.
+    /// An instance stands, of this kind: once it is gone, what it has cost is reckoned by that.
+    InstanceSeen {
+        stood: Stood,
+    },
+    /// An instance is gone, of which this was used: it is part of what the workshop has cost.
     Used {
         used: Used,
     },

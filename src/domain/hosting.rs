@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     LabName, MachineState, StoreId,
-    cloud::{CloudView, InstanceState, InstanceView, doubled},
+    cloud::{CloudView, InstanceState, InstanceView, Past, doubled},
     life::Life,
     planning::InstanceShape,
     price::Prices,
@@ -51,7 +51,7 @@ impl Hosting<'_> {
         }
         // A look from before the last thing that happened to the row says nothing about it.
         let Some(_) = self.view.filter(|view| row.last_change() < Some(view.at)) else { return stored };
-        match self.unclear().or_else(|| self.contradiction()) {
+        match self.against() {
             Some(_) if stored.state == MachineState::Failed => stored,
             Some((state, reason)) => Stand::so(state, reason),
             None => stored,
@@ -59,15 +59,27 @@ impl Hosting<'_> {
     }
 
     /// What it has cost so far, as far as the table says: by the instance that stands and those before it, whatever the
-    /// definition says by now. What is gone has cost until it was last seen to work.
-    pub fn cost(&self, (prices, spot): (&Prices, bool), life: &Life, host: Option<&SeatProgress>) -> Option<f64> {
+    /// definition says by now. `past`: what the cloud remembers of one that is gone, where it was asked.
+    pub fn cost(
+        &self,
+        (prices, spot): (&Prices, bool),
+        life: &Life,
+        host: Option<&SeatProgress>,
+        past: &Past,
+    ) -> Option<f64> {
         let own: Vec<&InstanceView> = self.view.iter().flat_map(|view| view.own(self.store, self.lab())).collect();
+        // Those before have cost, too; and of several each costs.
+        let before: Vec<Option<f64>> = host.iter().flat_map(|row| &row.used).map(|used| prices.paid(used)).collect();
         if !own.is_empty() {
-            // Of several each costs, and so did those before.
-            let before = host.iter().flat_map(|row| &row.used).map(|used| prices.paid(used));
             let now = own.into_iter().map(|instance| prices.spent(instance, life.born_at, self.now));
-            return before.chain(now).sum();
+            return before.into_iter().chain(now).sum();
         }
+        let last = host.and_then(|row| row.stood.as_ref());
+        if last.is_some() || !before.is_empty() {
+            let last = last.map(|stood| prices.paid(&stood.used(past, self.now)));
+            return before.into_iter().chain(last).sum();
+        }
+        // Nothing was ever seen of it.
         let is_gone = self.view.is_some_and(|view| view.blind().is_none());
         let until = host.and_then(SeatProgress::last_change).filter(|_| is_gone).unwrap_or(self.now);
         let shape = InstanceShape::of(self.workshop, spot);
@@ -78,6 +90,11 @@ impl Hosting<'_> {
     /// What to do about one that stops or has stopped.
     fn comes_back(&self) -> String {
         format!("`homeroom deploy {} --yes` starts it again, with what its seats wrote", self.lab())
+    }
+
+    /// What one look says against its instance, if it says anything.
+    pub fn against(&self) -> Option<(MachineState, String)> {
+        self.unclear().or_else(|| self.contradiction())
     }
 
     /// What one look does not decide: two instances where there is one, or none where not everything could be seen.
@@ -92,7 +109,12 @@ impl Hosting<'_> {
 
     fn contradiction(&self) -> Option<(MachineState, String)> {
         let Some(instance) = self.instance() else {
-            return Some((MachineState::Gone, "its instance is no longer in the project".to_owned()));
+            let lab = self.lab();
+            let why = format!(
+                "its instance is no longer in the project; `homeroom deploy {lab} --yes` makes another, `homeroom destroy \
+                 {lab}` takes its name and its firewall rule away"
+            );
+            return Some((MachineState::Gone, why));
         };
         match (instance.state, instance.preempted) {
             (InstanceState::Running, Some(at)) => {
@@ -115,11 +137,14 @@ impl Hosting<'_> {
             (InstanceState::Going | InstanceState::Stopped, preempted) => {
                 let why = match preempted {
                     Some(at) => {
-                        format!(": its spot machine was taken away at {}; {}", clock(at), self.comes_back())
+                        format!(": its spot machine was taken away at {}; {}", minute(at, self.now), self.comes_back())
                     }
                     None => format!("; {}", self.comes_back()),
                 };
-                return Some((MachineState::Stopped, format!("its instance is {}{why}", instance.status)));
+                let since =
+                    instance.stopped.filter(|_| instance.state == InstanceState::Stopped && preempted.is_none());
+                let since = since.map(|at| format!(" since {}", minute(at, self.now))).unwrap_or_default();
+                return Some((MachineState::Stopped, format!("its instance is {}{since}{why}", instance.status)));
             }
         }
         match (self.address, instance.address) {
@@ -134,6 +159,13 @@ impl Hosting<'_> {
             _ => None,
         }
     }
+}
+
+/// A time of the day, with its date where that is another.
+fn minute(at: Timestamp, now: Timestamp) -> String {
+    let date = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let form = if date(at) == date(now) { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
+    at.strftime(form).to_string()
 }
 
 /// A time of the day: what is told of here is a moment old.

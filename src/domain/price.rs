@@ -7,8 +7,13 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{InstanceState, InstanceView};
+use super::{
+    NodeName,
+    cloud::{InstanceState, InstanceView, Past},
+};
 
+/// A table is old after so many months.
+const OLD: i64 = 6;
 /// Hours of a month, as clouds reckon.
 const MONTH: f64 = 730.0;
 
@@ -27,6 +32,8 @@ pub struct Prices {
     pub disk_gb_month: f64,
     /// A public address in use for an hour.
     pub address: f64,
+    /// What of the last two the table does not say, by the names of its keys: nothing is reckoned for it.
+    pub missing: Vec<&'static str>,
 }
 
 /// What something costs an hour, part by part.
@@ -50,13 +57,61 @@ pub struct Used {
     pub kept: Duration,
 }
 
+/// An instance as it was last seen: by this one that is gone is reckoned, whoever removed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    /// The cloud's own id.
+    pub id: String,
+    pub zone: NodeName,
+    pub machine_type: String,
+    pub spot: bool,
+    pub disk_gb: u64,
+    pub made: Timestamp,
+    /// When the server ends it by itself.
+    pub ends: Option<Timestamp>,
+}
+
+impl Stood {
+    /// What is to be kept in mind of an instance; it was made at `born`, where the cloud does not say.
+    pub fn of(instance: &InstanceView, born: Timestamp) -> Self {
+        Self {
+            id: instance.id.clone(),
+            zone: instance.zone.clone(),
+            machine_type: instance.machine_type.clone(),
+            spot: instance.spot,
+            disk_gb: instance.disk_gb,
+            made: instance.created.unwrap_or(born),
+            ends: instance.ends,
+        }
+    }
+
+    /// What was used of it, by what the cloud remembers. Where it does not say when it went, that was by now at the
+    /// latest, or when its time was up: more than it cost may be reckoned, and never less.
+    pub fn used(&self, past: &Past, now: Timestamp) -> Used {
+        let gone = past.gone.unwrap_or_else(|| self.ends.map_or(now, |ends| ends.min(now)));
+        let rested: Duration = past.rests.iter().map(|(from, to)| time((*from).max(self.made), (*to).min(gone))).sum();
+        let kept = time(self.made, gone);
+        Used {
+            machine_type: self.machine_type.clone(),
+            spot: self.spot,
+            disk_gb: self.disk_gb,
+            ran: kept.saturating_sub(rested),
+            kept,
+        }
+    }
+}
+
+/// None where it would be less.
+fn time(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
 impl InstanceView {
     /// What of it was used since it was made; at `born`, where the cloud does not say when.
     pub fn used(&self, born: Timestamp, now: Timestamp) -> Used {
         // A simulated project's clock may be ahead of ours.
         let made = self.created.filter(|at| *at <= now).unwrap_or(born);
         let stopped = self.stopped.filter(|at| self.state == InstanceState::Stopped && *at <= now);
-        let time = |from: Timestamp, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
         let until = stopped.unwrap_or(now);
         let rested: Duration = self.rests.iter().map(|(from, to)| time((*from).max(made), (*to).min(until))).sum();
         Used {
@@ -77,7 +132,32 @@ impl Prices {
         Some(Hourly { machine, disk: self.disk(disk_gb), address: self.address, currency: self.currency.clone() })
     }
 
-    /// An hour of a disk by itself.
+    /// Says what is not reckoned with, where the table lacks something.
+    pub fn incomplete(&self) -> Option<String> {
+        (!self.missing.is_empty()).then(|| {
+            let those = if self.missing.len() > 1 { "they cost" } else { "it costs" };
+            format!(
+                "the price table of {} has no {}: what {those} is not in here",
+                self.date,
+                self.missing.join(" and no ")
+            )
+        })
+    }
+
+    /// How old the table is, in words, where it is so old that prices are others by now.
+    pub fn stale(&self, now: Timestamp) -> Option<String> {
+        let of = self.date.parse::<jiff::civil::Date>().ok()?;
+        let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let months = today.duration_since(of).as_hours() / 24 / 30;
+        (months >= OLD).then(|| format!("the prices are {months} months old: look them up again"))
+    }
+
+    /// An hour of a disk by itself; none where the table does not say.
+    pub fn disk_alone(&self, gb: u64) -> Option<f64> {
+        (!self.missing.contains(&"disk_gb_month")).then(|| self.disk(gb))
+    }
+
+    /// The disk's part of an hour.
     pub fn disk(&self, gb: u64) -> f64 {
         self.disk_gb_month * gb as f64 / MONTH
     }
@@ -98,7 +178,7 @@ impl Prices {
     /// An hour of an instance as it stands: one that is stopped costs its disk.
     pub fn of(&self, instance: &InstanceView) -> Option<f64> {
         match instance.state {
-            InstanceState::Stopped => Some(self.disk(instance.disk_gb)),
+            InstanceState::Stopped => self.disk_alone(instance.disk_gb),
             _ => self.running(&instance.machine_type, instance.spot, instance.disk_gb).map(|hour| hour.total()),
         }
     }
@@ -135,7 +215,23 @@ mod tests {
             spot: BTreeMap::from([("e2-standard-4".to_owned(), 0.05)]),
             disk_gb_month: 0.1,
             address: 0.004,
+            missing: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_table_lacks_and_how_old_it_is_is_said() {
+        let lacks = |missing: &[&'static str]| Prices { missing: missing.to_vec(), ..prices() };
+        assert_eq!(prices().incomplete(), None);
+        let told = lacks(&["disk_gb_month"]).incomplete().unwrap_or_default();
+        assert_eq!(told, "the price table of 2026-11-01 has no disk_gb_month: what it costs is not in here");
+        let told = lacks(&["disk_gb_month", "address"]).incomplete().unwrap_or_default();
+        assert!(told.ends_with("has no disk_gb_month and no address: what they cost is not in here"), "{told}");
+        assert_eq!(lacks(&["disk_gb_month"]).disk_alone(50), None, "a disk is not for nothing");
+        let at = |text: &str| text.parse().unwrap_or_default();
+        assert_eq!(prices().stale(at("2027-03-01T00:00:00Z")), None);
+        let told = prices().stale(at("2028-11-01T00:00:00Z")).unwrap_or_default();
+        assert_eq!(told, "the prices are 24 months old: look them up again");
     }
 
     #[test]
@@ -176,6 +272,28 @@ mod tests {
         assert!(is(spent(&instance, 14), 3.0 * 0.164 + 14.0 * 0.01));
         // What a clock ahead of ours says of later counts for nothing yet.
         assert!(is(spent(&instance, 4), 2.0 * 0.164 + 4.0 * 0.01));
+    }
+
+    #[test]
+    fn what_is_gone_has_cost_until_the_cloud_says_it_went_or_its_time_was_up() {
+        let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap_or_default();
+        let stood = Stood {
+            id: "1".to_owned(),
+            zone: NodeName::new("europe-west3-a"),
+            machine_type: "e2-standard-4".to_owned(),
+            spot: false,
+            disk_gb: 73,
+            made: at(1),
+            ends: Some(at(13)),
+        };
+        let hours = |past: &Past, now| {
+            let used = stood.used(past, at(now));
+            (used.ran.as_secs() / 3600, used.kept.as_secs() / 3600)
+        };
+        let nothing = Past::default();
+        assert_eq!((hours(&nothing, 10), hours(&nothing, 20)), ((9, 9), (12, 12)));
+        let past = Past { rests: vec![(at(3), at(5)), (at(8), at(9))], gone: Some(at(9)), ..Past::default() };
+        assert_eq!(hours(&past, 20), (5, 8));
     }
 
     #[test]

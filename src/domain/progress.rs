@@ -11,7 +11,7 @@ use super::{
     lent::Lent,
     life::{self, Life},
     machine::machine_name,
-    price::Used,
+    price::{Stood, Used},
 };
 
 /// How a lab stands, seat by seat.
@@ -71,6 +71,9 @@ pub struct SeatProgress {
     /// What was used of instances that are gone, while the workshop stood on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<Used>,
+    /// The instance that stands, or that stood and is not among those yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stood: Option<Stood>,
     /// A removal of the machine that was begun and not seen to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -176,6 +179,7 @@ impl SeatProgress {
             rule_request: None,
             proxy: None,
             used: Vec::new(),
+            stood: None,
             removal: None,
             reason: None,
             proven_at: None,
@@ -335,7 +339,11 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         }
         Change::RuleRequested { request } => row.rule_request = Some(request.clone()),
         Change::RuleSettled => row.rule_request = None,
-        Change::Used { used } => row.used.push(used.clone()),
+        Change::InstanceSeen { stood } => row.stood = Some(stood.clone()),
+        Change::Used { used } => {
+            row.used.push(used.clone());
+            row.stood = None;
+        }
         Change::ProxyShows { made_of } => row.proxy = Some(made_of.clone()),
         Change::AddressSeen { ip } => row.ip = Some(*ip),
         Change::HostKeysSeen { keys } => row.host_keys.clone_from(keys),

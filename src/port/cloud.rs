@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::domain::{
     Clean, NodeName,
-    cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec},
+    cloud::{CloudView, InstanceSpec, InstanceView, Past, RuleSpec},
 };
 
 /// What a cloud answered instead of doing what was asked. Every variant names what was tried.
@@ -136,6 +136,8 @@ pub trait Cloud: Send + Sync {
     /// Everything with our labels in the whole project.
     async fn view(&self) -> Result<CloudView, CloudError>;
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError>;
+    /// What the cloud remembers of an instance, by its own id: of one that is gone as well, as far back as it goes.
+    async fn past(&self, zone: &NodeName, id: &str) -> Result<Past, CloudError>;
     /// Which of these permissions the credentials have on the project as a whole. One that is granted on a single thing,
     /// or under a condition, is not among them.
     async fn held(&self, permissions: &[&str]) -> Result<BTreeSet<String>, CloudError>;

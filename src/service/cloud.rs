@@ -104,8 +104,12 @@ pub async fn plan_deed(
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
     is_for_workshops(&workshop, deed)?;
-    let ground = Ground::read(home, workshop, site).await?;
+    let mut ground = Ground::read(home, workshop, site).await?;
     know(&ground.workshop, &ground.progress, seats)?;
+    // A check goes on without its names: what is wrong with them is told by its own step.
+    if let Ok(names) = ground.named(home).await {
+        ground.names = names;
+    }
     ground.planned(home, |input| planning::plan_cloud_check(input, seats))
 }
 

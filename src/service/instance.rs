@@ -1,9 +1,13 @@
 //! Into the instance of a workshop in a cloud, and into the containers on it: by one login with the workshop's key.
 //! The serial port is read through the cloud, and needs no login.
 
+mod beside;
+
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
+
+use self::beside::Beside;
 
 use super::{
     CloudSite, Homeroom, ServiceError,
@@ -64,9 +68,18 @@ impl Way {
         let (progress, _) = home.store.progress(lab).await?;
         let target = target(home, &site, &progress).await?;
         let host = SeatName::host();
+        let shell: Arc<dyn RemoteShell> = Arc::new(Beside {
+            shell: site.shell.clone(),
+            cloud: site.cloud.clone(),
+            clock: home.clock.clone(),
+            store: home.store.id().clone(),
+            workshop,
+            progress,
+            view: OnceCell::new(),
+        });
         let way = |seat: SeatName| {
             let container = (seat != host).then(|| machine_name(lab, &seat));
-            let way = Self { shell: site.shell.clone(), target: target.clone(), container };
+            let way = Self { shell: shell.clone(), target: target.clone(), container };
             (seat, way)
         };
         Ok(Some(seats.into_iter().map(way).collect()))

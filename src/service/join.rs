@@ -121,18 +121,25 @@ pub async fn join(home: &Homeroom, code: &str, name: &str, asked_at: Option<&str
     Ok(Joined { lab, seat, person, again, links, made_on_joining })
 }
 
-/// How the seats stand: as a look at their engine shows them. A cloud's own answer says little of its seats, so there
-/// the journal's word is taken.
+/// How the seats stand: as a look at their engine shows them. A cloud's own answer says whether their machine runs, and
+/// little of them, so there the journal's word is taken.
 async fn seen(
     home: &Homeroom,
     workshop: &WorkshopDefinition,
     progress: &Progress,
 ) -> Result<BTreeMap<SeatName, MachineState>, JoinError> {
-    if home.clouds.contains_key(&workshop.site) {
-        return Ok(progress.seats.iter().map(|row| (row.seat.clone(), row.state)).collect());
-    }
     let away = |why| JoinError::Away { lab: workshop.name.clone(), why };
     let looked = tokio::time::timeout(SEEN_WITHIN, lab_status(home, &workshop.name)).await;
+    if home.clouds.contains_key(&workshop.site) {
+        // What is stopped or gone seats nobody; a cloud that does not answer says nothing about its machines.
+        let status = looked.ok().and_then(Result::ok).filter(|status| status.blind.is_none());
+        let host = status.iter().flat_map(|status| &status.machines).find(|row| row.role == Role::Host);
+        if let Some(host) = host.filter(|row| matches!(row.state, MachineState::Gone | MachineState::Stopped)) {
+            let why = host.reason.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(away(format!("{}: {why}", workshop.name)));
+        }
+        return Ok(progress.seats.iter().map(|row| (row.seat.clone(), row.state)).collect());
+    }
     let status = looked.map_err(|_| away(format!("{} did not answer in time", workshop.site)))??;
     match status.blind {
         Some(why) => Err(away(why)),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{Homeroom, ServiceError, marks, offline, own_key::unfinished_of};
 use crate::domain::{
-    Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, Vmid,
-    cloud::CloudView,
+    Clean, Definition, LabName, MachineState, NodeName, Progress, Role, SeatName, SiteName, StepName, StepState, Vmid,
+    cloud::{CloudView, Past},
     cluster::ClusterView,
     code::JoinCode,
     engine::EngineView,
@@ -291,8 +291,19 @@ async fn compose(
         }
     }
     let address = match (definition, &progress.life) {
-        (Definition::Workshop(workshop), Some(life)) => address(home, workshop, &progress, life, engine),
+        (Definition::Workshop(workshop), Some(life)) => {
+            let host = machines.iter().find(|row| row.role == Role::Host).map(|row| row.state);
+            // What stands nowhere, or does not run, is reached by nobody.
+            let out = matches!(host, Some(MachineState::Gone | MachineState::Stopped | MachineState::Planned));
+            address(home, workshop, &progress, life, engine).filter(|_| !out)
+        }
         _ => None,
+    };
+    let past = match (&hosting, progress.seat(&SeatName::host())) {
+        (Some(hosting), Some(host)) if hosting.view.is_some() && hosting.instance().is_none() => {
+            past(home, definition.site(), host).await
+        }
+        _ => Past::default(),
     };
     Ok(LabStatus {
         address,
@@ -303,7 +314,8 @@ async fn compose(
             let prices =
                 home.clouds.get(definition.site()).and_then(|cloud| Some((cloud.prices.as_ref()?, cloud.spot)));
             let host = progress.seat(&SeatName::host());
-            let cost = hosting.as_ref().zip(prices).and_then(|(hosting, prices)| hosting.cost(prices, life, host));
+            let cost =
+                hosting.as_ref().zip(prices).and_then(|(hosting, prices)| hosting.cost(prices, life, host, &past));
             LifeStatus { cost: cost.unwrap_or(told.cost), ..told }
         }),
         lab: lab.clone(),
@@ -315,6 +327,13 @@ async fn compose(
         blind: view.err().cloned(),
         machines,
     })
+}
+
+/// What its cloud remembers of an instance that stood.
+async fn past(home: &Homeroom, site: &SiteName, host: &SeatProgress) -> Past {
+    let (Some(cloud), Some(stood)) = (home.clouds.get(site), &host.stood) else { return Past::default() };
+    // More than it cost is told where nobody knows better.
+    cloud.cloud.past(&stood.zone, &stood.id).await.unwrap_or_default()
 }
 
 /// The code, the end and the cost of a workshop that was deployed, from the store alone: no site is asked.
@@ -335,8 +354,11 @@ fn address(
     let host = match home.engines.get(&workshop.site) {
         Some(site) => site.address.clone().or_else(|| engine.map(|view| view.host.to_string())),
         None => {
-            let ip = || progress.seat(&SeatName::host()).and_then(|row| row.ip).map(|ip| ip.to_string());
-            super::cloud::name(workshop, progress).or_else(ip)
+            // By what it is known to have: an address, and a name that was seen to lead there.
+            let host = progress.seat(&SeatName::host())?;
+            let is_named = host.step(StepName::Dns).is_some_and(|step| step.state == StepState::Ok);
+            let ip = host.ip?.to_string();
+            Some(super::cloud::name(workshop, progress).filter(|_| is_named).unwrap_or(ip))
         }
     };
     // A proxy with a name is reached by that, wherever it is.

@@ -495,6 +495,16 @@ fn what_the_server_has_deleted_leaves_no_name_and_no_rule_behind() {
     });
     let status = stage.status();
     assert!(status.machines.iter().all(|row| row.state == MachineState::Gone), "{status:#?}");
+    assert_eq!(status.address, None, "nobody is reached where nothing stands");
+    // It is not as if it had never been.
+    let (said, code) = stage.says(&["status"]);
+    assert!(said.contains(" gone ") && said.contains("its instance is no longer in the project"), "{said}");
+    assert_eq!(code, Some(0));
+    let (said, _) = stage.says(&["status", "intro"]);
+    assert!(said.starts_with("intro  workshop on cloud  gone  0 of 2 ready\n"), "{said}");
+    let code = status.life.as_ref().unwrap().code.as_str().to_owned();
+    let (said, exit) = stage.says(&["join", &code, "Ada"]);
+    assert!(said.contains("its instance is no longer in the project") && exit == Some(1), "{exit:?} {said}");
     stage.destroy();
     stage.nothing_is_left("after the server deleted it");
     stage.end();

@@ -214,7 +214,7 @@ fn what_is_wrong_in_a_workshop_is_named_with_file_line_and_key() {
         ),
         (
             "gce = { source_ranges = [\"203.0.113.0/24\", \"2001:db8::/32\"] }",
-            ":6: gce.source_ranges mixes IPv4 and IPv6; a firewall rule takes one of them",
+            r#":6: gce.source_ranges is "2001:db8::/32"; it must be a network of IPv4, such as "203.0.113.0/24": the instance has no other address"#,
         ),
         (
             "gce = { dns = \"ws_{code}.lab\" }",

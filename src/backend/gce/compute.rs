@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         Clean, NodeName,
-        cloud::{CloudView, InstanceSpec, InstanceState, InstanceView, RuleSpec, carried_by},
+        cloud::{CloudView, InstanceSpec, InstanceState, InstanceView, Past, RuleSpec, carried_by},
     },
     port::{
         Cloud, CloudError,
@@ -117,11 +117,7 @@ impl Gce {
         let (zone, name) = (instance.zone.clone(), instance.name.clone());
         let mut preempted = None;
         if instance.stopped.is_some() || instance.state != InstanceState::Running {
-            let what = format!("looking when {name} was stopped and started");
-            // Read as it is known to be taken.
-            let filter = format!("targetId eq {}", instance.id);
-            let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(&filter), items).await?;
-            let past = view::past(&all);
+            let past = self.past(&zone, &instance.id).await?;
             // What is older than the list goes back is as the instance itself shows it.
             if past.rests.len() > instance.rests.len() {
                 instance.rests = past.rests;
@@ -260,6 +256,14 @@ impl Cloud for Gce {
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError> {
         let what = format!("looking at {name} in {zone}");
         Ok(view::instance(&self.http.call(Call::get(&what, self.machine(zone, name, ""))).await?))
+    }
+
+    async fn past(&self, zone: &NodeName, id: &str) -> Result<Past, CloudError> {
+        let what = format!("looking in {zone} when an instance was stopped, started and removed");
+        // Read as it is known to be taken.
+        let filter = format!("targetId eq {id}");
+        let all = self.pages(&what, &format!("zones/{zone}/operations"), Some(&filter), items).await?;
+        Ok(view::past(&all))
     }
 
     async fn held(&self, permissions: &[&str]) -> Result<BTreeSet<String>, CloudError> {

@@ -62,6 +62,11 @@ fn sort(
         (403 | 429, _) if often => CloudError::Throttled { what, words },
         (429, _) => CloudError::Throttled { what, words },
         (403, "quotaExceeded") => CloudError::Quota { what, which: quota(details, message), words },
+        // A login whose calls count against gcloud's own project, where the API is off: it may well be on in ours.
+        (403, _) if message.contains("requires a quota project") => {
+            let mend = "`gcloud auth application-default set-quota-project PROJECT` gives the login one";
+            CloudError::Refused { what, words: Clean::new(format!("{message}; {mend}")) }
+        }
         (403, _) if info == Some("SERVICE_DISABLED") || reason == "accessNotConfigured" => {
             CloudError::Disabled { what, service: service(details, message), words }
         }

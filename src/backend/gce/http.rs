@@ -11,7 +11,10 @@ use reqwest::{Client, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{error, tokens::Tokens};
+use super::{
+    error,
+    tokens::{PAYS, Pass, Tokens},
+};
 use crate::{domain::Clean, port::CloudError};
 
 /// For one answer, but for `wait`: wall time.
@@ -51,6 +54,8 @@ pub struct Sent {
     pub url: String,
     pub query: Vec<(String, String)>,
     pub bearer: SecretString,
+    /// The project it counts against, where that is not the one it is about.
+    pub pays: Option<String>,
     pub body: Option<Value>,
     /// How long its answer may take: wall time.
     pub within: Duration,
@@ -170,9 +175,9 @@ impl Http {
 
     async fn send(&self, call: &Call<'_>) -> Result<(u16, String), CloudError> {
         let what = || call.what.to_owned();
-        let bearer = self
+        let Pass { bearer, pays } = self
             .tokens
-            .token()
+            .pass()
             .await
             .map_err(|why| CloudError::Unauthenticated { what: what(), words: Clean::new(why) })?;
         let sent = Sent {
@@ -180,6 +185,7 @@ impl Http {
             url: call.url.clone(),
             query: call.query.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
             bearer,
+            pays,
             body: call.body.clone(),
             within: if call.url.ends_with("/wait") { WAIT_WITHIN } else { WITHIN },
         };
@@ -212,6 +218,9 @@ impl Line for Wire {
             .query(&sent.query)
             .bearer_auth(sent.bearer.expose_secret())
             .timeout(sent.within);
+        if let Some(pays) = &sent.pays {
+            request = request.header(PAYS, pays);
+        }
         request = match &sent.body {
             Some(body) => request.json(body),
             // A POST without a body says so: Google asks for its length.

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use google_cloud_auth::credentials::{AccessTokenCredentials, Builder};
-use reqwest::Client;
+use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, CacheableResource, CredentialsProvider as _};
+use reqwest::{Client, header::AUTHORIZATION};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -28,6 +28,17 @@ const SCOPES: [&str; 3] = [
 ];
 /// What only looking takes.
 const LOOKING: [&str; 1] = ["https://www.googleapis.com/auth/compute.readonly"];
+
+/// The header that says which project a call counts against.
+pub(super) const PAYS: &str = "x-goog-user-project";
+
+/// What goes along with a call.
+pub(super) struct Pass {
+    pub bearer: SecretString,
+    /// The project the call counts against, where the credentials or `GOOGLE_CLOUD_QUOTA_PROJECT` name one. Without it
+    /// a login's calls count against that of gcloud itself, where not every API is switched on.
+    pub pays: Option<String>,
+}
 
 /// Where tokens come from.
 pub enum Tokens {
@@ -57,15 +68,21 @@ impl Tokens {
         Ok(Self::Machine(MetadataServer { client, endpoint, kept: Mutex::default() }))
     }
 
-    pub(super) async fn token(&self) -> Result<SecretString, String> {
+    pub(super) async fn pass(&self) -> Result<Pass, String> {
+        let plainly = |bearer| Pass { bearer, pays: None };
         match self {
             Self::Default(Found { made, .. }) => {
                 let credentials = made.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let token = credentials.access_token().await.map_err(|e| plain(&chain(&e)))?;
-                Ok(SecretString::from(token.token))
+                let headers = credentials.headers(Default::default()).await.map_err(|e| plain(&chain(&e)))?;
+                let none = || "the credentials give no token".to_owned();
+                let CacheableResource::New { data, .. } = headers else { return Err(none()) };
+                let text = |name| data.get(name).and_then(|value| value.to_str().ok());
+                let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+                let bearer = SecretString::from(bearer.ok_or_else(none)?.to_owned());
+                Ok(Pass { bearer, pays: text(PAYS).map(str::to_owned) })
             }
-            Self::Machine(server) => server.token().await,
-            Self::Fixed(token) => Ok(token.clone()),
+            Self::Machine(server) => server.token().await.map(plainly),
+            Self::Fixed(token) => Ok(plainly(token.clone())),
         }
     }
 
@@ -120,8 +137,21 @@ const PADDING: [&str; 5] = [
     "cannot create the authentication headers ",
 ];
 
+/// The file that the named credentials take somebody else's token from, where it is not there.
+fn missing_source() -> Option<String> {
+    let named = named_file()?;
+    let text = std::fs::read_to_string(&named).ok()?;
+    let told: Value = serde_json::from_str(&text).ok()?;
+    let source = told["credential_source"]["file"].as_str()?;
+    let missing = !std::path::Path::new(source).exists();
+    missing.then(|| format!("{} takes its token from {source}, which is not there", named.display()))
+}
+
 /// Why there is no token, in as many words as it takes.
 fn plain(words: &str) -> String {
+    if let Some(why) = missing_source() {
+        return why;
+    }
     // The last place where any are looked for; nobody has named another.
     if words.contains("metadata.google.internal") && named_file().is_none() {
         return "there are none here: GOOGLE_APPLICATION_CREDENTIALS names no file, gcloud keeps none, and this is no \

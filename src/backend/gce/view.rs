@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::domain::{
     Clean, NodeName,
-    cloud::{DiskView, InstanceState, InstanceView, RuleView},
+    cloud::{DiskView, InstanceState, InstanceView, Past, RuleView},
 };
 
 /// The last part of a link.
@@ -80,14 +80,8 @@ const STOPS: [&str; 7] = [
     "compute.instances.stop",
 ];
 const STARTS: [&str; 3] = ["start", "resume", "compute.instances.automaticRestart"];
-
-/// What the list of operations tells of one instance: the stretches it stood still, the earliest first, and when it was
-/// last taken away.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
-    pub rests: Vec<(Timestamp, Timestamp)>,
-    pub preempted: Option<Timestamp>,
-}
+/// What removed it, asked for by somebody or done by the server at the end of its time.
+const REMOVALS: [&str; 2] = ["delete", "compute.instances.delete"];
 
 /// Reads it out of the instance's operations, in whatever order they are listed. What came to nothing changed nothing.
 pub fn past(operations: &[Value]) -> Past {
@@ -102,9 +96,13 @@ pub fn past(operations: &[Value]) -> Past {
         .collect();
     told.sort_unstable();
     let begins = |kind: &str, with: &[&str]| with.iter().any(|word| kind.starts_with(word));
-    let (mut rests, mut since) = (Vec::new(), None::<Timestamp>);
+    let (mut rests, mut since, mut gone) = (Vec::new(), None::<Timestamp>, None);
     for (at, kind) in told {
-        if begins(kind, &STOPS) {
+        if begins(kind, &REMOVALS) {
+            gone = Some(at);
+            // It stood still until then.
+            rests.extend(since.take().map(|from| (from, at)));
+        } else if begins(kind, &STOPS) {
             since.get_or_insert(at);
         } else if begins(kind, &STARTS)
             && let Some(from) = since.take()
@@ -113,7 +111,7 @@ pub fn past(operations: &[Value]) -> Past {
         }
     }
     let taken = operations.iter().filter(|it| it["operationType"] == "compute.instances.preempted");
-    Past { rests, preempted: taken.filter_map(|it| time(&it["insertTime"])).max() }
+    Past { rests, preempted: taken.filter_map(|it| time(&it["insertTime"])).max(), gone }
 }
 
 fn state(status: &str) -> InstanceState {
@@ -185,6 +183,11 @@ mod tests {
         assert_eq!(past(&listed[2..]).rests, [stretch(10, 20)]);
         // One that stands still now has no end to that yet.
         assert_eq!(past(&listed[1..]).rests, [stretch(10, 20)]);
+        // Until it went: removed by somebody, or by the server.
+        for kind in ["delete", "compute.instances.delete"] {
+            let found = past(&[did(kind, 50), did("stop", 45), did("insert", 1)]);
+            assert_eq!((found.rests, found.gone), (vec![stretch(45, 50)], at(50).parse().ok()), "{kind}");
+        }
     }
 
     #[test]

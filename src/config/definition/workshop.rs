@@ -1,6 +1,6 @@
 //! A workshop: its seats, their image and limits, and its end.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use super::{Context, check_seats, cloud_init::network, machine::size};
 use crate::{
@@ -170,20 +170,37 @@ fn read_gce(node: &Node<'_>, context: &Context<'_>) -> Result<GceSpec, ConfigErr
         machine_type: table
             .optional("machine_type", |n| n.word(machine, "a machine type, such as \"e2-standard-4\""))?,
         spot: table.optional("spot", |n| n.boolean())?,
-        disk: table.optional("disk", |n| size(&n, Size::gib(10)))?,
+        disk: table.optional("disk", |n| disk(&n))?,
         keep_disk: table.or("keep_disk", false, |n| n.boolean())?,
         dns: table.optional("dns", |n| dns(&n))?,
         source_ranges: table.or("source_ranges", Vec::new(), |n| ranges(&n))?,
     })
 }
 
-/// A firewall rule takes networks of one kind.
+/// Each once, as a firewall writes it: `10.1.2.3/8` is `10.0.0.0/8`. The instance has an IPv4 address and no other.
 fn ranges(node: &Node<'_>) -> Result<Vec<String>, ConfigError> {
-    let ranges: Vec<String> = node.list()?.iter().map(network).collect::<Result<_, _>>()?;
-    let six = ranges.iter().filter(|range| range.contains(':')).count();
-    match six == 0 || six == ranges.len() {
-        true => Ok(ranges),
-        false => Err(node.complain(format!("{} mixes IPv4 and IPv6; a firewall rule takes one of them", node.path()))),
+    let mut ranges: Vec<String> = Vec::new();
+    for node in node.list()? {
+        let written = network(&node)?;
+        let parts = written.split_once('/').and_then(|(ip, bits)| Some((ip.parse().ok()?, bits.parse::<u32>().ok()?)));
+        let Some((ip, bits)) = parts.map(|(ip, bits): (Ipv4Addr, u32)| (u32::from(ip), bits)) else {
+            return Err(node.refuse("a network of IPv4, such as \"203.0.113.0/24\": the instance has no other address"));
+        };
+        let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+        let range = format!("{}/{bits}", Ipv4Addr::from(ip & mask));
+        if !ranges.contains(&range) {
+            ranges.push(range);
+        }
+    }
+    Ok(ranges)
+}
+
+/// As large as a disk of the kind can be.
+fn disk(node: &Node<'_>) -> Result<Size, ConfigError> {
+    let size = size(node, Size::gib(10))?;
+    match size <= Size::gib(64 << 10) {
+        true => Ok(size),
+        false => Err(node.refuse("at most 64T, which is where balanced disks end")),
     }
 }
 

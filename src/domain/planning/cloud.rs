@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::changes::{Names, ranges};
 use self::{
-    changes::{Told, in_place, rule},
+    changes::{Told, drifts, in_place, rule},
     notes::notes,
 };
 use super::{MadeOf, Problem, count, hosted, workshop::limits};
@@ -154,7 +154,13 @@ impl<'a> CloudInput<'a> {
         let stands = self.instances().first().map(|it| it.zone.clone());
         let asked =
             || self.stored(&SeatName::host()).filter(|row| row.request.is_some()).and_then(|row| row.node.clone());
-        stands.or_else(asked).or_else(|| self.zones.first().cloned()).unwrap_or_else(|| NodeName::new("nowhere"))
+        stands.or_else(asked).or_else(|| self.fit().next().cloned()).unwrap_or_else(|| NodeName::new("nowhere"))
+    }
+
+    /// Where it may be, in order of preference.
+    fn fit(&self) -> impl Iterator<Item = &'a NodeName> {
+        let (zones, unfit) = (self.zones, self.unfit);
+        zones.iter().filter(move |zone| !unfit.contains_key(*zone))
     }
 
     /// The steps of the whole chain.
@@ -228,7 +234,7 @@ fn host(input: &CloudInput<'_>) -> SeatPlan {
     let row = |verb, why: String| input.row(&host, Role::Host, verb, &chain, why);
     let Some(instance) = input.instances().first().copied() else {
         let spot = if shape.spot { "a spot " } else { "" };
-        let zones = input.zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ");
+        let zones = input.fit().map(ToString::to_string).collect::<Vec<_>>().join(", then ");
         return match input.begun(&host) {
             true if input.vanished() => {
                 row(Verb::Resume, "its instance is no longer in the project: another is made".to_owned())
@@ -317,7 +323,7 @@ pub fn plan_cloud_check(input: &CloudInput<'_>, seats: &[SeatName]) -> Result<Pl
         Role::Host => input.row(&seat, role, Verb::Prove, &proofs, "asked again"),
         _ => input.row(&seat, role, Verb::Prove, &[StepName::Health], "asked again"),
     });
-    Ok(input.plan(RunKind::Check, rows.collect(), Vec::new()))
+    Ok(input.plan(RunKind::Check, rows.collect(), drifts(input)))
 }
 
 /// What stands in the way, all of it, before anything is made.

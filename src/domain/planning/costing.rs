@@ -72,7 +72,7 @@ pub fn costing(
             (lab, true, "left by an instance that is gone".to_owned())
         };
         let (lab, ours, why) = left.unwrap_or_else(kept);
-        let per_hour = prices.map(|prices| prices.disk(it.gb));
+        let per_hour = prices.and_then(|prices| prices.disk_alone(it.gb));
         let (name, zone) = (it.name.clone(), Some(it.zone.clone()));
         out.push(Orphan { what: "disk", name, zone, lab, ours, why, per_hour });
     }

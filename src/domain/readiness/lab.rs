@@ -87,6 +87,8 @@ pub enum Phase {
     Cut(Cut),
     /// No machine of it is seen to be ready, because nobody can see them.
     Unseen,
+    /// All of its machines were made, and are there no more; nobody here removed them.
+    Gone,
 }
 
 impl Phase {
@@ -103,8 +105,9 @@ impl Phase {
         if state == LabState::Ready {
             return Self::Is(state);
         }
-        let (mut cut, mut ready, mut unknown) = (None, false, false);
+        let (mut cut, mut ready, mut unknown, mut gone) = (None, false, false, false);
         for stand in stands {
+            gone |= stand.state == MachineState::Gone;
             cut = cut.or(stand.cut);
             ready |= stand.state == MachineState::Ready;
             unknown |= stand.state == MachineState::Unknown;
@@ -112,6 +115,7 @@ impl Phase {
         match cut.or(hand.cut().filter(|_| hand.left_something())) {
             Some(cut) => Self::Cut(cut),
             None if state == LabState::Partial && unknown && !ready => Self::Unseen,
+            None if state == LabState::Absent && gone => Self::Gone,
             None => Self::Is(state),
         }
     }
@@ -129,6 +133,7 @@ impl Phase {
             Self::At(kind) => kind.doing(),
             Self::Cut(cut) => cut.as_str(),
             Self::Unseen => MachineState::Unknown.as_str(),
+            Self::Gone => MachineState::Gone.as_str(),
         }
     }
 }

@@ -263,6 +263,10 @@ fn a_lab_is_as_its_seats_are() {
         world.vanish(seat);
     }
     assert_eq!(lab(&world, false), LabState::Absent);
+    let gone = Stand::so(MachineState::Gone, "no longer on the site");
+    let hand = Hand::nobodys(&world.progress);
+    assert_eq!(Phase::of(LabState::Absent, hand, [&gone]).word(), "gone", "it is not as if it had never been");
+    assert_eq!(Phase::of(LabState::Absent, hand, []).word(), "defined");
 }
 
 #[test]

@@ -34,9 +34,20 @@ pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
     }
     let wanted = names(home, site, out).await;
     allowed(site, wanted, out).await;
-    if site.prices.is_none() {
-        let mend = "add [sites.NAME.prices], with the date they are of";
-        out.warning("prices", "the configuration has no prices", "no plan says what it costs", mend);
+    match &site.prices {
+        None => {
+            let mend = "add [sites.NAME.prices], with the date they are of";
+            out.warning("prices", "the configuration has no prices", "no plan says what it costs", mend);
+        }
+        Some(prices) => {
+            if let Some(why) = prices.incomplete() {
+                out.warning("prices", why, "plans and the cost so far say too little", "add it to [sites.NAME.prices]");
+            }
+            if let Some(why) = prices.stale(home.clock.now()) {
+                let mend = "look them up again, and set their date";
+                out.warning("prices", why, "what plans say it costs may not be so any more", mend);
+            }
+        }
     }
     let currency = site.prices.as_ref().map(|prices| prices.currency.clone()).unwrap_or_default();
     match cloud::costing(home, site).await {

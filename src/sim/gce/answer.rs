@@ -108,6 +108,24 @@ pub fn disabled(service: &str, title: &str, project: &str) -> Answer {
     )
 }
 
+/// 403: a person's call that counts against gcloud's own project, which has the API switched off.
+pub fn unpaid(service: &str) -> Answer {
+    detailed(
+        403,
+        "forbidden",
+        "PERMISSION_DENIED",
+        format!(
+            "Your application is authenticating by using local Application Default Credentials. The {service} API \
+             requires a quota project, which is not set by default. To learn how to set your quota project, see \
+             https://cloud.google.com/docs/authentication/adc-troubleshooting/user-creds ."
+        ),
+        json!([
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com",
+             "metadata": {"service": service, "consumer": "projects/764086051850"}},
+        ]),
+    )
+}
+
 /// 403: the caller may not.
 pub fn forbidden(permission: &str, what: &str) -> Answer {
     error(403, "forbidden", format!("Required '{permission}' permission for '{what}'"))

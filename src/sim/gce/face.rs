@@ -72,6 +72,7 @@ async fn answer(call: Call<Incoming>, handle: Handle) -> Result<Response<Full<By
         query,
         body: Vec::new(),
         authorization: header(AUTHORIZATION.as_str()),
+        pays: header("x-goog-user-project"),
         flavored: header("metadata-flavor").is_some_and(|flavor| flavor == "Google"),
         form: header(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("form")),
     };

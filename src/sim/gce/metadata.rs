@@ -2,8 +2,8 @@
 //!
 //! `/computeMetadata/v1/…` is what a program on a machine of the project's sees of its service account;
 //! `/vm/ZONE/NAME/computeMetadata/v1/…` is what that instance itself sees. A token ends when it
-//! said it would. The signature of a JWT is not checked, and neither is its end, which is by the clock on the wall: its
-//! shape and its issuer are.
+//! said it would; so does a JWT that a service account signed for itself, reckoned from when it is first shown, as its
+//! own times are by the clock on the wall. Its signature is not checked: its shape and its issuer are.
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -18,10 +18,20 @@ fn account(world: &World) -> String {
     format!("lab@{}.iam.gserviceaccount.com", world.project)
 }
 
-/// Whether a bearer token opens the API: issued here, or a JWT that a service account of the project signed for itself.
+/// Whether a bearer token opens the API: issued here, or noticed, and not ended.
 pub(super) fn is_good(world: &World, token: &str) -> bool {
     world.tokens.get(token).is_some_and(|ends| world.now() < *ends)
-        || claims(token).is_some_and(|claims| claims["iss"] == account(world))
+}
+
+/// A JWT that a service account of the project signed for itself is good from when it is first shown.
+pub(super) fn notice(world: &mut World, request: &Request) {
+    let token = request.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "));
+    let Some(token) = token.filter(|token| !world.tokens.contains_key(*token)) else { return };
+    let Some(claims) = claims(token).filter(|claims| claims["iss"] == account(world)) else { return };
+    // No longer than an hour, as Google has it.
+    let lasts = claims["exp"].as_u64().zip(claims["iat"].as_u64()).and_then(|(exp, iat)| exp.checked_sub(iat));
+    let lasts = lasts.unwrap_or(0).saturating_mul(1000).min(world.token_life);
+    world.tokens.insert(token.to_owned(), world.now() + lasts);
 }
 
 fn claims(token: &str) -> Option<Value> {
@@ -88,6 +98,8 @@ fn own(world: &mut World, request: &Request, (zone, name): (&str, &str), path: &
             let spot = instance.body["scheduling"]["provisioningModel"] == "SPOT";
             Answer::text(200, if spot { "TRUE" } else { "FALSE" })
         }
+        // As it is on every network that nobody gave another.
+        ("GET", ["instance", "network-interfaces", "0", "mtu"]) => Answer::text(200, "1460"),
         ("GET", ["instance", "name"]) => Answer::text(200, name),
         ("PUT", ["instance", "guest-attributes", namespace, key]) => {
             if !items.iter().any(|item| item["key"] == "enable-guest-attributes" && item["value"] == "TRUE") {
@@ -129,6 +141,9 @@ fn token(world: &mut World, request: &Request) -> Answer {
         return answer;
     }
     let mut made = issued(world);
+    if grant == "refresh_token" {
+        world.personal.extend(made["access_token"].as_str().map(str::to_owned));
+    }
     if grant.ends_with("token-exchange") {
         made["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:access_token");
     }

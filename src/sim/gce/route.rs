@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    answer::{Answer, Made, Outcome, disabled, error, forbidden, unauthenticated},
+    answer::{Answer, Made, Outcome, disabled, error, forbidden, unauthenticated, unpaid},
     catalogue, check, dns, firewalls, instances, metadata,
     operations::{self, Failure},
     world::{Request, World},
@@ -15,6 +15,7 @@ pub(super) const TEST_PERMISSIONS: &str = ":testIamPermissions";
 /// Answers a request. `struck` is how the operation it begins shall end.
 pub(super) fn route(world: &mut World, request: &Request, struck: Option<Failure>) -> Outcome {
     let segments: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
+    metadata::notice(world, request);
     if let Some(answer) = metadata::call(world, request, &segments) {
         return Outcome::Now(answer);
     }
@@ -76,6 +77,13 @@ fn allowed(world: &World, request: &Request, project: &str, service: &str, rest:
             }
             _ => disabled("compute.googleapis.com", "Compute Engine API", &world.project),
         });
+    }
+    // Compute Engine and Cloud DNS go by the project that is named; what goes by whoever asks is off in gcloud's own.
+    if service == "cloudresourcemanager"
+        && request.pays.is_none()
+        && token.is_some_and(|token| world.personal.contains(token))
+    {
+        return Err(unpaid("cloudresourcemanager.googleapis.com"));
     }
     // To ask what one may do, one needs no permission.
     if service == "cloudresourcemanager" {

@@ -178,6 +178,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// The `Authorization` header.
     pub authorization: Option<String>,
+    /// The project the call counts against: `x-goog-user-project`.
+    pub pays: Option<String>,
     /// Whether `Metadata-Flavor: Google` was sent.
     pub flavored: bool,
     pub form: bool,
@@ -231,6 +233,8 @@ pub struct World {
     pub(super) doomed: BTreeMap<String, super::operations::Failure>,
     /// When each token that was issued ends.
     pub(super) tokens: BTreeMap<String, Ms>,
+    /// Those of them that are a person's: their calls count against gcloud's own project, unless they name another.
+    pub(super) personal: std::collections::BTreeSet<String>,
     /// How long a token lasts that is issued now.
     pub token_life: Ms,
     /// The most that one page of a list of Cloud DNS holds.
@@ -273,6 +277,7 @@ impl World {
             requests: BTreeMap::new(),
             doomed: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            personal: Default::default(),
             token_life: 3_599_000,
             dns_page: 100,
             network,
@@ -414,6 +419,14 @@ impl World {
         let (id, run) = (instance.id, instance.run);
         self.after(super::inside::ASKS_EVERY, Due::Noticed(id, run));
         self.after(30_000, Due::Preempt(id, run));
+    }
+
+    /// The time of a running instance is up.
+    pub fn expire(&mut self, zone: &str, name: &str) {
+        if let Some(instance) = self.find(zone, name) {
+            let (id, run) = (instance.id, instance.run);
+            self.after(0, Due::Expire(id, run));
+        }
     }
 
     /// Whether a TCP connection from this host gets through to an instance's port.

@@ -152,7 +152,7 @@ pub fn word(row: &ClassRow<'_>) -> (&'static str, Tone) {
         Phase::Is(LabState::Deploying | LabState::Destroying) | Phase::At(_) => Tone::Busy,
         Phase::Is(LabState::Ready) => Tone::Ok,
         Phase::Is(LabState::Partial) | Phase::Cut(_) | Phase::Unseen => Tone::Warn,
-        Phase::Is(LabState::Failed) => Tone::Bad,
+        Phase::Is(LabState::Failed) | Phase::Gone => Tone::Bad,
     };
     (row.phase.word(), tone)
 }
@@ -187,7 +187,7 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         pen.put(&format!("run {}{in_hand}{next}", run.id), Tone::Warn);
         return;
     }
-    let first = [MachineState::Failed, MachineState::Unknown, MachineState::Stale]
+    let first = [MachineState::Failed, MachineState::Gone, MachineState::Unknown, MachineState::Stale]
         .into_iter()
         .find_map(|state| row.seats.iter().find(|seat| seat.state == state && seat.cut.is_none()));
     match (first, row.phase) {

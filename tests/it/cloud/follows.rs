@@ -48,6 +48,13 @@ fn a_check_finds_what_was_started_anew_at_its_other_address_and_takes_its_name_a
     let names: Vec<String> =
         stage.project.world(|world| world.dns["lab"].records.keys().map(|it| it.0.clone()).collect());
     assert!(names.iter().all(|name| name.starts_with("ws-")), "{names:?}");
+    // But it says so, and what else has changed since.
+    stage.define(&DEFINITION.replace("ws-{code}", "lab-{code}").replace("[gce]", "[gce]\ndisk = \"60G\""));
+    let (said, code) = stage.says(&["check", "intro"]);
+    assert_eq!(code, Some(0), "{said}");
+    let told = |line: &str| said.lines().any(|it| it.contains(line));
+    assert!(told(".lab.example.com is defined; `homeroom deploy intro --yes` changes it where it stands"), "{said}");
+    assert!(told("disk: 50G stands, 60G is defined; `homeroom deploy intro --yes --allow-replace`"), "{said}");
     stage.destroy();
     stage.nothing_is_left("after a check");
     stage.end();
@@ -109,6 +116,31 @@ fn what_was_used_of_the_instance_before_is_part_of_the_cost() {
     stage.deploy();
     let used = stage.live(async |home| home.store.progress(&intro()).await.unwrap().0.seats[0].used.len());
     assert_eq!(used, 0, "another life begins with nothing spent");
+    stage.end();
+}
+
+#[test]
+fn what_the_server_or_somebody_else_removed_is_part_of_the_cost_after_the_next_deploy() {
+    let stage = Stage::new();
+    assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+    for (round, by_the_server) in [(1, true), (2, false)] {
+        let until = stage.project.world(|world| world.now()) + 6 * 60_000;
+        stage.until(|world| world.now() >= until);
+        match by_the_server {
+            true => stage.project.world(|world| world.expire(ZONE, "intro-host")),
+            false => stage.by_hand("DELETE", &format!("zones/{ZONE}/instances/intro-host"), serde_json::Value::Null),
+        }
+        stage.until(|world| world.find(ZONE, "intro-host").is_none());
+        let before = stage.status().life.unwrap().cost;
+        assert!(before >= 0.171 * f64::from(round) * 6.0 / 60.0, "{before}: what is gone has cost all the same");
+        assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
+        let used = stage.live(async |home| home.store.progress(&intro()).await.unwrap().0.seats[0].used.clone());
+        // The machine and its disk cost 0.171 an hour.
+        let least = 0.171 * f64::from(round) * 6.0 / 60.0;
+        let cost = stage.status().life.unwrap().cost;
+        assert!(used.len() == round as usize && used.iter().all(|it| it.ran.as_secs() >= 360), "{used:?}");
+        assert!(cost >= least && cost >= before, "{cost} after {before}, of at least {least}");
+    }
     stage.end();
 }
 

@@ -19,6 +19,36 @@ fn plans(stage: &Stage, credentials: &Value) -> (bool, String) {
 }
 
 #[test]
+fn what_a_service_account_signs_for_itself_ends_in_the_middle_of_a_deploy_and_is_signed_anew() {
+    let stage = Stage::new();
+    stage.project.world(|world| {
+        // More than a second of the wall, and its seats run later.
+        world.token_life = 450_000;
+        (world.physics.docker, world.physics.pull) = (600_000, 600_000);
+    });
+    let file = stage.folder.path().join("credentials.json");
+    std::fs::write(&file, service_account(&stage).to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    command.args(["deploy", "intro", "--yes"]).env("HOMEROOM_CONFIG", stage.config());
+    let ran = command.env("GOOGLE_APPLICATION_CREDENTIALS", &file).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{text}");
+    let refused = stage.project.world(|world| world.exchanges.iter().filter(|it| it["status"] == 401).count());
+    assert!(refused >= 1, "one of its tokens was shown when it had ended: {text}");
+    stage.end();
+}
+
+/// A key file of the project's service account.
+fn service_account(stage: &Stage) -> Value {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
+    json!({
+        "type": "service_account", "client_email": "lab@lab-1.iam.gserviceaccount.com", "private_key_id": "k",
+        "private_key": key, "project_id": "lab-1", "token_uri": format!("{}/token", stage.project.endpoint()),
+        "universe_domain": "googleapis.com",
+    })
+}
+
+#[test]
 fn a_login_a_service_account_and_a_federated_identity_all_open_the_project() {
     let stage = Stage::new();
     let endpoint = stage.project.endpoint().to_owned();
@@ -39,13 +69,23 @@ fn a_login_a_service_account_and_a_federated_identity_all_open_the_project() {
     let (well, said) = plans(&stage, &federated);
     assert!(well && said.contains("e2-standard-4"), "{said}");
 
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
-    let account = json!({
-        "type": "service_account", "client_email": "lab@lab-1.iam.gserviceaccount.com", "private_key_id": "k",
-        "private_key": key, "project_id": "lab-1", "token_uri": format!("{endpoint}/token"), "universe_domain": "googleapis.com",
-    });
-    let (well, said) = plans(&stage, &account);
+    let (well, said) = plans(&stage, &service_account(&stage));
     assert!(well && said.contains("e2-standard-4"), "{said}");
+
+    // Whose calls count against which project matters to what goes by whoever asks.
+    let mut paid = login.clone();
+    paid["quota_project_id"] = json!("lab-1");
+    let (_, said) = plans(&stage, &paid);
+    assert!(!said.contains("what the account may do is not known"), "{said}");
+    let (well, said) = plans(&stage, &login);
+    assert!(well && said.contains("requires a quota project"), "{said}");
+    assert!(said.contains("`gcloud auth application-default set-quota-project PROJECT`"), "{said}");
+    assert!(!said.contains("services enable"), "it may well be on in the project: {said}");
+
+    let mut lost = federated;
+    lost["credential_source"] = json!({"file": "/nowhere/subject"});
+    let (well, said) = plans(&stage, &lost);
+    assert!(!well && said.contains("takes its token from /nowhere/subject, which is not there"), "{said}");
 
     let mut stale = login;
     stale["refresh_token"] = json!("another-one");

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use homeroom::{
     domain::{
         Clean, NodeName,
-        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec},
+        cloud::{CloudView, InstanceSpec, InstanceView, Past, RuleSpec},
     },
     port::{
         Cloud, CloudError, Dns, RemoteShell,
@@ -87,6 +87,10 @@ impl Cloud for Mortal {
 
     async fn instance(&self, zone: &NodeName, name: &str) -> Result<InstanceView, CloudError> {
         self.cloud.instance(zone, name).await
+    }
+
+    async fn past(&self, zone: &NodeName, id: &str) -> Result<Past, CloudError> {
+        self.cloud.past(zone, id).await
     }
 
     async fn held(&self, permissions: &[&str]) -> Result<BTreeSet<String>, CloudError> {

@@ -70,7 +70,8 @@ fn afterwards_it_is_told_that_it_was_taken_away_and_not_just_stopped() {
     // A cloud that hides its operations is no reason not to look.
     stage.project.world(|world| world.denied.push("compute.zoneOperations.list".to_owned()));
     let why = stage.reason();
-    assert!(why.starts_with("its instance is TERMINATED; `homeroom deploy intro --yes`"), "{why}");
+    assert!(why.starts_with("its instance is TERMINATED since "), "{why}");
+    assert!(why.contains(" UTC; `homeroom deploy intro --yes`"), "{why}");
     stage.project.world(|world| world.denied.clear());
     assert_eq!(stage.deploy(), Some(RunState::Done), "{:#?}", stage.status());
     assert!(stage.live(async |home| all_costing(&home, None).await)[0].1.as_ref().unwrap().found.is_empty());

@@ -13,7 +13,7 @@ use homeroom::{
     },
 };
 
-use super::{LONG, Stage, intro};
+use super::{LONG, Stage, ZONE, intro};
 
 fn seat(name: &str) -> SeatName {
     SeatName::new(name).unwrap()
@@ -72,6 +72,42 @@ async fn until(session: &mut ShellSession, wanted: &str) -> String {
     };
     tokio::time::timeout(LONG, reading).await.unwrap();
     shown
+}
+
+#[test]
+fn a_login_to_an_instance_that_is_stopped_elsewhere_or_gone_says_so_and_what_to_do() {
+    let stage = Stage::new();
+    stage.deploy();
+    let end = |stage: &Stage| match &exec(stage, &["seat-01"], &["hostname"], b"")[0].end {
+        End::Failed(why) => why.to_string(),
+        other => format!("{other:?}"),
+    };
+    stage.stop();
+    let why = end(&stage);
+    assert!(why.contains("its instance is TERMINATED since ") && why.contains(" UTC; "), "{why}");
+    assert!(why.ends_with("`homeroom deploy intro --yes` starts it again, with what its seats wrote"), "{why}");
+    let here = stage.folder.path().join("here");
+    std::fs::write(&here, "x").unwrap();
+    let why = copied(&stage, "seat-01", Direction::Up, &here, "/tmp/").unwrap_err();
+    assert!(why.contains("its instance is TERMINATED since "), "{why}");
+    let calls: [&[&str]; 3] =
+        [&["ssh", "intro/host", "--", "true"], &["ssh", "intro/seat-02", "--", "true"], &["logs", "intro/seat-01"]];
+    for args in calls {
+        let (said, code) = stage.says(args);
+        assert!(said.contains("its instance is TERMINATED since ") && code == Some(1), "{args:?}: {code:?} {said}");
+    }
+    stage.start();
+    let why = end(&stage);
+    assert!(
+        why.contains("its instance was started anew: it is at ") && why.contains("`homeroom check intro`"),
+        "{why}"
+    );
+    stage.by_hand("DELETE", &format!("zones/{ZONE}/instances/intro-host"), serde_json::Value::Null);
+    stage.until(|world| world.find(ZONE, "intro-host").is_none());
+    let why = end(&stage);
+    let next = "its instance is no longer in the project; `homeroom deploy intro --yes` makes another";
+    assert!(why.contains(next), "{why}");
+    stage.end();
 }
 
 #[test]

@@ -41,6 +41,22 @@ while True:
     for pair in ((near, far), (far, near)): threading.Thread(target=copy, args=pair, daemon=True).start()
 "#;
 
+/// The one resolver of the network, at the same address: every name is at one place.
+const RESOLVER: &str = r#"
+import socket, sys
+door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); door.bind((sys.argv[1], 53))
+print("ready", flush=True)
+while True:
+    asked, who = door.recvfrom(512)
+    end = asked.index(b"\0", 12) + 5
+    kind = asked[end - 4:end - 2]
+    found = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x07" if kind == b"\0\x01" else b""
+    counts = b"\0\x01\0" + bytes([1 if found else 0]) + b"\0\0\0\0"
+    door.sendto(asked[:2] + b"\x81\x80" + counts + asked[12:end] + found, who)
+"#;
+/// Where every name is.
+const NAMED: &str = "192.0.2.7";
+
 fn said(command: &mut Command) -> (bool, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.success(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
@@ -127,11 +143,17 @@ impl Machine {
                 both(near, far);
             }
         });
-        let mut relay = self.inside("-w", "python3");
-        let mut relay = relay.args(["-c", RELAY, METADATA]).arg(&socket).stdout(Stdio::piped()).spawn().unwrap();
+        self.serves(RELAY, &[socket.to_str().unwrap()]);
+        self.serves(RESOLVER, &[]);
+    }
+
+    /// A program of the world outside, at the metadata server's address; back when it listens.
+    fn serves(&mut self, program: &str, args: &[&str]) {
+        let mut child = self.inside("-w", "python3");
+        let mut child = child.args(["-c", program, METADATA]).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut ready = [0; 5];
-        relay.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-        self.children.push(relay);
+        child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+        self.children.push(child);
     }
 
     /// As on Container-Optimized OS: nobody gets in but by SSH and what is under way.
@@ -149,7 +171,8 @@ impl Machine {
     fn engine(&mut self) {
         let log = fs::File::create(self.at("engine.log")).unwrap();
         let mut engine = self.inside("", "dockerd");
-        engine.args(["--host", &self.socket(), "--storage-driver", "vfs"]);
+        // Its resolver is the metadata server, as there.
+        engine.args(["--host", &self.socket(), "--storage-driver", "vfs", "--dns", METADATA]);
         for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             engine.arg(flag).arg(self.at(name));
         }
@@ -272,12 +295,25 @@ fn on_a_machine_of_its_own_the_seats_answer_through_caddy_and_reach_neither_meta
     assert_eq!(machine.answers("-w", &format!("http://{MACHINE}:{PROXY}/vm/1/terminal/")), 200);
     assert_eq!(machine.answers("-w", &format!("http://{MACHINE}:{PROXY}/vm/2/files/")), 200);
 
-    // The machine reads its metadata; its seats do not, and would without the rule.
+    // The machine reads its metadata; its seats do not, and would without the rules. What is asked of the resolver at the
+    // same address is let through: without it no seat fetches anything by name.
     let metadata = format!("{METADATA} 80");
+    let resolves = |machine: &Machine| machine.docker(&["exec", "intro-seat-01", "nslookup", "example.org"]).1;
     assert_ne!(machine.asks("", &format!("http://{METADATA}/")), 0);
     assert!(!machine.reaches("intro-seat-01", &metadata));
-    machine.iptables(&format!("--delete DOCKER-USER --destination {METADATA} --jump REJECT"));
+    assert!(resolves(&machine).contains(NAMED), "{}", resolves(&machine));
+    for protocol in ["tcp", "udp"] {
+        let rule = format!("--destination {METADATA} --protocol {protocol} ! --dport 53 --jump REJECT");
+        machine.iptables(&format!("--delete DOCKER-USER {rule}"));
+    }
     assert!(machine.reaches("intro-seat-01", &metadata), "nothing else keeps them from it");
+    // What an earlier script put there keeps names from them, too.
+    machine.iptables(&format!("--insert DOCKER-USER --destination {METADATA} --jump REJECT"));
+    assert!(!resolves(&machine).contains(NAMED), "{}", resolves(&machine));
+
+    // What they send is no longer than what the machine's own network carries.
+    let link = machine.docker(&["exec", "intro-seat-01", "cat", "/sys/class/net/eth0/mtu"]).1;
+    assert_eq!(link.trim(), "1460");
 
     // Nor do they reach each other.
     let address = "{{(index .NetworkSettings.Networks \"intro-host\").IPAddress}}";
@@ -285,16 +321,17 @@ fn on_a_machine_of_its_own_the_seats_answer_through_caddy_and_reach_neither_meta
     assert!(machine.reaches("intro-seat-02", &format!("{second} 3001")));
     assert!(!machine.reaches("intro-seat-01", &format!("{second} 3001")));
 
-    // Another boot puts the rule back, once, and makes nothing twice.
+    // Another boot puts the rules back, once, and makes nothing twice.
     let before = machine.docker(&["ps", "--all", "--quiet", "--no-trunc"]).1;
     machine.boots();
     machine.boots();
     assert!(!machine.reaches("intro-seat-01", &metadata));
-    assert_eq!(machine.iptables("--list-rules DOCKER-USER").matches(METADATA).count(), 1);
+    assert!(resolves(&machine).contains(NAMED), "{}", resolves(&machine));
+    assert_eq!(machine.iptables("--list-rules DOCKER-USER").matches(METADATA).count(), 2);
     assert_eq!(machine.iptables("--list-rules INPUT").matches(&format!("--dport {PROXY} ")).count(), 1);
     assert_eq!(machine.docker(&["ps", "--all", "--quiet", "--no-trunc"]).1, before);
 
-    // As the machine starts anew nobody runs before the rule stands, not even what an earlier script has made.
+    // As the machine starts anew nobody runs before the rules stand, not even what an earlier script has made.
     machine.docker(&["update", "--restart", "unless-stopped", "intro-seat-02"]);
     machine.boots();
     machine.restarts();

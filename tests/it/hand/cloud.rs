@@ -117,6 +117,7 @@ impl Line for Wire {
             query: sent.query,
             body: sent.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default(),
             authorization: Some(format!("Bearer {}", sent.bearer.expose_secret())),
+            pays: sent.pays,
             ..Request::default()
         };
         let inserts = request.method == "POST" && request.path.ends_with("/instances");

@@ -12,10 +12,12 @@ use crate::{
         step::{StepContext, StepError},
     },
     domain::{
-        Clean, LabName, NodeName, SeatName, StoreId,
+        Change, Clean, LabName, Level, NodeName, SeatName, StoreId,
         cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, doubled, labels, mark, request_id},
+        life::plain,
         machine::machine_name,
         planning::{InstanceShape, MADE_OF, Names, ranges},
+        price::Stood,
         workshop::{SeatsOn, WorkshopDefinition},
     },
     port::{
@@ -228,6 +230,29 @@ impl Host {
     /// How long something on an instance may keep us waiting that comes by itself: modelled time.
     pub fn patience(&self) -> Duration {
         self.tuning.ssh_within
+    }
+
+    /// Writes down which instance it is that stands: what it has cost is reckoned by that once it is gone, whoever
+    /// removes it. One that stood before and was removed by the server, or by somebody else, is reckoned now.
+    pub async fn seen(&self, context: &StepContext, instance: &InstanceView) -> Result<(), StepError> {
+        let (progress, now) = (context.recorder.progress(), self.clock.now());
+        let row = progress.seat(&SeatName::host());
+        let before = row.and_then(|row| row.stood.as_ref());
+        let stood = Stood::of(instance, progress.life.as_ref().map_or(now, |life| life.born_at));
+        if before == Some(&stood) {
+            return Ok(());
+        }
+        if let Some(before) = before.filter(|before| before.id != stood.id) {
+            let past = self.cloud.past(&before.zone, &before.id).await;
+            if let Err(error) = &past {
+                context.note(Level::Debug, format!("what was with the instance before is not known: {error}")).await?;
+            }
+            let used = before.used(&past.unwrap_or_default(), now);
+            let words = format!("an instance before it, in {}, ran for {}", before.zone, plain(used.ran));
+            context.record(Level::Debug, words, Change::Used { used }).await?;
+        }
+        let words = format!("{} in {} is {}", instance.name, instance.zone, instance.machine_type);
+        context.record(Level::Debug, words, Change::InstanceSeen { stood }).await
     }
 
     /// What stands on what has no labels.

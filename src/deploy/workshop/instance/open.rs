@@ -1,6 +1,7 @@
 //! `network`, `health` and `dns`: how people get in from outside.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::Duration,
@@ -66,7 +67,8 @@ impl Action for Firewall {
         if found.is_some() {
             self.settle(context).await?;
         }
-        let fits = found.is_some_and(|rule| rule.ranges == wanted.ranges && rule.ports == wanted.ports);
+        let ports = |ports: &[u16]| ports.iter().copied().collect::<BTreeSet<u16>>();
+        let fits = found.is_some_and(|rule| rule.admits(&wanted.ranges) && ports(&rule.ports) == ports(&wanted.ports));
         Ok(if fits { Check::Done(format!("lets in {}", wanted.ranges.join(", "))) } else { Check::Needed })
     }
 

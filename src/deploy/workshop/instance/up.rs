@@ -32,8 +32,9 @@ impl Start {
 
 #[async_trait]
 impl Action for Start {
-    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
+    async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
         let instance = self.host.instance().await?;
+        self.host.seen(context, &instance).await?;
         let settled = instance.preempted.is_none() && instance.keeps_disk == self.host.workshop.gce.keep_disk;
         Ok(match instance.state {
             InstanceState::Running if settled => Check::Done("runs".to_owned()),
@@ -88,6 +89,8 @@ impl Action for Address {
                 host.lab()
             )));
         }
+        // It has been told when its time is up since it runs.
+        host.seen(context, &instance).await?;
         let Some(address) = instance.address else {
             return Err(StepError::fatal("its instance has no public address; does the project allow any?"));
         };

@@ -7,7 +7,7 @@ use crate::domain::{
     cloud::{InstanceView, RuleView},
     machine::machine_name,
     plan::FieldChange,
-    planning::{MadeOf, Problem, workshop::proven_by},
+    planning::{MADE_OF, MadeOf, Problem, workshop::proven_by},
     workshop::WorkshopDefinition,
 };
 
@@ -52,7 +52,7 @@ pub(super) type Told = (FieldChange, String);
 pub(super) fn in_place(input: &CloudInput<'_>, instance: &InstanceView) -> Vec<Told> {
     let mut out = Vec::new();
     let (workshop, made) = (input.workshop, input.begun(&SeatName::host()));
-    if made && rule(input).is_none_or(|rule| rule.ranges != ranges(workshop)) {
+    if made && rule(input).is_none_or(|rule| !rule.admits(&ranges(workshop))) {
         let was = rule(input).map(|rule| rule.ranges.join(",")).unwrap_or_default();
         let change = FieldChange::new("gce.source_ranges", was, ranges(workshop).join(","));
         out.push((change, "who may connect changes".to_owned()));
@@ -77,6 +77,28 @@ pub(super) fn in_place(input: &CloudInput<'_>, instance: &InstanceView) -> Vec<T
         out.push((change, words.to_owned()));
     }
     out
+}
+
+/// What the definition asks for by now and the instance has not, each with what carries it out: a check changes nothing
+/// of it.
+pub(super) fn drifts(input: &CloudInput<'_>) -> Vec<String> {
+    let Some(instance) = input.instances().first().copied() else { return Vec::new() };
+    let lab = input.lab();
+    let told = |change: &FieldChange| {
+        let word = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+        format!("{}: {} stands, {} is defined", change.field, word(&change.from), word(&change.to))
+    };
+    let made = instance.metadata.get(MADE_OF).map_or("", String::as_str);
+    let anew = input.shape().made_of(input.workshop).differs_from(made);
+    let anew = anew.iter().map(|change| {
+        let mend = format!("`homeroom deploy {lab} --yes --allow-replace` makes another instance, with all its seats");
+        format!("{}; {mend}", told(change))
+    });
+    let here = in_place(input, instance)
+        .into_iter()
+        .map(|(change, _)| format!("{}; `homeroom deploy {lab} --yes` changes it where it stands", told(&change)));
+    let name = input.names.problem.iter().map(|problem| format!("{}; {}", problem.what, problem.next));
+    anew.chain(here).chain(name).collect()
 }
 
 /// What its proxy is to show instead of what it shows. One that was made before that was written down is taken to show

@@ -41,6 +41,10 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
             )),
         },
     }
+    if let Some(prices) = input.prices {
+        notes.extend(prices.incomplete());
+        notes.extend(prices.stale(input.view.at));
+    }
     notes.extend(permissions(input));
     if verb != Verb::Update {
         let passed = input.unfit.values().map(|why| format!("{why}: it is passed over"));
