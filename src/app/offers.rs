@@ -112,6 +112,11 @@ impl State {
         self.offers_of(command, row, None)
     }
 
+    /// Whether an instance in a cloud carries it, which starts its seats by itself.
+    pub(super) fn is_in_cloud(&self, row: &ClassRow<'_>) -> bool {
+        row.workshop.is_some_and(|workshop| self.engines.get(&workshop.site).is_some_and(|engine| engine.is_cloud))
+    }
+
     fn offers_of(&self, command: Command, row: &ClassRow<'_>, seat: Option<&SeatName>) -> bool {
         let seat = seat.and_then(|seat| row.seats.iter().find(|known| known.seat == *seat));
         match command {
@@ -123,7 +128,11 @@ impl State {
             Command::Retry => row.count(MachineState::Failed) > 0 && !row.is_worked_on(),
             Command::Check => !row.is_worked_on() && seat.map_or(row.standing().count() > 0, SeatRow::is_made),
             Command::Power | Command::Start | Command::Stop | Command::Restart => {
-                row.workshop.is_none() && !row.is_worked_on() && row.standing().count() > 0
+                let may = match command {
+                    Command::Stop => row.workshop.is_none(),
+                    _ => !self.is_in_cloud(row),
+                };
+                may && !row.is_worked_on() && row.standing().count() > 0
             }
             Command::Cancel => row.is_worked_on(),
             Command::Extend => row.life().is_some(),

@@ -155,7 +155,8 @@ impl State {
         let of_class = |row: &ClassRow<'_>| at_rest(row) && row.workshop.is_none();
         match command {
             Command::Check => Some(counted(&at_rest, &|seat| seat.is_made())),
-            Command::Power | Command::Rebuild => Some(counted(&of_class, &|seat| seat.is_made())),
+            Command::Power => Some(counted(&|row| at_rest(row) && !self.is_in_cloud(row), &|seat| seat.is_made())),
+            Command::Rebuild => Some(counted(&of_class, &|seat| seat.is_made())),
             Command::Destroy => Some(counted(&|_| true, &|seat| seat.is_made())),
             Command::CopyRow => Some(counted(&|_| true, &|_| true)),
             Command::Exec if self.asked_here().is_err() => Some(0),

@@ -233,13 +233,13 @@ pub enum Command {
         #[arg(long)]
         new_host_key: bool,
     },
-    /// Start machines that are off, and prove them
+    /// Start what does not run, and prove it: machines, a workshop's seats and its proxy
     Start {
         /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
         what: Vec<String>,
     },
-    /// Shut machines down
+    /// Shut machines down; a workshop runs until its end
     Stop {
         /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]
@@ -248,7 +248,7 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Shut machines down, start them and prove them
+    /// Shut machines down, start them and prove them; a workshop's containers too
     Restart {
         /// A lab, or seats of one lab
         #[arg(required = true, value_name = "LAB[/SEAT]")]

@@ -1,11 +1,11 @@
 //! What one look at a container engine shows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Clean, NodeName, size::Size};
+use super::{Clean, NodeName, size::Size, workshop::SeatLimits};
 
 /// One look at an engine: all it runs, ours and others'.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,10 @@ pub struct ContainerView {
     pub labels: BTreeMap<String, String>,
     /// Ports of the host that lead to it.
     pub published: Vec<u16>,
+    /// Networks it is on, by name.
+    pub networks: Vec<Clean>,
+    /// What the engine holds it to: of those of ours, as far as it was asked.
+    pub limits: Option<SeatLimits>,
     /// How it came to its end: for those of ours that do not run.
     pub ending: Option<Ending>,
     /// When something in it was last killed for want of memory, by the engine's clock and as far as it remembers.
@@ -79,6 +83,8 @@ impl ImageView {
 pub struct Ending {
     /// Its exit status: 128 and a signal's number after a signal.
     pub code: i64,
+    /// When that was, by the engine's clock.
+    pub at: Option<Timestamp>,
     /// The kernel ended it because its memory was used up.
     pub out_of_memory: bool,
     /// Why the engine could not start it, in its words; mostly empty.
@@ -91,7 +97,8 @@ impl Ending {
         let why = match self.code {
             _ if self.out_of_memory => "out of memory".to_owned(),
             _ if !self.error.as_str().is_empty() => self.error.to_string(),
-            0 => "its program came to its end by itself".to_owned(),
+            // It may have been told to, as whatever an engine that stops carries is.
+            0 => "its program ended".to_owned(),
             126 => "its command cannot be run".to_owned(),
             127 => "its command is not in the image".to_owned(),
             134 => "aborted".to_owned(),
@@ -109,6 +116,26 @@ impl ContainerView {
     /// Why it does not run, in a line.
     pub fn why_down(&self) -> String {
         self.ending.as_ref().map_or_else(|| self.status.to_string(), Ending::words)
+    }
+
+    /// Why nobody can work in it, in words after its name; nothing where it runs on the network it belongs to.
+    pub fn trouble(&self, network: &Attached) -> Option<String> {
+        match self.state {
+            ContainerState::Running if self.is_off(network) => {
+                Some(format!("was taken off the workshop's network {network}"))
+            }
+            ContainerState::Running => None,
+            ContainerState::Paused => Some("is paused".to_owned()),
+            _ => Some(format!("does not run: {}", self.why_down())),
+        }
+    }
+
+    /// Whether it is not on a network of the engine's to which it belongs. On the host's own, nothing comes off.
+    pub fn is_off(&self, network: &Attached) -> bool {
+        match network {
+            Attached::To(name) => !self.networks.iter().any(|on| on.as_str() == name),
+            Attached::Host => false,
+        }
     }
 }
 
@@ -166,6 +193,15 @@ pub enum Attached {
     Host,
 }
 
+impl fmt::Display for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::To(name) => f.pad(name),
+            Self::Host => f.pad("host"),
+        }
+    }
+}
+
 impl EngineView {
     pub fn container(&self, name: &str) -> Option<&ContainerView> {
         self.containers.iter().find(|container| container.name.as_str() == name)
@@ -182,10 +218,12 @@ mod tests {
 
     #[test]
     fn an_ending_is_told_in_words() {
-        let words = |code, out_of_memory, error: &str| Ending { code, out_of_memory, error: Clean::new(error) }.words();
+        let words = |code, out_of_memory, error: &str| {
+            Ending { code, at: None, out_of_memory, error: Clean::new(error) }.words()
+        };
         assert_eq!(words(137, false, ""), "Exited (137): killed");
         assert_eq!(words(137, true, ""), "Exited (137): out of memory");
-        assert_eq!(words(0, false, ""), "Exited (0): its program came to its end by itself");
+        assert_eq!(words(0, false, ""), "Exited (0): its program ended");
         assert_eq!(words(130, false, ""), "Exited (130): signal 2");
         assert_eq!(words(3, false, ""), "Exited (3): its program failed");
         assert_eq!(words(128, false, "port is already allocated"), "Exited (128): port is already allocated");

@@ -342,6 +342,11 @@ pub enum Change {
     SeatFailed,
     /// A machine that was ready is no longer proven; the message says why.
     SeatStale,
+    /// A container of the seat ended, or a program in it did for want of memory, and nobody had asked for it.
+    ContainerEnded {
+        /// By the engine's clock.
+        ended_at: Timestamp,
+    },
     /// The machine was seen stopped, as asked.
     SeatStopped,
     /// The machine is no longer on the site.

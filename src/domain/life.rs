@@ -51,6 +51,11 @@ impl Life {
         later(self.born_at, max_life)
     }
 
+    /// Whether an extension can still give it time.
+    pub fn can_be_put_off(&self, max_life: Duration, now: Timestamp) -> bool {
+        self.ceiling(max_life) > self.ends_at.max(now)
+    }
+
     /// The end put off by so much, from now on where it is past; never beyond `max_life`, and never brought forward.
     pub fn extended(&self, by: Duration, max_life: Duration, now: Timestamp) -> Extended {
         let (wanted, ceiling) = (later(self.ends_at.max(now), by), self.ceiling(max_life));
@@ -135,6 +140,9 @@ mod tests {
         // What is past its end gets its time from now on.
         assert_eq!(life.extended(HOUR, 12 * HOUR, at(250)), Extended { ends_at: at(310), cut: false });
         assert_eq!(life.extended(Duration::MAX, Duration::MAX, at(0)).ends_at, Timestamp::MAX);
+        assert!(life.can_be_put_off(12 * HOUR, at(719)));
+        assert!(!life.can_be_put_off(12 * HOUR, at(720)), "all it could be given is past");
+        assert!(!life.can_be_put_off(4 * HOUR, at(10)));
     }
 
     #[test]

@@ -79,6 +79,9 @@ pub struct SeatProgress {
     pub removal: Option<Removal>,
     pub reason: Option<Clean>,
     pub proven_at: Option<Timestamp>,
+    /// When a container of it last ended unasked, by the engine's clock, of those ends that were told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
     /// The run whose plan the machine was last brought to, all of it: every step of it that makes or changes a machine
     /// was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,6 +186,7 @@ impl SeatProgress {
             removal: None,
             reason: None,
             proven_at: None,
+            ended_at: None,
             brought: None,
             pool: None,
             lent: Lent::default(),
@@ -352,6 +356,8 @@ fn fold_seat(row: &mut SeatProgress, event: &Event) {
         Change::SeatReady => settle(row, MachineState::Ready, None, event),
         Change::SeatFailed => settle(row, MachineState::Failed, Some(event.message.clone()), event),
         Change::SeatStale => settle(row, MachineState::Stale, Some(event.message.clone()), event),
+        // What it means for the seat is judged by whoever looks at its engine.
+        Change::ContainerEnded { ended_at } => row.ended_at = Some(*ended_at),
         Change::SeatStopped => settle(row, MachineState::Stopped, Some(event.message.clone()), event),
         Change::SeatGone => settle(row, MachineState::Gone, None, event),
         Change::StepStarted { .. }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::{
     MachineState, Progress, Role, SeatName, StoreId,
-    engine::{ContainerState, EngineView},
+    engine::{ContainerState, ContainerView, EngineView},
     label::{Owner, owner},
     machine::machine_name,
     progress::SeatProgress,
-    readiness::{Hand, Stand, current_state},
+    readiness::{Hand, Stand, current_state, is_in_hand},
     workshop::{SeatsOn, WorkshopDefinition, browser_name},
 };
 
@@ -52,20 +52,30 @@ impl Judge<'_> {
         rows
     }
 
-    fn contradiction(&self, row: &SeatProgress, view: &EngineView) -> Option<(MachineState, String)> {
+    /// The containers of a row, and what each is to it.
+    fn parts(&self, row: &SeatProgress) -> impl Iterator<Item = (String, &'static str)> {
         let lab = &self.workshop.name;
-        let name = machine_name(lab, &row.seat);
         let browser = self.workshop.browser.as_ref().filter(|_| row.role == Role::Seat);
-        let whose = match row.role {
+        let own = match row.role {
             Role::Host => "its proxy",
             _ => "its container",
         };
-        let names = [Some((name, whose)), browser.map(|_| (browser_name(lab, &row.seat), "its browser"))];
-        for (name, what) in names.into_iter().flatten() {
+        let browser = browser.map(|_| (browser_name(lab, &row.seat), "its browser"));
+        std::iter::once((machine_name(lab, &row.seat), own)).chain(browser)
+    }
+
+    fn is_own(&self, container: &ContainerView) -> bool {
+        let whose = owner(self.store, container.name.as_str(), &container.labels);
+        matches!(whose, Owner::Ours(label) if label.lab == self.workshop.name)
+    }
+
+    fn contradiction(&self, row: &SeatProgress, view: &EngineView) -> Option<(MachineState, String)> {
+        let network = self.workshop.attached(row.role);
+        for (name, what) in self.parts(row) {
             let Some(container) = view.container(&name) else {
                 return Some((MachineState::Gone, format!("{what} {name} is no longer on the engine")));
             };
-            if !matches!(owner(self.store, &name, &container.labels), Owner::Ours(label) if &label.lab == lab) {
+            if !self.is_own(container) {
                 return Some((MachineState::Gone, format!("{name} is another container now")));
             }
             // The run that was to start it was broken off: how far that came is told of the row.
@@ -73,18 +83,43 @@ impl Judge<'_> {
             if in_hand && container.state == ContainerState::Created {
                 continue;
             }
-            if container.state != ContainerState::Running {
-                return Some((MachineState::Failed, format!("{what} does not run: {}", container.why_down())));
+            if let Some(why) = container.trouble(&network) {
+                let start = format!("`homeroom start {}/{}`", self.workshop.name, row.seat);
+                let next = match container.state {
+                    ContainerState::Paused => format!("; {start} lets it go on"),
+                    ContainerState::Running => format!("; {start} puts it back"),
+                    _ => String::new(),
+                };
+                return Some((MachineState::Failed, format!("{what} {why}{next}")));
             }
             // Whoever checks the row after it has proven it again.
             if let Some(at) = container.out_of_memory.filter(|at| row.last_change() < Some(*at)) {
-                let (at, limit) = (at.strftime("%H:%M:%S UTC"), self.workshop.seat.memory.human());
-                let words = format!(
-                    "out of memory at {at}: a program in it was killed (its limit is {limit}); check proves it again"
-                );
-                return Some((MachineState::Failed, words));
+                return Some((MachineState::Failed, format!("{}; check proves it again", self.killed_in(at))));
             }
         }
         None
+    }
+
+    fn killed_in(&self, at: Timestamp) -> String {
+        let (at, limit) = (at.strftime("%H:%M:%S UTC"), self.workshop.seat.memory.human());
+        format!("out of memory at {at}: a program in it was killed (its limit is {limit})")
+    }
+
+    /// The last end of a container of a row, or of a program in it for want of memory, that neither a run nor a line of
+    /// the journal has told: when it was, by the engine's clock, and what it was.
+    pub fn untold_end(&self, row: &SeatProgress) -> Option<(Timestamp, String)> {
+        let view = self.view?;
+        if is_in_hand(row) {
+            return None;
+        }
+        let told = row.last_change().max(row.ended_at);
+        let ends = self.parts(row).filter_map(|(name, what)| {
+            let container = view.container(&name).filter(|container| self.is_own(container))?;
+            let ended = container.ending.as_ref().and_then(|ending| Some((ending.at?, ending)));
+            let of_all = ended.map(|(at, ending)| (at, format!("{what} ended: {}", ending.words())));
+            let of_one = container.out_of_memory.map(|at| (at, self.killed_in(at)));
+            of_all.or(of_one)
+        });
+        ends.filter(|(at, _)| Some(*at) > told).max_by_key(|(at, _)| *at)
     }
 }

@@ -126,6 +126,8 @@ mod tests {
             status: Clean::new("Up"),
             labels,
             published: Vec::new(),
+            networks: Vec::new(),
+            limits: None,
             ending: None,
             out_of_memory: None,
         }

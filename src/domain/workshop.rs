@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LabName, Role, SeatName, SiteName, machine::machine_name, size::Size};
+use super::{LabName, Role, SeatName, SiteName, engine::Attached, machine::machine_name, size::Size};
 
 /// What a workshop should be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,15 @@ impl WorkshopDefinition {
     pub fn rows(&self) -> Vec<(SeatName, Role)> {
         let seats = (1..=self.seats).map(|number| (SeatName::numbered(number), Role::Seat));
         std::iter::once((SeatName::host(), Role::Host)).chain(seats).collect()
+    }
+
+    /// Which network the containers of a row belong to.
+    pub fn attached(&self, role: Role) -> Attached {
+        match role {
+            // Only from the host's own is the loopback reached that the seats' ports are bound to.
+            Role::Host => Attached::Host,
+            _ => Attached::To(machine_name(&self.name, &SeatName::host())),
+        }
     }
 
     /// The names of its containers, and of its network, which is called as its host is.

@@ -10,6 +10,7 @@ use super::shell::{ShellOutput, ShellSession, Tty};
 use crate::domain::{
     Clean,
     engine::{ContainerSpec, EngineView, ImageView},
+    workshop::SeatLimits,
 };
 
 /// What an engine answered instead of doing what was asked. Every variant names what was tried.
@@ -88,6 +89,14 @@ pub trait Containers: Send + Sync {
     /// Makes a container, not yet started. A name that is taken is an error, whoever has it.
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError>;
     async fn start(&self, id: &str) -> Result<(), EngineError>;
+    /// Lets a paused container go on.
+    async fn unpause(&self, id: &str) -> Result<(), EngineError>;
+    /// Tells a container to end, and ends it where it does not within the engine's patience. What it wrote stays.
+    async fn stop(&self, id: &str) -> Result<(), EngineError>;
+    /// Puts a container on a network; one that is on it already is an error.
+    async fn connect(&self, network: &str, id: &str) -> Result<(), EngineError>;
+    /// Holds a container that stands to these limits.
+    async fn limit(&self, id: &str, limits: &SeatLimits) -> Result<(), EngineError>;
     /// Puts one small file into a container: `path` is absolute, its folder exists.
     async fn put_file(&self, id: &str, path: &str, content: &[u8]) -> Result<(), EngineError>;
     /// Ends a container and removes it with what it wrote; its anonymous volumes too.

@@ -8,12 +8,12 @@ use std::{
 
 use tokio::sync::watch as channel;
 
-use super::Shared;
+use super::{May, Shared};
 use crate::{
     app::Action,
     domain::{Change, Clean, Definition, LabName, RunId, SeatName, event::RunState},
     service::{
-        EventFilter, ServiceError,
+        EventFilter, ServiceError, deaths,
         watch::{self, Seen},
     },
 };
@@ -56,7 +56,14 @@ pub fn watch_sites(shared: &Arc<Shared>, busy: &channel::Receiver<bool>) {
                     Action::SiteSeen { site, view }
                 }
                 Seen::Lost { site, why } => Action::SiteLost { site, why: Clean::new(why) },
-                Seen::Engine { site, view } => Action::EngineSeen { site, view },
+                Seen::Engine { site, view } => {
+                    if shared.may == May::Act
+                        && let Err(error) = deaths::tell(&shared.home, &site, &view).await
+                    {
+                        tracing::warn!(%site, %error, "what ended there is not written down");
+                    }
+                    Action::EngineSeen { site, view }
+                }
                 Seen::Cloud { site, view } => Action::CloudSeen { site, view },
                 Seen::EngineLost { site, why } => Action::EngineLost { site, why: Clean::new(why) },
             };

@@ -30,7 +30,7 @@ use crate::{
         event::{RunKind, RunState},
         guesses::Guesses,
     },
-    service::{Homeroom, RunHandle, ends::keep_looking},
+    service::{Homeroom, RunHandle, deaths, ends::keep_looking},
 };
 
 /// Connections at a time; more wait to be accepted.
@@ -164,6 +164,7 @@ pub async fn serve(
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = deaths::keep_looking(&shared.home) => {}
                 () = keep_looking(&shared.home, |run| drop(shared.runs.spawn(shared.clone().keep_and_tell(run)))) => {}
             }
         })

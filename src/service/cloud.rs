@@ -73,7 +73,9 @@ pub async fn plan_deploy(
     site: Arc<CloudSite>,
 ) -> Result<Planned, ServiceError> {
     let mut ground = Ground::read(home, workshop, site).await?;
-    lives(home, &ground.workshop, &ground.progress)?;
+    if !ground.unborn(home) {
+        lives(home, &ground.workshop, &ground.progress)?;
+    }
     ground.names = ground.named(home).await?;
     ground.unfit = ground.zones(home).await?;
     let takes = permissions(ground.workshop.gce.dns.is_some());
@@ -104,6 +106,13 @@ pub async fn plan_deed(
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
     is_for_workshops(&workshop, deed)?;
+    if deed != Deed::Check {
+        let lab = &workshop.name;
+        return Err(ServiceError::NotNow(format!(
+            "{lab} is a workshop in a cloud: its instance starts its seats by itself; `homeroom deploy {lab} --yes` starts \
+             what stands still there"
+        )));
+    }
     let mut ground = Ground::read(home, workshop, site).await?;
     know(&ground.workshop, &ground.progress, seats)?;
     // A check goes on without its names: what is wrong with them is told by its own step.
@@ -133,6 +142,11 @@ impl Ground {
         let sitting = home.store.sittings(&workshop.name).await?.into_iter().map(|it| (it.seat, it.person)).collect();
         let (names, unfit) = (Names::default(), BTreeMap::new());
         Ok(Self { workshop, site, view, progress, sitting, names, unfit, held: None, certificate: None })
+    }
+
+    fn unborn(&self, home: &Homeroom) -> bool {
+        let stands = planning::stands_in(home.store.id(), &self.workshop.name, &self.view);
+        planning::unborn(&self.progress, stands)
     }
 
     /// What it is called, what it should be called, and whether that can be.
@@ -203,7 +217,8 @@ impl Ground {
             certificate: self.certificate.as_ref().map(|read| read.as_deref().map_err(String::as_str)),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
-        Ok(Planned { plan, on: On::Cloud(self.site), unborn: false })
+        let unborn = self.unborn(home);
+        Ok(Planned { plan, on: On::Cloud(self.site), unborn })
     }
 }
 

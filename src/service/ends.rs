@@ -22,6 +22,7 @@ use crate::{
         Change, Clean, Definition, LabName, Level, Progress, SiteName,
         event::{RunKind, RunState},
         life::Life,
+        planning,
     },
     port::{StoreError, store::LabLock},
 };
@@ -87,7 +88,7 @@ pub async fn extend(home: &Homeroom, lab: &LabName, by: Duration) -> Result<Exte
             shown(life.ends_at),
         )));
     }
-    if extended.ends_at == life.ends_at {
+    if !life.can_be_put_off(max_life, now) {
         return Err(ServiceError::Refused(format!(
             "{lab} ends at {}: that is its max_life, {} after {}, which no extension passes",
             shown(life.ends_at),
@@ -139,12 +140,28 @@ pub async fn overdue(home: &Homeroom) -> Result<Vec<Overdue>, ServiceError> {
     let now = home.clock.now();
     let mut out = Vec::new();
     for (lab, life) in home.store.lives().await? {
-        if life.is_over(now) {
-            let site = home.definition(&lab).await?.definition.site().clone();
-            out.push(Overdue { lab, site, ends_at: life.ends_at });
+        if !life.is_over(now) || is_unborn(home, &home.store.progress(&lab).await?.0).await? {
+            continue;
         }
+        let site = home.definition(&lab).await?.definition.site().clone();
+        out.push(Overdue { lab, site, ends_at: life.ends_at });
     }
     Ok(out)
+}
+
+/// Whether nothing of a workshop ever stood, so that its time has not begun. Where that cannot be seen, it has.
+async fn is_unborn(home: &Homeroom, progress: &Progress) -> Result<bool, ServiceError> {
+    if !planning::may_be_unborn(progress) {
+        return Ok(false);
+    }
+    let (store, lab) = (home.store.id(), &progress.lab);
+    if let Some((_, site)) = home.in_cloud(lab).await? {
+        let seen = site.cloud.view().await;
+        return Ok(seen.is_ok_and(|view| planning::unborn(progress, planning::stands_in(store, lab, &view))));
+    }
+    let Some((_, engine)) = home.workshop(lab).await? else { return Ok(false) };
+    let seen = engine.containers.view().await;
+    Ok(seen.is_ok_and(|view| planning::unborn(progress, planning::stands_on(store, lab, &view))))
 }
 
 /// Destroys a workshop that is past its end; `None` where it is not, or no longer. What stops that is written down for
@@ -183,7 +200,10 @@ async fn bring_about(home: &Arc<Homeroom>, lab: &LabName) -> Result<Option<Outco
     let lock = lock(home, lab, RunKind::Destroy).await?;
     let (progress, _) = home.store.progress(lab).await?;
     // It may have been put off a moment ago.
-    let Some(life) = progress.life.filter(|life| life.is_over(home.clock.now())) else { return Ok(None) };
+    let Some(life) = progress.life.clone().filter(|life| life.is_over(home.clock.now())) else { return Ok(None) };
+    if is_unborn(home, &progress).await? {
+        return Ok(None);
+    }
     let planned = plan_destroy(home, lab, &[]).await?;
     let nothing = planned.plan.is_empty();
     let words = format!("its end has come: {}", shown(life.ends_at));
@@ -269,7 +289,13 @@ async fn warn(home: &Homeroom, lab: &LabName) -> Result<(), ServiceError> {
     // Another process may have been quicker.
     let Some(due) = life.warning_due(now) else { return Ok(()) };
     let left = plain(life.left(now));
-    let words = format!("ends in {left}, at {}; `homeroom extend {lab} 1h` puts it off", shown(life.ends_at));
+    let next = match home.definition(lab).await?.definition {
+        Definition::Workshop(workshop) if !life.can_be_put_off(workshop.max_life, now) => {
+            "that is its max_life, which no extension passes".to_owned()
+        }
+        _ => format!("`homeroom extend {lab} 1h` puts it off"),
+    };
+    let words = format!("ends in {left}, at {}; {next}", shown(life.ends_at));
     let change = Change::EndWarned { left: due };
     journal::write(home, &*lock, vec![Entry::run(Level::Warning, words, change)]).await
 }

@@ -9,6 +9,7 @@ pub mod check;
 pub mod cloud;
 pub mod container;
 pub mod copy;
+pub mod deaths;
 pub mod definitions;
 pub mod deploy;
 pub mod destroy;

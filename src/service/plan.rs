@@ -89,17 +89,26 @@ pub async fn plan_deploy_with(
     asked: Asked,
     shown: Option<&Plan>,
 ) -> Result<Planned, ServiceError> {
-    if let Some((workshop, site)) = home.in_cloud(lab).await? {
-        return cloud::plan_deploy(home, workshop, site).await;
-    }
-    if let Some((workshop, engine)) = home.workshop(lab).await? {
-        return workshop::plan_deploy(home, workshop, engine).await;
+    if let Some(mut planned) = plan_workshop(home, lab, asked).await? {
+        planned.plan.fixes_drift = asked.fix_drift;
+        return Ok(planned);
     }
     let ground = Ground::read(home, lab, For::Making).await?;
     let rebuild = Rebuild { seats: &[], abandon: asked.abandon_old };
     let plan =
         ground.ask(home, asked.fix_drift, |input| planning::plan_deploy(&PlanInput { shown, rebuild, ..*input }))?;
     ground.can_be_done(home, plan).await
+}
+
+/// The same for a workshop; `None` where the lab is none.
+async fn plan_workshop(home: &Homeroom, lab: &LabName, asked: Asked) -> Result<Option<Planned>, ServiceError> {
+    if let Some((workshop, site)) = home.in_cloud(lab).await? {
+        return cloud::plan_deploy(home, workshop, site).await.map(Some);
+    }
+    match home.workshop(lab).await? {
+        Some((workshop, engine)) => workshop::plan_deploy(home, workshop, engine, asked.fix_drift).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// What is left of a deploy that goes on: asked for as it was when it began, whatever the definition says by now of
@@ -187,12 +196,12 @@ pub async fn plan_deed_as(
     if let Some((workshop, site)) = home.in_cloud(lab).await? {
         return cloud::plan_deed(home, workshop, site, seats, deed).await;
     }
+    let halted = again.map(|again| again.halted).unwrap_or_default();
     if let Some((workshop, engine)) = home.workshop(lab).await? {
-        return workshop::plan_deed(home, workshop, engine, seats, deed).await;
+        return workshop::plan_deed(home, workshop, engine, (seats, halted), deed).await;
     }
     let mut ground = Ground::read(home, lab, For::Turning).await?;
     ground.know(seats)?;
-    let halted = again.map(|again| again.halted).unwrap_or_default();
     if let Some(GoesOn { begun, .. }) = again {
         ground.asked_as(begun);
     }

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Change, LabName, Level, Role, SeatName,
         plan::{SeatPlan, Verb},
-        planning::{CERTIFICATE, said},
+        planning::{CERTIFICATE, RENEWED, said},
         workshop::{Certificate, mark},
     },
     port::StoreError,
@@ -85,7 +85,7 @@ async fn tell(home: &Homeroom, lab: &LabName, files: &Certificate, why: String) 
 }
 
 fn is_renewal(row: &SeatPlan) -> bool {
-    row.verb == Verb::Update && !row.changes.is_empty() && row.changes.iter().all(|change| change.field == CERTIFICATE)
+    row.verb == Verb::Update && !row.changes.is_empty() && row.changes.iter().all(|change| change.field == RENEWED)
 }
 
 fn is_settled(file: &Path) -> bool {

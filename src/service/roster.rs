@@ -58,13 +58,17 @@ pub async fn roster(home: &Homeroom, lab: &LabName) -> Result<Vec<RosterRow>, Se
 /// Every seat of a workshop, with who sits there and the link that opens it.
 async fn seats(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<Vec<RosterRow>, ServiceError> {
     let lab = &workshop.name;
-    let host = place(home, workshop, None).await?;
     let status = super::status::lab_status(home, lab).await?;
+    let host = match place(home, workshop, None).await {
+        Ok(host) => Some(host),
+        // Who sits where is in the store.
+        Err(_) => last_place(home, lab).await?,
+    };
     let mut rows = Vec::new();
     for row in status.machines.into_iter().filter(|row| row.role == Role::Seat) {
         // Before the first deploy there is nothing to open.
-        let link = match &status.life {
-            Some(life) => links(home, workshop, &host, &row.seat, &life.code).await?.first().cloned(),
+        let link = match status.life.as_ref().zip(host.as_ref()) {
+            Some((life, host)) => links(home, workshop, host, &row.seat, &life.code).await?.first().cloned(),
             None => None,
         };
         rows.push(RosterRow {
@@ -80,4 +84,11 @@ async fn seats(home: &Homeroom, workshop: &WorkshopDefinition) -> Result<Vec<Ros
         });
     }
     Ok(rows)
+}
+
+/// The engine's host as the newest run found it.
+async fn last_place(home: &Homeroom, lab: &LabName) -> Result<Option<String>, ServiceError> {
+    let Some(run) = home.store.progress(lab).await?.0.run else { return Ok(None) };
+    let (_, plan) = home.store.run(run.id).await?;
+    Ok(plan.seats.first().map(|row| row.node.to_string()))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EngineSite, Homeroom, ServiceError, ends::shown};
 use crate::domain::{
-    Definition, SiteName,
+    Definition, LabName, SiteName,
     stray::{OTHER_STORE, Stray, Why, strays as judge},
 };
 
@@ -15,6 +15,8 @@ pub struct Found {
     pub stray: Stray,
     /// Whether the lab it names is defined here.
     pub defined: bool,
+    /// Whether more time can still be given to it.
+    pub can_be_kept: bool,
     /// How Docker's own client is told which engine: `docker --host …`.
     pub client: String,
 }
@@ -58,7 +60,9 @@ impl Found {
         };
         match (&self.stray.why, &self.stray.lab) {
             (Why::PastEnd(_), Some(lab)) => {
-                format!("`homeroom expire --yes` removes it, `homeroom extend {lab} 1h` keeps it")
+                let keeps =
+                    if self.can_be_kept { format!(", `homeroom extend {lab} 1h` keeps it") } else { String::new() };
+                format!("`homeroom expire --yes` removes it{keeps}")
             }
             (Why::NotInStore, Some(lab)) if self.defined => format!("`homeroom destroy {lab} --yes` removes it"),
             (Why::NotDefined, Some(lab)) => format!("`homeroom deploy {lab} --yes --allow-remove` removes it"),
@@ -96,6 +100,14 @@ pub async fn on(home: &Homeroom, engine: &EngineSite) -> Result<Vec<Found>, Serv
             Definition::Class(_) => None,
         })
         .collect();
+    let can_be_kept = |lab: &LabName| {
+        let life = labs.get(lab).and_then(|progress| progress.life.as_ref());
+        let max_life = definitions.iter().find_map(|stored| match &stored.definition {
+            Definition::Workshop(workshop) if &workshop.name == lab => Some(workshop.max_life),
+            _ => None,
+        });
+        life.zip(max_life).is_some_and(|(life, most)| life.can_be_put_off(most, home.clock.now()))
+    };
     let client = format!("docker --host {}", engine.containers.address());
     let found = judge(home.store.id(), &view, &labs, &wanted, home.clock.now()).into_iter().map(|stray| {
         let named = |lab| definitions.iter().any(|stored| stored.definition.name() == lab);
@@ -103,6 +115,7 @@ pub async fn on(home: &Homeroom, engine: &EngineSite) -> Result<Vec<Found>, Serv
             site: engine.name.clone(),
             client: client.clone(),
             defined: stray.lab.as_ref().is_some_and(named),
+            can_be_kept: stray.lab.as_ref().is_some_and(can_be_kept),
             stray,
         }
     });

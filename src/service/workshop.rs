@@ -59,12 +59,13 @@ pub async fn plan_deploy(
     home: &Homeroom,
     workshop: WorkshopDefinition,
     engine: Arc<EngineSite>,
+    fix_drift: bool,
 ) -> Result<Planned, ServiceError> {
     let ground = Ground::read(home, workshop, engine, Look::All).await?;
     if !ground.unborn(home) {
         lives(home, &ground.workshop, &ground.progress)?;
     }
-    ground.planned(home, planning::plan_workshop)
+    ground.planned(home, |input| planning::plan_workshop(&WorkshopInput { fix_drift, ..*input }))
 }
 
 /// What destroy would do: all of the lab, or the named seats.
@@ -79,18 +80,22 @@ pub async fn plan_destroy(
     ground.planned(home, |input| planning::plan_workshop_destroy(input, seats))
 }
 
-/// What a deed would come to. So far only the check is one for workshops.
+/// What a deed would come to; the containers of `halted` were ended by the run already that goes on.
 pub async fn plan_deed(
     home: &Homeroom,
     workshop: WorkshopDefinition,
     engine: Arc<EngineSite>,
-    seats: &[SeatName],
+    (seats, halted): (&[SeatName], &[SeatName]),
     deed: Deed,
 ) -> Result<Planned, ServiceError> {
     is_for_workshops(&workshop, deed)?;
     let ground = Ground::read(home, workshop, engine, Look::WhatStands).await?;
     know(&ground.workshop, &ground.progress, seats)?;
-    ground.planned(home, |input| planning::plan_workshop_check(input, seats))
+    // What is past its end is started for nobody.
+    if deed != Deed::Check {
+        lives(home, &ground.workshop, &ground.progress)?;
+    }
+    ground.planned(home, |input| planning::plan_workshop_deed(input, seats, deed, halted))
 }
 
 /// What is looked at for a plan.
@@ -149,7 +154,8 @@ impl Ground {
     }
 
     fn unborn(&self, home: &Homeroom) -> bool {
-        planning::unborn(home.store.id(), &self.workshop.name, &self.view, &self.progress)
+        let stands = planning::stands_on(home.store.id(), &self.workshop.name, &self.view);
+        planning::unborn(&self.progress, stands)
     }
 
     fn planned(
@@ -171,6 +177,7 @@ impl Ground {
             sitting: &self.sitting,
             certificate: self.certificate.as_ref().map(|read| read.as_deref().map_err(String::as_str)),
             rounds: &self.rounds,
+            fix_drift: false,
             price: Some((self.engine.price.per_hour, self.engine.price.currency.as_str())),
         };
         let plan = rule(&input).map_err(|problems| in_the_way(&self.workshop, &problems))?;
@@ -183,13 +190,17 @@ impl Ground {
 pub(super) fn lives(home: &Homeroom, workshop: &WorkshopDefinition, progress: &Progress) -> Result<(), ServiceError> {
     let lab = &workshop.name;
     match &progress.life {
-        Some(life) if life.is_over(home.clock.now()) => Err(ServiceError::Problems {
-            lab: lab.clone(),
-            problems: vec![format!(
-                "its end was at {}; `homeroom extend {lab} 1h` keeps it, `homeroom destroy {lab} --yes` removes it",
+        Some(life) if life.is_over(home.clock.now()) => {
+            let keeps = match life.can_be_put_off(workshop.max_life, home.clock.now()) {
+                true => format!("`homeroom extend {lab} 1h` keeps it, "),
+                false => String::new(),
+            };
+            let problem = format!(
+                "its end was at {}; {keeps}`homeroom destroy {lab} --yes` removes it",
                 ends::shown(life.ends_at)
-            )],
-        }),
+            );
+            Err(ServiceError::Problems { lab: lab.clone(), problems: vec![problem] })
+        }
         _ => Ok(()),
     }
 }
@@ -215,10 +226,11 @@ async fn taken(workshop: &WorkshopDefinition, engine: &EngineSite) -> BTreeSet<u
 /// An error for a deed that workshops know nothing of.
 pub(super) fn is_for_workshops(workshop: &WorkshopDefinition, deed: Deed) -> Result<(), ServiceError> {
     match deed {
-        Deed::Check => Ok(()),
-        _ => Err(ServiceError::NotNow(format!(
-            "{} is a workshop: its seats run until it is destroyed; only classes are started and stopped",
-            workshop.name
+        Deed::Check | Deed::Start | Deed::Restart => Ok(()),
+        Deed::Stop => Err(ServiceError::NotNow(format!(
+            "{lab} is a workshop: it runs until its end, or until `homeroom destroy {lab}`; `homeroom restart {lab}` ends \
+             its programs and starts them",
+            lab = workshop.name
         ))),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         Role,
         label::{Owner, owner},
         machine::machine_name,
-        planning::{InstanceShape, MadeOf},
+        planning::{InstanceShape, MadeOf, limits_of, said},
         workshop::{WorkshopDefinition, browser_name},
     },
 };
@@ -131,12 +131,15 @@ fn container(name: String, made_of: &MadeOf, engine: Option<&Engine>) -> Vec<Tol
         (None, None) => String::new(),
     };
     let mut told = vec![Told { what: "container", wanted: name, is: state, apart: true }];
+    // What the engine holds it to may be changed while it runs; the rest is as its label says.
+    let held = found.filter(|_| label.is_some()).and_then(|found| found.limits.as_ref()).map(limits_of);
+    let held = held.unwrap_or_default();
     let is = |key: &str| {
-        let words = label.as_deref().unwrap_or_default().split(' ');
-        words
-            .filter_map(|word| word.split_once('='))
-            .find(|(known, _)| *known == key)
-            .map(|(_, value)| value.to_owned())
+        let held = held.iter().find(|(known, _)| *known == key).map(|(_, value)| match value.as_str() {
+            "0" => "no limit",
+            value => value,
+        });
+        held.or_else(|| said(label.as_deref().unwrap_or_default(), key)).map(str::to_owned)
     };
     told.extend(made_of.0.iter().map(|(key, wanted)| Told {
         what: key,

@@ -29,6 +29,7 @@ use homeroom::{
 use secrecy::ExposeSecret;
 
 mod changes;
+mod standing;
 
 use crate::hand::{Disk, Habit, House};
 

@@ -224,7 +224,7 @@ pub(super) fn notice(state: &mut State, lab: Option<LabName>, level: Level, text
 /// Hands a plan to the popup that waits for it; one that nobody waits for any more is dropped.
 fn planned(state: &mut State, lab: &LabName, plan: Result<std::sync::Arc<crate::domain::Plan>, Vec<Clean>>) {
     // One that was asked for before drift was to be put right, or left, is another plan.
-    let other = |fixes: bool| plan.as_ref().is_ok_and(|plan| plan.workshop.is_none() && plan.fixes_drift != fixes);
+    let other = |fixes: bool| plan.as_ref().is_ok_and(|plan| plan.fixes_drift != fixes);
     if let Some(Popup::Plan(PlanPopup { lab: wanted, plan: slot, consent, .. })) = &mut state.popup
         && wanted == lab
         && !other(consent.fix_drift)

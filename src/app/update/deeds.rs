@@ -82,15 +82,35 @@ pub(super) fn check(state: &mut State) -> Vec<Effect> {
 pub(super) fn ask(state: &mut State, deed: Option<Deed>) -> Vec<Effect> {
     let verb = deed.map_or("start or stop", word);
     if let Some((targets, _)) = chosen(state, verb) {
+        if let Some(why) = cannot(state, &targets, deed) {
+            return no(state, why);
+        }
         state.popup = Some(Popup::Deed(DeedPopup { targets, deed }));
     }
     Vec::new()
 }
 
+/// Why a deed is none for what was chosen: workshops run until their end, and in a cloud they start by themselves.
+fn cannot(state: &State, targets: &[Target], deed: Option<Deed>) -> Option<String> {
+    let rows = targets.iter().filter_map(|target| state.class(&target.lab));
+    let workshops: Vec<_> = rows.filter(|row| row.workshop.is_some()).collect();
+    if let Some(row) = workshops.iter().find(|row| state.is_in_cloud(row)) {
+        return Some(format!("{}: its instance starts its seats by itself; d starts what stands still", row.lab));
+    }
+    let row = workshops.first().filter(|_| deed == Some(Deed::Stop))?;
+    Some(format!("{} is a workshop: it runs until its end, or until x destroys it", row.lab))
+}
+
 /// A deed: in its popup it is carried out, elsewhere it is asked about.
 pub(super) fn choose(state: &mut State, deed: Deed) -> Vec<Effect> {
     match state.popup.take() {
-        Some(Popup::Deed(popup)) if popup.deed.is_none() => done(state, popup.targets, deed),
+        Some(Popup::Deed(popup)) if popup.deed.is_none() => match cannot(state, &popup.targets, Some(deed)) {
+            Some(why) => {
+                state.popup = Some(Popup::Deed(popup));
+                no(state, why)
+            }
+            None => done(state, popup.targets, deed),
+        },
         Some(popup) => {
             state.popup = Some(popup);
             Vec::new()

@@ -2,29 +2,40 @@
 
 use std::collections::HashMap;
 
-use bollard::{Docker, errors::Error, models::EventMessage, query_parameters::EventsOptionsBuilder};
-use futures_util::TryStreamExt;
+use bollard::{
+    Docker,
+    errors::Error,
+    models::{EventMessage, EventMessageTypeEnum},
+    query_parameters::EventsOptionsBuilder,
+};
+use futures_util::{TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::known::Known;
 use crate::{
     domain::{Clean, label::OURS},
     port::containers::Happening,
 };
 
 /// What is worth a look; commands run inside, which the engine tells as well, are not.
-const KINDS: [&str; 9] = ["create", "start", "die", "oom", "destroy", "rename", "pause", "unpause", "restart"];
+const KINDS: [&str; 10] =
+    ["create", "start", "die", "oom", "destroy", "rename", "pause", "unpause", "restart", "update"];
+/// The same of networks.
+const OF_NETWORKS: [&str; 2] = ["connect", "disconnect"];
 
 /// Tells of every change of ours until the connection breaks or nobody listens.
-pub async fn follow(docker: &Docker, tell: mpsc::Sender<Happening>) -> Result<(), Error> {
+pub async fn follow(docker: &Docker, tell: mpsc::Sender<Happening>, known: &Known) -> Result<(), Error> {
     // By the engine's own clock: what happens between this question and the next is told again.
     let since = docker.info().await?.system_time.and_then(|time| time.parse::<Timestamp>().ok());
-    let since = since.unwrap_or_else(Timestamp::now);
+    let since = seconds(since.unwrap_or_else(Timestamp::now));
     if tell.send(Happening::Listening).await.is_err() {
         return Ok(());
     }
-    let options = EventsOptionsBuilder::new().since(&seconds(since)).filters(&filters(&KINDS)).build();
-    let mut events = Box::pin(docker.events(Some(options)));
+    let _following = known.follow();
+    let listen = |filters| docker.events(Some(EventsOptionsBuilder::new().since(&since).filters(&filters).build()));
+    // What happens to a network carries no labels, whose it is.
+    let mut events = Box::pin(stream::select(listen(filters(&KINDS)), listen(of_networks())));
     loop {
         let event = tokio::select! {
             event = events.try_next() => event?,
@@ -34,6 +45,13 @@ pub async fn follow(docker: &Docker, tell: mpsc::Sender<Happening>) -> Result<()
         let Some(event) = event else { return Ok(()) };
         let actor = event.actor.unwrap_or_default();
         let name = actor.attributes.and_then(|about| about.get("name").cloned()).unwrap_or_default();
+        if event.typ == Some(EventMessageTypeEnum::NETWORK) {
+            if !known.is_our_network(&name) {
+                continue;
+            }
+        } else if let Some(id) = &actor.id {
+            known.forget(id);
+        }
         let what = Clean::new(event.action.unwrap_or_default());
         if tell.send(Happening::Changed { container: Clean::new(name), what }).await.is_err() {
             return Ok(());
@@ -63,6 +81,11 @@ fn named(event: EventMessage) -> Option<(String, Timestamp)> {
         (None, time) => Timestamp::from_second(time?).ok()?,
     };
     Some((name, at))
+}
+
+fn of_networks() -> HashMap<String, Vec<String>> {
+    let kinds = OF_NETWORKS.iter().map(|kind| (*kind).to_owned()).collect();
+    HashMap::from([("type".to_owned(), vec!["network".to_owned()]), ("event".to_owned(), kinds)])
 }
 
 fn filters(kinds: &[&str]) -> HashMap<String, Vec<String>> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     Docker, body_full,
     errors::Error,
-    models::{ContainerCreateBody, HostConfig, NetworkCreateRequest, PortBinding},
+    models::{ContainerCreateBody, ContainerUpdateBody, HostConfig, NetworkCreateRequest, PortBinding},
     query_parameters::{
         CreateContainerOptions, CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RemoveContainerOptions,
         RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
@@ -16,7 +16,10 @@ use tokio::sync::mpsc;
 
 use super::tar;
 use crate::{
-    domain::engine::{Attached, ContainerSpec},
+    domain::{
+        engine::{Attached, ContainerSpec},
+        workshop::SeatLimits,
+    },
     port::containers::Pulled,
 };
 
@@ -32,6 +35,23 @@ pub fn network(name: &str, labels: &BTreeMap<String, String>) -> NetworkCreateRe
     }
 }
 
+/// What one that stands is held to from now on.
+pub fn limits(limits: &SeatLimits) -> ContainerUpdateBody {
+    let memory = i64::try_from(limits.memory.0).ok();
+    ContainerUpdateBody {
+        memory,
+        memory_swap: memory,
+        nano_cpus: Some(nano(limits.cpus)),
+        pids_limit: Some(i64::from(limits.pids)),
+        ..ContainerUpdateBody::default()
+    }
+}
+
+/// CPUs as the engine counts them.
+fn nano(cpus: f64) -> i64 {
+    (cpus * 1e9) as i64
+}
+
 pub fn container(spec: &ContainerSpec) -> (CreateContainerOptions, ContainerCreateBody) {
     let binding = |host: u16| PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host.to_string()) };
     let ports = spec.ports.iter().map(|(inside, host)| (format!("{inside}/tcp"), Some(vec![binding(*host)])));
@@ -40,7 +60,7 @@ pub fn container(spec: &ContainerSpec) -> (CreateContainerOptions, ContainerCrea
         memory,
         // No swap beyond it: a seat that asks for too much is ended rather than slowing all others down.
         memory_swap: memory,
-        nano_cpus: spec.cpus.map(|cpus| (cpus * 1e9) as i64),
+        nano_cpus: spec.cpus.map(nano),
         pids_limit: spec.pids.map(i64::from),
         port_bindings: Some(ports.collect()),
         network_mode: Some(match &spec.network {

@@ -10,6 +10,7 @@ mod error;
 mod follow;
 mod guest;
 mod inside;
+mod known;
 mod make;
 mod raw;
 mod tar;
@@ -23,15 +24,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
+use bollard::{API_DEFAULT_VERSION, Docker, errors::Error, models::NetworkConnectRequest};
 use tokio::sync::{OnceCell, mpsc};
 
 pub use self::guest::{Brought, Guest, Part};
-use self::{bridge::Bridge, door::Door};
+use self::{bridge::Bridge, door::Door, known::Known};
 use crate::{
     domain::{
         Clean,
         engine::{ContainerSpec, EngineView, ImageView},
+        workshop::SeatLimits,
     },
     port::{
         containers::{Containers, EngineError, Happening, Pulled},
@@ -69,6 +71,7 @@ pub struct Engine {
     guest: Option<Guest>,
     /// Nothing is changed through it, and no container entered.
     looks: bool,
+    known: Known,
 }
 
 impl Engine {
@@ -78,7 +81,8 @@ impl Engine {
             Address::Tls { at, .. } => format!("tcp://{at}"),
             Address::Through { shown, .. } => shown.clone(),
         };
-        Self { address, shown, docker: OnceCell::new(), bridge: OnceCell::new(), guest: None, looks: false }
+        let (docker, bridge, known) = (OnceCell::new(), OnceCell::new(), Known::default());
+        Self { address, shown, docker, bridge, guest: None, looks: false, known }
     }
 
     /// The same engine for a guest, who leaves nothing behind.
@@ -197,7 +201,7 @@ impl Containers for Engine {
 
     async fn view(&self) -> Result<EngineView, EngineError> {
         let what = "looking at the engine";
-        view::view(self.docker(what).await?, matches!(self.address, Address::Unix(_)))
+        view::view(self.docker(what).await?, matches!(self.address, Address::Unix(_)), &self.known)
             .await
             .map_err(|e| self.asking(what, e))
     }
@@ -261,6 +265,33 @@ impl Containers for Engine {
         started.map_err(|e| self.doing(&what, e))
     }
 
+    async fn unpause(&self, id: &str) -> Result<(), EngineError> {
+        let what = format!("letting the container {id} go on");
+        let done = self.hands(&what).await?.unpause_container(id).await;
+        done.map_err(|e| self.doing(&what, e))
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), EngineError> {
+        let what = format!("ending the container {id}");
+        let done = self.hands(&what).await?.stop_container(id, None).await;
+        done.map_err(|e| self.doing(&what, e))
+    }
+
+    async fn connect(&self, network: &str, id: &str) -> Result<(), EngineError> {
+        let what = format!("putting the container {id} on the network {network}");
+        let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: None };
+        let done = self.hands(&what).await?.connect_network(network, request).await;
+        done.map_err(|e| self.doing(&what, e))
+    }
+
+    async fn limit(&self, id: &str, limits: &SeatLimits) -> Result<(), EngineError> {
+        let what = format!("limiting the container {id}");
+        let done = self.hands(&what).await?.update_container(id, make::limits(limits)).await;
+        // Nobody may hear of it.
+        self.known.forget(id);
+        done.map_err(|e| self.doing(&what, e))
+    }
+
     async fn put_file(&self, id: &str, path: &str, content: &[u8]) -> Result<(), EngineError> {
         let what = format!("writing {path} into the container {id}");
         let docker = self.hands(&what).await?;
@@ -293,7 +324,7 @@ impl Containers for Engine {
 
     async fn follow(&self, tell: mpsc::Sender<Happening>) -> Result<(), EngineError> {
         let what = "looking at the engine";
-        follow::follow(self.docker(what).await?, tell).await.map_err(|e| self.asking(what, e))
+        follow::follow(self.docker(what).await?, tell, &self.known).await.map_err(|e| self.asking(what, e))
     }
 
     async fn last_lines(&self, id: &str, lines: u32) -> Result<Vec<Clean>, EngineError> {

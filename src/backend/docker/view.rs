@@ -1,25 +1,27 @@
 //! From the engine's listings to a view.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bollard::{
     Docker,
     errors::Error,
-    models::{ContainerSummary, ContainerSummaryStateEnum as Said, ImageInspect, Network},
+    models::{ContainerSummary, ContainerSummaryStateEnum as Said, HostConfig, ImageInspect, Network},
     query_parameters::{ListContainersOptionsBuilder, LogsOptionsBuilder},
 };
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::follow;
+use super::{follow, known::Known};
 use crate::domain::{
     Clean, NodeName,
     engine::{ContainerState, ContainerView, Ending, EngineView, ImageView, NetworkView},
     label::OURS,
+    size::Size,
+    workshop::SeatLimits,
 };
 
 /// One look; `here`: the engine's files are this host's.
-pub async fn view(docker: &Docker, here: bool) -> Result<EngineView, Error> {
+pub async fn view(docker: &Docker, here: bool, known: &Known) -> Result<EngineView, Error> {
     let info = docker.info().await?;
     let all = ListContainersOptionsBuilder::new().all(true).build();
     let containers = docker.list_containers(Some(all)).await?;
@@ -34,6 +36,9 @@ pub async fn view(docker: &Docker, here: bool) -> Result<EngineView, Error> {
             view.ending = ending(docker, view).await;
         }
     }
+    let networks: Vec<NetworkView> = networks.into_iter().filter_map(network).collect();
+    remember(known, &containers, &networks);
+    look_closer(docker, &mut containers, known).await;
     Ok(EngineView {
         host: NodeName::new(info.name.unwrap_or_default()),
         version: Clean::new(info.server_version.unwrap_or_default()),
@@ -48,8 +53,55 @@ pub async fn view(docker: &Docker, here: bool) -> Result<EngineView, Error> {
         memory: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
         at: Timestamp::now(),
         containers,
-        networks: networks.into_iter().filter_map(network).collect(),
+        networks,
     })
+}
+
+/// Containers looked at one by one at the same time.
+const AT_ONCE: usize = 8;
+
+fn remember(known: &Known, containers: &[ContainerView], networks: &[NetworkView]) {
+    let ours = networks.iter().filter(|network| network.labels.contains_key(OURS));
+    let names = ours.map(|network| network.name.to_string()).collect();
+    known.shown(&containers.iter().map(|view| view.id.as_str()).collect::<HashSet<_>>(), names);
+}
+
+/// What the list does not carry: the limits of those of ours that are not known.
+async fn look_closer(docker: &Docker, containers: &mut [ContainerView], known: &Known) {
+    let mut ours: Vec<_> = containers.iter_mut().filter(|view| view.labels.contains_key(OURS)).collect();
+    ours.iter_mut().for_each(|view| view.limits = known.limits(&view.id));
+    let mark = known.mark();
+    let looks: Vec<_> = ours
+        .into_iter()
+        .filter(|view| view.limits.is_none())
+        .map(|view| {
+            let (docker, id) = (docker.clone(), view.id.clone());
+            async move { (view, docker.inspect_container(&id, None).await) }
+        })
+        .collect();
+    let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+    while let Some((view, seen)) = looks.next().await {
+        // One that is just being removed, or an engine that does not tell, is no reason to see nothing.
+        view.limits = seen.ok().and_then(|seen| seen.host_config).map(limits);
+        view.limits.iter().for_each(|limits| known.keep(&view.id, limits, mark));
+    }
+}
+
+/// 0 stands for no limit.
+fn limits(host: HostConfig) -> SeatLimits {
+    let positive = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+    let (quota, period) = (positive(host.cpu_quota), positive(host.cpu_period));
+    let nano = match positive(host.nano_cpus) {
+        // Somebody else's way to say it.
+        0 if quota > 0 && period > 0 => quota.saturating_mul(1_000_000_000) / period,
+        nano => nano,
+    };
+    SeatLimits {
+        memory: Size(positive(host.memory)),
+        // What is less than a millionth of one is what multiplying lost.
+        cpus: (nano as f64 / 1e3).round() / 1e6,
+        pids: u32::try_from(positive(host.pids_limit)).unwrap_or_default(),
+    }
 }
 
 fn container(from: ContainerSummary) -> Option<ContainerView> {
@@ -57,6 +109,7 @@ fn container(from: ContainerSummary) -> Option<ContainerView> {
     let names = from.names.unwrap_or_default();
     let name = names.iter().map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'))?;
     let mut published: Vec<u16> = from.ports.unwrap_or_default().iter().filter_map(|port| port.public_port).collect();
+    let networks = from.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     published.sort_unstable();
     published.dedup();
     Some(ContainerView {
@@ -67,6 +120,8 @@ fn container(from: ContainerSummary) -> Option<ContainerView> {
         status: Clean::new(from.status.unwrap_or_default()),
         labels: sorted(from.labels),
         published,
+        networks: networks.into_keys().map(Clean::new).collect(),
+        limits: None,
         ending: None,
         out_of_memory: None,
     })
@@ -87,7 +142,10 @@ async fn ending(docker: &Docker, view: &ContainerView) -> Option<Ending> {
     }
     let ended: Option<Timestamp> = state.finished_at.and_then(|at| at.parse().ok());
     let killed = ended.zip(view.out_of_memory).is_some_and(|(end, kill)| end.duration_since(kill).abs() < SAME_MOMENT);
-    Some(Ending { code, out_of_memory: code == KILLED && (killed || state.oom_killed == Some(true)), error })
+    let out_of_memory = code == KILLED && (killed || state.oom_killed == Some(true));
+    // One that never ran ended in the year 1.
+    let at = ended.filter(|at| *at > Timestamp::UNIX_EPOCH);
+    Some(Ending { code, at, out_of_memory, error })
 }
 
 /// Bytes that whoever the engine runs as may still write below a folder.
@@ -152,13 +210,24 @@ mod tests {
         let listed = serde_json::json!({
             "Id": "0d0b", "Names": ["/proxy/seat", "/rust-intro-seat-01"], "Image": "seat:test", "State": "running",
             "Status": "Up 2 seconds", "Labels": {"homeroom": "1"},
+            "NetworkSettings": {"Networks": {"rust-intro-host": {}}},
             "Ports": [{"IP": "127.0.0.1", "PrivatePort": 3001, "PublicPort": 3011, "Type": "tcp"},
                       {"PrivatePort": 9, "Type": "tcp"}],
         });
         let view = container(serde_json::from_value(listed).unwrap()).unwrap();
         assert_eq!(view.name.as_str(), "rust-intro-seat-01");
         assert_eq!((view.state, view.published), (ContainerState::Running, vec![3011]));
+        assert_eq!(view.networks, ["rust-intro-host".into()]);
         assert_eq!(view.labels.get("homeroom").map(String::as_str), Some("1"));
+    }
+
+    #[test]
+    fn limits_are_read_however_they_were_given() {
+        let read = |said| limits(serde_json::from_value(said).unwrap());
+        let said = read(serde_json::json!({"Memory": 67_108_864, "NanoCpus": 289_999_999, "PidsLimit": 64}));
+        assert_eq!(said, SeatLimits { memory: Size(64 << 20), cpus: 0.29, pids: 64 });
+        let said = read(serde_json::json!({"CpuQuota": 70_000, "CpuPeriod": 100_000, "PidsLimit": -1}));
+        assert_eq!(said, SeatLimits { memory: Size(0), cpus: 0.7, pids: 0 });
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
         step::{StepContext, StepError},
     },
     domain::{
-        Clean, LabName, SeatName, StoreId,
+        Clean, LabName, Role, SeatName, StoreId,
         engine::{Attached, ContainerSpec, ContainerView, EngineView},
         label::{Label, Owner, owner},
         machine::machine_name,
@@ -86,6 +86,19 @@ impl Engine {
         machine_name(self.lab(), &SeatName::host())
     }
 
+    /// The names of a row's containers.
+    pub fn containers_of(&self, seat: &SeatName) -> Vec<String> {
+        match *seat == SeatName::host() {
+            true => vec![self.host_name()],
+            false => self.parts(seat).into_iter().map(|part| part.name).collect(),
+        }
+    }
+
+    /// The network a row's containers belong to.
+    pub fn attached(&self, seat: &SeatName) -> Attached {
+        self.workshop.attached(if *seat == SeatName::host() { Role::Host } else { Role::Seat })
+    }
+
     /// A seat's containers.
     pub fn parts(&self, seat: &SeatName) -> Vec<Part> {
         let number = seat.number().unwrap_or_default();
@@ -132,7 +145,7 @@ impl Engine {
             hostname: Some(seat.to_string()),
             command: None,
             labels: self.label(context, seat, &part.name, &part.made_of),
-            network: Attached::To(self.host_name()),
+            network: self.attached(seat),
             memory: Some(limits.memory),
             cpus: Some(limits.cpus),
             pids: Some(limits.pids),

@@ -23,22 +23,24 @@ pub struct SeatHealth {
     pub seat: SeatName,
 }
 
-impl SeatHealth {
-    /// An error, with its last words, if a container of the seat has ended.
-    async fn runs(&self) -> Result<(), StepError> {
-        let view = self.engine.containers.view().await?;
-        for part in self.engine.parts(&self.seat) {
-            match self.engine.own_container(&view, &self.seat, &part.name)? {
-                Some(found) if found.state == ContainerState::Running => {}
-                Some(found) => {
-                    let said = self.engine.last_words(found).await;
-                    return Err(StepError::fatal(format!("{} does not run: {}{said}", part.name, found.why_down())));
-                }
-                None => return Err(StepError::fatal(format!("{} is no longer there", part.name))),
+/// An error where a container of a row does not run on its network: with its last words, if it has ended.
+async fn runs(engine: &Engine, seat: &SeatName, what: &str) -> Result<(), StepError> {
+    let view = engine.containers.view().await?;
+    let attached = engine.attached(seat);
+    for name in engine.containers_of(seat) {
+        let Some(found) = engine.own_container(&view, seat, &name)? else {
+            return Err(StepError::fatal(format!("{what}{name} is no longer there")));
+        };
+        let Some(why) = found.trouble(&attached) else { continue };
+        let next = match found.state {
+            ContainerState::Running | ContainerState::Paused => {
+                format!("; `homeroom start {}/{seat}` puts that right", engine.lab())
             }
-        }
-        Ok(())
+            _ => engine.last_words(found).await,
+        };
+        return Err(StepError::fatal(format!("{what}{name} {why}{next}")));
     }
+    Ok(())
 }
 
 #[async_trait]
@@ -51,15 +53,16 @@ impl Action for SeatHealth {
         let services: Vec<_> = self.engine.parts(&self.seat).into_iter().flat_map(|part| part.services).collect();
         let mut words = Vec::new();
         for (what, inside, port) in services {
-            let status =
-                ask(&self.engine, context, port, "/", || self.runs()).await.map_err(|silent| match silent {
+            let status = ask(&self.engine, context, port, "/", || runs(&self.engine, &self.seat, "")).await.map_err(
+                |silent| match silent {
                     Silent::Stopped(error) => error,
                     Silent::Still(why) => no_answer(what, inside, port, &why),
-                })?;
+                },
+            )?;
             words.push(format!("{} {status}", what.as_str()));
         }
         // What answers may be another's: the seat's own containers must have run all along.
-        self.runs().await?;
+        runs(&self.engine, &self.seat, "").await?;
         Ok(format!("answers: {}", words.join(", ")))
     }
 }
@@ -115,18 +118,8 @@ impl Action for ProxyHealth {
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let workshop = &self.engine.workshop;
         let port = workshop.health_port().unwrap_or(workshop.proxy.port);
-        let alive = || async {
-            let name = self.engine.host_name();
-            let view = self.engine.containers.view().await?;
-            match self.engine.own_container(&view, &SeatName::host(), &name)? {
-                Some(found) if found.state == ContainerState::Running => Ok(()),
-                Some(found) => {
-                    let said = self.engine.last_words(found).await;
-                    Err(StepError::fatal(format!("the proxy {name} does not run: {}{said}", found.why_down())))
-                }
-                None => Err(StepError::fatal(format!("the proxy {name} is no longer there"))),
-            }
-        };
+        let host = SeatName::host();
+        let alive = || runs(&self.engine, &host, "the proxy ");
         match ask(&self.engine, context, port, "/health", alive).await {
             Ok(200) => {
                 alive().await?;

@@ -9,6 +9,7 @@ mod engine;
 mod health;
 mod host;
 mod instance;
+mod power;
 mod proxy;
 mod seat;
 
@@ -161,7 +162,9 @@ impl Builder<'_> {
             StepName::Network => Arc::new(host::Network { engine }),
             StepName::Proxy => Arc::new(proxy::StartProxy { engine }),
             StepName::Create => Arc::new(seat::Create { engine, seat }),
-            StepName::Start => Arc::new(seat::Start { engine, seat }),
+            StepName::Configure => Arc::new(power::Hold { engine, seat }),
+            StepName::Stop => Arc::new(power::Stop { engine, seat }),
+            StepName::Start => Arc::new(power::Start { engine, seat }),
             StepName::Health if is_host => Arc::new(health::ProxyHealth { engine }),
             StepName::Health => Arc::new(health::SeatHealth { engine, seat }),
             StepName::Destroy => {

@@ -1,4 +1,4 @@
-//! `create` and `start`: a seat's containers.
+//! `create`: a seat's containers.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::engine::Engine;
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
-    domain::{SeatName, engine::ContainerState},
+    domain::SeatName,
 };
 
 /// The containers are made. Their names are taken by whoever makes them first, so none is made twice.
@@ -39,40 +39,5 @@ impl Action for Create {
             }
         }
         Ok(format!("made {}", made.join(", ")))
-    }
-}
-
-/// The containers run.
-pub struct Start {
-    pub engine: Arc<Engine>,
-    pub seat: SeatName,
-}
-
-#[async_trait]
-impl Action for Start {
-    async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
-        let view = self.engine.containers.view().await?;
-        for part in self.engine.parts(&self.seat) {
-            match self.engine.own_container(&view, &self.seat, &part.name)? {
-                Some(found) if found.state == ContainerState::Running => {}
-                Some(_) => return Ok(Check::Needed),
-                None => {
-                    return Err(StepError::fatal(format!("{} is no longer there; deploy makes it again", part.name)));
-                }
-            }
-        }
-        Ok(Check::Done("runs".to_owned()))
-    }
-
-    async fn act(&self, context: &StepContext) -> Result<String, StepError> {
-        let view = self.engine.containers.view().await?;
-        for part in self.engine.parts(&self.seat) {
-            let found = self.engine.own_container(&view, &self.seat, &part.name)?;
-            if let Some(found) = found.filter(|found| found.state != ContainerState::Running) {
-                context.go_on()?;
-                self.engine.containers.start(&found.id).await?;
-            }
-        }
-        Ok("started".to_owned())
     }
 }

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod applied;
+mod birth;
 mod cloud;
 mod costing;
 mod deed;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use applied::{Applied, applied, runs_to_read};
+pub use birth::{may_be_unborn, stands_in, stands_on, unborn};
 pub use cloud::{CloudInput, InstanceShape, MADE_OF, Names, plan_cloud, plan_cloud_check, plan_cloud_destroy, ranges};
 pub use costing::{Orphan, costing};
 pub use deed::{Deed, plan_deed, plan_deed_again};
@@ -47,7 +49,8 @@ pub use silent::{on_nodes, silent};
 pub use standing::{Estranged, estranged, whose};
 pub use steps::{Target, roll_call};
 pub use workshop::{
-    CERTIFICATE, MadeOf, TOKENS, WorkshopInput, plan_workshop, plan_workshop_check, plan_workshop_destroy, said, unborn,
+    CERTIFICATE, MadeOf, RENEWED, TOKENS, WorkshopInput, limits_of, made_with, plan_workshop, plan_workshop_deed,
+    plan_workshop_destroy, said,
 };
 
 use super::{

@@ -4,12 +4,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod deed;
+mod drift;
 mod obstacles;
 mod prospects;
 
-pub use self::prospects::unborn;
-use self::{obstacles::obstacles, prospects::prospects};
-use super::{Problem, count, hosted, listed};
+pub use self::{
+    deed::plan_workshop_deed,
+    drift::{limits_of, made_with},
+};
+use self::{drift::drift, obstacles::obstacles, prospects::prospects};
+use super::{
+    Problem,
+    birth::{stands_on, unborn},
+    count, hosted, listed,
+};
 use crate::domain::MachineState;
 use crate::domain::{
     Plan, Progress, Role, SeatName, StepName, StoreId,
@@ -47,12 +56,16 @@ pub struct WorkshopInput<'a> {
     pub certificate: Option<Result<&'a str, &'a str>>,
     /// How often each seat went while the workshop stood, for those that did.
     pub rounds: &'a BTreeMap<SeatName, u32>,
+    /// What somebody changed by hand is put right.
+    pub fix_drift: bool,
     /// What it costs an hour and in what, where the site says.
     pub price: Option<(f64, &'a str)>,
 }
 
-/// What of a proxy is another when its certificate is renewed.
+/// What of a proxy is another when its certificate is renewed, as its label has it.
 pub const CERTIFICATE: &str = "proxy.cert.mark";
+/// The same as a change that is shown.
+pub const RENEWED: &str = "certificate";
 /// What of a proxy is another when a seat has new tokens, because the one before it went.
 pub const TOKENS: &str = "tokens";
 
@@ -144,8 +157,7 @@ pub fn said<'a>(label: &'a str, key: &str) -> Option<&'a str> {
 }
 
 pub(super) fn limits(workshop: &WorkshopDefinition) -> [(&'static str, String); 3] {
-    let limits = &workshop.seat;
-    [("memory", String::from(limits.memory)), ("cpus", limits.cpus.to_string()), ("pids", limits.pids.to_string())]
+    limits_of(&workshop.seat)
 }
 
 /// What deploy would do.
@@ -179,7 +191,7 @@ pub fn plan_workshop(input: &WorkshopInput<'_>) -> Result<Plan, Vec<Problem>> {
         host.why = "images are pulled".to_owned();
     }
     match &input.progress.life {
-        Some(life) if !unborn(input.store, &workshop.name, input.view, input.progress) => {
+        Some(life) if !unborn(input.progress, stands_on(input.store, &workshop.name, input.view)) => {
             let acts = rows.iter().any(|row| row.verb != Verb::Keep);
             notes.extend(acts.then(|| format!("it ends at {}", life.ends_at.strftime("%Y-%m-%d %H:%M UTC"))));
         }
@@ -237,23 +249,6 @@ pub fn plan_workshop_destroy(input: &WorkshopInput<'_>, seats: &[SeatName]) -> R
     Ok(plan(input, RunKind::Destroy, rows, notes))
 }
 
-/// What a repeated health check would do.
-pub fn plan_workshop_check(input: &WorkshopInput<'_>, seats: &[SeatName]) -> Result<Plan, Vec<Problem>> {
-    let standing = standing(input);
-    let chosen = input.workshop.rows().into_iter().filter(|(seat, _)| seats.is_empty() || seats.contains(seat));
-    let mut rows = Vec::new();
-    for (seat, role) in chosen.filter(|(seat, _)| standing.contains(seat)) {
-        let why = "asked again".to_owned();
-        rows.push(row(input, &seat, role, Verb::Prove, &[StepName::Health], why));
-    }
-    if rows.is_empty() {
-        let lab = &input.workshop.name;
-        let next = format!("`homeroom deploy {lab}` makes them");
-        return Err(vec![Problem::new(format!("{lab} has no containers to check"), next)]);
-    }
-    Ok(plan(input, RunKind::Check, rows, Vec::new()))
-}
-
 /// The seats (and the host) of the lab that the store knows of, or of which something stands on the engine.
 fn standing(input: &WorkshopInput<'_>) -> Vec<SeatName> {
     let lab = &input.workshop.name;
@@ -291,10 +286,7 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
             let certificate = proven_by(input.workshop, input.certificate, &label.made_of);
             let mut changes = MadeOf::proxy(input.workshop, certificate, input.rounds).differs_from(&label.made_of);
             changes.retain(|change| change.field != TOKENS || is_asked_for(input, change));
-            // How often each seat went says nothing to anybody.
-            if let Some(tokens) = changes.iter_mut().find(|change| change.field == TOKENS) {
-                (tokens.from, tokens.to) = ("those before".to_owned(), format!("new ones for {}", renewed(tokens)));
-            }
+            in_words(&mut changes);
             if !changes.is_empty() {
                 let steps = StepName::HOST;
                 return SeatPlan { changes, ..row(Verb::Update, &steps, "the proxy is made anew; the seats stay") };
@@ -308,6 +300,24 @@ fn host(input: &WorkshopInput<'_>) -> SeatPlan {
         _ if proven => row(Verb::Resume, &StepName::HOST, "its proxy or network is no longer on the engine"),
         _ if network || proxy.is_some() || begun(input, &host) => row(Verb::Resume, &StepName::HOST, "begun before"),
         _ => row(Verb::Create, &StepName::HOST, "a network, and a proxy to the seats"),
+    }
+}
+
+/// How often each seat went, and the mark of a certificate, say nothing to anybody.
+pub(super) fn in_words(changes: &mut [FieldChange]) {
+    for change in changes {
+        match change.field.as_str() {
+            TOKENS => {
+                (change.from, change.to) = ("those before".to_owned(), format!("new ones for {}", renewed(change)))
+            }
+            CERTIFICATE => {
+                let shown = |mark: &str, word: &str| if mark.is_empty() { String::new() } else { word.to_owned() };
+                (change.from, change.to) =
+                    (shown(&change.from, "the one it shows"), shown(&change.to, "the one in its files now"));
+                change.field = RENEWED.to_owned();
+            }
+            _ => {}
+        }
     }
 }
 
@@ -372,17 +382,31 @@ fn seat_row(input: &WorkshopInput<'_>, seat: &SeatName) -> SeatPlan {
             (_, false) => row(Verb::Resume, &StepName::SEAT, "begun before".to_owned()),
         };
     }
-    let down: Vec<String> = found
-        .iter()
-        .filter(|((container, _), _)| container.state != ContainerState::Running)
-        .map(|((container, _), _)| container.name.to_string())
-        .collect();
-    let steps = [StepName::Start, StepName::Health];
-    match (down.is_empty(), proven) {
-        (true, true) => row(Verb::Keep, &[], "runs as defined".to_owned()),
-        (true, false) => row(Verb::Prove, &steps, "made, not proven".to_owned()),
-        (false, _) => row(Verb::Prove, &steps, format!("{} does not run", listed(&down))),
+    let network = input.workshop.attached(Role::Seat);
+    let down = found.iter().filter_map(|((container, _), _)| {
+        let why = container.trouble(&network)?;
+        // How it ended is told of the seat.
+        Some(format!("{} {}", container.name, why.split(':').next().unwrap_or(&why)))
+    });
+    let down: Vec<String> = down.collect();
+    let mut changes: Vec<FieldChange> = Vec::new();
+    for change in found.iter().flat_map(|((container, label), _)| drift(container, &label.made_of)) {
+        if !changes.contains(&change) {
+            changes.push(change);
+        }
     }
+    let steps = [StepName::Start, StepName::Health];
+    let planned = match (down.is_empty(), proven) {
+        _ if input.fix_drift && !changes.is_empty() => {
+            let steps = [&[StepName::Configure], &steps[..]].concat();
+            row(Verb::Update, &steps, "its limits are put right".to_owned())
+        }
+        (true, true) if changes.is_empty() => row(Verb::Keep, &[], "runs as defined".to_owned()),
+        (true, true) => row(Verb::Keep, &[], "runs, with other limits than it was made with".to_owned()),
+        (true, false) => row(Verb::Prove, &steps, "made, not proven".to_owned()),
+        (false, _) => row(Verb::Prove, &steps, listed(&down)),
+    };
+    SeatPlan { changes, ..planned }
 }
 
 /// Containers that carry a seat's labels and are none of its own any more.

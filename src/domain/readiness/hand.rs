@@ -94,7 +94,7 @@ impl<'a> Hand<'a> {
 }
 
 /// Whether the journal says that a run has the seat in hand, whether or not that run lives.
-pub(super) fn is_in_hand(row: &SeatProgress) -> bool {
+pub(in crate::domain) fn is_in_hand(row: &SeatProgress) -> bool {
     matches!(row.state, MachineState::Planned | MachineState::Working)
 }
 

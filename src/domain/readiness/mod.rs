@@ -13,6 +13,7 @@ mod stand;
 #[cfg(test)]
 mod tests;
 
+pub(super) use hand::is_in_hand;
 pub use hand::{Cut, Hand};
 pub use identity::{Identity, duplicates};
 pub use lab::{LabState, Phase, lab_state};

@@ -324,7 +324,10 @@ fn with_a_name_the_proxy_speaks_tls_by_its_own_authority_or_by_files() {
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(minute_ago).unwrap();
     }
     let plan = lab.runs(&["plan", "intro"], 0);
-    assert!(plan.contains("proxy.cert.mark") && plan.contains("the seats stay"), "{plan}");
+    assert!(
+        plan.contains("certificate: the one it shows -> the one in its files now") && plan.contains("the seats stay"),
+        "{plan}"
+    );
     let _serving = lab.serve();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     lab.until("the new certificate", || {

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use homeroom::{
     domain::{
         Clean, NodeName,
-        engine::{Attached, ContainerSpec, ContainerState, ContainerView, EngineView, ImageView, NetworkView},
+        engine::{Attached, ContainerSpec, ContainerState, ContainerView, Ending, EngineView, ImageView, NetworkView},
+        workshop::SeatLimits,
     },
     port::{
         Clock,
@@ -74,6 +75,20 @@ impl Hall {
         self.state().containers.iter().map(|kept| (kept.view.name.to_string(), kept.view.id.clone())).collect()
     }
 
+    /// Somebody does something to a container that homeroom is not told of.
+    pub fn by_hand(&self, name: &str, deed: impl FnOnce(&mut ContainerView)) {
+        let mut state = self.state();
+        deed(&mut state.containers.iter_mut().find(|kept| kept.view.name.as_str() == name).unwrap().view);
+    }
+
+    /// Somebody takes a container off its network.
+    pub fn disconnect(&self, name: &str) {
+        self.by_hand(name, |view| {
+            view.networks.clear();
+            view.published.clear();
+        });
+    }
+
     /// A container ends by itself.
     pub fn end(&self, name: &str) {
         let mut state = self.state();
@@ -126,6 +141,8 @@ impl State {
             status: Clean::new("Created"),
             labels: spec.labels.clone(),
             published: Vec::new(),
+            networks: on(&spec.network),
+            limits: limits(spec),
             ending: None,
             out_of_memory: None,
         };
@@ -145,17 +162,36 @@ impl State {
         if let Some((_, port)) = kept.spec.ports.iter().find(|(_, port)| taken.contains(port)) {
             return Err(format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         }
-        kept.view.published = kept.spec.ports.iter().map(|(_, port)| *port).collect();
+        if kept.view.state == ContainerState::Paused {
+            return Err("cannot start a paused container, try unpause instead".to_owned());
+        }
+        // Ports are published on the network it belongs to.
+        let ports = if kept.view.networks.is_empty() { &[][..] } else { &kept.spec.ports[..] };
+        kept.view.published = ports.iter().map(|(_, port)| *port).collect();
+        kept.view.ending = None;
         kept.view.state = ContainerState::Running;
         kept.view.status = Clean::new("Up 1 second");
         Ok(())
     }
 }
 
+/// The networks one is on that is made like this.
+fn on(network: &Attached) -> Vec<Clean> {
+    vec![Clean::new(network.to_string())]
+}
+
+fn limits(spec: &ContainerSpec) -> Option<SeatLimits> {
+    Some(SeatLimits { memory: spec.memory?, cpus: spec.cpus?, pids: spec.pids? })
+}
+
 /// One process's way to the engine.
 pub struct Docker {
     pub stage: Arc<Stage>,
     pub hall: Arc<Hall>,
+}
+
+fn refused(words: String) -> EngineError {
+    EngineError::Refused { what: "asking".to_owned(), words: Clean::new(words) }
 }
 
 fn missing(what: &str) -> EngineError {
@@ -273,6 +309,69 @@ impl Containers for Docker {
         self.effect(|state| {
             let started = state.start(id);
             started.map_err(|words| EngineError::Refused { what: "starting".to_owned(), words: Clean::new(words) })
+        })
+        .await
+    }
+
+    async fn unpause(&self, id: &str) -> Result<(), EngineError> {
+        self.effect(|state| match state.find(id) {
+            Some(kept) if kept.view.state == ContainerState::Paused => {
+                kept.view.state = ContainerState::Running;
+                kept.view.status = Clean::new("Up 1 minute");
+                Ok(())
+            }
+            Some(kept) => Err(refused(format!("Container {} is not paused", kept.view.id))),
+            None => Err(missing(id)),
+        })
+        .await
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), EngineError> {
+        let at = self.stage.now();
+        self.effect(|state| match state.find(id) {
+            Some(kept) => {
+                kept.view.state = ContainerState::Ended;
+                kept.view.status = Clean::new("Exited (143) 1 second ago");
+                kept.view.ending =
+                    Some(Ending { code: 143, at: Some(at), out_of_memory: false, error: Clean::default() });
+                kept.view.published.clear();
+                Ok(())
+            }
+            None => Err(missing(id)),
+        })
+        .await
+    }
+
+    async fn connect(&self, network: &str, id: &str) -> Result<(), EngineError> {
+        self.effect(|state| {
+            if !state.networks.iter().any(|known| known.name.as_str() == network) {
+                return Err(missing(network));
+            }
+            match state.find(id) {
+                Some(kept) if kept.view.networks.iter().any(|on| on.as_str() == network) => {
+                    Err(refused(format!("endpoint with name {} already exists", kept.view.name)))
+                }
+                Some(kept) => {
+                    kept.view.networks.push(Clean::new(network));
+                    kept.view.published = match kept.view.state {
+                        ContainerState::Running => kept.spec.ports.iter().map(|(_, port)| *port).collect(),
+                        _ => Vec::new(),
+                    };
+                    Ok(())
+                }
+                None => Err(missing(id)),
+            }
+        })
+        .await
+    }
+
+    async fn limit(&self, id: &str, limits: &SeatLimits) -> Result<(), EngineError> {
+        self.effect(|state| match state.find(id) {
+            Some(kept) => {
+                kept.view.limits = Some(limits.clone());
+                Ok(())
+            }
+            None => Err(missing(id)),
         })
         .await
     }

@@ -46,6 +46,8 @@ fn container(row: &str, ending: Option<Ending>) -> ContainerView {
         status: "Up 2 minutes".into(),
         labels: label.to_labels(),
         published: Vec::new(),
+        networks: vec!["rust-intro-host".into()],
+        limits: None,
         ending,
         out_of_memory: None,
     }
@@ -82,7 +84,7 @@ fn standing_on(mut state: State) -> State {
     }
     script.say(None, None, Level::Success, "11 ready", Change::RunEnded { state: RunState::Done });
     update(&mut state, Action::EventsArrived(script.events()));
-    let killed = Ending { code: 137, out_of_memory: false, error: Clean::default() };
+    let killed = Ending { code: 137, at: None, out_of_memory: false, error: Clean::default() };
     let containers = names.iter().map(|row| container(row, (row == "seat-03").then(|| killed.clone())));
     let mut containers: Vec<_> = containers.collect();
     containers[5].out_of_memory = Some(now());
@@ -395,7 +397,7 @@ fn a_dead_container_is_red_on_the_wall_too_where_its_engine_may_be_looked_at_and
     );
 
     // The proxy alone: nobody sits there.
-    let killed = Ending { code: 137, out_of_memory: false, error: Clean::default() };
+    let killed = Ending { code: 137, at: None, out_of_memory: false, error: Clean::default() };
     let rows = std::iter::once("host".to_owned()).chain((1..=10).map(|n| format!("seat-{n:02}")));
     let dead = rows.map(|row| container(&row, (row == "host").then(|| killed.clone()))).collect();
     update(&mut state, Action::EngineSeen { site: SiteName::new("campus").unwrap(), view: Arc::new(engine(dead)) });

@@ -7,7 +7,10 @@ use crate::domain::{
     cloud::{InstanceView, RuleView},
     machine::machine_name,
     plan::FieldChange,
-    planning::{MADE_OF, MadeOf, Problem, workshop::proven_by},
+    planning::{
+        MADE_OF, MadeOf, Problem,
+        workshop::{in_words, proven_by},
+    },
     workshop::WorkshopDefinition,
 };
 
@@ -116,7 +119,12 @@ fn shown(input: &CloudInput<'_>) -> Vec<Told> {
         (_, "") => "its proxy proves its name by a certificate of its own making".to_owned(),
         _ => "its proxy proves its name by another certificate".to_owned(),
     };
-    changes.into_iter().map(|change| (change.clone(), words(&change))).collect()
+    let told = changes.into_iter().map(|mut change| {
+        let words = words(&change);
+        in_words(std::slice::from_mut(&mut change));
+        (change, words)
+    });
+    told.collect()
 }
 
 /// Who may connect: everybody, where nothing is said.

@@ -2,7 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::CloudInput;
+use super::{
+    super::birth::{stands_in, unborn},
+    CloudInput,
+};
 use crate::domain::{
     cloud::lacking,
     life::{Life, later},
@@ -17,7 +20,13 @@ const NAMED: usize = 5;
 pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
     let (shape, workshop) = (input.shape(), input.workshop);
     let mut notes = Vec::new();
-    notes.extend(input.progress.life.as_ref().and_then(|life| end_stays(workshop, life)));
+    // What never stood gets its time with this deploy.
+    let life = input
+        .progress
+        .life
+        .as_ref()
+        .filter(|_| !unborn(input.progress, stands_in(input.store, &workshop.name, input.view)));
+    notes.extend(life.and_then(|life| end_stays(workshop, life)));
     notes.extend(server_ends(input));
     if verb == Verb::Keep {
         return notes;

@@ -292,7 +292,7 @@ fn what_the_proxy_shows_is_held_against_what_it_was_given() {
     // Renewed where it lies; and one that will not do takes nobody's place.
     scene.certificate = Some(Ok("two".to_owned()));
     let plan = scene.deploy();
-    assert_eq!(changes(&plan), ["proxy.cert.mark: one -> two"]);
+    assert_eq!(changes(&plan), ["certificate: the one it shows -> the one in its files now"]);
     assert_eq!(plan.seats[0].why, "its proxy proves its name by another certificate");
     scene.certificate = Some(Err("no PEM".to_owned()));
     assert!(scene.deploy().is_empty());

@@ -1,25 +1,9 @@
-//! What lies before a workshop: whether its life has begun, how long it will be, and what it costs.
+//! What lies before a workshop: how long its life will be, and what it costs.
 
 use std::time::Duration;
 
 use super::WorkshopInput;
-use crate::domain::{
-    LabName, Progress, StoreId,
-    engine::EngineView,
-    label::{Owner, owner},
-    life::plain,
-    workshop::WorkshopDefinition,
-};
-
-/// Whether nothing of a workshop ever came to stand, whatever was tried: its life begins with the deploy that is next.
-///
-/// What is gone from the engine by now counts, where it was ready once.
-pub fn unborn(store: &StoreId, lab: &LabName, view: &EngineView, progress: &Progress) -> bool {
-    let containers = view.containers.iter().map(|it| (it.name.as_str(), &it.labels));
-    let mut labelled = containers.chain(view.networks.iter().map(|it| (it.name.as_str(), &it.labels)));
-    !labelled.any(|(name, labels)| matches!(owner(store, name, labels), Owner::Ours(label) if &label.lab == lab))
-        && progress.seats.iter().all(|row| row.proven_at.is_none() && row.brought.is_none())
-}
+use crate::domain::{life::plain, workshop::WorkshopDefinition};
 
 /// What whoever agrees to a new workshop should know: where it is reached, how long it stays, what it costs.
 pub(super) fn prospects(input: &WorkshopInput<'_>) -> Vec<String> {
