@@ -69,7 +69,7 @@ impl Address {
             }
             let put = self.site.clock.monotonic();
             let answer = self.site.agent.interfaces(&facts.node, facts.vmid).await;
-            let last = match answer {
+            let (last, goes_on) = match answer {
                 Ok(interfaces) => match self.pick(&interfaces, mac.as_deref()) {
                     Ok(ip) => {
                         self.site.boots.answered(self.waiting(&facts), put);
@@ -79,13 +79,15 @@ impl Address {
                     Err(why) => {
                         let is_strange = matches!(why, Unfit::NoSuchCard { .. });
                         strange_since = strange_since.filter(|_| is_strange).or(is_strange.then_some(put));
-                        why.to_string()
+                        (why.to_string(), self.site.boots.heard(self.waiting(&facts), put))
                     }
                 },
-                Err(error) if error.is_passing() => error.to_string(),
+                Err(error) if error.is_passing() => {
+                    (error.to_string(), self.site.boots.missed(self.waiting(&facts), put))
+                }
                 Err(error) => return Err(error.into()),
             };
-            if !self.site.boots.missed(self.waiting(&facts), put) {
+            if !goes_on {
                 self.seat.booted();
             }
             let now = self.site.clock.monotonic();

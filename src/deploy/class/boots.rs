@@ -51,8 +51,12 @@ struct Node {
     progress: f64,
     /// Machines under way.
     booting: HashMap<SeatName, Boot>,
-    /// What the latest boot took, in progress.
+    /// What the latest boot took until it had its address, in progress.
     latest: Option<f64>,
+    /// What it took until its agent answered, address or not; at most.
+    latest_up: Option<f64>,
+    /// From an agent's first answer to the address.
+    behind: Option<Duration>,
     /// Machines that came up.
     came_up: usize,
     /// Who is asked first.
@@ -66,6 +70,8 @@ struct Boot {
     began: Duration,
     /// Its own progress when it was last asked in vain.
     missed: Option<f64>,
+    /// Its own progress, and the time, when its agent was first found up, without an address yet.
+    up: Option<(f64, Duration)>,
 }
 
 /// A machine that is waited for.
@@ -98,6 +104,8 @@ const PATIENT: u32 = 8;
 const MANY: f64 = 2.0;
 /// Less than this is not waited for.
 const AT_LEAST: Duration = Duration::from_millis(200);
+/// Between looks at whether a processor is idle.
+const LOOK: Duration = Duration::from_millis(500);
 
 impl Boots {
     /// `learned` holds what earlier runs took.
@@ -119,7 +127,7 @@ impl Boots {
     pub fn begins(&self, machine: Waiting<'_>) {
         let mut state = self.state();
         let node = state.node(machine.node, machine.now);
-        let boot = Boot { from: node.progress, began: machine.now, missed: None };
+        let boot = Boot { from: node.progress, began: machine.now, missed: None, up: None };
         node.booting.insert(machine.seat.clone(), boot);
     }
 
@@ -130,9 +138,22 @@ impl Boots {
         let node = state.node(machine.node, machine.now);
         let Some(boot) = node.booting.get(machine.seat).copied() else { return Duration::ZERO };
         let elapsed = machine.now.saturating_sub(boot.began);
-        if let Some(expected) = expected {
+        if let (Some((_, up)), Some(behind)) = (boot.up, node.behind) {
+            return (up + behind).saturating_sub(machine.now);
+        }
+        let left = |expected: f64| {
             // At full speed: it may be alone by then.
-            let left = Duration::try_from_secs_f64((boot.from + expected - node.progress).max(0.0)).unwrap_or_default();
+            Duration::try_from_secs_f64((boot.from + expected - node.progress).max(0.0)).unwrap_or_default()
+        };
+        // Where a processor is idle, a question to an agent that has no address yet costs nobody anything, and the
+        // machine begins to settle with its answer.
+        let early = node.latest_up.filter(|_| boot.up.is_none()).map(left);
+        let early = match early {
+            // As soon as a processor is idle, if that comes about.
+            Some(Duration::ZERO) if !node.is_idle() => expected.map(|_| LOOK),
+            early => early,
+        };
+        if let Some(left) = [expected.map(left), early].into_iter().flatten().min() {
             return if left.is_zero() { left } else { left.max(AT_LEAST) };
         }
         let leads = node.leader.get_or_insert_with(|| machine.seat.clone()) == machine.seat;
@@ -174,6 +195,18 @@ impl Boots {
         true
     }
 
+    /// A question put to the machine at `put` found its agent up, and no address yet. False as for [`Self::missed`].
+    pub fn heard(&self, machine: Waiting<'_>, put: Duration) -> bool {
+        let goes_on = self.missed(machine, put);
+        let mut state = self.state();
+        let node = state.node(machine.node, machine.now);
+        if let Some(boot) = node.booting.get_mut(machine.seat) {
+            boot.up = boot.up.or(boot.missed.map(|missed| (missed, put)));
+            node.latest_up = boot.up.map(|(up, _)| up);
+        }
+        goes_on
+    }
+
     /// A question put to the machine at `put` found it up.
     pub fn answered(&self, machine: Waiting<'_>, put: Duration) {
         let mut state = self.state();
@@ -185,6 +218,10 @@ impl Boots {
         // Somewhere between the last question in vain and this one.
         let took = boot.missed.map_or(took * EARLY, |missed| missed + (took - missed) * LATE);
         node.latest = Some(took);
+        if let Some((_, at)) = boot.up {
+            let behind = put.saturating_sub(at);
+            node.behind = Some(node.behind.map_or(behind, |known| known.min(behind)));
+        }
         node.came_up += 1;
         state.stretches.add(boots_key(machine.node), boot.began, machine.now);
         if let Some(template) = machine.template {
@@ -234,6 +271,11 @@ impl State {
 }
 
 impl Node {
+    /// Whether one of its boots, once it is done, leaves half of its processor time or more that no other can use.
+    fn is_idle(&self) -> bool {
+        self.booting.len() as f64 - 0.5 <= self.borne.unwrap_or(BORNE)
+    }
+
     /// Progress a second of each boot under way.
     fn rate(&self) -> f64 {
         (self.borne.unwrap_or(BORNE) / self.booting.len().max(1) as f64).min(1.0)
@@ -317,6 +359,36 @@ mod tests {
         boots.answered(waiting(&ada, &node, 14.0), at(14.0));
         boots.begins(waiting(&bob, &node, 20.0));
         assert_eq!(boots.wait(waiting(&bob, &node, 20.0)), at(13.0));
+    }
+
+    #[test]
+    fn a_leader_that_never_gets_an_address_holds_nobody_up_for_ever() {
+        let (boots, (ada, bob, node)) = (none(1), names());
+        boots.begins(waiting(&ada, &node, 0.0));
+        boots.begins(waiting(&bob, &node, 0.0));
+        boots.heard(waiting(&ada, &node, 16.0), at(15.0));
+        assert_eq!(boots.wait(waiting(&bob, &node, 32.0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_machine_that_is_up_without_an_address_tells_when_others_begin_to_settle_where_processors_are_idle() {
+        let (ada, bob, node) = names();
+        let up_at_16 = |borne| {
+            let boots = none(borne);
+            boots.begins(waiting(&ada, &node, 0.0));
+            boots.begins(waiting(&bob, &node, 4.0));
+            boots.heard(waiting(&ada, &node, 16.5), at(16.0));
+            boots
+        };
+        let boots = up_at_16(2);
+        assert!(boots.wait(waiting(&bob, &node, 19.9)) > Duration::ZERO);
+        assert_eq!(boots.wait(waiting(&bob, &node, 20.1)), Duration::ZERO);
+        // It has answered: nothing is asked of it again before an address is due.
+        boots.answered(waiting(&ada, &node, 18.5), at(18.0));
+        boots.heard(waiting(&bob, &node, 20.6), at(20.1));
+        assert_eq!(boots.wait(waiting(&bob, &node, 20.6)), at(1.5));
+        // With one processor's worth for both, a question holds the boots up.
+        assert!(up_at_16(1).wait(waiting(&bob, &node, 20.1)) > Duration::ZERO);
     }
 
     #[test]
