@@ -2,6 +2,7 @@
 //! is asked of the engine but what it is.
 
 use std::{
+    net::TcpListener,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,8 +14,13 @@ use crate::support::engine::{Facts, FakeEngine};
 /// Longer than any other test holds a port.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-const DEFINITION: &str = "kind = \"workshop\"\nname = \"intro\"\nsite = \"hall\"\nseats = 4\nimage = \"seat:1\"\n\
-                          seat = { memory = \"2G\", cpus = 2.0, pids = 64 }\n";
+/// A workshop whose proxy listens on this port.
+fn definition(port: u16) -> String {
+    format!(
+        "kind = \"workshop\"\nname = \"intro\"\nsite = \"hall\"\nseats = 4\nimage = \"seat:1\"\nproxy = {{ port = {port} }}\n\
+         seat = {{ memory = \"2G\", cpus = 2.0, pids = 64 }}\n"
+    )
+}
 
 /// Exit code and words of `plan` and of `deploy --yes`, where that is expected to be refused; nothing was made.
 #[track_caller]
@@ -22,7 +28,9 @@ fn said(facts: Facts, code: i32) -> String {
     let engine = FakeEngine::start(facts);
     let config = engine.config();
     let file = config.with_file_name("intro.toml");
-    std::fs::write(&file, DEFINITION).unwrap();
+    // One that is free: others of this computer may have the usual one for as long as they like.
+    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    std::fs::write(&file, definition(port)).unwrap();
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
         let out = command.args(args).env("HOMEROOM_CONFIG", &config).stdin(Stdio::null()).output().unwrap();
