@@ -100,7 +100,10 @@ pub(super) fn wait_for_store(places: &Places) -> Result<File, StoreError> {
         if began.elapsed() > OPENING {
             let still = file.metadata().ok().and_then(|meta| stopped(meta.ino()));
             let who = still.map(|pid| format!(" (process {pid}: {})", told(pid))).unwrap_or_default();
-            return Err(error::unusable(&places.file, format!("another process has been opening it for too long{who}")));
+            return Err(error::unusable(
+                &places.file,
+                format!("another process has been opening it for too long{who}"),
+            ));
         }
         std::thread::sleep(LOOK);
     }
