@@ -185,6 +185,9 @@ fn tell_seat(out: &mut String, seat: &SeatProgress, stand: &Stand, timing: Optio
     let timed = timing.and_then(|timing| Some((timing, timing.seats.iter().find(|it| it.seat == seat.seat)?)));
     // What was only found done took no time, and what was not begun has nothing to tell.
     let told = seat.steps.iter().filter(|step| step.state != StepState::Waiting && !step.was_found());
+    let mut told: Vec<_> = told.collect();
+    // As they came: a restart begins with what ends a destroy.
+    told.sort_by_key(|step| step.began_at.or(step.at));
     for step in told {
         let took = timed.map(|(timing, it)| timing.seconds(it, step.step, speed)).filter(|took| !took.is_zero());
         let took = took.map(|took| format!(" {:.1} s", took.as_secs_f64())).unwrap_or_default();

@@ -64,7 +64,7 @@ pub(super) fn words(error: &sqlx::Error) -> String {
         other => other.to_string(),
     };
     let next = match code(error) {
-        Some(5 | 6) => "another process has been writing for too long; try again when it is done",
+        Some(5 | 6) => BUSY,
         Some(8) => "the file or its folder cannot be written by this user",
         Some(10) => "the disk is full, failed or was taken away; look at `df` and the kernel's log before going on",
         Some(11) => "the file is damaged; keep a copy of it and put a backup in its place",
@@ -74,6 +74,13 @@ pub(super) fn words(error: &sqlx::Error) -> String {
         _ => return said,
     };
     format!("{said}; {next}")
+}
+
+const BUSY: &str = "another process has been writing for too long; try again when it is done";
+
+/// Whether these are the words for a write that another process keeps from being done.
+pub(super) fn is_busy(words: &str) -> bool {
+    words.ends_with(BUSY)
 }
 
 /// SQLite's primary result code.

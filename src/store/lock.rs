@@ -8,7 +8,7 @@ use std::{
     io::{ErrorKind, Read, Seek, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -26,6 +26,8 @@ use crate::{
 /// (`holder`) holds it for some microseconds.
 const LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(10);
+/// Whoever opens the store has done so after this long; making it on a slow disk takes a second.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// A held lock: the open file is the lock.
 struct Held {
@@ -89,11 +91,22 @@ pub(super) fn holder(places: &Places, lab: &LabName) -> Result<Option<String>, S
 }
 
 /// Waits for the lock that guards the making and migrating of the store itself. Its name is none
-/// a lab can have.
+/// a lab can have. A process that stands still while it has it is named.
 pub(super) fn wait_for_store(places: &Places) -> Result<File, StoreError> {
     let path = places.locks.join(".store");
     let file = places.open_lock(&path)?;
-    flock(&file, FlockOperation::LockExclusive).map_err(|e| error::io(&path, "locking it", &e.into()))?;
+    let began = Instant::now();
+    while !try_lock(&path, &file, FlockOperation::NonBlockingLockExclusive)? {
+        if began.elapsed() > OPENING {
+            let still = file.metadata().ok().and_then(|meta| stopped(meta.ino()));
+            let who = still.map(|pid| format!(" (process {pid}: {})", told(pid))).unwrap_or_default();
+            return Err(error::unusable(
+                &places.file,
+                format!("another process has been opening it for too long{who}"),
+            ));
+        }
+        std::thread::sleep(LOOK);
+    }
     Ok(file)
 }
 
@@ -116,21 +129,33 @@ fn text_of(path: &Path, file: &mut File) -> Result<String, StoreError> {
     }
     let still = file.metadata().ok().and_then(|meta| stopped(meta.ino()));
     Ok(match still {
-        Some(pid) => format!(
-            "{text} (stopped by a signal, it does not move: `kill -CONT {pid}` has it go on, `kill -KILL {pid}` ends it)"
-        ),
+        Some(pid) => format!("{text} ({})", told(pid)),
         None => text.to_string(),
     })
 }
 
-/// The process that holds a file's lock, by the kernel's table (proc_locks(5)), where it was stopped: it keeps the lock for
-/// as long as it lives and does nothing.
+/// What is to be known of a process that stands still.
+fn told(pid: u32) -> String {
+    format!("stopped by a signal, it does not move: `kill -CONT {pid}` has it go on, `kill -KILL {pid}` ends it")
+}
+
+/// Who keeps everybody from writing because it was stopped in the midst of a write. SQLite's lock for that lies on the
+/// memory that its processes share.
+pub(super) fn who_writes(places: &Places) -> Option<String> {
+    let mut path = places.file.clone().into_os_string();
+    path.push("-shm");
+    let pid = stopped(std::fs::metadata(path).ok()?.ino())?;
+    Some(format!("process {pid} is in the midst of a write, and was {}", told(pid)))
+}
+
+/// The process that has a file locked against all others, by the kernel's table (proc_locks(5)), where it was stopped: it
+/// keeps the lock for as long as it lives and does nothing.
 fn stopped(inode: u64) -> Option<u32> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let of_file =
-        |line: &&str| line.contains("FLOCK") && line.contains("WRITE") && line.contains(&format!(":{inode} "));
-    let pid = locks.lines().find(of_file)?.split_whitespace().nth(4)?.parse().ok()?;
-    is_stopped(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).then_some(pid)
+    let of_file = |line: &&str| line.contains(" WRITE ") && line.contains(&format!(":{inode} "));
+    let holders = locks.lines().filter(of_file).filter_map(|line| line.split_whitespace().nth(4)?.parse().ok());
+    let stat = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    holders.into_iter().find(|pid| stat(pid).is_some_and(|stat| is_stopped(&stat)))
 }
 
 /// Whether this line of `/proc/PID/stat` is of a stopped process. Its name stands in brackets and may hold any.

@@ -132,7 +132,13 @@ impl SqliteStore {
 
     async fn write(&self, write: Write) -> Result<Written, StoreError> {
         match &self.writer {
-            Some(writer) => writer.write(write).await,
+            Some(writer) => writer.write(write).await.map_err(|error| match error {
+                StoreError::Failed { doing, why } if error::is_busy(&why) => {
+                    let why = lock::who_writes(&self.places).unwrap_or(why);
+                    StoreError::Failed { doing, why }
+                }
+                error => error,
+            }),
             None => Err(StoreError::ReadOnly { doing: write.doing() }),
         }
     }

@@ -1,6 +1,8 @@
 //! What is done to machines that stand, one or many at once: the roll call again, power, and taking them away.
 //! What disturbs or removes is asked about first, once, with everything named.
 
+use std::collections::BTreeSet;
+
 use tui_input::Input;
 
 use super::{
@@ -14,7 +16,10 @@ use crate::{
         popup::{DeedPopup, DestroyPopup, Popup, Removal},
         rows::Target,
     },
-    domain::{LabName, Level, NodeName, RunId, SeatName, event::RunState, planning::Deed},
+    domain::{
+        Definition, LabName, Level, NodeName, RunId, SeatName, cluster::GuestView, event::RunState,
+        machine::machine_name, planning::Deed,
+    },
 };
 
 /// What of the targets stands, and how many machines that is. Labs of which nothing stands are left out.
@@ -47,7 +52,7 @@ fn chosen(state: &mut State, deed: &str) -> Option<(Vec<Target>, usize)> {
     let named = match targets.as_slice() {
         [Target { lab, seats }] => match seats.as_slice() {
             [seat] => format!("{lab}/{seat} is not made yet, so there is nothing to {deed}"),
-            _ => format!("{lab}: nothing stands, so there is nothing to {deed}"),
+            _ => nothing_stands(state, lab, deed),
         },
         _ => format!("nothing of it stands, so there is nothing to {deed}"),
     };
@@ -57,6 +62,20 @@ fn chosen(state: &mut State, deed: &str) -> Option<(Vec<Target>, usize)> {
         return None;
     }
     Some((targets, machines))
+}
+
+/// That the store knows of no machine of a lab; where the site shows some by its names, it may have been lost.
+fn nothing_stands(state: &State, lab: &LabName, deed: &str) -> String {
+    let nothing = format!("{lab}: nothing stands, so there is nothing to {deed}");
+    let Some(Definition::Class(class)) = state.definition(lab) else { return nothing };
+    let Some(view) = state.sites.get(&class.site).and_then(|site| site.view.as_ref()) else { return nothing };
+    let names: BTreeSet<String> = class.seats().iter().map(|(seat, _)| machine_name(lab, seat)).collect();
+    let named = |guest: &&GuestView| guest.name.as_ref().is_some_and(|name| names.contains(name.as_str()));
+    match view.guests.iter().filter(named).count() {
+        0 => nothing,
+        1 => format!("{lab}: a machine of its name stands and is not known here: homeroom adopt {}", class.site),
+        n => format!("{lab}: {n} machines of its names stand and are not known here: homeroom adopt {}", class.site),
+    }
 }
 
 /// Whether rows are marked: then even what disturbs nobody is named before it is done.
@@ -159,7 +178,8 @@ pub(super) fn ask_destroy(state: &mut State) -> Vec<Effect> {
         let Some(lab) = state.target_lab() else { return Vec::new() };
         let (targets, machines) = standing(state, vec![Target { lab: lab.clone(), seats: Vec::new() }]);
         if targets.is_empty() {
-            return no(state, format!("{lab}: nothing stands, so there is nothing to destroy"));
+            let why = nothing_stands(state, &lab, "destroy");
+            return no(state, why);
         }
         Some((targets, machines))
     } else {

@@ -42,8 +42,9 @@ pub async fn turn(context: &Context, what: &[String], deed: Deed, yes: bool) -> 
             Deed::Restart => ("restart", planned.count(Verb::Restart)),
             _ => (deed.kind().as_str(), planned.count(Verb::Halt)),
         };
-        let (machines, them) = if down == 1 { ("machine", "it") } else { ("machines", "them") };
-        let question = format!("{down} {machines} of {lab} will be shut down; {word} {them}? [y/N] ");
+        let what = if planned.workshop.is_some() { "container" } else { "machine" };
+        let (s, them) = if down == 1 { ("", "it") } else { ("s", "them") };
+        let question = format!("{down} {what}{s} of {lab} will be shut down; {word} {them}? [y/N] ");
         if down > 0 && !ask::yes(&question)? {
             eprintln!("not done: nothing was shut down");
             return Ok(Exit::Refused);

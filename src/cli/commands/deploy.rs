@@ -106,13 +106,14 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
     let filter = EventFilter { run: Some(run), after: Some(after), ..EventFilter::default() };
     let mut events = follow(context.home.store.clone(), filter);
     let mut stopper = Stopper::new()?;
-    let mut told_the_end = false;
+    let (mut told_the_end, mut stayed) = (false, 0);
     // The journal's last line comes before the run's own end: what the run says in the end counts.
     let result = loop {
         tokio::select! {
             Some(event) = events.recv() => match event {
                 Ok(event) => {
                     told_the_end |= matches!(event.event.change, Change::RunEnded { .. });
+                    stayed += usize::from(matches!(event.event.change, Change::LeftBehind { .. }));
                     show(context, &event.event);
                 }
                 Err(error) => eprintln!("the log cannot be read for now: {error}"),
@@ -131,7 +132,7 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
     let (state, exit) = match result {
         Ok(Ok(state)) => {
             if !told_the_end {
-                drain(context, &mut events, run).await;
+                stayed += drain(context, &mut events, run).await;
             }
             (state, state.into())
         }
@@ -165,6 +166,12 @@ pub async fn watch(context: &Context, handle: RunHandle, kind: RunKind) -> Resul
                 .collect();
         context.out.line(format!("run {run} {}: {counts}{seconds:.0} s", state.as_str()));
         context.say_whose_seconds();
+        if stayed > 0 {
+            let volumes = if stayed == 1 { "1 volume" } else { &format!("{stayed} volumes") };
+            context.out.line(format!(
+                "{volumes} stayed on the site: `homeroom logs --run {run} --level warning` names what removes each"
+            ));
+        }
         if failed > 0 && kind.makes() {
             context
                 .out
@@ -181,12 +188,15 @@ fn show(context: &Context, event: &Event) {
     }
 }
 
-/// Prints what is already in the journal, up to the end of the run.
-async fn drain(context: &Context, events: &mut mpsc::Receiver<Result<StoredEvent, ServiceError>>, run: RunId) {
+/// Prints what is already in the journal, up to the end of the run; how many volumes it says have stayed.
+async fn drain(context: &Context, events: &mut mpsc::Receiver<Result<StoredEvent, ServiceError>>, run: RunId) -> usize {
+    let mut stayed = 0;
     while let Some(Ok(event)) = events.recv().await {
         show(context, &event.event);
+        stayed += usize::from(matches!(event.event.change, Change::LeftBehind { .. }));
         if event.event.run == run && matches!(event.event.change, Change::RunEnded { .. }) {
-            return;
+            break;
         }
     }
+    stayed
 }

@@ -59,19 +59,16 @@ pub async fn look(
     read(home, site, view.guests.iter().filter(online).filter(worth).cloned().collect()).await
 }
 
-/// Reads machines that carry our tag or lie in the site's range and that `is_known` does not know.
+/// Reads those of a site's machines that are worth it.
 pub async fn look_for(
     home: &Homeroom,
     site: &Site,
     view: &ClusterView,
-    is_known: impl Fn(Vmid) -> bool,
+    worth: impl Fn(&GuestView) -> bool,
 ) -> Result<Vec<Candidate>, ServiceError> {
     let online = |guest: &&GuestView| view.node(&guest.node).is_some_and(|node| node.online);
-    let worth = |guest: &&GuestView| {
-        let ours = guest.is_tagged() || site.rules.vmids.contains(guest.vmid);
-        ours && !guest.template && !guest.container && !is_known(guest.vmid)
-    };
-    read(home, site, view.guests.iter().filter(online).filter(worth).cloned().collect()).await
+    let own = |guest: &&GuestView| !guest.template && !guest.container && worth(guest);
+    read(home, site, view.guests.iter().filter(online).filter(own).cloned().collect()).await
 }
 
 /// Reads machines, and whose they are.

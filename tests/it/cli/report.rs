@@ -66,6 +66,10 @@ async fn a_report_tells_what_happened_and_no_secret() {
     let agent = fs::read_to_string(desk.folder.path().join("grace/bundle.json")).unwrap();
     let agent: Value = serde_json::from_str(&agent).unwrap();
     assert!(agent["machines"]["grace"]["agent"]["interfaces"].is_array(), "{agent:#}");
+    desk.done(&["restart", "bio/grace"]).await;
+    let told = desk.done(&["report", "3", "--output", "restart"]).await;
+    let at = |step: &str| told.find(&format!("\n  {step} ")).unwrap_or_else(|| panic!("{step}: {told}"));
+    assert!(at("stop") < at("start") && at("start") < at("address") && at("address") < at("ssh"), "{told}");
     for (what, code) in [("99", 2), ("bio", 2), ("bio/eve", 2), ("nope/ada", 2)] {
         assert_eq!(desk.run(&["report", what]).await.code, code, "{what}");
     }

@@ -109,7 +109,9 @@ async fn a_seat_made_anew_leaves_its_number_to_the_disk_that_its_old_machine_lef
     let ada = lab.machine("duo", "ada").vmid;
     let held = FaultKind::StorageLock { storage: "fast".into(), seconds: 25.0 };
     lab.inject(Fault::first(DESTROY, held).on(ada.to_string()));
-    let ran = lab.run(&["rebuild", "duo/ada", "--yes", "--json"]).await.ends(0);
+    let ran = lab.run(&["rebuild", "duo/ada", "--yes"]).await.ends(0);
+    let told = "volumes stayed on the site: `homeroom logs --run ";
+    assert!(ran.out.lines().rev().take(2).any(|line| line.contains(told)), "at the end again: {}", ran.out);
     let left = seen::volumes(&lab.cluster, ada);
     assert!(
         !left.is_empty() && left.iter().all(|volume| ran.out.contains(&format!("`pvesm free {volume}` on "))),

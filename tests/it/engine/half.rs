@@ -211,3 +211,22 @@ async fn anothers_removal_of_a_number_we_once_meant_to_remove_is_not_ours() {
     assert!(format!("{}{}", ran.out, ran.err).contains("qm unlock"), "{ran:#?}");
     assert!(is_hollow(&lab, ada), "it stays");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destroy_that_was_broken_off_says_what_goes_on_with_it_and_a_deploy_proves_what_still_stands() {
+    let (lab, _) = deployed("").await;
+    lab.inject(Fault::every("POST /nodes/*/qemu/*/status/stop", FaultKind::Slow { seconds: 1e6 }));
+    let mut destroy = lab.spawn(&["destroy", "duo", "--yes"]);
+    lab.until_written("duo", StepName::Stop, |change| matches!(change, Change::StepStarted { .. })).await;
+    destroy.kill().await.unwrap();
+    lab.heal();
+    let told = |text: &str| text.contains("removal interrupted") && text.contains("destroy goes on from there");
+    let status = lab.run(&["status", "duo"]).await.ends(3);
+    assert!(told(&status.out), "{}", status.out);
+    let plan = lab.run(&["deploy", "duo"]).await;
+    assert!(told(&plan.out), "{plan:#?}");
+    lab.deploy("duo").await.ends(0);
+    lab.holds("duo", &SEATS);
+    lab.destroy("duo").await.ends(0);
+    assert_eq!(lab.made(), []);
+}

@@ -503,3 +503,15 @@ fn every_list_is_narrowed_by_a_few_letters() {
     press(&mut state, "<esc><esc>2/c1 proof<esc>/c2<enter>");
     assert_eq!(state.row_keys(), ["cs102"]);
 }
+
+#[test]
+fn machines_that_only_the_site_knows_of_are_named_where_there_is_nothing_to_destroy() {
+    let mut state = world::empty();
+    update(&mut state, Action::DefinitionsLoaded(world::definitions()));
+    let toast = |state: &State| state.toast.as_ref().map(|toast| toast.text.to_string()).unwrap_or_default();
+    assert!(press(&mut state, "x").is_empty());
+    assert_eq!(toast(&state), "cs100: nothing stands, so there is nothing to destroy");
+    update(&mut state, Action::SiteSeen { site: world::site(), view: Arc::new(world::view(1, 0.2, true)) });
+    assert!(press(&mut state, "x").is_empty());
+    assert_eq!(toast(&state), "cs100: 5 machines of its names stand and are not known here: homeroom adopt campus");
+}
