@@ -21,7 +21,7 @@ const CP_USAGE: &str = "homeroom cp [OPTIONS] FILE... LAB[/SEAT]:PATH\n       \
     homeroom cp [OPTIONS] LAB[/SEAT]:PATH... PLACE";
 /// Below the options of `cp`.
 const CP: &str = "With a lab and no seat, every seat of the lab; {seat} in a path, here and there, \
-    stands for the seat's name: homeroom cp -r cs101:work 'handed-in/{seat}/'";
+    stands for the seat's name, and there * and ? for what matches: homeroom cp -r cs101:work 'handed-in/{seat}/'";
 /// Heads the options every command takes.
 const EVERYWHERE: &str = "Options of every command";
 

@@ -8,7 +8,7 @@ use crate::{
         doors::Door,
         popup::{Popup, ShellsPopup},
         shells::{MOST, TabId, Way},
-        state::Board,
+        state::{Board, Toast},
     },
     domain::{Clean, Level},
 };
@@ -47,6 +47,7 @@ impl Keys {
         }
         if state.hushed && (is_quiet(state) || Self::are_gone(state)) {
             state.hushed = false;
+            state.toast.take_if(|toast| toast.text.as_str() == FOR_THE_SHELL);
             state.revision += 1;
         }
     }
@@ -293,7 +294,15 @@ pub(super) fn opened(state: &mut State, id: TabId) -> Vec<Effect> {
 /// What was said of many shells on their way is over once none is.
 fn complete(state: &mut State, outstanding: usize) {
     let over = state.shells.broadcast && outstanding > 0 && state.shells.outstanding() == 0;
-    state.toast.take_if(|toast| over && toast.level != Level::Error);
+    state.toast.take_if(|toast| over && is_passing(toast));
+}
+
+const TOO_EARLY: &str = "nothing typed goes anywhere until all are open and enter is pressed";
+const FOR_THE_SHELL: &str = "that may have been meant for the shell; keys count after a moment's pause";
+
+/// What is true no longer than it takes.
+fn is_passing(toast: &Toast) -> bool {
+    toast.level == Level::Info || matches!(toast.text.as_str(), TOO_EARLY | FOR_THE_SHELL)
 }
 
 /// It could not be opened. Nobody is told of one that was given up.
@@ -335,14 +344,14 @@ pub(super) fn hold(state: &mut State, bytes: &[u8]) {
     if state.hushed {
         // Why the keys are back stands there until it is read.
         if state.toast.as_ref().is_none_or(|toast| toast.level != Level::Error) {
-            say(state, Level::Warning, "that may have been meant for the shell; keys count after a moment's pause");
+            say(state, Level::Warning, FOR_THE_SHELL);
         }
         return;
     }
     if !state.shells.hold(bytes) {
         let text = match state.shells.opening {
             Some(_) => "more was typed ahead than is kept for it",
-            None => "nothing typed goes anywhere until all are open and enter is pressed",
+            None => TOO_EARLY,
         };
         say(state, Level::Warning, text);
     }

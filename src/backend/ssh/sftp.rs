@@ -6,6 +6,7 @@
 
 mod down;
 mod left;
+mod pattern;
 mod places;
 mod up;
 
@@ -48,6 +49,8 @@ const SKIPPED: usize = 100;
 
 /// libssh2's "the SFTP server refused".
 const REFUSED: ErrorCode = ErrorCode::Session(-31);
+/// An SFTP server's "no such file".
+const NO_SUCH_FILE: i32 = 2;
 /// libssh2's "no more files".
 const NO_MORE: ErrorCode = ErrorCode::Session(-16);
 
@@ -139,14 +142,39 @@ impl<'a> There<'a> {
         if path.file_name().is_some() { Ok(path.to_owned()) } else { self.ask(path, || self.sftp.realpath(path)) }
     }
 
-    /// Whether there is such a folder; nothing there is no error.
-    fn is_folder(&self, path: &Path) -> Result<bool, CopyError> {
+    /// The same; none where nothing is there.
+    fn about_any(&self, path: &Path) -> Result<Option<FileStat>, CopyError> {
         let answer = self.patience.wait(self.session, self.silence, || self.sftp.stat(path))?;
         match answer {
-            Ok(about) => Ok(about.is_dir()),
-            Err(e) if e.code() == ErrorCode::SFTP(2) => Ok(false),
+            Ok(about) => Ok(Some(about)),
+            Err(e) if e.code() == ErrorCode::SFTP(NO_SUCH_FILE) => Ok(None),
             Err(e) => Err(self.trouble(path, &e)),
         }
+    }
+
+    /// Whether there is such a folder; nothing there is no error.
+    fn is_folder(&self, path: &Path) -> Result<bool, CopyError> {
+        Ok(self.about_any(path)?.is_some_and(|about| about.is_dir()))
+    }
+
+    /// What lies in a folder there, by name, without itself and the one it lies in.
+    fn list(&self, path: &Path) -> Result<Vec<(PathBuf, FileStat)>, CopyError> {
+        let mut folder = self.ask(path, || self.sftp.opendir(path))?;
+        let mut names = Vec::new();
+        loop {
+            match self.patience.wait(self.session, self.silence, || folder.readdir())? {
+                Ok((name, about)) => names.push((name, about)),
+                Err(e) if e.code() == NO_MORE => break,
+                Err(e) => return Err(self.trouble(path, &e)),
+            }
+            if names.len() as u64 > MOST_FILES {
+                return Err(there(path, format!("it holds more than {MOST_FILES} names")));
+            }
+        }
+        self.ask(path, || folder.close())?;
+        names.retain(|(name, _)| name != Path::new(".") && name != Path::new(".."));
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(names)
     }
 
     fn count(&mut self, path: &Path, bytes: u64) -> Result<(), CopyError> {

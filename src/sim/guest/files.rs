@@ -9,6 +9,9 @@ use super::shell::Session;
 /// The words of the C library.
 pub fn read_file(inside: &Inside, session: &Session, file: &str) -> Result<Vec<u8>, &'static str> {
     let path = absolute(session, file);
+    if !may_read(inside, session, &path) {
+        return Err("Permission denied");
+    }
     if let Some(bytes) = inside.files.get(&path) {
         return Ok(bytes.clone());
     }
@@ -71,6 +74,23 @@ pub fn write_file(inside: &mut Inside, session: &Session, file: &str, bytes: Vec
         entry.clear();
     }
     entry.extend(bytes);
+}
+
+/// The owner's bits for reading, and for going through a folder.
+const READ: u32 = 0o400;
+const THROUGH: u32 = 0o100;
+
+/// May this user go through the folders on the way to a path?
+pub fn may_reach(inside: &Inside, session: &Session, path: &str) -> bool {
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let open = |folder: &str| inside.modes.get(folder).is_none_or(|mode| mode & THROUGH != 0);
+    session.user == "root" || folders.filter(|folder| !folder.is_empty()).all(open)
+}
+
+/// May this user read what lies there, if it is there?
+pub fn may_read(inside: &Inside, session: &Session, path: &str) -> bool {
+    let open = inside.modes.get(path).is_none_or(|mode| mode & READ != 0);
+    session.user == "root" || (open && may_reach(inside, session, path))
 }
 
 /// A path from the root on.

@@ -39,6 +39,8 @@ pub struct Inside {
     pub memory: u64,
     /// Files somebody wrote.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Their modes, and those of folders, where somebody changed them.
+    pub modes: BTreeMap<String, u32>,
     /// Processes started through the agent, by pid.
     pub running: BTreeMap<u32, Process>,
     /// Size of the boot disk in bytes.
@@ -99,6 +101,7 @@ impl Inside {
             cores: 1,
             memory: 512 << 20,
             files: BTreeMap::new(),
+            modes: BTreeMap::new(),
             running: BTreeMap::new(),
             disk: 0,
             birth: 0,

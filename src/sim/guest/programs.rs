@@ -3,6 +3,7 @@
 use super::files::{absolute, read_file, write_file};
 use super::shell::{Exit, Output, Session, line};
 use super::text::{printf, unescape};
+use super::tree::{No, set_mode};
 use super::{Inside, system};
 
 const PROGRAMS: [&str; 49] = [
@@ -167,8 +168,9 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
             Output::code(0)
         }
         "cp" | "mv" => copy(inside, session, name, args),
+        "chmod" => chmod(inside, session, args),
         // Without privileges, as everything here.
-        "chmod" | "chown" => Output::code(0),
+        "chown" => Output::code(0),
         "cd" => {
             session.folder = match arg(0) {
                 None | Some("~") => session.vars.get("HOME").cloned().unwrap_or_else(|| "/".into()),
@@ -241,6 +243,23 @@ pub fn run(inside: &mut Inside, session: &mut Session, name: &str, args: &[Strin
         }
         _ => system::about(inside, session, name, args),
     }
+}
+
+/// Modes in digits are kept; those in letters are taken and change nothing.
+fn chmod(inside: &mut Inside, session: &Session, args: &[String]) -> Output {
+    let mut words = args.iter().filter(|arg| !arg.starts_with('-'));
+    let Some(mode) = words.next() else { return Output::complaint(1, "chmod: missing operand\n".to_owned()) };
+    let Ok(mode) = u32::from_str_radix(mode, 8) else { return Output::code(0) };
+    let mut done = Output::code(0);
+    for file in words {
+        let path = absolute(session, file);
+        if let Err(no) = set_mode(inside, session, &path, mode) {
+            let why = if no == No::Denied { "Permission denied" } else { "No such file or directory" };
+            done.err.extend(format!("chmod: cannot access '{file}': {why}\n").into_bytes());
+            done.exit = Exit::Code(1);
+        }
+    }
+    done
 }
 
 /// One file to another name, in place of what is there.

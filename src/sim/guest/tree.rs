@@ -1,10 +1,16 @@
 //! The files of a guest as a tree, for its SFTP server: a folder is there when something lies in it,
 //! when every system has it, or when somebody made it (then a name with a slash at its end stands for it).
 
-use super::{Inside, files::read_file, shell::Session};
+use super::{
+    Inside,
+    files::{may_reach, may_read, read_file},
+    shell::Session,
+};
 
 /// The largest file a guest takes, in bytes.
 const LARGEST: usize = 64 << 20;
+/// The owner's bit for writing.
+const WRITE: u32 = 0o200;
 /// Folders of every system.
 const FOLDERS: [&str; 10] = ["/", "/dev", "/etc", "/etc/ssh", "/home", "/proc", "/root", "/tmp", "/usr", "/var"];
 
@@ -26,17 +32,35 @@ pub struct About {
     pub folder: bool,
     /// Bytes of a file.
     pub size: u64,
+    /// Who may do what with it.
+    pub mode: u32,
 }
 
-/// Looks a path up.
+/// Looks a path up: that what lies there may not be read keeps nobody from that.
 pub fn about(inside: &Inside, session: &Session, path: &str) -> Result<About, No> {
-    if is_folder(inside, path) {
-        return Ok(About { folder: true, size: 4096 });
+    if !may_reach(inside, session, path) {
+        return Err(No::Denied);
     }
-    let bytes = read_file(inside, session, path).map_err(|_| No::Missing)?;
+    let mode = |usual: u32| inside.modes.get(path).copied().unwrap_or(usual);
+    if is_folder(inside, path) {
+        return Ok(About { folder: true, size: 4096, mode: mode(0o755) });
+    }
+    let bytes = read_file(inside, &Session::new("root"), path).map_err(|_| No::Missing)?;
     // The kernel's own files say nothing of their size.
     let size = if path.starts_with("/proc/") { 0 } else { bytes.len() as u64 };
-    Ok(About { folder: false, size })
+    Ok(About { folder: false, size, mode: mode(0o644) })
+}
+
+/// Changes who may do what with it.
+pub fn set_mode(inside: &mut Inside, session: &Session, path: &str, mode: u32) -> Result<(), No> {
+    about(inside, session, path)?;
+    inside.modes.insert(path.to_owned(), mode & 0o7777);
+    Ok(())
+}
+
+/// Opens a file for reading.
+pub fn open(inside: &Inside, session: &Session, path: &str) -> Result<(), No> {
+    if may_read(inside, session, path) { Ok(()) } else { Err(No::Denied) }
 }
 
 fn is_folder(inside: &Inside, path: &str) -> bool {
@@ -47,10 +71,11 @@ fn is_folder(inside: &Inside, path: &str) -> bool {
 }
 
 /// The names in a folder that somebody put there.
-pub fn list(inside: &Inside, path: &str) -> Result<Vec<String>, No> {
+pub fn list(inside: &Inside, session: &Session, path: &str) -> Result<Vec<String>, No> {
     if !is_folder(inside, path) {
         return Err(No::Missing);
     }
+    open(inside, session, path)?;
     let inner = if path == "/" { path.to_owned() } else { format!("{path}/") };
     let homes = inside.users.values().map(|user| user.home.as_str());
     let known = inside.files.keys().map(String::as_str).chain(homes).chain(FOLDERS);
@@ -90,6 +115,9 @@ pub fn create(inside: &mut Inside, session: &Session, path: &str, empty: bool) -
     may_write(inside, session, path)?;
     if is_folder(inside, path) {
         return Err(No::Failure("Is a directory"));
+    }
+    if session.user != "root" && inside.modes.get(path).is_some_and(|mode| mode & WRITE == 0) {
+        return Err(No::Denied);
     }
     let file = inside.files.entry(path.to_owned()).or_default();
     if empty {
@@ -132,12 +160,16 @@ pub fn rename(inside: &mut Inside, session: &Session, from: &str, to: &str) -> R
     }
     let bytes = inside.files.remove(from).ok_or(No::Missing)?;
     inside.files.insert(to.to_owned(), bytes);
+    if let Some(mode) = inside.modes.remove(from) {
+        inside.modes.insert(to.to_owned(), mode);
+    }
     Ok(())
 }
 
 /// Removes a file.
 pub fn remove(inside: &mut Inside, session: &Session, path: &str) -> Result<(), No> {
     may_write(inside, session, path)?;
+    inside.modes.remove(path);
     inside.files.remove(path).map(drop).ok_or(No::Missing)
 }
 
@@ -156,7 +188,7 @@ mod tests {
         create(&mut inside, &ada, "/home/ada/work/a", true).unwrap();
         write(&mut inside, "/home/ada/work/a", 2, b"xy").unwrap();
         assert_eq!(read(&inside, &ada, "/home/ada/work/a", 1, 9), Ok(b"\0xy".to_vec()));
-        assert_eq!(list(&inside, "/home/ada"), Ok(vec!["work".to_owned()]));
+        assert_eq!(list(&inside, &ada, "/home/ada"), Ok(vec!["work".to_owned()]));
         assert_eq!(about(&inside, &ada, "/home/ada/work").map(|about| about.folder), Ok(true));
         assert_eq!(create(&mut inside, &ada, "/etc/motd", true), Err(No::Denied));
         assert_eq!(create(&mut inside, &root, "/etc/motd", true), Ok(()));
@@ -164,5 +196,23 @@ mod tests {
         assert_eq!(rename(&mut inside, &root, "/etc/motd", "/home/ada/work/a"), Err(No::Failure("File exists")));
         assert_eq!(rename(&mut inside, &ada, "/home/ada/work/a", "/home/ada/b"), Ok(()));
         assert_eq!(remove(&mut inside, &ada, "/home/ada/gone"), Err(No::Missing));
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_known_and_read_by_root_alone() {
+        let mut inside = Inside::new("debian-12", [1; 32], [2; 32]);
+        inside.add_user("ada");
+        let (ada, root) = (Session::new("ada"), Session::new("root"));
+        make_folder(&mut inside, &ada, "/home/ada/work").unwrap();
+        create(&mut inside, &ada, "/home/ada/work/a", true).unwrap();
+        set_mode(&mut inside, &ada, "/home/ada/work/a", 0o200).unwrap();
+        let known = About { folder: false, size: 0, mode: 0o200 };
+        assert_eq!(about(&inside, &ada, "/home/ada/work/a"), Ok(known));
+        assert_eq!(open(&inside, &ada, "/home/ada/work/a"), Err(No::Denied));
+        assert_eq!(open(&inside, &root, "/home/ada/work/a"), Ok(()));
+        set_mode(&mut inside, &ada, "/home/ada/work", 0o000).unwrap();
+        assert_eq!(list(&inside, &ada, "/home/ada/work"), Err(No::Denied));
+        assert_eq!(about(&inside, &ada, "/home/ada/work/a"), Err(No::Denied));
+        assert_eq!(list(&inside, &root, "/home/ada/work"), Ok(vec!["a".to_owned()]));
     }
 }

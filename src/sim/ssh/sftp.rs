@@ -131,7 +131,7 @@ impl Server {
                 let there = tree::about(inside, session, &path);
                 let opened = match there {
                     Ok(about) if about.folder => Err(No::Failure("Is a directory")),
-                    Ok(_) if !write => Ok(()),
+                    Ok(_) if !write => tree::open(inside, session, &path),
                     Ok(_) => tree::create(inside, session, &path, empty),
                     Err(_) if write && make => tree::create(inside, session, &path, empty),
                     Err(no) => Err(no),
@@ -175,15 +175,18 @@ impl Server {
                 Some(Open::File(path) | Open::Folder(path, _)) => about(inside, session, id, path),
                 None => status(id, FAILURE, "Failure"),
             },
-            // Modes and times are taken and not kept.
+            // Times are taken and not kept.
             9 => {
                 let path = path(fields)?;
-                told(id, tree::about(inside, session, &path).map(drop))
+                told(id, set(inside, session, &path, mode(fields)?))
             }
-            10 => told(id, self.open.get(&handle(fields)?).map(drop).ok_or(No::Failure("Failure"))),
+            10 => match self.open.get(&handle(fields)?) {
+                Some(Open::File(path) | Open::Folder(path, _)) => told(id, set(inside, session, path, mode(fields)?)),
+                None => status(id, FAILURE, "Failure"),
+            },
             11 => {
                 let path = path(fields)?;
-                match tree::list(inside, &path) {
+                match tree::list(inside, session, &path) {
                     Ok(mut names) => {
                         names.splice(0..0, [".".to_owned(), "..".to_owned()]);
                         self.handle(id, Open::Folder(path, names))
@@ -237,7 +240,7 @@ impl Server {
             let about = tree::about(inside, session, &absolute(session, &format!("{path}/{name}")));
             string(&mut answer, name.as_bytes());
             string(&mut answer, name.as_bytes());
-            attributes(&mut answer, about.unwrap_or(tree::About { folder: true, size: 4096 }));
+            attributes(&mut answer, about.unwrap_or(tree::About { folder: true, size: 4096, mode: 0o755 }));
         }
         answer
     }
@@ -288,9 +291,29 @@ fn about(inside: &Inside, session: &Session, id: u32, path: &str) -> Vec<u8> {
     }
 }
 
+/// The mode among the attributes a client sets, if it is.
+fn mode(fields: &mut Fields<'_>) -> Option<Option<u32>> {
+    let flags = fields.number()?;
+    if flags & 1 != 0 {
+        fields.long()?;
+    }
+    if flags & 2 != 0 {
+        fields.long()?;
+    }
+    if flags & 4 != 0 { fields.number().map(Some) } else { Some(None) }
+}
+
+fn set(inside: &mut Inside, session: &Session, path: &str, mode: Option<u32>) -> Result<(), No> {
+    match mode {
+        Some(mode) => tree::set_mode(inside, session, path, mode),
+        None => tree::about(inside, session, path).map(drop),
+    }
+}
+
 /// Size and mode.
 fn attributes(answer: &mut Vec<u8>, about: tree::About) {
-    let mode: u32 = if about.folder { 0o040_755 } else { 0o100_644 };
+    let kind: u32 = if about.folder { 0o040_000 } else { 0o100_000 };
+    let mode = kind | about.mode;
     answer.extend(5_u32.to_be_bytes());
     answer.extend(about.size.to_be_bytes());
     answer.extend(mode.to_be_bytes());

@@ -112,6 +112,73 @@ async fn an_upload_that_was_broken_off_leaves_nothing_behind_once_the_next_has_c
 }
 
 #[tokio::test]
+async fn what_may_not_be_read_there_is_named_and_all_else_comes() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let place = |name: &str| desk.folder.path().join(name);
+    let made = "mkdir -p work/shut; echo 1 > work/one; echo 2 > work/two; echo 3 > work/shut/three; chmod 000 work/two work/shut";
+    desk.done(&["exec", "cs100/ada", "cs100/grace", "--", made]).await;
+    desk.done(&["exec", "cs100/grace", "--", "chmod 755 work/two work/shut"]).await;
+    let some = desk.run(&["cp", "-r", "cs100/ada:work", "of-{seat}/"]).await;
+    assert_eq!(some.code, 3, "{some:?}");
+    desk.done(&["cp", "-r", "cs100/grace:work", "of-{seat}/"]).await;
+    for named in ["work/two there: permission denied", "work/shut there: permission denied"] {
+        assert!(some.out.contains(named), "{named}: {some:?}");
+    }
+    assert_eq!(std::fs::read_to_string(place("of-ada/work/one")).unwrap(), "1\n");
+    assert!(!place("of-ada/work/two").exists(), "not even an empty one");
+    assert_eq!(std::fs::read_to_string(place("of-grace/work/shut/three")).unwrap(), "3\n");
+    // By itself, and over one that was there.
+    desk.write("two", "before\n");
+    let one = desk.run(&["cp", "cs100/ada:work/two", "two"]).await;
+    assert_eq!((one.code, one.out.as_str()), (3, "ada: work/two there: permission denied\n"), "{one:?}");
+    assert_eq!(std::fs::read_to_string(place("two")).unwrap(), "before\n");
+    let left = std::fs::read_dir(desk.folder.path()).unwrap().flatten();
+    assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".homeroom-")));
+}
+
+#[tokio::test]
+async fn a_pattern_there_stands_for_what_matches_it() {
+    let desk = Desk::new().await;
+    desk.done(&["check", "cs100"]).await;
+    let made = "mkdir -p work/deep; echo a > 'work/my a.txt'; echo b > work/b.txt; echo c > work/c.log; echo d > work/.d.txt; \
+                echo e > work/deep/e.txt; echo f > 'work/*.md'; echo g > work/g.md";
+    desk.done(&["exec", "cs100/ada", "cs100/grace", "--", made]).await;
+    let here = |folder: &str| {
+        let entries = std::fs::read_dir(desk.folder.path().join(folder)).unwrap().flatten();
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    desk.done(&["cp", "cs100/ada:work/*.txt", "texts/"]).await;
+    assert_eq!(here("texts"), ["b.txt", "my a.txt"]);
+    desk.done(&["cp", "-r", "cs100/ada:work/*", "cs100/ada:work/?.log", "all/"]).await;
+    assert_eq!(here("all"), ["*.md", "b.txt", "c.log", "deep", "g.md", "my a.txt"]);
+    // What has that very name is meant alone.
+    desk.done(&["cp", "cs100/ada:work/*.md", "one/"]).await;
+    assert_eq!(here("one"), ["*.md"]);
+    desk.done(&["cp", "cs100/ada:work/*.log", "c"]).await;
+    assert_eq!(std::fs::read_to_string(desk.folder.path().join("c")).unwrap(), "c\n");
+    let many = desk.run(&["cp", "cs100/ada:work/*.txt", "c"]).await;
+    assert_eq!((many.code, many.out.contains("c: 2 match and cannot all be it; name a folder")), (3, true), "{many:?}");
+    let folder = desk.run(&["cp", "cs100/ada:work/*", "flat/"]).await;
+    assert_eq!((folder.code, folder.out.contains("work/deep there: it is a folder; -r copies folders")), (3, true));
+    assert_eq!(here("flat").len(), 5, "all else came");
+    let none = desk.run(&["cp", "cs100/ada:work/*.pdf", "x"]).await;
+    assert_eq!((none.code, none.out.as_str()), (3, "ada: work/*.pdf there: nothing there matches it\n"));
+    // Of several seats each under its own name.
+    desk.done(&["exec", "cs100/linus", "cs100/margaret", "--", made]).await;
+    let clash = desk.run(&["cp", "cs100:work/*.txt", "texts/"]).await;
+    assert_eq!((clash.code, clash.err.contains("put {seat} into the path")), (4, true), "{clash:?}");
+    desk.done(&["cp", "cs100:work/*.txt", "of/{seat}/"]).await;
+    assert_eq!((here("of"), here("of/linus")), (here_all(), here("texts")));
+}
+
+fn here_all() -> Vec<String> {
+    ["ada", "grace", "linus", "margaret"].map(str::to_owned).into()
+}
+
+#[tokio::test]
 async fn what_cannot_be_copied_says_why_and_leaves_what_was_there() {
     let desk = Desk::new().await;
     desk.done(&["check", "cs100"]).await;

@@ -10,15 +10,51 @@ use std::{
 use ssh2::FileStat;
 
 use super::{
-    BUFFER, DEEPEST, MOST_FILES, MOST_UNTOLD, NO_MORE, There,
-    places::{here, place_here, plain_name, there},
+    BUFFER, DEEPEST, MOST_UNTOLD, NO_SUCH_FILE, There,
+    pattern::{is_pattern, matches},
+    places::{here, place_here, plain_name, sftp_words, there},
 };
 use crate::port::copy::CopyError;
 
 impl There<'_> {
-    /// A file or a folder from there.
+    /// A file or a folder from there, or all that a pattern stands for.
     pub(super) fn fetch(&mut self, remote: &Path, local: &Path, recursive: bool) -> Result<(), CopyError> {
-        let about = self.about(remote)?;
+        match self.about_any(remote)? {
+            Some(about) => self.fetch_one(remote, &about, local, recursive),
+            None if is_pattern(remote) => self.fetch_all(remote, local, recursive),
+            None => Err(there(remote, sftp_words(NO_SUCH_FILE))),
+        }
+    }
+
+    /// What matches the last part of a path. One that cannot be copied keeps no other from being.
+    fn fetch_all(&mut self, remote: &Path, local: &Path, recursive: bool) -> Result<(), CopyError> {
+        let folder = remote.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let pattern = remote.file_name().unwrap_or_default().to_string_lossy();
+        let mut names = self.list(folder)?;
+        names.retain(|(name, _)| plain_name(name).is_some_and(|name| matches(&pattern, &name.to_string_lossy())));
+        if names.is_empty() {
+            return Err(there(remote, "nothing there matches it"));
+        }
+        let is_folder = local.is_dir() || local.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if names.len() > 1 && !is_folder {
+            return Err(CopyError::Here {
+                path: local.to_owned(),
+                why: format!(
+                    "{} match and cannot all be it; name a folder that is there, or end it with a slash",
+                    names.len()
+                ),
+            });
+        }
+        for (name, _) in names {
+            let path = if folder == Path::new(".") { name } else { folder.join(name) };
+            // Links are followed, as those that are named are.
+            let copied = self.about(&path).and_then(|about| self.fetch_one(&path, &about, local, recursive));
+            self.go_on(copied, |error| matches!(error, CopyError::There { .. }))?;
+        }
+        Ok(())
+    }
+
+    fn fetch_one(&mut self, remote: &Path, about: &FileStat, local: &Path, recursive: bool) -> Result<(), CopyError> {
         let is_folder = about.is_dir();
         if is_folder && !recursive {
             return Err(there(remote, "it is a folder; -r copies folders"));
@@ -27,7 +63,7 @@ impl There<'_> {
             return Err(there(remote, "it is neither a file nor a folder"));
         }
         let to = place_here(local, &self.named(remote)?)?;
-        if is_folder { self.folder_down(remote, &to, 0) } else { self.file_down(remote, &about, &to) }
+        if is_folder { self.folder_down(remote, &to, 0) } else { self.file_down(remote, about, &to) }
     }
 
     fn folder_down(&mut self, from: &Path, to: &Path, depth: u32) -> Result<(), CopyError> {
@@ -37,24 +73,7 @@ impl There<'_> {
         if !to.is_dir() {
             fs::create_dir_all(to).map_err(|e| here(to, &e))?;
         }
-        let mut folder = self.ask(from, || self.sftp.opendir(from))?;
-        let mut names = Vec::new();
-        loop {
-            match self.patience.wait(self.session, self.silence, || folder.readdir())? {
-                Ok((name, about)) => names.push((name, about)),
-                Err(e) if e.code() == NO_MORE => break,
-                Err(e) => return Err(self.trouble(from, &e)),
-            }
-            if names.len() as u64 > MOST_FILES {
-                return Err(there(from, format!("it holds more than {MOST_FILES} names")));
-            }
-        }
-        self.ask(from, || folder.close())?;
-        names.sort_by(|a, b| a.0.cmp(&b.0));
-        for (name, about) in names {
-            if name == Path::new(".") || name == Path::new("..") {
-                continue;
-            }
+        for (name, about) in self.list(from)? {
             let Some(name) = plain_name(&name) else {
                 return Err(there(&from.join(&name), "it is no name for a file"));
             };
