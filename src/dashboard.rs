@@ -3,9 +3,9 @@
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use homeroom::{
-    app::{self, Action, State, attach::Attach, kiosk::Rules},
+    app::{self, Action, State, attach::Attach, commands::Commands, kiosk::Rules},
     cli::{CliError, Exit, ask::Asker, detach},
-    config::{Environment, Settings, definition},
+    config::{ConfigError, Environment, Settings, definition},
     domain::{Clean, LabName, Level, SeatName, SiteName, Vmid, alert::Hysteresis},
     runtime::{self, Desk, Ends, Runtime},
     service::{
@@ -57,7 +57,7 @@ pub async fn run(
     told: Option<String>,
 ) -> Result<Exit, CliError> {
     let outlives = at_the_end == AtTheEnd::FinishRuns;
-    let (mut state, look) = (state(settings, &home, None, outlives)?, look(settings)?);
+    let (mut state, look) = screens(settings, &home, None, outlives)?;
     for line in told.iter().flat_map(|told| told.lines()) {
         app::update(&mut state, Action::Notice { level: Level::Info, text: Clean::new(line) });
     }
@@ -92,7 +92,7 @@ pub async fn kiosk(
         bell: kiosk.bell,
         calls: Hysteresis::new(kiosk.after, kiosk.clear),
     };
-    let (mut state, look) = (state(settings, &home, Some(rules), false)?, look(settings)?);
+    let (mut state, look) = screens(settings, &home, Some(rules), false)?;
     for (site, why) in blind {
         app::update(&mut state, Action::SiteLost { site, why: Clean::new(why) });
     }
@@ -122,10 +122,31 @@ fn desk(settings: &Settings) -> Desk {
     Desk { read: Arc::new(read), check: Arc::new(check), write: definition::to_toml }
 }
 
-/// The screens before anything is known; `hands_over`: another process can go on with this one's runs.
-fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>, hands_over: bool) -> Result<State, CliError> {
+/// The screens before anything is known, as configured and as the terminal bears; else all that is wrong with what is
+/// configured. `hands_over`: another process can go on with this one's runs.
+fn screens(
+    settings: &Settings,
+    home: &Homeroom,
+    kiosk: Option<Rules>,
+    hands_over: bool,
+) -> Result<(State, Look), CliError> {
+    let mut state = state(settings, home, kiosk, hands_over);
+    let look = Look::chosen(&settings.ui, |name| std::env::var(name).ok());
+    match (tui::rekeyed(&settings.ui, std::mem::replace(&mut state.commands, Commands::new(true))), look) {
+        (Ok(commands), Ok(look)) => {
+            state.commands = commands;
+            Ok((state, look))
+        }
+        (commands, look) => {
+            let wrong = [commands.err(), look.err()].into_iter().flatten().flat_map(ConfigError::each);
+            Err(ConfigError::together(wrong.collect()).into())
+        }
+    }
+}
+
+fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>, hands_over: bool) -> State {
     let environment = |environment: Environment| Clean::new(environment.as_str());
-    let mut state = State::new(app::Settings {
+    State::new(app::Settings {
         // Those that are looked at: of no other could it be told how old what is shown is.
         sites: settings
             .sites
@@ -141,14 +162,7 @@ fn state(settings: &Settings, home: &Homeroom, kiosk: Option<Rules>, hands_over:
         proof_max_age: settings.engine.proof_max_age,
         idle: settings.engine.poll_idle,
         now: Timestamp::now(),
-    });
-    state.commands = tui::rekeyed(&settings.ui, state.commands)?;
-    Ok(state)
-}
-
-/// Colours and signs, as configured and as the terminal bears.
-fn look(settings: &Settings) -> Result<Look, CliError> {
-    Ok(Look::chosen(&settings.ui, |name| std::env::var(name).ok())?)
+    })
 }
 
 /// Owns the terminal until it is left.

@@ -4,7 +4,7 @@ use tui_input::Input;
 
 use super::{
     Command, Pane, State,
-    commands::Group,
+    commands::{Entry, Group},
     fuzzy::{self, Match},
 };
 use crate::domain::{Definition, LabName};
@@ -69,13 +69,39 @@ const MOVES: [Command; 8] = [
     Command::PrevPane,
 ];
 
+/// Of what is found by what it is said to do.
+const BY_TOLD: i32 = -1_000;
+
+/// Found by what others call it, or by the words that tell what it does: each word typed begins one of these, or is part
+/// of the name.
+fn by_other_words(typed: &str, name: &str, also: &[&str], help: &str) -> Option<Match> {
+    let begins = |word: &str| {
+        let word = word.to_lowercase();
+        let told = word.len() >= 3 && help.split(|c: char| !c.is_alphanumeric()).any(|known| known.starts_with(&word));
+        told || also.iter().any(|known| known.starts_with(&word)) || fuzzy::find(&word, name).is_some()
+    };
+    let called = typed.split_whitespace().flat_map(|word| {
+        also.iter().filter_map(move |known| {
+            let found = fuzzy::find(word, known).filter(|_| known.starts_with(&word.to_lowercase()));
+            found.map(|found| found.score)
+        })
+    });
+    // As good as a name that begins so, or below whatever has a name with these letters.
+    let score = called.max().map_or(BY_TOLD, |score| score - 1);
+    typed.split_whitespace().all(begins).then_some(Match { score, at: Vec::new() })
+}
+
 impl State {
     /// The rows for what was typed, the best first; with nothing typed, in the order of the table.
     pub fn palette_rows(&self, palette: &Palette) -> Vec<Row> {
         let typed = palette.typed.value();
         let mut rows = Vec::new();
         let mut add = |choice, name: String, help, key| {
-            if let Some(found) = fuzzy::find(typed, &name) {
+            let also = match &choice {
+                Choice::Do(command) | Choice::For(command, _) => command.also(),
+                Choice::Show(_) => &[],
+            };
+            if let Some(found) = fuzzy::find(typed, &name).or_else(|| by_other_words(typed, &name, also, help)) {
                 rows.push(Row { choice, name, help, key, found });
             }
         };
@@ -111,6 +137,20 @@ impl State {
             rows.sort_by_key(|row| -row.found.score);
         }
         rows
+    }
+
+    /// The commands that were perhaps meant and are given elsewhere: their names, and where that is.
+    pub fn palette_elsewhere(&self, palette: &Palette) -> Vec<(&'static str, &'static str)> {
+        let typed = palette.typed.value();
+        let meant = |entry: &&Entry| {
+            let name = entry.command.name();
+            entry.group != Group::Popup
+                && !MOVES.contains(&entry.command)
+                && (name.starts_with(typed.trim()) || entry.command.also().contains(&typed.trim()))
+        };
+        let context = self.base_context();
+        let found = self.commands.iter().filter(|entry| !entry.on.contains(&context)).filter(meant);
+        found.filter_map(|entry| Some((entry.command.name(), entry.on.first()?.place()))).collect()
     }
 
     /// How a lab stands, in a word.

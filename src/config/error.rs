@@ -24,9 +24,46 @@ pub enum ConfigError {
     /// A secret could not be had from where it lies.
     #[error("{place}: {key}: {why}")]
     Secret { place: Place, key: String, why: String },
+    /// Several at once, a line each.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<ConfigError>),
     /// Neither `HOME` nor the user database says where home is.
     #[error("cannot tell where your home folder is; set HOME, or give --config FILE")]
     NoHome,
+}
+
+impl ConfigError {
+    /// All of them as one; of none, that of an empty list.
+    pub fn together(mut errors: Vec<Self>) -> Self {
+        match errors.len() {
+            1 => errors.remove(0),
+            _ => Self::Several(errors),
+        }
+    }
+
+    /// Each of several by itself.
+    pub fn each(self) -> Vec<Self> {
+        match self {
+            Self::Several(all) => all,
+            one => vec![one],
+        }
+    }
+
+    /// What it is about, as a path.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Document { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Where it stands.
+    pub(super) fn line(&self) -> Option<usize> {
+        match self {
+            Self::Document { place, .. } => place.line,
+            _ => None,
+        }
+    }
 }
 
 /// Where in which document: `homeroom.toml:12`.

@@ -17,6 +17,7 @@ mod settings;
 mod sites;
 mod theme;
 mod ui;
+mod whole;
 
 pub use duration::parse as parse_duration;
 pub use engine::EngineSettings;

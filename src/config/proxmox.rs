@@ -120,6 +120,8 @@ pub(super) const KEYS: &[&str] = &[
     "nodes",
     "memory_overcommit",
 ];
+/// How a token could read.
+pub(super) const TOKEN: &str = "{ id = \"homeroom@pve!lab\", secret = { env = \"PVE_SECRET\" } }";
 pub(super) const TOKEN_KEYS: &[&str] = &["id", "secret"];
 pub(super) const LOGIN_KEYS: &[&str] = &["user", "password"];
 pub(super) const SSH_KEYS: &[&str] = &["user", "key", "port"];
@@ -245,11 +247,14 @@ fn read_credentials(table: &Table<'_>, context: &mut Context<'_>) -> Result<Cred
             "{} stands beside token; keep one of the two: a token where you can make one",
             login.path()
         ))),
-        (None, None) => Err(table.node().complain(format!(
-            "{0}.token is missing; write token = {{ id = \"homeroom@pve!lab\", secret = {{ env = \"PVE_SECRET\" }} }}, \
+        (None, None) => Err(table.node().lacks(
+            "token",
+            format!(
+                "{0}.token is missing; write token = {TOKEN}, \
              or login = {{ user = \"admin@pam\", password = {{ env = \"PVE_PASSWORD\" }} }}",
-            table.node().path()
-        ))),
+                table.node().path()
+            ),
+        )),
     }
 }
 

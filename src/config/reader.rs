@@ -3,6 +3,8 @@
 //! Knows nothing of what the keys mean.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     fmt::Display,
     ops::{Range, RangeInclusive},
     str::FromStr,
@@ -28,13 +30,29 @@ pub(super) struct Document<'t> {
     text: &'t str,
     schema: Schema,
     root: Spanned<DeValue<'t>>,
+    /// By the path of a key: what was said of it that helps to read on without it.
+    hints: RefCell<BTreeMap<String, Hint>>,
+}
+
+/// What would do in the place of a key that is complained of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Hint {
+    /// It has to be there, and may read like this.
+    Example(&'static str),
+    /// There is no such key, and this one was probably meant.
+    Meant(&'static str),
 }
 
 impl<'t> Document<'t> {
     /// Parses `text`; `origin` is what complaints call it, usually its path as given.
     pub(super) fn parse(text: &'t str, origin: &str, schema: Schema) -> Result<Self, ConfigError> {
-        let mut document =
-            Self { origin: Clean::new(origin), text, schema, root: Spanned::new(0..0, DeValue::Boolean(false)) };
+        let mut document = Self {
+            origin: Clean::new(origin),
+            text,
+            schema,
+            root: Spanned::new(0..0, DeValue::Boolean(false)),
+            hints: RefCell::default(),
+        };
         let (table, errors) = DeTable::parse_recoverable(text);
         // The first is the cause. Its own Display quotes the line, which may hold a secret.
         if let Some(e) = errors.iter().min_by_key(|e| e.span().map_or(usize::MAX, |span| span.start)) {
@@ -52,6 +70,19 @@ impl<'t> Document<'t> {
 
     pub(super) fn root(&self) -> Node<'_> {
         Node { document: self, path: String::new(), at: None, value: self.root.get_ref(), hush: false }
+    }
+
+    /// The whole, to be changed before it is read again.
+    pub(super) fn root_mut(&mut self) -> Option<&mut DeTable<'t>> {
+        match self.root.get_mut() {
+            DeValue::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// What was noted of a key while it was read.
+    pub(super) fn hint(&self, path: &str) -> Option<Hint> {
+        self.hints.borrow().get(path).copied()
     }
 
     fn place(&self, offset: Option<usize>) -> Place {
@@ -268,6 +299,10 @@ impl<'a> Node<'a> {
     pub(super) fn table_of(&self, keys: &'static [&'static str]) -> Result<Table<'a>, ConfigError> {
         for (node, key) in self.entries()? {
             if !keys.contains(&key) {
+                let elsewhere = self.document.home_of(key, &self.path).is_some_and(|home| !home.contains('*'));
+                if let Some(near) = nearest(key, keys.iter().copied()).filter(|_| !elsewhere) {
+                    self.document.hints.borrow_mut().insert(node.path.clone(), Hint::Meant(near));
+                }
                 return Err(node.complain(self.unknown(key, keys)));
             }
         }
@@ -317,7 +352,8 @@ impl<'a> Table<'a> {
     }
 
     /// A key that must be there; `example` is how it could read.
-    pub(super) fn need(&self, key: &str, example: &str) -> Result<Node<'a>, ConfigError> {
+    pub(super) fn need(&self, key: &str, example: &'static str) -> Result<Node<'a>, ConfigError> {
+        self.node.document.hints.borrow_mut().insert(self.node.under(key), Hint::Example(example));
         self.get(key).ok_or_else(|| {
             self.node.lacks(key, format!("{} is missing; write for example {key} = {example}", self.node.under(key)))
         })

@@ -6,6 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
 use super::{
     ConfigError, EngineSettings, Folders, KioskSettings, Secret, Site, UiSettings, Warning, engine,
     error::Place,
@@ -13,7 +18,7 @@ use super::{
     kiosk,
     proxmox::{self, Context},
     reader::{Document, Node, Schema, nearest},
-    sites, ui,
+    sites, ui, whole,
 };
 use crate::domain::SiteName;
 
@@ -198,7 +203,41 @@ pub fn parse(
     folders: &Folders,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Settings, Vec<Warning>), ConfigError> {
-    let document = Document::parse(text, &file.display().to_string(), SCHEMA)?;
+    let mut document = Document::parse(text, &file.display().to_string(), SCHEMA)?;
+    whole::read(&mut document, &mend, |document| read(document, file, folders, env))
+}
+
+/// So that a complaint about a site does not lead to others that are none.
+fn mend(root: &mut DeTable<'_>, key: &str) -> bool {
+    let Some((site, key)) = key.strip_prefix("sites.").and_then(|path| path.split_once('.')) else { return false };
+    let Some(DeValue::Table(sites)) = root.get_mut("sites").map(Spanned::get_mut) else { return false };
+    match key {
+        // Which keys it may have is not known.
+        "kind" => sites.remove(site).is_some(),
+        "token" => {
+            let Some(DeValue::Table(site)) = sites.get_mut(site).map(Spanned::get_mut) else { return false };
+            let Ok(token) = DeValue::parse(proxmox::TOKEN) else { return false };
+            site.remove("login");
+            whole::put(site, "token", token.into_inner());
+            true
+        }
+        // Whether it is a simulated one is not known.
+        "api" => {
+            if let Some(DeValue::Table(clock)) = root.get_mut("clock").map(Spanned::get_mut) {
+                clock.remove("speed");
+            }
+            false
+        }
+        _ => false,
+    }
+}
+
+fn read(
+    document: &Document<'_>,
+    file: &Path,
+    folders: &Folders,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Settings, Vec<Warning>), ConfigError> {
     let root = document.root().table()?;
     let mut settings = Settings::defaults(folders);
     settings.file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());

@@ -56,8 +56,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
 pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots {
     let area = frame.area();
     let turning = state.kiosk.as_ref().filter(|kiosk| kiosk.rotates());
-    // On a board the cursor says which seat is explained; in lists it would say nothing.
-    let without = turning.filter(|_| matches!(state.screen(), Screen::Overview)).map(|_| kiosk::without_cursor(look));
+    let without = turning.map(|_| kiosk::without_cursor(look));
     let look = without.as_ref().unwrap_or(look);
     let mut page = Page::new(frame.buffer_mut(), look);
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
@@ -75,8 +74,7 @@ pub(super) fn drawn(frame: &mut Frame<'_>, state: &State, look: &Look) -> Spots 
     let labs = state.labs();
     header::top(&mut page, top, state, &labs);
     if let Some(kiosk) = &state.kiosk {
-        kiosk::banner(&mut page, Rect { height: 1, ..middle }, state, kiosk);
-        middle = Rect { y: middle.y + 1, height: middle.height - 1, ..middle };
+        middle = kiosk::banner(&mut page, middle, state, kiosk);
     }
     match state.screen() {
         Screen::Overview => overview::draw(&mut page, middle, state, &labs),

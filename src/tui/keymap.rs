@@ -8,24 +8,30 @@ use crate::{
     config::{ConfigError, KeySetting, UiSettings},
 };
 
-/// The commands, with the keys the configuration gives them.
+/// The commands, with the keys the configuration gives them; else everything that is wrong with those.
 pub fn rekeyed(ui: &UiSettings, mut commands: Commands) -> Result<Commands, ConfigError> {
     let mut changed: Vec<(Command, &KeySetting)> = Vec::new();
+    let mut wrong = Vec::new();
     for setting in &ui.keys {
-        let command = Command::named(&setting.command).ok_or_else(|| setting.complain(unknown(&setting.command)))?;
-        let keys: Vec<Key> = setting.keys.iter().map(|text| key(setting, text)).collect::<Result<_, _>>()?;
-        commands.rebind(command, &keys).map_err(|refused| setting.complain(refused))?;
-        changed.push((command, setting));
-    }
-    let names: Vec<Command> = changed.iter().map(|(command, _)| *command).collect();
-    match commands.clash(&names) {
-        None => Ok(commands),
-        Some((command, refused)) => {
-            let setting = changed.iter().find(|(changed, _)| *changed == command).or(changed.last());
-            // Without a change there is no clash: the table has none.
-            setting.map_or(Ok(commands), |(_, setting)| Err(setting.complain(refused)))
+        match rekey(setting, &mut commands) {
+            Ok(command) => changed.push((command, setting)),
+            Err(error) => wrong.push(error),
         }
     }
+    let names: Vec<Command> = changed.iter().map(|(command, _)| *command).collect();
+    for (command, refused) in commands.clashes(&names) {
+        // Without a change there is no clash: the table has none.
+        let setting = changed.iter().find(|(changed, _)| *changed == command).or(changed.last());
+        wrong.extend(setting.map(|(_, setting)| setting.complain(refused)));
+    }
+    if wrong.is_empty() { Ok(commands) } else { Err(ConfigError::together(wrong)) }
+}
+
+fn rekey(setting: &KeySetting, commands: &mut Commands) -> Result<Command, ConfigError> {
+    let command = Command::named(&setting.command).ok_or_else(|| setting.complain(unknown(&setting.command)))?;
+    let keys: Vec<Key> = setting.keys.iter().map(|text| key(setting, text)).collect::<Result<_, _>>()?;
+    commands.rebind(command, &keys).map_err(|refused| setting.complain(refused))?;
+    Ok(command)
 }
 
 fn key(setting: &KeySetting, text: &str) -> Result<Key, ConfigError> {

@@ -7,30 +7,51 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{draw::Look, pen::Page, theme::Tone};
+use super::{
+    draw::Look,
+    pen::{Page, wrap},
+    theme::Tone,
+};
 use crate::{
     app::{State, kiosk::Kiosk},
     domain::alert::Grade,
 };
 
-/// The banner: the worst, in the colour of the worst; on red the whole line is reversed.
-pub fn banner(page: &mut Page<'_>, area: Rect, state: &State, kiosk: &Kiosk) {
+/// Below this a banner has one line: the board needs the others.
+const LOW: u16 = 10;
+
+/// The banner: the worst, in the colour of the worst, in two lines where one does not do; on red it is reversed. Gives
+/// what is left of the area.
+pub fn banner(page: &mut Page<'_>, area: Rect, state: &State, kiosk: &Kiosk) -> Rect {
     let (word, tone) = match kiosk.grade() {
         Grade::Calm => ("", Tone::Ok),
         Grade::Watch => ("WATCH  ", Tone::Warn),
         Grade::Red => ("RED  ", Tone::Bad),
     };
-    let mut pen = page.line(area, 0);
     // How much more is as bad is never cut off.
     let more = kiosk.wrong().iter().filter(|wrong| wrong.grade == kiosk.grade()).count().saturating_sub(1);
     let more = if more > 0 { format!("   and {more} more ") } else { String::new() };
-    let room = pen.room().saturating_sub(1 + word.width() + more.width());
-    pen.skip(1).put(word, tone).col(state.headline().as_str(), room, tone).right(&[(more, tone)]);
+    let room = usize::from(area.width).saturating_sub(1 + word.width() + more.width());
+    let told = state.headline();
+    let told = told.as_str();
+    let first = match wrap(told, room).first() {
+        Some(first) if area.height >= LOW && first.len() < told.len() => first.len(),
+        _ => told.len(),
+    };
+    let (first, rest) = told.split_at(first);
+    page.line(area, 0).skip(1).put(word, tone).col(first, room, tone).right(&[(more, tone)]);
+    let high = if rest.is_empty() { 1 } else { 2 };
+    if high > 1 {
+        let before = 1 + word.width();
+        page.line(area, 1).skip(before).col(rest.trim(), usize::from(area.width).saturating_sub(before + 1), tone);
+    }
     let style = match kiosk.grade() {
         Grade::Red => page.style(tone).add_modifier(Modifier::REVERSED | Modifier::BOLD),
         Grade::Watch | Grade::Calm => Style::new().add_modifier(Modifier::BOLD),
     };
-    page.under(area, 0, style);
+    (0..high).for_each(|line| page.under(area, line, style));
+    let high = u16::try_from(high).unwrap_or(1);
+    Rect { y: area.y + high, height: area.height - high, ..area }
 }
 
 /// The bottom line while boards take turns.

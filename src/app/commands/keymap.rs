@@ -62,8 +62,10 @@ impl Commands {
         Ok(())
     }
 
-    /// The first key that now means two things in one place, as seen from one of the commands that were changed.
-    pub fn clash(&self, changed: &[Command]) -> Option<(Command, Refused)> {
+    /// The keys that now mean two things in one place, as seen from one of the commands that were changed; each is told
+    /// for the first such place.
+    pub fn clashes(&self, changed: &[Command]) -> Vec<(Command, Refused)> {
+        let mut found: Vec<(Command, Refused)> = Vec::new();
         let mut taken: HashMap<(Context, Key), Command> = HashMap::new();
         for entry in &self.0 {
             for on in entry.on {
@@ -71,17 +73,23 @@ impl Commands {
                     let Some(by) = taken.insert((*on, *key), entry.command) else { continue };
                     let (new, old) =
                         if changed.contains(&entry.command) { (entry.command, by) } else { (by, entry.command) };
-                    return Some((new, Refused::Taken { key: *key, by: old, on: *on }));
+                    let told = |known: &(Command, Refused)| {
+                        known.0 == new
+                            && matches!(known.1, Refused::Taken { key: told, by, .. } if (told, by) == (*key, old))
+                    };
+                    if !found.iter().any(told) {
+                        found.push((new, Refused::Taken { key: *key, by: old, on: *on }));
+                    }
                 }
             }
         }
-        None
+        found
     }
 }
 
 impl Context {
     /// Where that is, in words.
-    fn place(self) -> &'static str {
+    pub fn place(self) -> &'static str {
         match self {
             Self::Nodes => "in the nodes pane",
             Self::Classes => "in the classes pane",
@@ -112,7 +120,7 @@ mod tests {
     fn keys_of_ones_own_replace_those_of_the_table() {
         let mut commands = Commands::new(false);
         commands.rebind(Command::Deploy, &[Key::Char('D'), Key::F(9)]).unwrap();
-        assert_eq!(commands.clash(&[Command::Deploy]), None);
+        assert_eq!(commands.clashes(&[Command::Deploy]), []);
         assert_eq!(commands.by_key(Context::Board, Key::Char('D')), Some(Command::Deploy));
         assert_eq!(commands.by_key(Context::Board, Key::Char('d')), None);
         commands.rebind(Command::Quit, &[]).unwrap();
@@ -123,7 +131,8 @@ mod tests {
     fn a_key_that_would_mean_two_things_is_refused_and_both_are_named() {
         let mut commands = Commands::new(false);
         commands.rebind(Command::Deploy, &[Key::Char('s')]).unwrap();
-        let (command, refused) = commands.clash(&[Command::Deploy]).unwrap();
+        let clashes = commands.clashes(&[Command::Deploy]);
+        let (command, refused) = clashes[0].clone();
         assert_eq!(command, Command::Deploy);
         assert_eq!(
             refused.to_string(),
@@ -139,6 +148,6 @@ mod tests {
         let mut commands = Commands::new(false);
         commands.rebind(Command::Deploy, &[Key::Char('x')]).unwrap();
         commands.rebind(Command::Destroy, &[Key::Char('d')]).unwrap();
-        assert_eq!(commands.clash(&[Command::Deploy, Command::Destroy]), None);
+        assert_eq!(commands.clashes(&[Command::Deploy, Command::Destroy]), []);
     }
 }

@@ -108,7 +108,49 @@ const NAMES: &[(Command, &str)] = &[
     (Command::SaveLog, "save-log"),
 ];
 
+/// What others call it: found by in the palette, and shown nowhere.
+const ALSO: &[(Command, &[&str])] = &[
+    (Command::Quit, &["exit", "close"]),
+    (Command::Help, &["keys", "shortcuts"]),
+    (Command::Refresh, &["reload", "update", "poll"]),
+    (Command::Filter, &["find", "grep"]),
+    (Command::Search, &["find", "grep"]),
+    (Command::LogFilter, &["level", "errors"]),
+    (Command::Runs, &["history", "gantt"]),
+    (Command::Deploy, &["apply", "create", "launch", "up"]),
+    (Command::Destroy, &["delete", "terminate", "down"]),
+    (Command::Rebuild, &["recreate", "replace", "reinstall"]),
+    (Command::Rollback, &["undo", "revert"]),
+    (Command::Check, &["verify", "prove", "test"]),
+    (Command::Stop, &["stop", "halt", "off"]),
+    (Command::Power, &["reboot", "off", "on"]),
+    (Command::Restart, &["reboot"]),
+    (Command::Mark, &["select"]),
+    (Command::MarkAll, &["select"]),
+    (Command::Order, &["sort"]),
+    (Command::Jump, &["go", "goto"]),
+    (Command::CopyRow, &["yank", "clipboard"]),
+    (Command::CopyText, &["yank", "clipboard"]),
+    (Command::Shell, &["ssh", "login", "terminal"]),
+    (Command::ShellTab, &["ssh", "login", "terminal"]),
+    (Command::Exec, &["run"]),
+    (Command::Cancel, &["cancel", "abort"]),
+    (Command::Extend, &["prolong", "postpone"]),
+    (Command::Edit, &["change", "modify"]),
+    (Command::EditText, &["toml"]),
+    (Command::New, &["add", "create"]),
+    (Command::NewText, &["add", "create", "toml"]),
+    (Command::Pause, &["follow", "tail"]),
+    (Command::Stamps, &["time", "clock"]),
+    (Command::SaveLog, &["export", "download"]),
+];
+
 impl Command {
+    /// What others call it.
+    pub fn also(self) -> &'static [&'static str] {
+        ALSO.iter().find(|(command, _)| *command == self).map_or(&[], |(_, also)| also)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(command, _)| *command == self).map_or("", |(_, name)| name)

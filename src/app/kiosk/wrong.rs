@@ -11,7 +11,7 @@ use crate::{
         labs::ClassRow,
         seats::{self, SeatRow},
         shown::Labs,
-        sites::Site,
+        sites::{Lost, Site},
     },
     domain::{
         Clean, LabName, MachineState, Role, SeatName, SiteName,
@@ -87,10 +87,10 @@ fn of_site(
     let old = now.duration_since(seen) >= stale;
     match &site.lost {
         Some(lost) if old || site.view.is_none() && site.silent_for(now, state.settings.idle).is_some() => {
-            return say(Grade::Red, silent(name, &lost.why));
+            return say(Grade::Red, silent(name, lost, state));
         }
         None if old => return say(Grade::Red, Clean::from(format!("{name} has not been seen for {}", age(now, seen)))),
-        Some(lost) => say(Grade::Watch, silent(name, &lost.why)),
+        Some(lost) => say(Grade::Watch, silent(name, lost, state)),
         // It explains what is said of its seats.
         None if site.silent_for(now, state.settings.idle).is_some() => {
             say(Grade::Watch, Clean::from(format!("{name} has not been seen for {}", age(now, seen))));
@@ -115,18 +115,26 @@ fn age(now: Timestamp, seen: Timestamp) -> String {
     ago(now.duration_since(seen).try_into().unwrap_or_default())
 }
 
-/// A site that does not answer, named once: of the error what comes behind its name, which is the cause.
-fn silent(name: &SiteName, why: &Clean) -> Clean {
-    let why = why.as_str();
+/// A site that does not answer, and since when, named once: of the error what comes behind its name, which is the cause.
+fn silent(name: &SiteName, lost: &Lost, state: &State) -> Clean {
+    let why = lost.why.as_str();
+    let day = state.now.duration_since(lost.since) >= SignedDuration::from_hours(24);
+    let since = lost.since.to_zoned(state.settings.zone.clone());
+    let since = since.strftime(if day { "%d %b %H:%M" } else { "%H:%M" });
     let named = why.match_indices(name.as_str()).filter_map(|(at, _)| {
         let before = why[..at].chars().next_back();
         before.is_none_or(|c| c == ' ').then(|| &why[at + name.as_str().len()..])
     });
     let behind = named.map(|rest| (rest.strip_prefix(": "), rest.strip_prefix(' '))).last();
-    Clean::from(match behind {
-        Some((Some(cause), _)) => format!("{name} does not answer: {}", unaddressed(cause)),
-        Some((_, Some(says))) => format!("{name} {says}"),
-        _ => format!("{name} does not answer: {}", unaddressed(why)),
+    let says = match behind {
+        Some((Some(cause), _)) => format!("does not answer: {}", unaddressed(cause)),
+        Some((_, Some(says))) => says.to_owned(),
+        _ => format!("does not answer: {}", unaddressed(why)),
+    };
+    // The time goes before the cause, which is what is cut where there is little room.
+    Clean::from(match says.split_once(": ") {
+        Some((what, cause)) => format!("{name} {what}, since {since}: {cause}"),
+        None => format!("{name} {says}, since {since}"),
     })
 }
 
@@ -141,7 +149,8 @@ fn told(what: &str, why: &Clean) -> Clean {
     Clean::from(format!("{what}: {why}"))
 }
 
-/// How seats are wrong, the worst first: what is said of one, what of several, and how bad it is.
+/// How seats are wrong, the worst first: what is said of one, what of several, and how bad it is. The words are those of
+/// the states wherever they make a sentence.
 const WRONG: [(MachineState, &str, Grade); 4] = [
     (MachineState::Failed, "failed", Grade::Red),
     (MachineState::Gone, "gone", Grade::Red),
@@ -193,10 +202,10 @@ fn of_class(wrong: &mut Vec<Wrong>, row: &ClassRow<'_>) {
         say(Grade::Watch, seat, text);
     }
     if let Some(stale) = row.seats.iter().find(|seat| seat.state == MachineState::Stale) {
-        let count = row.count(MachineState::Stale);
         let reason = stale.reason.as_ref().map_or("", |reason| reason.as_str());
-        let seats = counted(stale.role == Role::Host, count.max(1));
-        say(Grade::Watch, Some(&stale.seat), format!("{seats} of {lab} not proven: {}: {reason}", stale.seat));
+        let count = row.count(MachineState::Stale).max(1);
+        let text = of_seats(count, "stale", lab, (&stale.seat, stale.role), reason);
+        say(Grade::Watch, Some(&stale.seat), text);
     }
 }
 

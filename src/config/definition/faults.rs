@@ -1,9 +1,6 @@
-//! Everything that is wrong with a definition at once: read as always, and where that ends at a complaint, read again
-//! without what was complained about.
+//! Everything that is wrong with a definition, each by its key: for forms, which show it beside the field.
 
 use std::path::Path;
-
-use toml_edit::{DocumentMut, Item, TableLike, value};
 
 use super::parse;
 use crate::config::{ConfigError, Settings};
@@ -16,59 +13,14 @@ pub struct Fault {
     pub message: String,
 }
 
-/// More are not looked for.
-const MOST: usize = 12;
-
 /// What is wrong with a definition; nothing when it can be taken as it is. Paths and settings as for [`parse`].
 pub fn faults(text: &str, base_dir: &Path, settings: Option<&Settings>) -> Vec<Fault> {
-    let mut found: Vec<Fault> = Vec::new();
-    let mut rest = text.to_owned();
-    while found.len() < MOST {
-        let (key, message) = match parse(&rest, "the definition", base_dir, settings) {
-            Ok(_) => break,
-            Err(ConfigError::Document { key, message, .. }) => (key, message),
-            Err(other) => (String::new(), other.to_string()),
-        };
-        let known = found.iter().any(|fault| fault.key == key);
-        found.extend((!known).then_some(Fault { key: key.clone(), message }));
-        match without(&rest, &key, settings).filter(|_| !known) {
-            Some(shorter) => rest = shorter,
-            None => break,
-        }
-    }
-    found
-}
-
-/// The text without a key, or where it has to be there, with something that will do; none where that is no help.
-fn without(text: &str, key: &str, settings: Option<&Settings>) -> Option<String> {
-    let mut document: DocumentMut = text.parse().ok()?;
-    let is_class = document.get("kind").and_then(Item::as_str) == Some("class");
-    match key {
-        "" | "kind" => return None,
-        "name" | "template" | "image" => document[key] = value("a"),
-        "seats" => document[key] = value(1),
-        "students" | "count" => {
-            document.remove("students");
-            document["count"] = value(1);
-        }
-        "site" => {
-            let fits = |site: &&crate::config::Site| site.proxmox().is_some() == is_class;
-            document[key] = value(settings?.sites.values().find(fits)?.name.as_str());
-        }
-        path => remove(document.as_table_mut(), path)?,
-    }
-    Some(document.to_string())
-}
-
-/// Takes away what stands there; a list as a whole.
-fn remove(table: &mut dyn TableLike, path: &str) -> Option<()> {
-    match path.split_once('.') {
-        Some((key, rest)) => match table.get_mut(key)?.as_table_like_mut() {
-            Some(inner) => remove(inner, rest),
-            None => table.remove(key).map(drop),
-        },
-        None => table.remove(path).map(drop),
-    }
+    let Err(error) = parse(text, "the definition", base_dir, settings) else { return Vec::new() };
+    let fault = |error| match error {
+        ConfigError::Document { key, message, .. } => Fault { key, message },
+        other => Fault { key: String::new(), message: other.to_string() },
+    };
+    error.each().into_iter().map(fault).collect()
 }
 
 #[cfg(test)]

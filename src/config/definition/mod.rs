@@ -15,10 +15,13 @@ use std::path::Path;
 pub use faults::{Fault, faults};
 pub use print::to_toml;
 
+use toml::de::{DeTable, DeValue};
+
 use super::{
     ConfigError, Folders, Settings, Site,
     files::read_text,
     reader::{Document, Node, Table},
+    whole,
 };
 use crate::domain::{Definition, LabName, SiteName};
 
@@ -60,6 +63,16 @@ pub fn parse(
     if let Kind::Workshop = kind {
         document.set_schema(workshop::SCHEMA);
     }
+    let mend = |root: &mut DeTable<'_>, key: &str| mend(root, key, kind, settings);
+    whole::read(&mut document, &mend, |document| read_as(kind, document, base_dir, settings))
+}
+
+fn read_as(
+    kind: Kind,
+    document: &Document<'_>,
+    base_dir: &Path,
+    settings: Option<&Settings>,
+) -> Result<Definition, ConfigError> {
     let root = document.root().table()?;
     let name: LabName = root.need("name", "\"cs101\"")?.parsed()?;
     let site: SiteName = root.need("site", "\"campus\"")?.parsed()?;
@@ -69,6 +82,29 @@ pub fn parse(
         Kind::Class => Definition::Class(class::read(&root, name, site, &context)?),
         Kind::Workshop => Definition::Workshop(workshop::read(&root, name, site, &context)?),
     })
+}
+
+/// Something that will do for a key, so that a complaint about it does not lead to others that are none.
+fn mend(root: &mut DeTable<'_>, key: &str, kind: Kind, settings: Option<&Settings>) -> bool {
+    match key {
+        // One seat fits everywhere.
+        "seats" => whole::put(root, "seats", one()),
+        "students" | "count" if matches!(kind, Kind::Class) => {
+            root.remove("students");
+            whole::put(root, "count", one());
+        }
+        "site" => {
+            let fits = |site: &&Site| site.proxmox().is_some() == matches!(kind, Kind::Class);
+            let Some(site) = settings.and_then(|settings| settings.sites.values().find(fits)) else { return false };
+            whole::put(root, "site", DeValue::String(site.name.to_string().into()));
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn one() -> DeValue<'static> {
+    DeValue::parse("1").map_or(DeValue::Boolean(false), toml::Spanned::into_inner)
 }
 
 fn read_kind(root: &Node<'_>) -> Result<Kind, ConfigError> {

@@ -15,10 +15,13 @@ use crate::{
     },
 };
 
+/// A step, its title, and a short one.
+type Titled = (StepName, &'static str, &'static str);
+
 /// The columns with a step each; the address is told by itself.
-const BEFORE: [(StepName, &str, &str); 3] =
+const BEFORE: [Titled; 3] =
     [(StepName::Clone, "clone", "clo"), (StepName::Configure, "config", "cfg"), (StepName::Start, "start", "sta")];
-const AFTER: [(StepName, &str, &str); 4] = [
+const AFTER: [Titled; 4] = [
     (StepName::Agent, "agent", "agt"),
     (StepName::Exec, "exec", "exe"),
     (StepName::Verify, "verify", "ver"),
@@ -41,6 +44,8 @@ pub struct Columns {
     vmid: usize,
     address: usize,
     cell: usize,
+    before: Vec<Titled>,
+    after: Vec<Titled>,
 }
 
 impl Columns {
@@ -52,6 +57,14 @@ impl Columns {
         let node = row.seats.iter().filter_map(|seat| seat.node).map(|node| node.as_str().width()).max().unwrap_or(0);
         let vmid = progress().filter_map(|p| p.vmid).map(|vmid| vmid.to_string().len()).max().unwrap_or(0);
         let address = progress().filter_map(|p| p.ip).map(|ip| ip.to_string().len()).max().unwrap_or(0);
+        // While nobody works on it nothing moves, and a reason needs the room more than a step that no seat has come to.
+        let tight = !row.is_worked_on() && row.seats.iter().any(|seat| seat.reason.is_some());
+        let come_to = |step: StepName| progress().filter_map(|p| p.step(step)).any(|s| s.state != StepState::Waiting);
+        let shown = |steps: &[Titled]| steps.iter().copied().filter(|(step, ..)| !tight || come_to(*step)).collect();
+        let address = match address {
+            0 if tight && !come_to(StepName::Address) => 0,
+            width => width.clamp(ADDRESS, if wide { 24 } else { ADDRESS }) + gap,
+        };
         Self {
             wide,
             narrow: width < NARROW,
@@ -59,8 +72,10 @@ impl Columns {
             seat: seat.clamp(4, if wide { 20 } else { 12 }) + gap,
             node: node.clamp(4, if wide { 12 } else { 6 }) + gap,
             vmid: vmid.clamp(4, 9) + gap,
-            address: address.clamp(ADDRESS, if wide { 24 } else { ADDRESS }) + gap,
+            address,
             cell: if wide { 8 } else { 4 },
+            before: shown(&BEFORE),
+            after: shown(&AFTER),
         }
     }
 
@@ -79,11 +94,13 @@ pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Column
         return;
     }
     pen.col(&heading("node"), columns.node, Tone::Dim).col(&heading("vmid"), columns.vmid, Tone::Dim);
-    for (_, long, short) in BEFORE {
+    for (_, long, short) in &columns.before {
         pen.col(columns.title(long, short), columns.cell, Tone::Dim);
     }
-    pen.col(&heading("address"), columns.address, Tone::Dim);
-    for (_, long, short) in AFTER {
+    if columns.address > 0 {
+        pen.col(&heading("address"), columns.address, Tone::Dim);
+    }
+    for (_, long, short) in &columns.after {
         pen.col(columns.title(long, short), columns.cell, Tone::Dim);
     }
     pen.skip(2).put(&heading("state"), Tone::Dim);
@@ -100,8 +117,8 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
     pen.cell(seat.node.map_or("", |node| node.as_str()), columns.node, gap, Tone::Dim);
     let vmid = progress.and_then(|p| p.vmid).map(|vmid| vmid.to_string());
     pen.cell(&vmid.unwrap_or_default(), columns.vmid, gap, Tone::Dim);
-    for (step, ..) in BEFORE {
-        cell(pen, seat, step, columns, state);
+    for (step, ..) in &columns.before {
+        cell(pen, seat, *step, columns, state);
     }
     let (text, tone) = match progress.and_then(|p| p.ip) {
         Some(ip) => {
@@ -110,9 +127,11 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
         }
         None => told(pen, seat, StepName::Address, columns.wide, state),
     };
-    pen.cell(&text, columns.address, gap, tone);
-    for (step, ..) in AFTER {
-        cell(pen, seat, step, columns, state);
+    if columns.address > 0 {
+        pen.cell(&text, columns.address, gap, tone);
+    }
+    for (step, ..) in &columns.after {
+        cell(pen, seat, *step, columns, state);
     }
     last(pen, seat, state);
 }

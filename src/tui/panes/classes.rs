@@ -196,8 +196,9 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
             wrong(pen, seat);
         }
         (None, Phase::ABSENT) => {
-            let text = row.definition.map(outline).or(row.workshop.map(outlined)).unwrap_or_default();
-            pen.put(&text, Tone::Dim);
+            let ways = row.definition.map(outline).or(row.workshop.map(outlined)).unwrap_or_default();
+            let fitting = ways.iter().find(|way| way.width() <= pen.room()).or(ways.last());
+            pen.put(fitting.map_or("", String::as_str), Tone::Dim);
         }
         (None, _) if row.life().is_some() => {
             let Some(life) = row.life() else { return };
@@ -252,11 +253,18 @@ pub fn elapsed(state: &State, row: &ClassRow<'_>) -> String {
     }
 }
 
-fn outline(class: &ClassDefinition) -> String {
-    format!("{} on {}", class.template, class.site)
+/// What it is to be, the fullest way of saying it first.
+fn outline(class: &ClassDefinition) -> Vec<String> {
+    vec![format!("{} on {}", class.template, class.site), class.template.to_string()]
 }
 
-fn outlined(workshop: &WorkshopDefinition) -> String {
+fn outlined(workshop: &WorkshopDefinition) -> Vec<String> {
     let time = SignedDuration::try_from(workshop.ends_after).map(format::span).unwrap_or_default();
-    format!("{} on {}, for {time}", workshop.image, workshop.site)
+    let (image, site) = (&workshop.image, &workshop.site);
+    vec![
+        format!("{image} on {site}, for {time}"),
+        format!("{image} on {site}"),
+        format!("on {site}, for {time}"),
+        format!("on {site}"),
+    ]
 }

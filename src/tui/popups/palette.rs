@@ -35,10 +35,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
     let narrow = inner.width < NARROW;
     let name = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).clamp(12, 34) + 2;
     if rows.is_empty() {
-        page.line(body, 0).skip(1).put(
-            if palette.labs { "no lab is called that" } else { "nothing is called that, or it would do nothing here" },
-            Tone::Dim,
-        );
+        let told = match state.palette_elsewhere(palette).first() {
+            _ if palette.labs => "no lab is called that".to_owned(),
+            Some((name, place)) => format!("{name} is given {place}, or would do nothing here"),
+            None => "nothing is called that, or it would do nothing here".to_owned(),
+        };
+        page.line(body, 0).skip(1).put(&told, Tone::Dim);
     }
     for (n, row) in rows.iter().enumerate().skip(first).take(shown) {
         if n == palette.at {

@@ -341,6 +341,23 @@ fn the_palette_offers_nothing_that_would_do_nothing() {
 }
 
 #[test]
+fn the_palette_finds_a_command_by_what_others_call_it_and_tells_where_it_is_given() {
+    let mut state = world(120, 40);
+    let found = |state: &State, typed: &str| {
+        let rows = state.palette_rows(&Palette { typed: typed.into(), ..Palette::default() });
+        rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&state, "exit")[0], "quit");
+    assert_eq!(found(&state, "sort")[0], "order");
+    assert_eq!(found(&state, "clipboard"), ["copy-row"]);
+    assert_eq!(found(&state, "check")[0], "check", "names come first");
+    press(&mut state, ":export");
+    assert!(super::screen(&state).contains("save-log is given in the log"));
+    press(&mut state, "<esc>4");
+    assert_eq!(found(&state, "export"), ["save-log"]);
+}
+
+#[test]
 fn read_only_asks_for_nothing_that_changes_anything() {
     let keys: Vec<_> = TABLE.iter().flat_map(|entry| entry.keys.iter()).map(|key| key.to_string()).collect();
     for place in ["1", "2", "3", "4", "2j<enter>", "4<enter>", "1<enter>", "2j<enter><enter>"] {

@@ -263,7 +263,7 @@ fn old_data_is_red_in_words_and_the_age_stays_in_sight() {
         asked.extend(tick(&mut state, after));
     }
     let shown = screen(&state);
-    assert!(shown.contains("RED  campus does not answer: pve1: connection refused"), "{shown}");
+    assert!(shown.contains("RED  campus does not answer, since 14:02: pve1: connection refused"), "{shown}");
     assert!(shown.contains("no answer since 14:02"), "{shown}");
     assert!(matches!(asked.as_slice(), [Effect::Ring, Effect::Call(alert)] if alert.red), "{asked:?}");
     // It answers again.

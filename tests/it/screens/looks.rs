@@ -129,10 +129,14 @@ fn a_site_that_does_not_answer_is_named_once() {
     update(&mut state, Action::Tick(now().checked_add(SignedDuration::from_secs(90)).unwrap()));
     let shown = screen(&state);
     let line = shown.lines().find(|line| line.contains("does not answer")).unwrap();
-    assert!(line.contains("campus does not answer: connection refused"), "{line}");
+    assert!(line.contains("campus does not answer, since 14:02: connection refused"), "{line}");
     assert_eq!(line.matches("campus").count(), 1, "{line}");
     let why = "nodes: campus does not accept the token: 401 no such token; check its id, secret and expiry";
     update(&mut state, Action::SiteLost { site: super::world::site(), why: why.into() });
     update(&mut state, Action::Tick(now().checked_add(SignedDuration::from_secs(91)).unwrap()));
-    assert!(screen(&state).contains("✗ campus does not accept the token: 401 no such token"), "{}", screen(&state));
+    assert!(
+        screen(&state).contains("✗ campus does not accept the token, since 14:02: 401 no such token"),
+        "{}",
+        screen(&state)
+    );
 }
