@@ -305,6 +305,15 @@ fn the_time_of_a_workshop_begins_with_the_deploy_that_first_makes_something() {
     assert_eq!(deploy_once(&house), Some(RunState::Failed));
     let tried = status(&house).life.unwrap();
     house.stage.rest(5 * HOUR);
+    // What never stood is not past its end.
+    let past = |house: &House| {
+        let home = house.homeroom();
+        house.stage.live(None, async { ends::overdue(&home).await.unwrap().len() }).unwrap()
+    };
+    assert_eq!((past(&house), look(&house)), (0, Vec::new()));
+    house.hall.state().away = true;
+    assert_eq!(past(&house), 1, "nobody can see that there is nothing");
+    house.hall.state().away = false;
     house.hall.state().images.insert("workspace:1".to_owned());
     let notes = |house: &House| {
         let home = house.homeroom();
@@ -443,6 +452,56 @@ fn an_end_is_put_off_up_to_the_ceiling_and_warned_of_anew() {
     assert_eq!(status(&house).life.unwrap().ends_at, extension.ends_at);
     house.stage.rest(8 * HOUR);
     assert_eq!(look(&house), [RunState::Done]);
+}
+
+#[test]
+fn an_extension_is_offered_only_where_it_can_be_given() {
+    for (max_life, offered) in [("12h", true), ("4h", false)] {
+        let house = house();
+        house.define(&format!("{DEFINITION}max_life = \"{max_life}\"\n"));
+        deploy_once(&house);
+        house.stage.rest(4 * HOUR - 10 * MINUTE);
+        look(&house);
+        assert_eq!(warnings(&house)[0].contains("homeroom extend"), offered, "{:?}", warnings(&house));
+        house.stage.rest(11 * MINUTE);
+        assert_eq!(refusal(&house).contains("homeroom extend intro 1h"), offered, "{}", refusal(&house));
+        let home = house.homeroom();
+        let engine = home.engines.values().next().unwrap();
+        let found = house.stage.live(None, async { strays::on(&home, engine).await.unwrap() }).unwrap();
+        assert_eq!(found[0].mend().contains("homeroom extend intro 1h"), offered, "{}", found[0].mend());
+        drop(home);
+        let asked = extend(&house, HOUR);
+        assert_eq!(asked.is_ok(), offered, "{asked:?}");
+    }
+    // Also where the ceiling lies behind.
+    let house = house();
+    house.define(&format!("{DEFINITION}max_life = \"5h\"\n"));
+    deploy_once(&house);
+    house.stage.rest(6 * HOUR);
+    assert!(extend(&house, HOUR).unwrap_err().contains("which no extension passes"));
+}
+
+#[test]
+fn who_sits_where_is_told_while_the_engine_is_away() {
+    let house = house();
+    deploy_once(&house);
+    let code = status(&house).life.unwrap().code;
+    let seat = come(&house, code.as_str(), "Ada");
+    let rows = |house: &House| {
+        let home = house.homeroom();
+        let told = house.stage.live(None, async { roster(&home, &intro()).await.unwrap() }).unwrap();
+        let told = told.into_iter().map(|row| {
+            let link = row.link.map(|link| link.expose_secret().to_owned());
+            (row.seat, row.person.map(|person| person.to_string()), link)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let before = rows(&house);
+    assert_eq!(before[0].1.as_deref().zip(Some(&before[0].0)), Some(("Ada", &seat)));
+    house.hall.state().away = true;
+    assert_eq!(rows(&house), before);
+    let states = status(&house).machines;
+    assert!(states.iter().all(|row| row.state == MachineState::Unknown), "{states:#?}");
 }
 
 #[test]
