@@ -15,7 +15,10 @@ use homeroom::{
     tui::{self, Ended, Look, Wires},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What becomes of runs still under way when the screen is left.
@@ -49,19 +52,23 @@ pub fn needs_a_terminal() -> Result<(), CliError> {
     ))
 }
 
-/// Shows the dashboard until it is left; `told` is said first, line by line.
+/// Shows the dashboard until it is left; `told` is said first, line by line. Where much more is said before something
+/// else has come to its end, the first of those lines is said once more after it: a small screen shows the latest.
 pub async fn run(
     settings: &Settings,
     home: Arc<Homeroom>,
     at_the_end: AtTheEnd,
-    told: Option<String>,
+    told: Option<(String, JoinHandle<()>)>,
 ) -> Result<Exit, CliError> {
     let outlives = at_the_end == AtTheEnd::FinishRuns;
     let (mut state, look) = screens(settings, &home, None, outlives)?;
-    for line in told.iter().flat_map(|told| told.lines()) {
+    for line in told.iter().flat_map(|(told, _)| told.lines()) {
         app::update(&mut state, Action::Notice { level: Level::Info, text: Clean::new(line) });
     }
     let (mut runtime, ends) = Runtime::start(home.clone(), Box::new(detach::carry_on), Some(desk(settings)));
+    if let Some((told, after)) = told {
+        runtime.tell_after(after, Clean::new(told.lines().next().unwrap_or_default()));
+    }
     let ended = show(state, look, ends).await;
     if at_the_end == AtTheEnd::WindRunsDown {
         let _ = tokio::time::timeout(WOUND_DOWN_WITHIN, async {

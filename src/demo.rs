@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 pub use self::engine::Visit;
 
@@ -20,7 +21,7 @@ use crate::{
     cli::CliError,
     config::{self, Settings},
     domain::{Definition, LabName, RunId, SeatName, Vmid, mark::Mark},
-    service::{Homeroom, ServiceError, adopt, check::check, definitions},
+    service::{Homeroom, ServiceError, adopt, check::check, definitions, deploy::Outcome},
     sim::{self, Cluster, Scenario},
     wire::{self, Access},
 };
@@ -241,17 +242,20 @@ fn template_of(definition: &Definition) -> String {
     }
 }
 
-/// Repeats the roll call of every class that stands, in the background.
-pub fn roll_call(home: &Arc<Homeroom>) {
+/// Repeats the roll call of every class that stands, in the background, until all have come to their end.
+pub fn roll_call(home: &Arc<Homeroom>) -> JoinHandle<()> {
     let home = home.clone();
     tokio::spawn(async move {
         let Ok((all, _)) = home.store.all_progress().await else { return };
         for progress in all.iter().filter(|progress| progress.seats.iter().any(|seat| seat.vmid.is_some())) {
-            if let Err(error) = check(&home, &progress.lab, &[]).await {
-                tracing::warn!(lab = %progress.lab, %error, "no roll call at the start");
+            match check(&home, &progress.lab, &[]).await {
+                // How it ended is in the log.
+                Ok(Outcome::Begun(run)) => drop(run.ended.await),
+                Ok(Outcome::NothingToDo(_)) => {}
+                Err(error) => tracing::warn!(lab = %progress.lab, %error, "no roll call at the start"),
             }
         }
-    });
+    })
 }
 
 fn node_key(cluster: &Cluster, folder: &Path) -> Result<PathBuf, CliError> {

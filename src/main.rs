@@ -149,9 +149,9 @@ async fn demonstrate(stage: Stage, docker: Option<&str>, folder: &Path, secrets:
     let (staged, visit, told) = staged.with_engine(docker).await?;
     let home = Arc::new(staged.home);
     // What stands already proves itself while one looks on.
-    demo::roll_call(&home);
+    let proven = demo::roll_call(&home);
     let at_the_end = if visit.is_some() { dashboard::AtTheEnd::WindRunsDown } else { dashboard::AtTheEnd::LeaveRuns };
-    let exit = dashboard::run(&staged.settings, home, at_the_end, Some(told)).await;
+    let exit = dashboard::run(&staged.settings, home, at_the_end, Some((told, proven))).await;
     if let Some(visit) = visit {
         // The terminal may be gone.
         let tell = |words: &str| drop(writeln!(std::io::stderr(), "homeroom: {words}"));

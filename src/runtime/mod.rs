@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{Action, Effect, asked::AskId, attach::Attach},
-    domain::{Definition, LabName, RunId, alert::Alert},
+    domain::{Clean, Definition, LabName, Level, RunId, alert::Alert},
     service::{Halt, Homeroom, Pager, RunHandle, own_key::can_leave},
 };
 
@@ -138,6 +138,16 @@ impl Runtime {
         }
         let wishes = tokio::spawn(effects::take_wishes(shared.clone(), wishes));
         (Self { shared, wishes }, Ends { actions: screen, effects, shells: opened })
+    }
+
+    /// Says a line once something has come to its end.
+    pub fn tell_after(&self, ends: JoinHandle<()>, text: Clean) {
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            if ends.await.is_ok() {
+                shared.say(Action::Notice { level: Level::Info, text }).await;
+            }
+        });
     }
 
     /// Waits, once the screens are gone, until every run they asked for has begun or was refused.

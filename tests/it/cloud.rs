@@ -3,6 +3,7 @@
 //! Everything is real but the project: the store is on disk, requests go by HTTP and logins by SSH. A life is one
 //! process: it can be cut off before and after any effect.
 
+mod born;
 mod changes;
 mod ended;
 mod follows;

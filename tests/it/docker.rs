@@ -13,6 +13,7 @@ mod netns;
 mod remote;
 mod restart;
 mod room;
+mod standing;
 pub mod startup;
 mod visit;
 mod workspace;

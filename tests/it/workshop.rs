@@ -29,6 +29,8 @@ use homeroom::{
 use secrecy::ExposeSecret;
 
 mod changes;
+mod joining;
+mod life;
 mod standing;
 
 use crate::hand::{Disk, Habit, House};
@@ -298,35 +300,6 @@ fn every_seat_has_a_link_of_its_own_that_the_proxy_knows() {
     assert!(!house.disk.told().iter().any(|event| event.message.as_str().contains("secret-of")));
 }
 
-#[test]
-fn the_time_of_a_workshop_begins_with_the_deploy_that_first_makes_something() {
-    let house = house();
-    house.hall.state().images.remove("workspace:1");
-    assert_eq!(deploy_once(&house), Some(RunState::Failed));
-    let tried = status(&house).life.unwrap();
-    house.stage.rest(5 * HOUR);
-    house.hall.state().images.insert("workspace:1".to_owned());
-    let notes = |house: &House| {
-        let home = house.homeroom();
-        let plan = house.stage.live(None, async { plan_deploy(&home, &intro()).await.unwrap().plan }).unwrap();
-        plan.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    assert!(notes(&house).contains("it ends 4 h after it is deployed"), "{}", notes(&house));
-    assert_eq!(deploy_once(&house), Some(RunState::Done));
-    let life = status(&house).life.unwrap();
-    assert_eq!(life.code, tried.code);
-    assert_eq!(life.ends_at.duration_since(life.born_at).as_hours(), 4);
-    assert!(life.born_at.duration_since(tried.born_at).as_hours() >= 5, "{life:?}");
-    house.hall.state().containers.retain(|kept| kept.spec.name != "intro-seat-02");
-    let end = life.ends_at.strftime("it ends at %Y-%m-%d %H:%M UTC").to_string();
-    assert!(notes(&house).contains(&end), "{}", notes(&house));
-    house.stage.rest(HOUR);
-    house.hall.state().containers.clear();
-    house.hall.state().networks.clear();
-    assert_eq!(deploy_once(&house), Some(RunState::Done));
-    assert_eq!(status(&house).life.unwrap().ends_at, life.ends_at, "it stood before");
-}
-
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -354,138 +327,6 @@ fn warnings(house: &House) -> Vec<String> {
     warned.map(|event| event.message.to_string()).collect()
 }
 
-#[test]
-fn a_workshop_has_a_code_and_an_end_from_its_first_deploy_until_it_is_gone() {
-    let house = house();
-    assert_eq!(status(&house).life, None);
-    deploy_once(&house);
-    let life = status(&house).life.unwrap();
-    assert_eq!(life.ends_at.duration_since(life.born_at).as_hours(), 4);
-    house.stage.rest(HOUR);
-    house.define(&DEFINITION.replace("seats = 3", "seats = 4"));
-    assert_eq!(deploy_once(&house), Some(RunState::Done));
-    let later = status(&house).life.unwrap();
-    assert_eq!((later.code, later.ends_at), (life.code.clone(), life.ends_at), "a deploy puts nothing off");
-    destroy_once(&house);
-    assert_eq!(status(&house).life, None);
-    deploy_once(&house);
-    assert_ne!(status(&house).life.unwrap().code, life.code, "no code is given twice");
-}
-
-#[test]
-fn the_end_is_warned_of_twice_and_then_comes_and_only_what_is_ours_goes() {
-    let house = house();
-    deploy_once(&house);
-    house.hall.strange("shop", BTreeMap::new(), Some(9000));
-    assert_eq!((look(&house), warnings(&house).len()), (vec![], 0));
-    house.stage.rest(3 * HOUR + 44 * MINUTE);
-    look(&house);
-    assert_eq!(warnings(&house).len(), 0);
-    house.stage.rest(2 * MINUTE);
-    look(&house);
-    look(&house);
-    assert_eq!(warnings(&house).len(), 1);
-    assert!(warnings(&house)[0].starts_with("ends in 14 min"), "{:?}", warnings(&house));
-    house.stage.rest(10 * MINUTE);
-    look(&house);
-    assert_eq!(warnings(&house).len(), 2);
-    assert_eq!(house.hall.names().len(), 5);
-    house.stage.rest(5 * MINUTE);
-    let words = refusal(&house);
-    assert!(words.contains("its end was at"), "{words}");
-    assert_eq!(look(&house), [RunState::Done]);
-    assert_eq!(house.hall.names(), ["shop"]);
-    assert_eq!(status(&house).life, None);
-    assert_eq!(look(&house), []);
-}
-
-#[test]
-fn a_process_may_die_at_any_point_of_putting_an_end_off() {
-    let points = {
-        let house = house();
-        deploy_once(&house);
-        extend(&house, HOUR).unwrap();
-        house.stage.points()
-    };
-    assert!(points > 0);
-    for point in 1..=points {
-        let house = house();
-        deploy_once(&house);
-        let end = status(&house).life.unwrap().ends_at;
-        let home = house.homeroom();
-        let _ = house.stage.live(Some(point), async { ends::extend(&home, &intro(), HOUR).await });
-        drop(home);
-        // Put off, or not: never half, and never in the way of the next.
-        let cut = status(&house).life.unwrap().ends_at;
-        assert!(cut == end || cut == end + HOUR, "cut off at {point}: {end} became {cut}");
-        assert_eq!(extend(&house, HOUR).unwrap().ends_at, cut + HOUR, "cut off at {point}");
-        assert_eq!(status(&house).state, LabState::Ready, "cut off at {point}");
-    }
-}
-
-#[test]
-fn an_end_is_put_off_up_to_the_ceiling_and_warned_of_anew() {
-    let house = house();
-    assert!(extend(&house, HOUR).unwrap_err().contains("does not stand"));
-    deploy_once(&house);
-    let before = status(&house).life.unwrap();
-    house.stage.rest(3 * HOUR + 50 * MINUTE);
-    look(&house);
-    let extension = extend(&house, HOUR).unwrap();
-    assert!(!extension.cut && extension.ends_at.duration_since(before.ends_at).as_hours() == 1);
-    house.stage.rest(55 * MINUTE);
-    look(&house);
-    assert_eq!(warnings(&house).len(), 2, "once before each end");
-    let extension = extend(&house, 9 * HOUR).unwrap();
-    assert!(extension.cut && extension.ends_at.duration_since(before.born_at).as_hours() == 12);
-    let words = extend(&house, MINUTE).unwrap_err();
-    assert!(words.contains("max_life, 12 h after"), "{words}");
-    assert_eq!(status(&house).life.unwrap().ends_at, extension.ends_at);
-    house.stage.rest(8 * HOUR);
-    assert_eq!(look(&house), [RunState::Done]);
-}
-
-#[test]
-fn an_end_comes_although_whoever_brings_it_about_dies_at_any_point() {
-    let points = {
-        let house = house();
-        deploy_once(&house);
-        house.stage.rest(5 * HOUR);
-        look(&house);
-        house.stage.points()
-    };
-    for point in 1..=points {
-        let house = house();
-        deploy_once(&house);
-        house.stage.rest(5 * HOUR);
-        let home = house.homeroom();
-        let looked = async {
-            for run in ends::look(&home).await {
-                let _ = run.ended.await;
-            }
-        };
-        let _ = house.stage.live(Some(point), looked);
-        drop(home);
-        look(&house);
-        assert!(house.hall.names().is_empty() && house.hall.state().networks.is_empty(), "cut off at {point}");
-        assert_eq!(status(&house).life, None, "cut off at {point}");
-    }
-}
-
-#[test]
-fn an_end_that_failed_is_not_brought_about_again_at_once() {
-    let house = house();
-    deploy_once(&house);
-    house.stage.rest(5 * HOUR);
-    // The network does not go while somebody else's container is on it.
-    house.hall.strange_on("guest", "intro-host");
-    assert_eq!(look(&house), [RunState::Failed]);
-    assert_eq!(look(&house), []);
-    house.hall.state().containers.retain(|kept| kept.view.name.as_str() != "guest");
-    house.stage.rest(6 * MINUTE);
-    assert_eq!(look(&house), [RunState::Done]);
-}
-
 fn take(house: &House, code: &str, name: &str) -> Result<Joined, JoinError> {
     let home = house.homeroom();
     house.stage.live(None, async { join(&home, code, name, None).await }).unwrap()
@@ -506,128 +347,8 @@ fn come(house: &House, code: &str, name: &str) -> SeatName {
     house.stage.live(None, came).unwrap()
 }
 
-#[test]
-fn a_code_and_a_name_are_a_seat_and_its_links_and_the_same_ones_on_return() {
-    let house = house();
-    assert!(matches!(take(&house, "K7M3QX", "Ada"), Err(JoinError::Unknown)));
-    deploy_once(&house);
-    let code = status(&house).life.unwrap().code;
-    let ada = take(&house, &code.as_str().to_lowercase(), " Ada ").unwrap();
-    assert_eq!((ada.seat.as_str(), ada.again), ("seat-01", false));
-    let links: Vec<_> = ada.links.all().map(|(_, link)| link.to_owned()).collect();
-    assert!(links[0].starts_with("http://jump:8080/vm/1/terminal/?token="), "{links:?}");
-    assert!(links[1].starts_with("http://jump:8080/vm/1/files/?token="), "{links:?}");
-    assert_eq!(take(&house, code.as_str(), "Grace").unwrap().seat.as_str(), "seat-02");
-    let back = take(&house, code.as_str(), "ADA").unwrap();
-    assert_eq!((back.seat.as_str(), back.again), ("seat-01", true));
-    assert_eq!(back.links.all().next().unwrap().1, links[0]);
-    assert_eq!(take(&house, code.as_str(), "Mary").unwrap().seat.as_str(), "seat-03");
-    assert!(matches!(take(&house, code.as_str(), "Joan"), Err(JoinError::Full { .. })));
-    assert!(matches!(take(&house, code.as_str(), "  "), Err(JoinError::NotAName(_))));
-    let home = house.homeroom();
-    let rows = house.stage.live(None, async { roster(&home, &intro()).await.unwrap() }).unwrap();
-    let names: Vec<_> = rows.iter().map(|row| row.person.as_ref().unwrap().as_str()).collect();
-    assert_eq!(names, ["Ada", "Grace", "Mary"]);
-    drop(home);
-    house.stage.rest(5 * HOUR);
-    assert!(matches!(take(&house, code.as_str(), "Ada"), Err(JoinError::Ended { .. })));
-    look(&house);
-    assert!(matches!(take(&house, code.as_str(), "Ada"), Err(JoinError::Ended { .. })));
-}
-
-#[test]
-fn a_seat_that_does_not_run_is_given_last() {
-    let house = house();
-    deploy_once(&house);
-    house.hall.end("intro-seat-01");
-    let home = house.homeroom();
-    house.stage.live(None, async { ended(check(&home, &intro(), &[]).await.unwrap()).await }).unwrap();
-    drop(home);
-    let code = status(&house).life.unwrap().code;
-    let seats: Vec<_> = ["a", "b", "c"].iter().map(|name| take(&house, code.as_str(), name).unwrap().seat).collect();
-    assert_eq!(seats.iter().map(SeatName::as_str).collect::<Vec<_>>(), ["seat-02", "seat-03", "seat-01"]);
-}
-
-#[test]
-fn no_token_of_a_workshop_opens_the_next_one() {
-    let house = house();
-    deploy_once(&house);
-    let before = take(&house, status(&house).life.unwrap().code.as_str(), "Ada").unwrap();
-    destroy_once(&house);
-    deploy_once(&house);
-    let after = take(&house, status(&house).life.unwrap().code.as_str(), "Ada").unwrap();
-    assert!(!after.again && before.seat == after.seat);
-    assert_ne!(before.links.all().next().unwrap().1, after.links.all().next().unwrap().1);
-    let state = house.hall.state();
-    let proxy = state.containers.iter().find(|kept| kept.spec.name == "intro-host").unwrap();
-    let config = String::from_utf8_lossy(&proxy.files["/Caddyfile"]).into_owned();
-    let token = |joined: &Joined| joined.links.all().next().unwrap().1.split_once("token=").unwrap().1.to_owned();
-    assert!(config.contains(&token(&after)) && !config.contains(&token(&before)), "{config}");
-}
-
 fn on_joining(house: &House) {
     house.define(&format!("{DEFINITION}seats_on = \"join\"\n"));
-}
-
-#[test]
-fn where_seats_are_made_as_people_come_a_deploy_makes_none_and_each_comes_once() {
-    let house = house();
-    on_joining(&house);
-    assert_eq!(deploy_once(&house), Some(RunState::Done));
-    assert_eq!(house.hall.names(), ["intro-host"]);
-    assert_eq!((status(&house).state, deploy_once(&house)), (LabState::Ready, None));
-    let code = status(&house).life.unwrap().code;
-    assert_eq!(come(&house, code.as_str(), "Ada").as_str(), "seat-01");
-    assert_eq!(house.hall.names(), ["intro-host", "intro-seat-01"]);
-    let ids = house.hall.ids();
-    assert_eq!(come(&house, code.as_str(), "Ada").as_str(), "seat-01");
-    assert_eq!(come(&house, code.as_str(), "Grace").as_str(), "seat-02");
-    assert_eq!(house.hall.ids()["intro-seat-01"], ids["intro-seat-01"]);
-    assert_eq!((status(&house).state, deploy_once(&house)), (LabState::Ready, None));
-    // Whoever destroys a seat frees it.
-    let home = house.homeroom();
-    let seat = [SeatName::numbered(1)];
-    let gone = async { ended(destroy(&home, &intro(), &seat, &Confirmation::default()).await.unwrap()).await };
-    house.stage.live(None, gone).unwrap();
-    drop(home);
-    assert_eq!(deploy_once(&house), None, "nobody sits there");
-    assert_eq!(come(&house, code.as_str(), "Mary").as_str(), "seat-01");
-}
-
-#[test]
-fn whoever_makes_a_joined_seat_may_die_at_any_point_and_the_next_deploy_makes_it_once() {
-    let ready = || {
-        let house = house();
-        on_joining(&house);
-        deploy_once(&house);
-        let code = status(&house).life.unwrap().code;
-        (house, code)
-    };
-    let points = {
-        let (house, code) = ready();
-        come(&house, code.as_str(), "Ada");
-        house.stage.points()
-    };
-    assert!(points > 10, "only {points} places to die at");
-    for point in 1..=points {
-        let (house, code) = ready();
-        let home = house.homeroom();
-        let came = async {
-            let joined = join(&home, code.as_str(), "Ada", None).await.unwrap();
-            if let Made::Begun(run) = make(&home, &joined.lab, &joined.seat).await.unwrap() {
-                let _ = run.ended.await;
-            }
-        };
-        let _ = house.stage.live(Some(point), came);
-        drop(home);
-        let before = house.hall.ids();
-        assert_eq!(come(&house, code.as_str(), "Ada").as_str(), "seat-01", "cut off at {point}");
-        assert_eq!(house.hall.names(), ["intro-host", "intro-seat-01"], "cut off at {point}");
-        if let Some(id) = before.get("intro-seat-01") {
-            assert_eq!(&house.hall.ids()["intro-seat-01"], id, "made twice, cut off at {point}");
-        }
-        assert_eq!(status(&house).state, LabState::Ready, "cut off at {point}");
-    }
 }
 
 #[test]

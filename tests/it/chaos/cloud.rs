@@ -25,8 +25,8 @@ use homeroom::{
 };
 use serde_json::{Value, json};
 
-use super::weather::Dice;
-use crate::hand::{CloudHabit, Disk, Habit, House, Over, ZONES};
+use super::{came_of, weather::Dice};
+use crate::hand::{CloudHabit, Disk, Habit, House, ZONES};
 
 /// Stories told in every run of the tests; more with `HOMEROOM_CHAOS_SEEDS`.
 const SEEDS: u64 = 300;
@@ -214,16 +214,7 @@ impl Story {
 
     fn play(&mut self, act: Act, die_at: Option<u64>) -> String {
         let home = self.house.homeroom();
-        match self.house.stage.live(die_at, carry_out(&home, act)) {
-            Ok(Ok(Some(state))) => format!("{state:?}"),
-            Ok(Ok(None)) => "nothing to do".to_owned(),
-            Ok(Err(error)) => format!("refused: {error}"),
-            Err(Over::Killed) => "killed".to_owned(),
-            Err(Over::Stuck) => {
-                self.broken.push(format!("{act:?} hung"));
-                "stuck".to_owned()
-            }
-        }
+        came_of(self.house.stage.live(die_at, carry_out(&home, act)), &act, &mut self.broken)
     }
 
     /// Everything works again.

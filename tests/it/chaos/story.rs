@@ -25,10 +25,11 @@ use homeroom::{
 };
 
 use super::{
+    came_of,
     promises::{self, Portrait},
     weather::{self, Dice},
 };
-use crate::hand::{Disk, Habit, House, Over, SITE, house_lab};
+use crate::hand::{Disk, Habit, House, SITE, house_lab};
 
 /// How a story ended.
 pub struct End {
@@ -190,16 +191,7 @@ impl Story {
     pub fn play(&mut self, act: &Act, die_at: Option<u64>, interrupt: Option<Duration>) -> String {
         let home = self.house.homeroom();
         let work = carry_out(&home, &self.lab, act, interrupt);
-        match self.house.stage.live(die_at, work) {
-            Ok(Ok(Some(state))) => format!("{state:?}"),
-            Ok(Ok(None)) => "nothing to do".to_owned(),
-            Ok(Err(error)) => format!("refused: {error}"),
-            Err(Over::Killed) => "killed".to_owned(),
-            Err(Over::Stuck) => {
-                self.broken.push(format!("{act:?} hung"));
-                "stuck".to_owned()
-            }
-        }
+        came_of(self.house.stage.live(die_at, work), act, &mut self.broken)
     }
 
     /// Everything works again, and what was under way ends.

@@ -92,19 +92,6 @@ fn labels_that_somebody_else_changed_in_between_are_merged_again() {
 }
 
 #[test]
-fn a_race_that_is_lost_in_the_operation_is_run_again_too() {
-    let stage = Stage::new();
-    stage.deploy();
-    let label =
-        || stage.project.world(|world| world.find(ZONE, "intro-host").unwrap().body["labels"]["homeroom-ends"].clone());
-    let before = label();
-    ends_badly(&stage, "POST projects/*/zones/*/instances/*/setLabels", (412, "CONDITION_NOT_MET"));
-    stage.live(async |home| extend(&home, &intro(), Duration::from_secs(3600)).await.unwrap());
-    assert_ne!(label(), before);
-    stage.end();
-}
-
-#[test]
 fn what_passes_while_an_instance_is_asked_for_is_asked_again_and_makes_one() {
     for (status, reason, message) in [
         (403, "rateLimitExceeded", "Rate Limit Exceeded"),

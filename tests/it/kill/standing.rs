@@ -105,9 +105,7 @@ async fn stop_survives(instant: Instant) {
     kill(&lab, &["stop", "duo", "--json"], &SHUTDOWN, instant).await;
     lab.run(&["resume", "duo", "--json"]).await.ends(0);
     assert!(lab.made().iter().all(|guest| !guest.running));
-    let start =
-        Effect { seen: |lab| seen::tasks(&lab.cluster, "qmstart").len() > 2, before: StepName::Stop, ..super::START };
-    kill(&lab, &["start", "duo", "--json"], &start, Instant::AfterTheRequest).await;
+    kill(&lab, &["start", "duo", "--json"], &START_AGAIN, Instant::AfterTheRequest).await;
     lab.run(&["resume", "duo", "--json"]).await.ends(0);
     lab.is_proven("duo").await;
     assert!(SEATS.iter().all(|seat| starts(&lab, seat) == 2));
