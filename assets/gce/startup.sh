@@ -24,8 +24,21 @@ mkdir -p "$folder" "$run"
 exec > >(tee -a "$folder/startup.log") 2>&1
 echo "homeroom: $(date -u +%FT%TZ) the startup script begins"
 
-ask() { curl --silent --fail --max-time 10 --header 'Metadata-Flavor: Google' "$metadata/instance/$1"; }
-value() { ask "attributes/homeroom-$1" || true; }
+# It is away for a moment now and then, and is asked again.
+ask() {
+    curl --silent --max-time 10 --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "${@:2}" \
+        "$metadata/instance/$1"
+}
+# One of the values it is told; nothing where there is none. An answer of any other kind says neither.
+value() {
+    local said
+    said=$(ask "attributes/homeroom-$1" --write-out '\n%{http_code}') || return 1
+    case ${said##*$'\n'} in
+        200) printf '%s' "${said%$'\n'*}" ;;
+        404) ;;
+        *) return 1 ;;
+    esac
+}
 tell() {
     # Where guest attributes are switched off, the file alone says it.
     curl --silent --max-time 10 --request PUT --header 'Metadata-Flavor: Google' --data "$2" \
@@ -44,17 +57,33 @@ failed() {
 }
 trap 'failed "line $LINENO of the startup script"' ERR
 
-# The host key, for whoever wants to know this machine before the first login.
-if key=$(awk '{print $2}' /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null); then tell ssh-ed25519 "$key"; fi
+# The host keys, for whoever wants to know this machine before the first login: where sshd says they are, or where they
+# mostly are, or as it shows them itself. At a first start they may not be there at once.
+keys() {
+    local files
+    files=$(sshd -T 2>/dev/null | awk '$1 == "hostkey" { print $2 ".pub" }') || true
+    # shellcheck disable=SC2086 # Several files, of which some are not there.
+    cat $files /etc/ssh/ssh_host_*_key.pub /mnt/stateful_partition/etc/ssh/ssh_host_*_key.pub 2>/dev/null || true
+}
+tell_keys() {
+    local found kind key
+    found=$(keys | awk 'NF > 1 { print $1, $2 }' | sort -u)
+    [[ -n $found || -z ${1:-} ]] ||
+        found=$(ssh-keyscan -T 5 127.0.0.1 2>/dev/null | awk 'NF > 2 && !/^#/ { print $2, $3 }') || true
+    while read -r kind key; do
+        case $kind in ssh-* | ecdsa-*) tell "$kind" "$key" ;; esac
+    done <<<"$found"
+}
+tell_keys
 
 # A spot machine may be taken away, and is told half a minute before. Who asks from outside is told here; what was told
 # at an earlier start is over.
 watch() {
-    until [[ $(ask preempted) == TRUE ]]; do sleep 2; done
+    until [[ $(ask preempted --fail) == TRUE ]]; do sleep 2; done
     tell preempted "$(date +%s)"
     echo "homeroom: $(date -u +%FT%TZ) this machine is being taken away" >>"$folder/startup.log"
 }
-if [[ -z $only && $(ask scheduling/preemptible || true) == TRUE ]]; then
+if [[ -z $only && $(ask scheduling/preemptible --fail || true) == TRUE ]]; then
     tell preempted ""
     # One at a time: this script may be run again by hand.
     if ! kill -0 "$(cat "$run/watch" 2>/dev/null)" 2>/dev/null; then
@@ -64,12 +93,17 @@ if [[ -z $only && $(ask scheduling/preemptible || true) == TRUE ]]; then
     fi
 fi
 
-lab=$(value lab)
-seats=$(value seats)
-image=$(value image)
-proxy_image=$(value proxy-image)
-proxy_port=$(value proxy-port)
-browser_image=$(value browser-image)
+declare -A told
+for key in lab seats seats-on image terminal-port files-port browser-image browser-port proxy-image proxy-port registry \
+    memory cpus pids; do
+    told[$key]=$(value "$key") || failed "the metadata server does not say what to start: it gives no answer about homeroom-$key"
+done
+lab=${told[lab]}
+seats=${told[seats]}
+image=${told[image]}
+proxy_image=${told[proxy-image]}
+proxy_port=${told[proxy-port]}
+browser_image=${told[browser-image]}
 [[ -n $lab && -n $seats && -n $image && -n $proxy_image && -n $proxy_port ]] ||
     failed "the metadata does not say what to start"
 
@@ -100,7 +134,8 @@ done
 docker info >/dev/null 2>&1 || failed "Docker does not answer"
 shield || failed "cannot keep seats from the metadata server"
 
-registry=$(value registry)
+tell_keys "by now"
+registry=${told[registry]}
 if [[ -n $registry && -x $(command -v docker-credential-gcr || true) ]]; then
     # Root's own home is on a read-only file system there.
     export HOME=$folder
@@ -128,7 +163,7 @@ state "starting the seats"
 if ! docker network inspect "$lab-host" >/dev/null 2>&1; then
     # Docker takes 1500 for whatever network it makes, and the machine's own may carry less: what is too long for it is
     # lost without a word, as in the middle of a TLS handshake. 1460 passes on every network of Compute Engine's.
-    mtu=$(ask network-interfaces/0/mtu || true)
+    mtu=$(ask network-interfaces/0/mtu --fail || true)
     [[ $mtu =~ ^[0-9]{4}$ ]] || mtu=1460
     docker network create --label homeroom=1 --label "homeroom.lab=$lab" --opt "com.docker.network.driver.mtu=$mtu" \
         --opt com.docker.network.bridge.enable_icc=false "$lab-host" >/dev/null
@@ -146,10 +181,10 @@ start() {
     docker update --restart no "$name" >/dev/null || failed "cannot keep Docker from starting $name"
     docker start "$name" >/dev/null || failed "cannot start $name"
 }
-limits=(--memory "$(value memory)" --cpus "$(value cpus)" --pids-limit "$(value pids)" --network "$lab-host")
-terminal=$(value terminal-port)
-files=$(value files-port)
-seats_on=$(value seats-on)
+limits=(--memory "${told[memory]}" --cpus "${told[cpus]}" --pids-limit "${told[pids]}" --network "$lab-host")
+terminal=${told[terminal-port]}
+files=${told[files-port]}
+seats_on=${told[seats-on]}
 for number in ${only:-$(seq "$seats")}; do
     seat=$(printf 'seat-%02d' "$number")
     if [[ $seats_on == join && -z $only ]]; then
@@ -161,7 +196,7 @@ for number in ${only:-$(seq "$seats")}; do
         --publish "127.0.0.1:$((base + 1)):$terminal" --publish "127.0.0.1:$((base + 2)):$files"
     if [[ -n $browser_image ]]; then
         start "$lab-$seat-browser" "$browser_image" --hostname "$seat" --label "homeroom.seat=$seat" "${limits[@]}" \
-            --publish "127.0.0.1:$((base + 3)):$(value browser-port)"
+            --publish "127.0.0.1:$((base + 3)):${told[browser-port]}"
     fi
 done
 

@@ -47,6 +47,11 @@ impl State {
         Some(format!("{cost:.2} {currency}").trim_end().to_owned())
     }
 
+    /// Whether a workshop's definition says that its disk is to outlive its instance.
+    pub(super) fn defined_keeps_disk(&self, lab: &LabName) -> bool {
+        self.defined_workshops().any(|workshop| workshop.name == *lab && workshop.gce.keep_disk)
+    }
+
     pub(super) fn workshop(&self, lab: &LabName) -> Option<ClassRow<'_>> {
         self.defined_workshops().find(|workshop| &workshop.name == lab).map(|workshop| self.workshop_row(workshop))
     }

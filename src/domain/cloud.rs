@@ -125,10 +125,19 @@ pub struct InstanceSpec {
     /// What firewall rules aim at.
     pub tag: String,
     pub metadata: BTreeMap<String, String>,
-    /// What it runs as; the project's default where absent.
-    pub service_account: Option<String>,
+    /// What it acts as; nobody where absent.
+    pub service_account: Option<ServiceAccount>,
     /// The server itself deletes it after this long.
     pub max_life: Duration,
+}
+
+/// An account that programs on an instance act as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// `default` is the project's own.
+    pub email: String,
+    /// What its tokens are good for at most.
+    pub scope: String,
 }
 
 /// A firewall rule as it should be.
@@ -169,7 +178,7 @@ pub fn doubled(lab: &LabName, own: &[&InstanceView]) -> Option<String> {
 
 /// What making, seeing and removing a workshop takes, as permissions on its project. What is mostly granted on a single
 /// thing, such as acting as a service account, is not asked for here: its step tells.
-const TAKES: [&str; 19] = [
+const TAKES: [&str; 25] = [
     "compute.disks.create",
     "compute.disks.delete",
     "compute.disks.setLabels",
@@ -177,23 +186,30 @@ const TAKES: [&str; 19] = [
     "compute.firewalls.delete",
     "compute.firewalls.update",
     "compute.globalOperations.get",
+    "compute.globalOperations.list",
     "compute.instances.create",
     "compute.instances.delete",
     "compute.instances.getGuestAttributes",
+    "compute.instances.getSerialPortOutput",
+    "compute.instances.setDiskAutoDelete",
     "compute.instances.setLabels",
     "compute.instances.setMetadata",
+    "compute.instances.setServiceAccount",
     "compute.instances.setTags",
     "compute.instances.start",
+    "compute.machineTypes.get",
     "compute.networks.updatePolicy",
     "compute.subnetworks.use",
     "compute.subnetworks.useExternalIp",
     "compute.zoneOperations.get",
     "compute.zoneOperations.list",
+    "compute.zones.get",
 ];
 /// What its name in DNS takes besides.
-const NAME_TAKES: [&str; 5] = [
+const NAME_TAKES: [&str; 6] = [
     "dns.changes.create",
     "dns.changes.get",
+    "dns.managedZones.list",
     "dns.resourceRecordSets.create",
     "dns.resourceRecordSets.delete",
     "dns.resourceRecordSets.list",

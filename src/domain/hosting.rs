@@ -7,12 +7,12 @@ use std::{net::IpAddr, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    LabName, MachineState, StoreId,
+    LabName, MachineState, Role, StepName, StepState, StoreId,
     cloud::{CloudView, InstanceState, InstanceView, Past, doubled},
     life::Life,
     planning::InstanceShape,
     price::Prices,
-    progress::SeatProgress,
+    progress::{SeatProgress, StepProgress},
     readiness::{Hand, Stand, current_state},
     workshop::WorkshopDefinition,
 };
@@ -52,6 +52,12 @@ impl Hosting<'_> {
         // A look from before the last thing that happened to the row says nothing about it.
         let Some(_) = self.view.filter(|view| row.last_change() < Some(view.at)) else { return stored };
         match self.against() {
+            // Of what failed while it ran, what has become of it since says more.
+            Some((state @ (MachineState::Gone | MachineState::Stopped), reason))
+                if stored.state == MachineState::Failed && stored.cut.is_none() && failed_running(row) =>
+            {
+                Stand::so(state, reason)
+            }
             Some(_) if stored.state == MachineState::Failed => stored,
             Some((state, reason)) => Stand::so(state, reason),
             None => stored,
@@ -159,6 +165,13 @@ impl Hosting<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether what failed of a row was a proof that takes an instance that runs.
+fn failed_running(row: &SeatProgress) -> bool {
+    use StepName::{Address, Dns, Engine, Health, Proxy, Ssh};
+    let proof = |step: &StepProgress| matches!(step.step, Address | Ssh | Engine | Proxy | Health | Dns);
+    row.role == Role::Host && row.current().is_some_and(|step| step.state == StepState::Failed && proof(step))
 }
 
 /// A time of the day, with its date where that is another.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     deploy::workshop::{ENDS, HostParts},
     domain::{
-        LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, SiteName,
+        Definition, LabName, MachineState, NodeName, Plan, Progress, Role, SeatName, SiteName,
         cloud::{CloudView, InstanceView, mark, permissions},
         code::JoinCode,
         event::RunKind,
@@ -334,6 +334,8 @@ pub struct Costing {
     pub zone: Option<NodeName>,
     pub lab: Option<LabName>,
     pub why: String,
+    /// What that means.
+    pub matters: &'static str,
     pub mend: String,
     /// An hour, where the price table says.
     pub per_hour: Option<f64>,
@@ -361,23 +363,38 @@ pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Left, ServiceE
     let labs: Vec<_> = labs.iter().collect();
     let (store, now) = (home.store.id(), home.clock.now());
     let unseen = view.blind().map(|why| format!("{why}: what homeroom made there, and what it costs, is not known"));
-    let orphans = planning::costing(store, &view, &labs, now, site.prices.as_ref());
-    Ok(Left { found: orphans.into_iter().map(|it| named(site, it)).collect(), unseen })
+    let definitions = home.store.definitions().await?;
+    let defined: BTreeMap<&LabName, bool> = definitions
+        .iter()
+        .map(|stored| match &stored.definition {
+            Definition::Workshop(workshop) => (&workshop.name, workshop.gce.keep_disk),
+            Definition::Class(class) => (&class.name, false),
+        })
+        .collect();
+    let keeps = |lab: &LabName| defined.get(lab).copied().unwrap_or(false);
+    let orphans = planning::costing(store, &view, &labs, keeps, now, site.prices.as_ref());
+    let is_defined = |lab: &LabName| defined.contains_key(lab);
+    Ok(Left { found: orphans.into_iter().map(|it| named(site, it, is_defined)).collect(), unseen })
 }
 
 /// The same with what to do about it.
-fn named(site: &CloudSite, it: Orphan) -> Costing {
+fn named(site: &CloudSite, it: Orphan, is_defined: impl Fn(&LabName) -> bool) -> Costing {
     let place = it.zone.as_ref().map(|zone| format!(" --zone {zone}")).unwrap_or_default();
     let kind = it.what.replace("firewall rule", "firewall-rule").replace(' ', "-");
     let by_hand = format!("`gcloud compute {kind}s delete {}{place} --project {}`", it.name, site.cloud.project());
-    let mend = match (&it.lab, it.ours) {
-        (Some(lab), true) if it.what == "disk" => format!(
+    let mend = match &it.lab {
+        Some(lab) if it.kept => format!(
             "once gce.keep_disk is out of the definition of {lab}, `homeroom destroy {lab} --yes` removes it; else {by_hand}"
         ),
-        (Some(lab), true) => {
-            format!("`homeroom destroy {lab} --yes` removes it where {lab} is defined here, else {by_hand}")
-        }
-        _ => format!("leave it to whoever made it, or {by_hand}"),
+        Some(lab) if it.ours && is_defined(lab) => format!("`homeroom destroy {lab} --yes` removes it"),
+        Some(_) if it.ours => format!("no definition of it is left here: {by_hand}"),
+        _ => "leave it to whoever made it, or ask them".to_owned(),
     };
-    Costing { what: it.what, name: it.name, zone: it.zone, lab: it.lab, why: it.why, mend, per_hour: it.per_hour }
+    let matters = match (it.kept, it.ours) {
+        (true, _) => "somebody wanted it to stay, and it goes on costing",
+        (false, true) => "nobody looks after it, and it goes on",
+        (false, false) => "whoever has that store may be looking after it; this one does not",
+    };
+    let (lab, why) = (it.lab, it.why);
+    Costing { what: it.what, name: it.name, zone: it.zone, lab, why, matters, mend, per_hour: it.per_hour }
 }

@@ -309,6 +309,9 @@ fn a_workshop_is_planned_made_proven_named_and_removed_whole() {
         let instance = world.find(ZONE, "intro-host").unwrap();
         let record = &world.dns["lab"].records[&(format!("{name}."), "A".to_owned())];
         assert_eq!(record["rrdatas"][0], address.to_string());
+        // Students have root in its containers: it acts as nobody who may do more than read images.
+        let scopes = &instance.body["serviceAccounts"][0]["scopes"];
+        assert_eq!(scopes[0], "https://www.googleapis.com/auth/devstorage.read_only", "{scopes}");
         // The image comes from the site's registry, and no token is in what the project's members may read.
         let metadata = instance.body["metadata"].to_string();
         assert!(metadata.contains("europe-west3-docker.pkg.dev/lab-1/lab/workspace:1"), "{metadata}");
@@ -524,7 +527,7 @@ fn a_kept_disk_is_listed_as_costing_money() {
     stage.destroy();
     let words = costing(&stage).join("\n");
     assert!(words.starts_with("the disk intro-host-"), "{words}");
-    assert!(words.contains(" in europe-west3-a of intro: the store knows nothing of it"), "{words}");
+    assert!(words.contains(" in europe-west3-a of intro: kept, as gce.keep_disk of its definition says"), "{words}");
     assert!(words.contains("it costs 0.16 EUR a day"), "{words}");
     stage.end();
 }

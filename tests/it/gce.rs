@@ -303,6 +303,35 @@ fn an_operation_that_is_done_may_have_ended_as_badly_as_any_answer() {
 }
 
 #[test]
+fn an_operation_that_ended_badly_without_saying_why_is_no_success_and_a_stock_out_counts_wherever_it_stands() {
+    let bare = |status: u16| {
+        json!({"status": "DONE", "httpErrorStatusCode": status, "httpErrorMessage": "SERVICE UNAVAILABLE",
+                                    "error": {"errors": []}})
+    };
+    let error = error::ended("making", &bare(503)).unwrap();
+    assert!(
+        matches!(error, CloudError::Failed { .. }) && error.to_string().contains("SERVICE UNAVAILABLE"),
+        "{error:?}"
+    );
+    assert!(matches!(error::ended("making", &bare(403)).unwrap(), CloudError::Forbidden { .. }));
+    let mut both = operation("QUOTA_EXCEEDED", "Quota 'CPUS' exceeded.", 403, json!([]));
+    let stock_out = json!({"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": "not enough resources"});
+    both["error"]["errors"].as_array_mut().unwrap().push(stock_out);
+    assert!(matches!(error::ended("making", &both).unwrap(), CloudError::Exhausted { .. }));
+}
+
+#[test]
+fn a_login_without_a_quota_project_and_scopes_that_do_not_suffice_are_told_with_what_mends_them() {
+    let words = "Your application is authenticating by using local Application Default Credentials. The \
+                 compute.googleapis.com API requires a quota project, which is not set by default.";
+    let error = refused(403, &modern(403, words, "SERVICE_DISABLED")).to_string();
+    assert!(error.contains("set-quota-project") && !error.contains("services enable"), "{error}");
+    let words = "Request had insufficient authentication scopes.";
+    let error = refused(403, &modern(403, words, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"));
+    assert!(!error.is_passing() && error.to_string().contains("--scopes cloud-platform"), "{error}");
+}
+
+#[test]
 fn done_without_an_error_is_well_and_an_unknown_error_keeps_its_words() {
     assert!(error::ended("making", &json!({"status": "DONE"})).is_none());
     let error = error::ended("making", &operation("SOMETHING_NEW", "It is Tuesday.", 400, json!([]))).unwrap();

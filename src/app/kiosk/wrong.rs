@@ -224,17 +224,24 @@ fn of_clouds(wrong: &mut Vec<Wrong>, state: &State) {
     }
     let labs: Vec<_> = state.progress.values().collect();
     for (site, engine) in &state.engines {
-        let Some(view) = engine.cloud.as_deref().filter(|view| !view.instances.is_empty()) else { continue };
+        let Some(view) = engine.cloud.as_deref() else { continue };
+        let keeps = |lab: &LabName| state.defined_keeps_disk(lab);
         let prices = engine.prices.as_ref().map(|(prices, _)| prices);
         // A look from before the end of what a run did says nothing about what is left.
         let is_old = |lab: &LabName| {
             let run = state.progress.get(lab).and_then(|progress| progress.run.as_ref());
             run.is_some_and(|run| run.ended_at.is_none_or(|ended| ended >= view.at))
         };
-        for it in costing(&engine.store, view, &labs, state.now, prices) {
+        for it in costing(&engine.store, view, &labs, keeps, state.now, prices) {
             let (Some(lab), Some(zone)) = (it.lab.filter(|lab| !is_old(lab)), it.zone) else { continue };
-            if it.what == "instance" && it.ours {
-                let text = format!("{} in {zone} runs up costs: {}; `homeroom destroy {lab}` ends it", it.name, it.why);
+            // One that is kept costs because somebody said so.
+            if it.ours && !it.kept {
+                let disk = if it.what == "disk" { "the disk " } else { "" };
+                let mend = match state.definitions.iter().any(|definition| *definition.name() == lab) {
+                    true => format!("`homeroom destroy {lab}` ends it"),
+                    false => "`homeroom doctor` says how to end it".to_owned(),
+                };
+                let text = format!("{disk}{} in {zone} runs up costs: {}; {mend}", it.name, it.why);
                 wrong.push(Wrong { grade: Grade::Watch, about: About::Site(site.clone()), text: Clean::from(text) });
             }
         }

@@ -181,6 +181,8 @@ fn asked_for(zone: &NodeName, spec: &InstanceSpec, request: &str) -> Value {
         // would delete it, and that is ours to do as well.
         scheduling["instanceTerminationAction"] = json!("STOP");
     }
+    let accounts: Vec<Value> =
+        spec.service_account.iter().map(|account| json!({"email": account.email, "scopes": [account.scope]})).collect();
     json!({
         "name": spec.name,
         "machineType": format!("zones/{zone}/machineTypes/{}", spec.machine_type),
@@ -202,10 +204,7 @@ fn asked_for(zone: &NodeName, spec: &InstanceSpec, request: &str) -> Value {
             "accessConfigs": [{"type": "ONE_TO_ONE_NAT", "name": "External NAT"}],
         }],
         "metadata": {"items": metadata},
-        "serviceAccounts": [{
-            "email": spec.service_account.as_deref().unwrap_or("default"),
-            "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
-        }],
+        "serviceAccounts": accounts,
         "scheduling": scheduling,
     })
 }

@@ -66,11 +66,17 @@ impl Gce {
         })
     }
 
-    /// The records of a name that are of the two kinds we write.
-    async fn records(&self, what: &str, zone: &str, name: &str) -> Result<Vec<Value>, CloudError> {
+    /// All records of a name, of whatever kind, but for those every zone has of itself.
+    async fn sets(&self, what: &str, zone: &str, name: &str) -> Result<Vec<Value>, CloudError> {
         let call = Call::get(what, self.dns_url(&format!("managedZones/{zone}/rrsets"))).with("name", name);
         let shown = self.ask_dns(call).await?;
         let sets = shown["rrsets"].as_array().cloned().unwrap_or_default();
+        Ok(sets.into_iter().filter(|set| set["type"] != "NS" && set["type"] != "SOA").collect())
+    }
+
+    /// Those that are of the two kinds we write.
+    async fn records(&self, what: &str, zone: &str, name: &str) -> Result<Vec<Value>, CloudError> {
+        let sets = self.sets(what, zone, name).await?;
         Ok(sets.into_iter().filter(|set| set["type"] == "A" || set["type"] == "TXT").collect())
     }
 
@@ -99,7 +105,8 @@ impl Dns for Gce {
     async fn find(&self, name: &str) -> Result<Option<Published>, CloudError> {
         let (name, what) = (absolute(name), format!("looking for {name} in DNS"));
         let zone = self.managed(&what, &name).await?;
-        let records = self.records(&what, &zone, &name).await?;
+        // Also what we never write: an alias or an address of IPv6 that leads elsewhere is somebody's.
+        let records = self.sets(&what, &zone, &name).await?;
         let data = |kind: &str| -> Vec<String> {
             let sets = records.iter().filter(|set| set["type"] == kind);
             let texts = sets.flat_map(|set| set["rrdatas"].as_array().cloned().unwrap_or_default());

@@ -17,10 +17,21 @@ pub fn refused(what: &str, status: u16, text: &str) -> CloudError {
 
 /// An operation has ended badly; none where it ended well. Done is not success.
 pub fn ended(what: &str, operation: &Value) -> Option<CloudError> {
-    let first = operation["error"]["errors"].as_array()?.first()?;
+    let status = operation["httpErrorStatusCode"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0);
+    let all = operation["error"]["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    // Of several the one counts that another zone may mend.
+    let is_stockout =
+        |error: &&Value| error["code"].as_str().is_some_and(|code| code.starts_with("ZONE_RESOURCE_POOL_EXHAUSTED"));
+    let Some(first) = all.iter().find(is_stockout).or(all.first()) else {
+        let failed = status >= 400 || operation["error"].is_object();
+        let words = operation["httpErrorMessage"].as_str().unwrap_or("it failed, and it is not said why");
+        return failed.then(|| match sort(what, status, "", words, None, None) {
+            error if error.is_passing() => CloudError::Failed { what: what.to_owned(), words: Clean::new(words) },
+            error => error,
+        });
+    };
     let code = first["code"].as_str().unwrap_or_default();
     let message = first["message"].as_str().unwrap_or_default();
-    let status = operation["httpErrorStatusCode"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0);
     let details = first["errorDetails"].as_array();
     let words = Clean::new(message);
     let zone = operation["zone"].as_str().and_then(|link| link.rsplit('/').next()).unwrap_or("the zone").to_owned();
@@ -66,6 +77,16 @@ fn sort(
         (403, _) if message.contains("requires a quota project") => {
             let mend = "`gcloud auth application-default set-quota-project PROJECT` gives the login one";
             CloudError::Refused { what, words: Clean::new(format!("{message}; {mend}")) }
+        }
+        // Of a machine of Google's whose access scopes were left as they are by themselves, mostly.
+        (403, _)
+            if info == Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT")
+                || message.contains("insufficient authentication scopes") =>
+        {
+            let mend = "a machine of Compute Engine needs the access scope cloud-platform (stop it, then `gcloud compute \
+                        instances set-service-account NAME --scopes cloud-platform`), a login `gcloud auth \
+                        application-default login`";
+            CloudError::Refused { what, words: Clean::new(format!("{message} {mend}")) }
         }
         (403, _) if info == Some("SERVICE_DISABLED") || reason == "accessNotConfigured" => {
             CloudError::Disabled { what, service: service(details, message), words }

@@ -19,13 +19,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// A token is fetched anew so long before it ends.
 const EARLY: Duration = Duration::from_secs(240);
 
-/// What the calls made here take.
-const SCOPES: [&str; 3] = [
-    "https://www.googleapis.com/auth/compute",
-    "https://www.googleapis.com/auth/ndev.clouddns.readwrite",
-    // Which permissions there are on the project.
-    "https://www.googleapis.com/auth/cloudplatformprojects.readonly",
-];
+/// What the calls made here take: what every login was granted, and nothing that it was not. What may be done is a
+/// matter of roles.
+const SCOPES: [&str; 1] = ["https://www.googleapis.com/auth/cloud-platform"];
 /// What only looking takes.
 const LOOKING: [&str; 1] = ["https://www.googleapis.com/auth/compute.readonly"];
 
@@ -115,7 +111,8 @@ pub struct Found {
 fn found(looks: bool) -> Result<AccessTokenCredentials, String> {
     // What signs for a service account is what TLS uses. Whoever was first has set the same.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let scopes = if looks { LOOKING.as_slice() } else { SCOPES.as_slice() };
+    // A login is renewed with no other scopes than it was granted.
+    let scopes = if looks && !is_login() { LOOKING.as_slice() } else { SCOPES.as_slice() };
     let built = Builder::default().with_scopes(scopes.iter().copied()).build_access_token_credentials();
     built.map_err(|e| match named_file() {
         Some(file) if e.is_parsing() => format!("{}: {}", file.display(), chain(&e)),
@@ -136,6 +133,15 @@ const PADDING: [&str; 5] = [
     " but future attempts may succeed",
     "cannot create the authentication headers ",
 ];
+
+/// Whether the credentials are a person's login.
+fn is_login() -> bool {
+    let own =
+        || Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/gcloud/application_default_credentials.json"));
+    let text = named_file().or_else(own).and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    let told: Value = serde_json::from_str(&text).unwrap_or_default();
+    told["type"] == "authorized_user"
+}
 
 /// The file that the named credentials take somebody else's token from, where it is not there.
 fn missing_source() -> Option<String> {

@@ -19,16 +19,19 @@ pub struct Orphan {
     pub lab: Option<LabName>,
     /// Made by this store.
     pub ours: bool,
+    /// A definition says that it is to stay.
+    pub kept: bool,
     pub why: String,
     /// An hour, where the price table says.
     pub per_hour: Option<f64>,
 }
 
-/// Everything of that kind.
+/// Everything of that kind. `keeps`: whether a lab's definition says that its disk is to outlive its instance.
 pub fn costing(
     store: &StoreId,
     view: &CloudView,
     labs: &[&Progress],
+    keeps: impl Fn(&LabName) -> bool,
     now: Timestamp,
     prices: Option<&Prices>,
 ) -> Vec<Orphan> {
@@ -58,7 +61,7 @@ pub fn costing(
         if let Some((lab, ours, why)) = judged(whose(store, &it.name, &it.labels)) {
             let per_hour = prices.and_then(|prices| prices.of(it));
             let (name, zone) = (it.name.clone(), Some(it.zone.clone()));
-            out.push(Orphan { what: "instance", name, zone, lab, ours, why, per_hour });
+            out.push(Orphan { what: "instance", name, zone, lab, ours, kept: false, why, per_hour });
         }
     }
     // A disk in use goes with its instance.
@@ -71,10 +74,14 @@ pub fn costing(
             };
             (lab, true, "left by an instance that is gone".to_owned())
         };
-        let (lab, ours, why) = left.unwrap_or_else(kept);
+        let (lab, ours, mut why) = left.unwrap_or_else(kept);
+        let kept = ours && lab.as_ref().is_some_and(&keeps);
+        if kept {
+            "kept, as gce.keep_disk of its definition says".clone_into(&mut why);
+        }
         let per_hour = prices.and_then(|prices| prices.disk_alone(it.gb));
         let (name, zone) = (it.name.clone(), Some(it.zone.clone()));
-        out.push(Orphan { what: "disk", name, zone, lab, ours, why, per_hour });
+        out.push(Orphan { what: "disk", name, zone, lab, ours, kept, why, per_hour });
     }
     for it in &view.rules {
         let Some((whose, lab)) = read_mark(&it.description) else { continue };
@@ -82,7 +89,8 @@ pub fn costing(
         if &whose == store && !stands {
             let why = "the store knows nothing of it; it costs nothing, and lets people in".to_owned();
             let (name, lab) = (it.name.clone(), Some(lab));
-            out.push(Orphan { what: "firewall rule", name, zone: None, lab, ours: true, why, per_hour: None });
+            let (kept, per_hour) = (false, None);
+            out.push(Orphan { what: "firewall rule", name, zone: None, lab, ours: true, kept, why, per_hour });
         }
     }
     out
@@ -121,12 +129,16 @@ mod tests {
             unseen: Default::default(),
         };
         let prices = Prices { disk_gb_month: 0.1, ..Prices::default() };
-        let found = costing(&store, &view, &[], Timestamp::UNIX_EPOCH, Some(&prices));
+        let found = costing(&store, &view, &[], |_| false, Timestamp::UNIX_EPOCH, Some(&prices));
         let names: Vec<_> = found.iter().map(|it| (it.what, it.name.as_str(), it.ours)).collect();
         assert_eq!(
             names,
             [("disk", "intro-host", true), ("disk", "intro-b", false), ("firewall rule", "intro-host", true)]
         );
         assert!(found[0].per_hour.is_some_and(|cost| (cost - 0.01).abs() < 1e-9));
+        // One that was kept on purpose is told as that; another store's is nobody's here to keep.
+        let found = costing(&store, &view, &[], |_| true, Timestamp::UNIX_EPOCH, Some(&prices));
+        assert_eq!((found[0].kept, found[0].why.as_str()), (true, "kept, as gce.keep_disk of its definition says"));
+        assert!(!found[1].kept && found[1].why.contains("another store"));
     }
 }

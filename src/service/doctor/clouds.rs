@@ -56,7 +56,7 @@ pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
                 out.ok("left behind", "nothing of ours that nobody looks after");
             }
             for it in left.found {
-                out.warning("left behind", it.words(&currency), "nobody will miss it, and it goes on", it.mend);
+                out.warning("left behind", it.words(&currency), it.matters, it.mend);
             }
             if let Some(why) = left.unseen {
                 out.warning("left behind", why, "it cannot be told what is left", "look again later");

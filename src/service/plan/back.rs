@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{For, Ground, Planned};
 use crate::{
     domain::{
-        LabName, Plan, RunId, SeatName, StepName, StepState,
+        Definition, LabName, Plan, RunId, SeatName, StepName, StepState,
         event::RunKind,
         mark::Ownership,
         plan::{SeatPlan, Verb},
@@ -27,6 +27,11 @@ pub enum Back<T> {
 /// What taking a run back would do: the machines that carry its number in their mark go, and numbers it set aside
 /// for machines that never came to be.
 pub async fn plan_rollback(home: &Homeroom, lab: &LabName, run: RunId) -> Result<Back<Planned>, ServiceError> {
+    if let Definition::Workshop(_) = home.definition(lab).await?.definition {
+        return Err(ServiceError::Refused(format!(
+            "a workshop's deploy is not taken back seat by seat: `homeroom destroy {lab} --yes` removes all that it made"
+        )));
+    }
     let ground = Ground::read(home, lab, For::Removing).await?;
     // A mark alone is not enough: a store that was lost and regained counts its runs from one again.
     let (_, begun) = home.store.run(run).await?;

@@ -151,6 +151,19 @@ fn change(world: &mut World, zone: &str, body: &Value) -> Made {
         kept["kind"] = json!("dns#resourceRecordSet");
         records.insert((name, kind), kept);
     }
+    // An alias stands alone.
+    for (at, set) in sets("additions").iter().enumerate() {
+        let (name, kind) = key(set);
+        let of_name: Vec<&str> =
+            records.keys().filter(|(other, _)| *other == name).map(|(_, kind)| kind.as_str()).collect();
+        if of_name.len() > 1 && of_name.contains(&"CNAME") {
+            let words = format!(
+                "The resource record set 'entity.change.additions[{at}]' ({kind}) is invalid because the DNS name '{name}' may \
+                 have either one CNAME resource record set or resource record sets of other types, but not both."
+            );
+            return Err(error(400, "cnameResourceRecordSetConflict", words));
+        }
+    }
     managed.records = records;
     let id = managed.changes.len().to_string();
     let mut change = json!({"kind": "dns#change", "id": id, "status": "pending", "startTime": stamp});

@@ -119,6 +119,21 @@ fn a_name_that_is_somebody_else_s_or_lies_in_no_zone_is_refused_by_the_plan() {
 }
 
 #[test]
+fn a_name_that_is_an_alias_of_somebody_s_is_refused_by_the_plan() {
+    let stage = Stage::new();
+    let alias =
+        json!({"name": "taken.lab.example.com.", "type": "CNAME", "ttl": 60, "rrdatas": ["elsewhere.example.org."]});
+    stage.project.world(|world| {
+        let key = ("taken.lab.example.com.".to_owned(), "CNAME".to_owned());
+        world.dns.get_mut("lab").unwrap().records.insert(key, alias);
+    });
+    stage.define(&DEFINITION.replace("ws-{code}", "taken"));
+    let (said, code) = stage.says(&["plan", "intro"]);
+    assert!(said.contains("taken.lab.example.com is published already, and not by intro"), "{code:?} {said}");
+    stage.end();
+}
+
+#[test]
 fn a_zone_or_a_machine_type_that_does_not_exist_is_told_by_the_plan() {
     let stage = Stage::new();
     stage.define(&DEFINITION.replace("[gce]", "[gce]\nmachine_type = \"e2-enormous\""));

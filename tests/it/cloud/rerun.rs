@@ -12,7 +12,10 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/gce/startup.sh
 
 /// What the metadata server says, and hands out the script as it does on an instance.
 const CURL: &str = r#"
-for word in "$@"; do url=$word; [[ $word == PUT ]] && exit 0; done
+for word in "$@"; do url=$word; [[ $word == PUT ]] && put=yes; done
+[[ -z ${put:-} ]] || { echo "$*" >>"$FAKE/told"; exit 0; }
+# As it is asked to: the status of the answer behind it.
+[[ "$*" == *write-out* ]] && trap 'code=$?; printf "\n%s" "$(case $code in 0) echo 200 ;; 22) echo 404 ;; *) echo 503 ;; esac)"; exit 0' EXIT
 case $url in
     http://metadata.google.internal/computeMetadata/v1/instance/attributes/startup-script) cat "$SCRIPT" ;;
     */attributes/homeroom-lab) echo -n intro ;;
@@ -25,6 +28,7 @@ case $url in
     */attributes/homeroom-memory) echo -n 1073741824 ;;
     */attributes/homeroom-cpus) echo -n 1 ;;
     */attributes/homeroom-pids) echo -n 256 ;;
+    */attributes/homeroom-seats-on) [[ -e $FAKE/away ]] && exit 9 || exit 22 ;;
     *) exit 22 ;;
 esac
 "#;
@@ -57,6 +61,9 @@ fn a_startup_script_that_failed_comes_through_when_the_line_homeroom_sends_runs_
     program(&bin, "docker", DOCKER);
     program(&bin, "iptables", "exit 0");
     program(&bin, "sudo", "exec \"$@\"");
+    // Its keys are where this machine's sshd says.
+    std::fs::write(folder.path().join("host_ed25519.pub"), "ssh-ed25519 AAAAkey of a machine\n").unwrap();
+    program(&bin, "sshd", "echo \"port 22\"; echo \"hostkey $FAKE/host_ed25519\"");
     let shell = |line: &str| {
         let mut command = Command::new("bash");
         command
@@ -69,6 +76,15 @@ fn a_startup_script_that_failed_comes_through_when_the_line_homeroom_sends_runs_
     };
     let state = || std::fs::read_to_string(run.join("state")).unwrap_or_default();
     let log = || std::fs::read_to_string(folder.path().join("startup.log")).unwrap_or_default();
+
+    // What the metadata server does not say for a while is not what it says nothing of.
+    std::fs::write(folder.path().join("away"), "").unwrap();
+    assert_eq!(shell(&format!("bash {SCRIPT}")).status.code(), Some(1), "{}", log());
+    let why = "failed: the metadata server does not say what to start: it gives no answer about homeroom-seats-on\n";
+    assert_eq!(state(), why, "{}", log());
+    std::fs::remove_file(folder.path().join("away")).unwrap();
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    assert!(told.contains("--data AAAAkey ") && told.contains("/guest-attributes/homeroom/ssh-ed25519"), "{told}");
 
     let first = shell(&format!("bash {SCRIPT}"));
     assert_eq!(first.status.code(), Some(1), "{}", log());
@@ -87,7 +103,7 @@ fn a_startup_script_that_failed_comes_through_when_the_line_homeroom_sends_runs_
     for name in ["intro-seat-01", "intro-seat-02", "intro-host"] {
         assert!(folder.path().join(format!("made-{name}")).exists(), "{name}: {}", log());
     }
-    assert_eq!(log().matches("the startup script begins").count(), 2, "{}", log());
+    assert_eq!(log().matches("the startup script begins").count(), 3, "{}", log());
 
     // Once more: what is there is kept, and nothing is made twice.
     shell(&format!("bash {SCRIPT}"));

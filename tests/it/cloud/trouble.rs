@@ -47,6 +47,33 @@ fn a_dns_that_is_out_of_order_keeps_no_instance_running() {
 }
 
 #[test]
+fn an_instance_that_is_lost_while_it_comes_up_is_told_as_that_by_the_run_and_by_status() {
+    for (by_hand, says) in [(true, "its instance is no longer in the project; "), (false, "its spot machine was ")] {
+        let stage = Stage::new();
+        stage.define(&DEFINITION.replace("[gce]", "[gce]\nspot = true"));
+        // It runs, and its seats are long in coming.
+        stage.project.world(|world| world.physics.pull = 3_000_000);
+        let state = std::thread::scope(|scope| {
+            let deploy = scope.spawn(|| stage.deploy());
+            stage.until(|world| world.find(ZONE, "intro-host").is_some_and(|it| it.inside.docker));
+            match by_hand {
+                true => stage.by_hand("DELETE", &format!("zones/{ZONE}/instances/intro-host"), serde_json::Value::Null),
+                false => stage.project.world(|world| world.preempt(ZONE, "intro-host")),
+            }
+            deploy.join().unwrap()
+        });
+        assert_eq!(state, Some(RunState::Failed));
+        let told = stage.live(async |home| home.store.progress(&intro()).await.unwrap().0.seats[0].reason.clone());
+        let told = told.map(|why| why.to_string()).unwrap_or_default();
+        assert!(told.contains("its instance is ") && !told.contains("refused") || told.contains(says), "{told}");
+        stage.until(|world| world.find(ZONE, "intro-host").is_none_or(|it| it.status == "TERMINATED"));
+        let why = stage.reason();
+        assert!(why.contains(says) && why.contains("`homeroom deploy intro --yes`"), "{why}");
+        stage.end();
+    }
+}
+
+#[test]
 fn a_look_that_fails_once_ends_nothing() {
     let stage = Stage::new();
     for (status, reason) in [(502, "backendError"), (403, "rateLimitExceeded"), (429, "rateLimitExceeded")] {

@@ -69,7 +69,9 @@ impl Action for Create {
                     let words = format!("{zone} has nothing left: {words}");
                     context.record(Level::Warning, words, Change::RequestSettled { node: None }).await?;
                     tried.push(zone);
-                    hints.extend(elsewhere);
+                    let known = |zone: &String| !tried.iter().any(|it| it.as_str() == zone) && !hints.contains(zone);
+                    let fresh: Vec<String> = elsewhere.into_iter().filter(known).collect();
+                    hints.extend(fresh);
                 }
                 Err(Wait::Cloud(CloudError::Taken { words, .. }) | Wait::Ended(CloudError::Taken { words, .. })) => {
                     return self.taken(context, &zone, words).await;
@@ -161,9 +163,12 @@ impl Create {
         }
         let Some(zone) = chosen else {
             let zones: Vec<String> = host.zones.iter().map(ToString::to_string).collect();
-            let hint = match hints.is_empty() {
-                true => String::new(),
-                false => format!("; it is said to be had in {}: add it to zones of the site", hints.join(", ")),
+            let hints: Vec<&str> =
+                hints.iter().map(String::as_str).filter(|hint| !zones.iter().any(|zone| zone == hint)).collect();
+            let hint = match hints.as_slice() {
+                [] => String::new(),
+                [one] => format!("; it is said to be had in {one}: add it to zones of the site"),
+                more => format!("; it is said to be had in {}: add one to zones of the site", more.join(", ")),
             };
             return Err(StepError::fatal(format!("none of {} has room{hint}; try again later", zones.join(", "))));
         };

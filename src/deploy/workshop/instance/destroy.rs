@@ -198,11 +198,15 @@ pub struct GoneWithIt {
 #[async_trait]
 impl Action for GoneWithIt {
     async fn check(&self, _: &StepContext) -> Result<Check, StepError> {
-        let view = self.host.view().await?;
-        if !self.host.own(&view).is_empty() {
-            return Ok(Check::Needed);
-        }
-        self.host.sees(&view)?;
+        // One look is for all of them.
+        let gone = self.host.gone.get_or_try_init(async || {
+            let view = self.host.view().await?;
+            match self.host.own(&view).is_empty() {
+                true => self.host.sees(&view),
+                false => Err(StepError::fatal("its instance is still there")),
+            }
+        });
+        gone.await?;
         Ok(Check::Done("gone with its instance".to_owned()))
     }
 

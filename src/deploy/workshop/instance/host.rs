@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
 use super::super::engine::ProxyCertificate;
 use crate::{
@@ -12,12 +13,17 @@ use crate::{
         step::{StepContext, StepError},
     },
     domain::{
-        Change, Clean, LabName, Level, NodeName, SeatName, StoreId,
-        cloud::{CloudView, InstanceSpec, InstanceView, RuleSpec, doubled, labels, mark, request_id},
+        Change, Clean, LabName, Level, MachineState, NodeName, SeatName, StoreId,
+        cloud::{
+            CloudView, InstanceSpec, InstanceState, InstanceView, RuleSpec, ServiceAccount, doubled, labels, mark,
+            request_id,
+        },
+        hosting::Hosting,
         life::plain,
         machine::machine_name,
         planning::{InstanceShape, MADE_OF, Names, ranges},
         price::Stood,
+        readiness::Hand,
         workshop::{SeatsOn, WorkshopDefinition},
     },
     port::{
@@ -25,7 +31,7 @@ use crate::{
         agent::ExecOutput,
         cloud::OperationId,
         keys::LabKey,
-        shell::{HostKey, ShellInput, ShellOutput, ShellTarget},
+        shell::{HostKey, ShellError, ShellInput, ShellOutput, ShellTarget},
     },
 };
 
@@ -35,12 +41,16 @@ pub const USER: &str = "homeroom";
 pub const ENDS: &str = "homeroom-ends";
 /// Between two looks at something that comes by itself: modelled time.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Between two looks at the project meanwhile: modelled time.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 /// A wait that comes back early is not asked for again at once: modelled time.
 const FLOOR: Duration = Duration::from_secs(1);
 
 /// The outside of a workshop's run in a cloud.
 pub struct Host {
     pub parts: HostParts,
+    /// Set once its instance was seen to be gone: no seat looks again.
+    pub gone: OnceCell<()>,
     pub limits: Arc<Limits>,
 }
 
@@ -80,7 +90,7 @@ impl std::ops::Deref for Host {
 impl Host {
     pub fn new(parts: HostParts) -> Self {
         let limits = Arc::new(Limits::new(parts.tuning.clone(), Default::default()));
-        Self { parts, limits }
+        Self { parts, limits, gone: OnceCell::new() }
     }
 
     pub fn lab(&self) -> &LabName {
@@ -132,11 +142,14 @@ impl Host {
         Ok(own)
     }
 
-    /// A request id that the same attempt of the same run makes again.
+    /// A request id of this moment of the run: what is to be sent again with the same one is written down first.
     pub fn request(&self, context: &StepContext, words: &[&str]) -> String {
+        // A run that goes on after a death counts its attempts anew; the journal goes on, and is what makes an id its own.
+        let run = context.recorder.progress().run;
+        let seq = run.map(|run| run.seq).unwrap_or_default().to_string();
         let (run, attempt) = (context.recorder.run().to_string(), context.attempt.to_string());
         let (step, lab, store) = (context.step.as_str(), self.lab().as_str(), self.store.as_str());
-        request_id(&[&[store, lab, &run, step, &attempt], words].concat())
+        request_id(&[&[store, lab, &run, step, &attempt, &seq], words].concat())
     }
 
     /// The instance as it is asked for.
@@ -155,9 +168,20 @@ impl Host {
             disk_gb: shape.disk_gb,
             keep_disk: self.workshop.gce.keep_disk,
             spot: shape.spot,
-            service_account: self.service_account.clone(),
+            service_account: self.identity(),
             max_life: self.workshop.max_life,
         }
+    }
+
+    /// What the instance acts as: the account the site names, whose roles say what it may. Without one it is nobody, as
+    /// it carries people with root in containers; unless it has to pull images, and then it may read and no more.
+    fn identity(&self) -> Option<ServiceAccount> {
+        let (email, scope) = match (&self.service_account, &self.registry) {
+            (Some(email), _) => (email.as_str(), "https://www.googleapis.com/auth/cloud-platform"),
+            (None, Some(_)) => ("default", "https://www.googleapis.com/auth/devstorage.read_only"),
+            (None, None) => return None,
+        };
+        Some(ServiceAccount { email: email.to_owned(), scope: scope.to_owned() })
     }
 
     /// What the instance is told. No token is among it: whoever may look at the project may read metadata.
@@ -338,6 +362,38 @@ impl Host {
         })
     }
 
+    /// What the project shows against an instance that does not answer: it is stopped, taken away, elsewhere or gone. That
+    /// it cannot be seen is no word against it.
+    pub async fn against(&self, context: &StepContext) -> Option<StepError> {
+        let view = self.cloud.view().await.ok()?;
+        let progress = context.recorder.progress();
+        let hosting = Hosting {
+            workshop: &self.workshop,
+            store: &self.store,
+            view: Some(&view),
+            address: self.known(context).address,
+            hand: Hand::nobodys(&progress),
+            now: self.clock.now(),
+            max_age: Duration::MAX,
+        };
+        let runs = hosting.instance().is_some_and(|instance| instance.state == InstanceState::Running);
+        match hosting.against()? {
+            (MachineState::Gone | MachineState::Stopped, why) => Some(StepError::fatal(why)),
+            (MachineState::Stale, why) if runs => Some(StepError::fatal(why)),
+            _ => None,
+        }
+    }
+
+    /// The same while it is waited for, now and then: an error once the wait is in vain.
+    pub async fn worth_waiting(&self, context: &StepContext, looked: &mut Duration) -> Result<(), StepError> {
+        let now = self.clock.monotonic();
+        if now.saturating_sub(*looked) < ASK_EVERY {
+            return Ok(());
+        }
+        *looked = now;
+        self.against(context).await.map_or(Ok(()), Err)
+    }
+
     /// Runs a command on the instance.
     pub async fn run(&self, context: &StepContext, command: &str) -> Result<ExecOutput, StepError> {
         self.run_within(context, command, self.tuning.login_within).await
@@ -351,8 +407,18 @@ impl Host {
         within: Duration,
     ) -> Result<ExecOutput, StepError> {
         let target = self.target(context)?;
-        let ran = self.shell.run(&target, command, within).await;
-        ran.map_err(|error| match error.is_passing() {
+        let error = match self.shell.run(&target, command, within).await {
+            Ok(ran) => return Ok(ran),
+            Err(error) => error,
+        };
+        // An address that was given back may be somebody else's by now.
+        let is_passing = error.is_passing();
+        if (is_passing || matches!(error, ShellError::WrongHost { .. }))
+            && let Some(why) = self.against(context).await
+        {
+            return Err(why);
+        }
+        Err(match is_passing {
             true => StepError::Unreachable(Clean::new(error.to_string())),
             false => StepError::Fatal(Clean::new(error.to_string())),
         })

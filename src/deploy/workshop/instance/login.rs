@@ -40,12 +40,13 @@ impl Action for Login {
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let (host, began) = (&self.host, self.host.clock.monotonic());
-        let target = host.target(context)?;
+        let (target, mut looked) = (host.target(context)?, began);
         loop {
             let why = match host.shell.run(&target, "true", host.tuning.login_within).await {
                 Ok(_) => return Ok(format!("{} is let in", target.user)),
                 Err(error) => error,
             };
+            host.worth_waiting(context, &mut looked).await?;
             if host.clock.monotonic().saturating_sub(began) > host.patience() {
                 let denied = matches!(why, crate::port::shell::ShellError::Denied { .. });
                 let hint = match denied {

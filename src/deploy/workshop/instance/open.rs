@@ -128,6 +128,7 @@ impl Action for Answers {
             return Err(StepError::fatal("its address is not known"));
         };
         let (began, within) = (host.clock.monotonic(), host.patience());
+        let mut looked = began;
         // What speaks TLS is asked on the instance itself, by plain HTTP; from here any answer proves the way open.
         let tls = host.workshop.health_port();
         loop {
@@ -143,6 +144,7 @@ impl Action for Answers {
                 (Ok(status), None) => Clean::new(format!("it answers with status {status}")),
                 (Err(why), _) => why,
             };
+            host.worth_waiting(context, &mut looked).await?;
             if host.clock.monotonic().saturating_sub(began) > within {
                 return Err(StepError::fatal(format!(
                     "http://{address}:{port}/health does not answer within {} s: {why}; does the firewall rule let this \

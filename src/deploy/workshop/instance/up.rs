@@ -104,11 +104,13 @@ impl Action for Address {
         }
         // A first boot takes its time.
         let (began, within) = (host.clock.monotonic(), host.patience() * 2);
+        let mut looked = began;
         let keys = loop {
             let keys = self.told(&instance).await?;
             if !keys.is_empty() {
                 break keys;
             }
+            host.worth_waiting(context, &mut looked).await?;
             if host.clock.monotonic().saturating_sub(began) > within {
                 return Err(StepError::fatal(format!(
                     "the guest has not told its host keys within {} s, so it cannot be known for certain; its serial \

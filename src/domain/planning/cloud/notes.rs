@@ -1,5 +1,7 @@
 //! What whoever agrees to a workshop in a cloud should know: the cost before all, and what no deploy changes.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -36,9 +38,9 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
         Some(prices) => match prices.running(&shape.machine_type, shape.spot, shape.disk_gb) {
             Some(hour) => notes.push(format!(
                 "about {hour}, {:.2} {} until it ends, {:.2} {} at most; prices of {}",
-                hour.times(workshop.ends_after),
+                hour.times(ahead(input, workshop.ends_after, |life| life.ends_at)),
                 hour.currency,
-                hour.times(workshop.max_life),
+                hour.times(ahead(input, workshop.max_life, |life| life.ceiling(workshop.max_life))),
                 hour.currency,
                 prices.date,
             )),
@@ -68,11 +70,24 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
     if workshop.gce.source_ranges.is_empty() {
         notes.push("everybody may connect to it: gce.source_ranges names nobody".to_owned());
     }
+    if input.workshop.as_published(Some("code")).proxy.name.is_none() {
+        notes.push(
+            "it speaks plain HTTP: what its seats' links open, and what is typed there, can be read on the way; gce.dns with \
+             `proxy = { port = 443 }` encrypts it"
+                .to_owned(),
+        );
+    }
     notes.extend(self_made(input));
     if workshop.gce.keep_disk {
         notes.push("its disk outlives it, and goes on costing until it is removed by hand".to_owned());
     }
     notes
+}
+
+/// How long there is still to go, of one that stands; the whole of it, of one that does not.
+fn ahead(input: &CloudInput<'_>, whole: Duration, until: impl Fn(&Life) -> Timestamp) -> Duration {
+    let left = |life: &Life| Duration::try_from(until(life).duration_since(input.view.at)).unwrap_or_default();
+    input.progress.life.as_ref().map_or(whole, left)
 }
 
 /// What the account may not do, before anything is made. What is granted elsewhere than on the project is not seen, so
