@@ -30,25 +30,29 @@ pub(super) const LONG_KEYS: &[u8] = concat!(long_keys!(), "\x1b[m").as_bytes();
 pub(super) const KEEP_TITLE: &[u8] = b"\x1b[22;0t";
 pub(super) const TITLE_BACK: &[u8] = b"\x1b[23;0t";
 
-/// Switches all of it off; the cursor stays where it is.
-///
-/// First mouse and focus reports and those of sizes and colours, pasting, keys in longer forms, keypad, reversed
-/// colours, frames held back, and the other screen. That is left by its old name: the newer one (1049) also puts the
-/// cursor back to where the dashboard began, over what the shell has written since.
-///
-/// Then margins: switching these off moves the cursor, so it is kept and put back.
-///
-/// Last what is put back with it, line drawing in place of letters, and typing that pushes aside, a keyboard that is
-/// locked or echoed by the terminal, lines that do not wrap, another shape of the cursor and colours.
-const ALL: &str = concat!(
-    mouse!(),
-    "\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b[?1l\x1b>\x1b[?5l\x1b[?2026l",
-    long_keys!(),
-    "\x1b[?47l",
-    long_keys!(),
-    "\x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8",
-    "\x1b(B\x0f\x1b[2l\x1b[4l\x1b[12h\x1b[20l\x1b[?7h\x1b[0 q\x1b[0m",
-);
+// Switches all of it off; the cursor stays where it is.
+//
+// First mouse and focus reports and those of sizes and colours, pasting, keys in longer forms, keypad, reversed
+// colours, frames held back, and the other screen. That is left by its old name: the newer one (1049) also puts the
+// cursor back to where the dashboard began, over what the shell has written since.
+//
+// Then margins: switching these off moves the cursor, so it is kept and put back.
+//
+// Last what is put back with it, line drawing in place of letters, and typing that pushes aside, a keyboard that is
+// locked or echoed by the terminal, lines that do not wrap, another shape of the cursor and colours.
+macro_rules! all {
+    () => {
+        concat!(
+            mouse!(),
+            "\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b[?1l\x1b>\x1b[?5l\x1b[?2026l",
+            long_keys!(),
+            "\x1b[?47l",
+            long_keys!(),
+            "\x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8",
+            "\x1b(B\x0f\x1b[2l\x1b[4l\x1b[12h\x1b[20l\x1b[?7h\x1b[0 q\x1b[0m",
+        )
+    };
+}
 
 /// Lines counted from the margins. What is kept of the cursor keeps that too, so it cannot be switched off with the
 /// cursor where it was: what comes next begins on a line of its own at the end of the screen.
@@ -57,11 +61,21 @@ const FROM_MARGINS: &str = "\x1b[?6l\x1b[r\x1b[999;1H\r\n";
 /// Whether whoever had the terminal last left lines counted from the margins.
 static LEFT_ON: AtomicBool = AtomicBool::new(false);
 
+macro_rules! unfinished {
+    () => {
+        "\x18\x1b\\"
+    };
+}
+
+/// Ends whatever the shell was cut off in. Without it a terminal may take all that comes next for the rest of a picture
+/// or a title: some end such a text by nothing else.
+pub(super) const UNFINISHED: &[u8] = unfinished!().as_bytes();
+
 /// Everything that has to be switched off after a shell.
 pub(super) fn all() -> Cow<'static, [u8]> {
     match LEFT_ON.swap(false, Ordering::SeqCst) {
-        false => Cow::Borrowed(ALL.as_bytes()),
-        true => Cow::Owned([FROM_MARGINS, ALL].concat().into_bytes()),
+        false => Cow::Borrowed(concat!(unfinished!(), all!()).as_bytes()),
+        true => Cow::Owned([unfinished!(), FROM_MARGINS, all!()].concat().into_bytes()),
     }
 }
 
@@ -130,7 +144,7 @@ mod tests {
             terminal.process(left_on.as_bytes());
             terminal.process(b"\x1b[3;5Hlast words");
             let was = terminal.screen().cursor_position();
-            terminal.process(ALL.as_bytes());
+            terminal.process(all!().as_bytes());
             let screen = terminal.screen();
             assert_eq!(screen.cursor_position(), was, "{left_on:?}");
             assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "{left_on:?}");
@@ -141,6 +155,13 @@ mod tests {
             assert!(!text.contains("first") && text.ends_with("bottom\nnext"), "{left_on:?}: {text}");
             assert_eq!(terminal.screen().cell(9, 0).map(vt100::Cell::fgcolor), Some(vt100::Color::Default));
         }
+    }
+
+    #[test]
+    fn what_was_cut_off_in_the_middle_is_ended_before_anything_else() {
+        assert!(all().starts_with(UNFINISHED));
+        Margins::default().follow(b"\x1b[?6h");
+        assert!(all().starts_with(UNFINISHED));
     }
 
     #[test]
@@ -159,7 +180,7 @@ mod tests {
         }
         let mut terminal = vt100::Parser::new(10, 40, 0);
         terminal.process(b"\x1b[2;4r\x1b[?6h\x1b[2;5Hlast words");
-        terminal.process([FROM_MARGINS, ALL, "told"].concat().as_bytes());
+        terminal.process([FROM_MARGINS, all!(), "told"].concat().as_bytes());
         assert!(terminal.screen().contents().ends_with("told"), "{}", terminal.screen().contents());
         terminal.process(b"\x1b[2;4r\x1b[1;1Hfirst\x1b[r");
         assert!(terminal.screen().contents().starts_with("first"), "{}", terminal.screen().contents());

@@ -234,7 +234,8 @@ fn give_back() -> io::Result<()> {
         return Ok(());
     }
     let mut out = io::stdout();
-    let quiet = out.write_all(switch_off::MOUSE);
+    // A shell may have had it until now.
+    let quiet = out.write_all(switch_off::UNFINISHED).and_then(|()| out.write_all(switch_off::MOUSE));
     let shown = execute!(out, EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show);
     quiet.and(shown).and(disable_raw_mode())
 }

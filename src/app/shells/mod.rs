@@ -1,6 +1,7 @@
 //! Shells inside the dashboard: one tab each, kept as the grid of cells it would show, so that whatever a
 //! guest prints stays within its own area. Bytes come in; nothing here reaches a terminal.
 
+mod charset;
 pub mod copying;
 mod layout;
 pub mod mouse;

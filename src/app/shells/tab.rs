@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Place, SCROLL_BACK, TabId, mouse};
+use super::{Place, SCROLL_BACK, TabId, charset::Charset, mouse};
 use crate::app::{attach::ShellEnd, doors::Door};
 
 /// Bytes of answers given to one piece of output: who asks without end is not answered without end.
@@ -16,6 +16,7 @@ pub struct Tab {
     pub id: TabId,
     pub door: Door,
     parser: vt100::Parser<Answering>,
+    charset: Charset,
     pub end: Option<ShellEnd>,
 }
 
@@ -65,7 +66,7 @@ impl vt100::Callbacks for Answering {
 impl Tab {
     pub(super) fn new(id: TabId, door: Door) -> Self {
         let parser = vt100::Parser::new_with_callbacks(24, 80, SCROLL_BACK, Answering::default());
-        Self { id, door, parser, end: None }
+        Self { id, door, parser, charset: Charset::default(), end: None }
     }
 
     /// Nothing was ever shown: it was not opened.
@@ -98,7 +99,7 @@ impl Tab {
 
     /// Takes in what the guest printed; what is to be answered.
     pub(super) fn said(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.parser.process(bytes);
+        self.parser.process(&self.charset.drawn(bytes));
         std::mem::take(&mut self.parser.callbacks_mut().bytes)
     }
 
@@ -109,7 +110,7 @@ impl Tab {
             Err(why) => format!("the connection was lost: {why}"),
         };
         // Out of the other screen, with the cursor in sight: below what stands there.
-        self.parser.process(b"\x1b[?1049l\x1b[?25h\x1b[r\x1b[m");
+        self.parser.process(b"\x1b[?1049l\x1b[?25h\x1b[?6l\x1b[r\x1b[m");
         let rows: Vec<_> = self.screen().rows(0, self.size().0).collect();
         let last = rows.iter().rposition(|row| !row.trim().is_empty()).map_or(0, |row| row + 1);
         self.parser.process(format!("\x1b[{last};999H\r\n[{words}]\r\n").as_bytes());

@@ -85,10 +85,10 @@ fn take_in(state: &mut State, action: Action) -> Vec<Effect> {
             }
         }
         Action::Hold(bytes) => shells::hold(state, &bytes),
-        Action::Paste(_) if state.context() == Context::Opening => {
+        Action::Paste(_) if state.context() == Context::Opening && state.shells.opening.is_some() => {
             say(state, Level::Warning, "pasted text is not kept for a shell that is not open yet");
         }
-        Action::Paste(_) if state.context() == Context::Hushed => shells::hold(state, &[]),
+        Action::Paste(_) if matches!(state.context(), Context::Opening | Context::Hushed) => shells::hold(state, &[]),
         Action::Paste(text) if lab_form::in_lines(state, |lines| lines.paste(text.as_str())) => {}
         Action::Paste(text) => moves::paste(state, &text),
         Action::Pointed(pointed) => {
