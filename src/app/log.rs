@@ -15,6 +15,8 @@ pub struct LogLine {
     pub at: Timestamp,
     pub lab: Option<LabName>,
     pub seat: Option<SeatName>,
+    /// Of what a run did.
+    pub run: Option<RunId>,
     pub step: Option<StepName>,
     pub level: Level,
     pub message: Clean,
@@ -68,6 +70,7 @@ impl Log {
             at: event.at,
             lab: Some(event.lab.clone()),
             seat: event.seat.clone(),
+            run: Some(event.run),
             step: event.step,
             level: event.level,
             message: event.message.clone(),
@@ -76,7 +79,7 @@ impl Log {
 
     /// A line that belongs to no run.
     pub fn notice(&mut self, at: Timestamp, lab: Option<LabName>, level: Level, message: Clean) -> Option<&LogLine> {
-        self.push(LogLine { id: 0, at, lab, seat: None, step: None, level, message })
+        self.push(LogLine { id: 0, at, lab, seat: None, run: None, step: None, level, message })
     }
 
     fn push(&mut self, mut line: LogLine) -> Option<&LogLine> {

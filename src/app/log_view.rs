@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use tui_input::Input;
 
 use super::log::{Log, LogLine};
-use crate::domain::{LabName, Level, SeatName};
+use crate::domain::{LabName, Level, RunId, SeatName};
 
 /// What the person at the screen narrowed the log to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub enum Scope {
     Everything,
     Lab(LabName),
     Seat(LabName, SeatName),
+    Run(LabName, RunId),
 }
 
 impl Scope {
@@ -42,6 +43,7 @@ impl Scope {
         match self {
             Self::Everything => true,
             Self::Lab(lab) => line.lab.as_ref() == Some(lab),
+            Self::Run(lab, run) => line.lab.as_ref() == Some(lab) && line.run == Some(*run),
             Self::Seat(lab, seat) => line.lab.as_ref() == Some(lab) && line.seat.as_ref() == Some(seat),
         }
     }
@@ -185,6 +187,11 @@ impl LogView {
     /// Whether the newest line is followed.
     pub fn follows(&self) -> bool {
         self.at.is_none()
+    }
+
+    /// How many lines shown are newer than the one under the cursor.
+    pub fn newer(&self) -> usize {
+        self.position().map_or(0, |at| self.shown.len() - 1 - at)
     }
 
     /// Follows the newest line.

@@ -5,7 +5,8 @@ use std::cmp::{Ordering, Reverse};
 
 use super::{Context, Screen, State, labs::ClassRow, seats::SeatRow, sites::NodeRow};
 use crate::domain::{
-    LabName, MachineState, SiteName, cluster::GuestView, progress::RunProgress, timing::SeatEnd, timing::SeatTiming,
+    LabName, MachineState, SiteName, StepName, cluster::GuestView, progress::RunProgress, timing::SeatEnd,
+    timing::SeatTiming,
 };
 
 /// A column rows can be ordered by. The first of a list is the order it has by itself.
@@ -29,7 +30,21 @@ pub fn columns(context: Context) -> &'static [Column] {
     const CLASSES: &[Column] = &[rises("name"), falls("state"), falls("ready"), falls("seats"), rises("up")];
     const NODES: &[Column] = &[rises("name"), falls("cpu"), falls("memory"), falls("machines")];
     const WORKSHOPS: &[Column] = &[rises("name"), falls("seats"), rises("site"), rises("ends")];
-    const BOARD: &[Column] = &[rises("seat"), rises("node"), rises("vmid"), rises("address"), falls("state")];
+    // Of steps the slowest comes first: that is what one looks for.
+    const BOARD: &[Column] = &[
+        rises("seat"),
+        rises("node"),
+        rises("vmid"),
+        falls("clone"),
+        falls("config"),
+        falls("start"),
+        rises("address"),
+        falls("agent"),
+        falls("exec"),
+        falls("verify"),
+        falls("ssh"),
+        falls("state"),
+    ];
     const GUESTS: &[Column] =
         &[rises("vmid"), rises("machine"), rises("state"), falls("cpu"), falls("memory"), falls("up"), rises("seat")];
     const RUNS: &[Column] = &[falls("run"), rises("what"), rises("state"), falls("took"), rises("by")];
@@ -44,6 +59,20 @@ pub fn columns(context: Context) -> &'static [Column] {
         Context::Run => RUN,
         _ => &[],
     }
+}
+
+/// The step a column of the board is about.
+fn step_of(column: &str) -> Option<StepName> {
+    Some(match column {
+        "clone" => StepName::Clone,
+        "config" => StepName::Configure,
+        "start" => StepName::Start,
+        "agent" => StepName::Agent,
+        "exec" => StepName::Exec,
+        "verify" => StepName::Verify,
+        "ssh" => StepName::Ssh,
+        _ => return None,
+    })
 }
 
 /// The order chosen for a list.
@@ -92,12 +121,24 @@ impl State {
 
     /// Orders rows, those that are equal as they were.
     fn arrange<T>(&self, context: Context, rows: &mut [T], compare: impl Fn(&T, &T, &str) -> Ordering) {
+        self.arrange_known(context, rows, |_, _| true, compare);
+    }
+
+    /// The same; those of which nothing is `known` in that column stay last, whichever way round.
+    fn arrange_known<T>(
+        &self,
+        context: Context,
+        rows: &mut [T],
+        known: impl Fn(&T, &str) -> bool,
+        compare: impl Fn(&T, &T, &str) -> Ordering,
+    ) {
         let order = self.orders.get(&context).copied().unwrap_or_default();
         let Some(column) = columns(context).get(order.column) else { return };
         if order.column > 0 {
             rows.sort_by(|a, b| {
                 let way = compare(a, b, column.name);
-                if column.falls != order.reversed { way.reverse() } else { way }
+                let way = if column.falls != order.reversed { way.reverse() } else { way };
+                known(b, column.name).cmp(&known(a, column.name)).then(way)
             });
         } else if order.reversed {
             rows.reverse();
@@ -106,11 +147,12 @@ impl State {
 
     pub(super) fn arrange_classes(&self, rows: &mut [&ClassRow<'_>]) {
         let worst = |row: &ClassRow<'_>| row.seats.iter().map(trouble).max();
-        self.arrange(Context::Classes, rows, |a, b, column| match column {
+        let known = |row: &&ClassRow<'_>, column: &str| column != "up" || row.up.is_some();
+        self.arrange_known(Context::Classes, rows, known, |a, b, column| match column {
             "state" => worst(a).cmp(&worst(b)),
             "ready" => a.count(MachineState::Ready).cmp(&b.count(MachineState::Ready)),
             "seats" => a.seats.len().cmp(&b.seats.len()),
-            _ => a.up.is_none().cmp(&b.up.is_none()).then(a.up.cmp(&b.up)),
+            _ => a.up.cmp(&b.up),
         });
     }
 
@@ -131,10 +173,11 @@ impl State {
         let site = |row: &ClassRow<'_>| row.site().map(ToString::to_string);
         // What stands ends at a time, what is only defined would last so long.
         let ends = |row: &ClassRow<'_>| (row.life().map(|life| life.ends_at), row.workshop.map(|shop| shop.ends_after));
-        self.arrange(Context::Workshops, rows, |a, b, column| match column {
+        let known = |row: &&ClassRow<'_>, column: &str| column != "ends" || row.life().is_some();
+        self.arrange_known(Context::Workshops, rows, known, |a, b, column| match column {
             "seats" => a.seats.len().cmp(&b.seats.len()),
             "site" => site(a).cmp(&site(b)),
-            _ => ends(a).0.is_none().cmp(&ends(b).0.is_none()).then(ends(a).cmp(&ends(b))),
+            _ => ends(a).cmp(&ends(b)),
         });
     }
 
@@ -143,15 +186,20 @@ impl State {
             let progress = row.progress;
             (row.node.cloned(), progress.and_then(|p| p.vmid), progress.and_then(|p| p.ip))
         };
-        // What is not known yet comes last.
-        fn known<T: Ord>(a: Option<T>, b: Option<T>) -> Ordering {
-            a.is_none().cmp(&b.is_none()).then(a.cmp(&b))
-        }
-        self.arrange(Context::Board, rows, |a, b, column| match column {
-            "node" => known(of(a).0, of(b).0),
-            "vmid" => known(of(a).1, of(b).1),
-            "address" => known(of(a).2, of(b).2),
-            _ => trouble(a).cmp(&trouble(b)),
+        let took = |row: &SeatRow<'_>, column: &str| row.progress?.step(step_of(column)?)?.took;
+        let known = |row: &SeatRow<'_>, column: &str| match column {
+            "node" => row.node.is_some(),
+            "vmid" => of(row).1.is_some(),
+            "address" => of(row).2.is_some(),
+            "state" => true,
+            step => took(row, step).is_some(),
+        };
+        self.arrange_known(Context::Board, rows, known, |a, b, column| match column {
+            "node" => of(a).0.cmp(&of(b).0),
+            "vmid" => of(a).1.cmp(&of(b).1),
+            "address" => of(a).2.cmp(&of(b).2),
+            "state" => trouble(a).cmp(&trouble(b)),
+            step => took(a, step).cmp(&took(b, step)),
         });
     }
 
@@ -159,13 +207,14 @@ impl State {
         let seat = |guest: &GuestView| -> Option<(LabName, String)> {
             self.seat_of(site, guest).map(|(lab, seat)| (lab.clone(), seat.to_string()))
         };
-        self.arrange(Context::Node, rows, |a, b, column| match column {
+        let known = |guest: &&GuestView, column: &str| column != "seat" || seat(guest).is_some();
+        self.arrange_known(Context::Node, rows, known, |a, b, column| match column {
             "machine" => a.name.cmp(&b.name),
             "state" => (a.template, a.power as u8).cmp(&(b.template, b.power as u8)),
             "cpu" => a.cpu.total_cmp(&b.cpu),
             "memory" => a.memory_used.cmp(&b.memory_used),
             "up" => a.uptime.cmp(&b.uptime),
-            _ => seat(a).is_none().cmp(&seat(b).is_none()).then_with(|| seat(a).cmp(&seat(b))),
+            _ => seat(a).cmp(&seat(b)),
         });
     }
 

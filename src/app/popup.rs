@@ -152,7 +152,7 @@ impl LogFilterPopup {
         let filter = view.filter();
         let fields: &[Field] = match view.scope() {
             Scope::Everything => &[Field::Lab, Field::Seat, Field::Level],
-            Scope::Lab(_) => &[Field::Seat, Field::Level],
+            Scope::Lab(_) | Scope::Run(..) => &[Field::Seat, Field::Level],
             Scope::Seat(..) => &[Field::Level],
         };
         Self {

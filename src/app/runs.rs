@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use tui_input::Input;
 
-use super::{Effect, Screen, State, cursor::Cursor, fuzzy};
+use super::{
+    Effect, Screen, State,
+    cursor::Cursor,
+    fuzzy,
+    log_view::{LogView, Scope},
+};
 use crate::domain::{
     Change, Clean, Event, LabName, RunId,
     progress::RunProgress,
@@ -29,6 +34,8 @@ pub struct RunBoard {
     pub cursor: Cursor,
     pub filter: Input,
     pub timing: Option<Result<Arc<Timing>, Clean>>,
+    /// What happened in it, as far as it is kept.
+    pub log: LogView,
     /// It is asked for and not here yet.
     pub(super) asked: bool,
     /// More happened since it was asked for.
@@ -96,12 +103,14 @@ impl State {
         let Some((lab, run)) = self.chosen_run() else { return Vec::new() };
         let id = run.id;
         let cursor = Cursor::default();
+        let log = LogView::new(Scope::Run(lab.clone(), id), &self.log);
         self.screens.push(Screen::Run(RunBoard {
             lab,
             run,
             cursor,
             filter: Input::default(),
             timing: None,
+            log,
             asked: true,
             behind: false,
         }));

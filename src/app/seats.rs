@@ -110,6 +110,11 @@ impl<'a> SeatRow<'a> {
         self.stand().word()
     }
 
+    /// Off, and neither shut down as asked nor told of since: a look alone shows it.
+    pub fn went_off(&self) -> bool {
+        self.state == MachineState::Stopped && self.progress.is_some_and(|known| known.state != self.state)
+    }
+
     /// Its reason where there is little room: of what was tried only the step, then what came back.
     pub fn cause(&self) -> Option<String> {
         let reason = self.reason.as_ref()?.as_str();

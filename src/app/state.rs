@@ -351,6 +351,7 @@ impl State {
         match self.screen() {
             Screen::Log(Some(view))
             | Screen::Board(Board { log: view, .. })
+            | Screen::Run(RunBoard { log: view, .. })
             | Screen::Machine(MachineBoard { log: view, .. }) => view,
             _ => &self.log_view,
         }
@@ -362,6 +363,7 @@ impl State {
             Some(
                 Screen::Log(Some(view))
                 | Screen::Board(Board { log: view, .. })
+                | Screen::Run(RunBoard { log: view, .. })
                 | Screen::Machine(MachineBoard { log: view, .. }),
             ) => view,
             _ => &mut self.log_view,
@@ -377,6 +379,7 @@ impl State {
         for screen in &mut self.screens {
             if let Screen::Log(Some(view))
             | Screen::Board(Board { log: view, .. })
+            | Screen::Run(RunBoard { log: view, .. })
             | Screen::Machine(MachineBoard { log: view, .. }) = screen
             {
                 view.arrived(line, oldest);

@@ -23,6 +23,7 @@ pub mod life;
 pub mod machine;
 pub mod mark;
 pub mod name;
+pub mod nearest;
 pub mod paces;
 pub mod person;
 pub mod placement;

@@ -140,6 +140,11 @@ fn stretched(values: &[f64], columns: usize) -> Vec<f64> {
         .collect()
 }
 
+/// The heading over tasks. A simulated cluster has a clock of its own, which is ahead.
+pub fn tasks_heading(state: &State) -> &'static str {
+    if state.settings.speed == 1.0 { "latest tasks" } else { "latest tasks, by the simulated cluster's own clock" }
+}
+
 /// The latest tasks, a line each.
 pub fn tasks(page: &mut Page<'_>, area: Rect, state: &State, seen: &Hindsight) {
     for (row, task) in seen.tasks.iter().take(usize::from(area.height)).enumerate() {

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     format,
-    panes::{empty, heading, ordered},
+    panes::{self, empty, heading, ordered},
     pen::{Page, wrap},
     runs,
     theme::Tone,
@@ -24,6 +24,8 @@ use crate::{
 
 /// Lines below: what held it up, two of them, a rule, three of steps.
 const BELOW: u16 = 6;
+/// The least that is worth a log: a rule and three lines.
+const LOG: u16 = 4;
 /// At the right: the seat's end.
 const END: usize = 8;
 
@@ -61,6 +63,12 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {
     }
     let below = Rect { y: rows.y + u16::try_from(height).unwrap_or(0), height: BELOW, ..area };
     foot(page, below, state, timing, seats[at]);
+    let log = Rect { y: below.bottom(), height: area.bottom().saturating_sub(below.bottom()), ..area };
+    if log.height >= LOG && !board.log.is_empty() {
+        page.rule(log, 0, "log");
+        page.line(Rect { height: 1, ..log }, 0).right(&panes::log::status(state, &board.log));
+        panes::log::tail(page, Rect { y: log.y + 1, height: log.height - 1, ..log }, state, &board.log);
+    }
 }
 
 fn headline(page: &mut Page<'_>, area: Rect, state: &State, board: &RunBoard) {

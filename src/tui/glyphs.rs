@@ -8,6 +8,8 @@ use crate::{config::GlyphChoice, domain::MachineState};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glyphs {
     pub ready: &'static str,
+    /// Ready, and somebody's.
+    pub taken: &'static str,
     pub working: &'static str,
     pub planned: &'static str,
     pub failed: &'static str,
@@ -40,6 +42,7 @@ pub struct Glyphs {
 impl Glyphs {
     pub const UNICODE: Self = Self {
         ready: "●",
+        taken: "◉",
         working: "◐",
         planned: "◌",
         failed: "✗",
@@ -68,6 +71,7 @@ impl Glyphs {
 
     pub const ASCII: Self = Self {
         ready: "#",
+        taken: "$",
         working: "~",
         planned: ".",
         failed: "x",

@@ -294,6 +294,9 @@ pub fn bottom(page: &mut Page<'_>, area: Rect, state: &State) {
         .collect();
     let width: u16 = help.iter().map(|(text, _)| u16::try_from(text.width()).unwrap_or(0)).sum();
     page.line(area, 0).right(&help);
+    if width > 0 {
+        page.spots.add(Rect { x: area.right() - width, width, ..area }, Spot::Hint(Command::Help));
+    }
     let area = Rect { width: area.width.saturating_sub(width + 2), ..area };
     let mut pen = page.line(area, 0);
     pen.skip(1);

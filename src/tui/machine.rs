@@ -42,7 +42,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &MachineBoard
         && !seen.tasks.is_empty()
     {
         let height = u16::try_from(seen.tasks.len()).unwrap_or(u16::MAX).min((area.height - top) / 3);
-        page.rule(Rect { y: area.y + top, height: 1, ..area }, 0, "tasks");
+        page.rule(Rect { y: area.y + top, height: 1, ..area }, 0, chart::tasks_heading(state));
         chart::tasks(page, Rect { y: area.y + top + 1, height, ..area }, state, seen);
         top += height + 1;
     }

@@ -98,7 +98,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &NodeBoard) {
         && tasks > 0
     {
         let rule = Rect { y: list.bottom() - below, height: below, ..list };
-        page.rule(rule, 0, "latest tasks");
+        page.rule(rule, 0, chart::tasks_heading(state));
         chart::tasks(page, Rect { y: rule.y + 1, height: tasks, ..rule }, state, seen);
     }
 }

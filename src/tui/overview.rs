@@ -29,6 +29,8 @@ const LOW: u16 = 9;
 /// From here on all four panes are shown at once.
 const WIDE: u16 = 100;
 const HIGH: u16 = 28;
+/// From here on one pane leaves room for all that matters now.
+const ROOMY: u16 = 20;
 
 pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
     let wide = area.width >= WIDE && area.height >= HIGH;
@@ -36,7 +38,8 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, labs: &Labs<'_>) {
     if state.kiosk.is_some() {
         return if wide { grid(page, area, state, labs) } else { tabs(page, area, state, labs) };
     }
-    let lines = if wide && area.height >= HIGH + 6 { matters::LINES } else { 1 };
+    let room = if wide { HIGH + 6 } else { ROOMY };
+    let lines = if area.height >= room { matters::LINES } else { 1 };
     let band = Rect { height: lines, ..area };
     if lines > 1 {
         matters::draw(page, band, state, labs)

@@ -140,9 +140,17 @@ fn silent(name: &SiteName, lost: &Lost, state: &State) -> Clean {
 
 /// A cause without the addresses that were asked: they stand in the log, and would leave no room for it in a line.
 fn unaddressed(cause: &str) -> String {
-    let word = |word: &&str| !word.trim_start_matches('(').starts_with("https://");
-    let kept: Vec<_> = cause.split(' ').filter(word).collect();
-    kept.join(" ")
+    let mut kept = String::new();
+    for word in cause.split(' ') {
+        if word.trim_start_matches('(').starts_with("https://") {
+            // What stood behind it still parts two sentences.
+            kept.extend(word.ends_with(';').then_some(';'));
+            continue;
+        }
+        kept.extend((!kept.is_empty()).then_some(' '));
+        kept.push_str(word);
+    }
+    kept
 }
 
 fn told(what: &str, why: &Clean) -> Clean {

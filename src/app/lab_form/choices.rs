@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{LabForm, LabKind, document::Shape, fields::Offer};
 use crate::{
     app::{State, form::Kind},
-    domain::{Clean, Definition, SiteName},
+    domain::{Clean, Definition, SiteName, nearest::meant},
 };
 
 impl State {
@@ -111,7 +111,9 @@ impl State {
         let missing = missing.next()?;
         // One that stands alone in its field need not be named.
         let which = if shape == Shape::Words { format!("{missing} was ") } else { String::new() };
-        Some(format!("{which}not seen on {site}").into())
+        let near = meant(missing, there.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        Some(format!("{which}not seen on {site}{near}").into())
     }
 
     fn name_taken(&self, typed: &str) -> Option<Clean> {

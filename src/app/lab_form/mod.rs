@@ -72,6 +72,8 @@ pub struct LabForm {
     cloud: bool,
     /// It was handed in, and the answer is awaited.
     pub saving: bool,
+    /// The text for which what is doubtful was told at the first try to save it.
+    pub(super) warned: Option<String>,
 }
 
 impl LabForm {
@@ -95,6 +97,7 @@ impl LabForm {
             cloud: false,
             shows_text: false,
             saving: false,
+            warned: None,
         };
         form.fill();
         Ok(form)
@@ -163,6 +166,11 @@ impl LabForm {
         self.asked().is_some_and(list)
     }
 
+    /// How many are counted in the field in front, where a number stands for names.
+    pub fn counted(&self) -> Option<u32> {
+        self.form.front().filter(|_| self.is_list())?.input.value().trim().parse().ok()
+    }
+
     /// What stands in a field.
     pub fn value(&self, path: &'static str) -> &str {
         self.form.value(path)
@@ -184,6 +192,16 @@ impl LabForm {
             self.document.put(asked.path, asked.shape, &typed);
             self.checked = false;
         }
+    }
+
+    /// Turns to the first field whose value may be wrong, with what is said of it.
+    pub(super) fn turn_to_doubt(&mut self) -> Option<(&'static str, Clean)> {
+        let (at, told) = self.form.fields.iter().enumerate().find_map(|(at, field)| {
+            let doubt = field.doubt.clone()?;
+            Some((at, (field.label, doubt)))
+        })?;
+        self.form.at = at;
+        Some(told)
     }
 
     /// Puts a value in the field in front.

@@ -115,6 +115,9 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
             }
             state.own_runs.remove(&run);
         }
+        // Another key was pressed meanwhile: nothing opens over what that brought.
+        Action::DefinitionPrinted { lab, text: Ok(_), .. }
+            if state.popup.is_some() || state.target_lab().as_ref() != Some(&lab) => {}
         Action::DefinitionPrinted { lab, tool: Tool::Editor, text: Ok(text) } => {
             return vec![Effect::EditText { lab: Some(lab), text }];
         }

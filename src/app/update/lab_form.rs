@@ -151,8 +151,8 @@ fn open_options(state: &mut State) {
         // A key has blanks in it.
         let words = field.key != "cloud_init.ssh_keys";
         let value = field.input.value();
-        // A number of students is no name among them.
-        let names = if value.trim().parse::<u32>().is_ok() { "" } else { value };
+        // A number of students is no name among them; it stands until one is written.
+        let names = if form.counted().is_some() { "" } else { value };
         state.popup = Some(Popup::Lines(Lines::of(names, words)));
         return;
     }
@@ -182,7 +182,9 @@ fn take_option(state: &mut State) {
 pub(super) fn in_lines(state: &mut State, change: impl FnOnce(&mut Lines)) -> bool {
     let (Some(Popup::Lines(lines)), Some(form)) = (&mut state.popup, &mut state.lab_form) else { return false };
     change(lines);
-    form.choose(&lines.value());
+    if lines.count() > 0 || form.counted().is_none() {
+        form.choose(&lines.value());
+    }
     true
 }
 
@@ -234,6 +236,16 @@ fn save(state: &mut State) -> Vec<Effect> {
             (None, None) => return Vec::new(),
         };
         say(state, Level::Warning, format!("not saved: {why}"));
+        return Vec::new();
+    }
+    // What was not seen may be there all the same: whoever says so twice knows better.
+    if form.warned.as_ref() != Some(&text)
+        && let Some((label, doubt)) = form.turn_to_doubt()
+    {
+        form.warned = Some(text);
+        let saves = state.commands.iter().find(|e| e.command == Command::Save && e.on.contains(&Context::LabForm));
+        let key = saves.and_then(|entry| entry.keys.first()).map(|key| format!(", {key} again saves it"));
+        say(state, Level::Warning, format!("not saved yet{}: {label}: {doubt}", key.unwrap_or_default()));
         return Vec::new();
     }
     form.saving = true;

@@ -7,6 +7,7 @@ use crate::domain::{
     NodeName,
     class::{CloneMode, MachineSpec, SeatSpec, TemplateRef},
     cluster::{ClusterView, TemplateView},
+    nearest::meant,
     plan::CloneSource,
     size::Size,
 };
@@ -88,26 +89,10 @@ fn missing(input: &PlanInput<'_>) -> Problem {
         );
     }
     let wanted = wanted.to_string();
-    let near = there.iter().map(|(_, name)| (distance(&wanted, name), name)).min().filter(|(d, _)| *d <= 3);
-    let hint = near.map(|(_, name)| format!("did you mean {name}? ")).unwrap_or_default();
+    let near = meant(&wanted, there.iter().map(|(_, name)| name.as_str()));
+    let hint = near.map(|name| format!("did you mean {name}? ")).unwrap_or_default();
     let there: Vec<String> = there.into_iter().map(|(label, _)| label).collect();
     Problem::new(what, format!("{hint}it has {}", there.join(", ")))
-}
-
-/// Edits between two words.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let best = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    row[b.len()]
 }
 
 /// Linked or full, and why where that needs saying.

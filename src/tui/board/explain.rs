@@ -67,7 +67,12 @@ fn happened(seat: &SeatRow<'_>, state: &State) -> String {
             format!("every proof was seen{at}")
         }
         (MachineState::Failed, _, Some(reason)) if seat.cut.is_some() => reason,
-        (MachineState::Failed, Some(step), Some(reason)) => format!("{}{} failed: {reason}", step.step, tries(step)),
+        (MachineState::Failed, Some(step), Some(reason)) => {
+            // Proxmox's own words may begin so too.
+            let said = format!("{} failed: ", step.step);
+            let reason = reason.strip_prefix(&said).unwrap_or(&reason);
+            format!("{}{} failed: {reason}", step.step, tries(step))
+        }
         (MachineState::Working, step, Some(reason)) if retrying(seat).or(step).is_some() => {
             let Some(step) = retrying(seat).or(step) else { return reason };
             // What came back, then what is done about it.

@@ -9,7 +9,7 @@ use crate::{
     domain::{MachineState, StepName, StepState, progress::StepProgress},
     tui::{
         format,
-        panes::{heading, sign},
+        panes::{heading, heading_as, sign},
         pen::{Page, Pen},
         theme::Tone,
     },
@@ -43,13 +43,13 @@ pub struct Columns {
     node: usize,
     vmid: usize,
     address: usize,
-    cell: usize,
-    before: Vec<Titled>,
-    after: Vec<Titled>,
+    /// Each with its width.
+    before: Vec<(Titled, usize)>,
+    after: Vec<(Titled, usize)>,
 }
 
 impl Columns {
-    pub fn fit(row: &ClassRow<'_>, width: usize) -> Self {
+    pub fn fit(row: &ClassRow<'_>, width: usize, state: &State) -> Self {
         let wide = width >= 112;
         let gap = if wide { 2 } else { 1 };
         let progress = || row.seats.iter().filter_map(|seat| seat.progress);
@@ -60,9 +60,22 @@ impl Columns {
         // While nobody works on it nothing moves, and a reason needs the room more than a step that no seat has come to.
         let tight = !row.is_worked_on() && row.seats.iter().any(|seat| seat.reason.is_some());
         let come_to = |step: StepName| progress().filter_map(|p| p.step(step)).any(|s| s.state != StepState::Waiting);
-        let shown = |steps: &[Titled]| steps.iter().copied().filter(|(step, ..)| !tight || come_to(*step)).collect();
+        let ordered = state.ordered(Context::Board).map(|(column, _)| column);
+        let cell = |(step, long, _): &Titled| match (wide, tight) {
+            (false, _) => 4,
+            (true, false) => 8,
+            (true, true) => {
+                let told = progress().filter_map(|p| p.step(*step)).map(longest).max().unwrap_or(0);
+                told.max(long.width() + usize::from(ordered == Some(*long))) + 1
+            }
+        };
+        let shown = |steps: &[Titled]| {
+            let steps = steps.iter().filter(|(step, ..)| !tight || come_to(*step));
+            steps.map(|titled| (*titled, cell(titled))).collect()
+        };
         let address = match address {
             0 if tight && !come_to(StepName::Address) => 0,
+            width if tight => width.clamp("address".len() + 1, if wide { 24 } else { ADDRESS }) + gap,
             width => width.clamp(ADDRESS, if wide { 24 } else { ADDRESS }) + gap,
         };
         Self {
@@ -73,7 +86,6 @@ impl Columns {
             node: node.clamp(4, if wide { 12 } else { 6 }) + gap,
             vmid: vmid.clamp(4, 9) + gap,
             address,
-            cell: if wide { 8 } else { 4 },
             before: shown(&BEFORE),
             after: shown(&AFTER),
         }
@@ -87,6 +99,7 @@ impl Columns {
 pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Columns, state: &State) {
     let mut pen = page.line(area, 0);
     let glyphs = pen.glyphs();
+    let step = |(_, long, short): &Titled| heading_as(glyphs, state, Context::Board, long, columns.title(long, short));
     let heading = |name| heading(glyphs, state, Context::Board, name);
     pen.skip(1).col(&heading("seat"), columns.seat, Tone::Dim);
     if columns.narrow {
@@ -94,14 +107,14 @@ pub fn titles(page: &mut Page<'_>, area: ratatui::layout::Rect, columns: &Column
         return;
     }
     pen.col(&heading("node"), columns.node, Tone::Dim).col(&heading("vmid"), columns.vmid, Tone::Dim);
-    for (_, long, short) in &columns.before {
-        pen.col(columns.title(long, short), columns.cell, Tone::Dim);
+    for (titled, width) in &columns.before {
+        pen.col(&step(titled), *width, Tone::Dim);
     }
     if columns.address > 0 {
         pen.col(&heading("address"), columns.address, Tone::Dim);
     }
-    for (_, long, short) in &columns.after {
-        pen.col(columns.title(long, short), columns.cell, Tone::Dim);
+    for (titled, width) in &columns.after {
+        pen.col(&step(titled), *width, Tone::Dim);
     }
     pen.skip(2).put(&heading("state"), Tone::Dim);
 }
@@ -117,8 +130,8 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
     pen.cell(seat.node.map_or("", |node| node.as_str()), columns.node, gap, Tone::Dim);
     let vmid = progress.and_then(|p| p.vmid).map(|vmid| vmid.to_string());
     pen.cell(&vmid.unwrap_or_default(), columns.vmid, gap, Tone::Dim);
-    for (step, ..) in &columns.before {
-        cell(pen, seat, *step, columns, state);
+    for ((step, ..), width) in &columns.before {
+        cell(pen, seat, *step, (columns.wide, *width), state);
     }
     let (text, tone) = match progress.and_then(|p| p.ip) {
         Some(ip) => {
@@ -130,8 +143,8 @@ pub fn row(pen: &mut Pen<'_>, seat: &SeatRow<'_>, columns: &Columns, state: &Sta
     if columns.address > 0 {
         pen.cell(&text, columns.address, gap, tone);
     }
-    for (step, ..) in &columns.after {
-        cell(pen, seat, *step, columns, state);
+    for ((step, ..), width) in &columns.after {
+        cell(pen, seat, *step, (columns.wide, *width), state);
     }
     last(pen, seat, state);
 }
@@ -169,9 +182,15 @@ pub fn last(pen: &mut Pen<'_>, seat: &SeatRow<'_>, state: &State) {
     pen.put(fits.map_or("", String::as_str), tone);
 }
 
-fn cell(pen: &mut Pen<'_>, seat: &SeatRow<'_>, step: StepName, columns: &Columns, state: &State) {
-    let (text, tone) = told(pen, seat, step, columns.wide, state);
-    pen.cell(&text, columns.cell, 1, tone);
+fn cell(pen: &mut Pen<'_>, seat: &SeatRow<'_>, step: StepName, (wide, width): (bool, usize), state: &State) {
+    let (text, tone) = told(pen, seat, step, wide, state);
+    pen.cell(&text, width, 1, tone);
+}
+
+/// Columns of the longest that is said of a step nobody works on.
+fn longest(step: &StepProgress) -> usize {
+    let took = step.took.map_or(1, |took| format::took(took).width());
+    took + if step.attempts > 1 { 3 } else { 0 }
 }
 
 /// What a cell says about its step.

@@ -47,7 +47,7 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, board: &Board) {
     let table = Rect { y: area.y + 1 + air, height: most - log, ..area };
     let width = usize::from(area.width);
     let columns = match row.workshop {
-        None => Columns::Class(matrix::Columns::fit(&row, width)),
+        None => Columns::Class(matrix::Columns::fit(&row, width, state)),
         Some(workshop) => Columns::Workshop(workshop, seats::Columns::fit(&row, width, state)),
     };
     match &columns {

@@ -8,7 +8,7 @@ use super::{empty, marker, marker_tone, nodes, sign, tone};
 use crate::{
     app::{Context, Pane, State, cursor::window, labs::ClassRow, seats::SeatRow, shown::Labs, state::List},
     domain::{
-        MachineState,
+        MachineState, Role,
         class::ClassDefinition,
         event::RunKind,
         life::{Life, WARNINGS},
@@ -96,7 +96,7 @@ impl Columns {
     /// Marker, name, strip, count (7), state (12) and at least 18 columns for what it is at.
     pub fn fit<'a>(rows: impl Iterator<Item = &'a ClassRow<'a>>, width: usize) -> Self {
         let wanted = |(name, strip): (usize, usize), row: &ClassRow<'_>| {
-            (name.max(row.lab.as_str().width()), strip.max(row.seats.len()))
+            (name.max(row.lab.as_str().width()), strip.max(places(row).count()))
         };
         let (name, wanted) = rows.fold((0, 0), wanted);
         let (name, wanted) = (name.clamp(5, 16) + 2, wanted.clamp(5, 50));
@@ -108,7 +108,7 @@ impl Columns {
 fn class(pen: &mut Pen<'_>, row: &ClassRow<'_>, columns: &Columns, state: &State) {
     let named = if row.phase == Phase::ABSENT { Tone::Text } else { Tone::Title };
     pen.col(row.lab.as_str(), columns.name, named);
-    strip(pen, row, columns.strip);
+    strip(pen, row, columns.strip, state);
     let (ready, all) = row.ready();
     pen.num(&format!("{ready}/{all}"), 5, Tone::Text).skip(2);
     let (word, tone) = word(row);
@@ -116,20 +116,27 @@ fn class(pen: &mut Pen<'_>, row: &ClassRow<'_>, columns: &Columns, state: &State
     note(pen, row, state);
 }
 
-/// A cell per seat; where they do not fit, a count per state.
-fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize) {
+/// The seats of a lab: its host is nobody's place.
+fn places<'a, 'r>(row: &'a ClassRow<'r>) -> impl Iterator<Item = &'a SeatRow<'r>> {
+    row.seats.iter().filter(|seat| seat.role != Role::Host)
+}
+
+/// A cell per seat, one that is taken told apart; where they do not fit, a count per state.
+fn strip(pen: &mut Pen<'_>, row: &ClassRow<'_>, width: usize, state: &State) {
     let glyphs = pen.glyphs();
-    let rest = if row.seats.len() + 2 <= width {
-        for seat in &row.seats {
+    let count = places(row).count();
+    let rest = if count + 2 <= width {
+        for seat in places(row) {
             let (sign, tone) = sign(glyphs, seat);
-            pen.put(sign, tone);
+            let taken = seat.state == MachineState::Ready && state.sitting(row.lab, &seat.seat).is_some();
+            pen.put(if taken { glyphs.taken } else { sign }, tone);
         }
-        width - row.seats.len()
+        width - count
     } else {
         let room = pen.room();
         let mut used = 0;
         for state in COUNTED {
-            let count = row.count(state);
+            let count = places(row).filter(|seat| seat.state == state && seat.cut.is_none()).count();
             let text = format!("{}{count} ", glyphs.state(state));
             if count > 0 && used + text.width() <= width {
                 used += text.width();
@@ -189,7 +196,8 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
     }
     let first = [MachineState::Failed, MachineState::Gone, MachineState::Unknown, MachineState::Stale]
         .into_iter()
-        .find_map(|state| row.seats.iter().find(|seat| seat.state == state && seat.cut.is_none()));
+        .find_map(|state| row.seats.iter().find(|seat| seat.state == state && seat.cut.is_none()))
+        .or_else(|| row.seats.iter().find(|seat| seat.went_off()));
     match (first, row.phase) {
         (Some(seat), _) => {
             code(pen, row);
@@ -203,9 +211,22 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         (None, _) if row.life().is_some() => {
             let Some(life) = row.life() else { return };
             let (left, tone) = left(state, life);
-            let cost = state.cost(row).map(|cost| format!(", {cost} so far")).unwrap_or_default();
-            // The code is what somebody waits for: the cost gives way to it.
-            let told = [format!("{left}{cost}, code {}", life.code), format!("{left}, code {}", life.code)];
+            let cost = state.cost(row).map(|cost| (format!(", {cost} so far"), format!(", {cost}")));
+            let (cost, brief) = cost.unwrap_or_default();
+            let taken = match state.people.get(row.lab).map_or(0, |people| people.len()) {
+                0 => String::new(),
+                n => format!("{n} taken, "),
+            };
+            // The code is what somebody waits for: the words give way, then the cost.
+            let short = left.strip_suffix(" left").unwrap_or(&left);
+            let told = [
+                format!("{taken}{left}{cost}, code {}", life.code),
+                format!("{taken}{left}{brief}, code {}", life.code),
+                format!("{left}{brief}, code {}", life.code),
+                format!("{left}{brief}, {}", life.code),
+                format!("{short}{brief}, {}", life.code),
+                format!("{left}, code {}", life.code),
+            ];
             let fitting = told.into_iter().find(|told| told.width() <= pen.room());
             pen.put(&fitting.unwrap_or_else(|| format!("code {}, {left}", life.code)), tone);
         }
@@ -222,7 +243,8 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
 /// The code of a workshop that stands: somebody waits for it, whatever is wrong.
 fn code(pen: &mut Pen<'_>, row: &ClassRow<'_>) {
     if let Some(life) = row.life() {
-        pen.put(&format!("code {}   ", life.code), Tone::Text);
+        let word = if pen.room() < REASON { "" } else { "code " };
+        pen.put(&format!("{word}{}   ", life.code), Tone::Text);
     }
 }
 
@@ -240,7 +262,8 @@ pub fn left(state: &State, life: &Life) -> (String, Tone) {
 /// Which seat, and its reason.
 fn wrong(pen: &mut Pen<'_>, seat: &SeatRow<'_>) {
     let reason = seat.cause().unwrap_or_else(|| seat.state.as_str().to_owned());
-    pen.put(&format!("{}: {reason}", seat.seat), tone(seat.state));
+    let (_, tone) = sign(pen.glyphs(), seat);
+    pen.put(&format!("{}: {reason}", seat.seat), tone);
 }
 
 /// `00:41 of about 00:59`, of the run under way.

@@ -48,7 +48,7 @@ impl Columns {
         match view.scope() {
             _ if narrow => Self { narrow, lab: 0, seat: 0, step: 0 },
             Scope::Everything => Self { narrow, lab, seat, step },
-            Scope::Lab(_) => Self { narrow, lab: 0, seat, step },
+            Scope::Lab(_) | Scope::Run(..) => Self { narrow, lab: 0, seat, step },
             Scope::Seat(..) => Self { narrow, lab: 0, seat: 0, step: StepName::Configure.as_str().len() + GAP },
         }
     }
@@ -71,12 +71,16 @@ pub fn status(state: &State, view: &LogView) -> Vec<(String, Tone)> {
     let mut pieces = Vec::new();
     let follows = view.follows();
     let narrow = usize::from(state.size.0) < NARROW;
-    let word = match (follows, narrow) {
-        (true, _) => " following   ",
-        (false, true) => " paused   ",
-        (false, false) => " paused, G follows   ",
+    let newer = match view.newer() {
+        0 => String::new(),
+        n => format!(", {n} newer"),
     };
-    pieces.push((word.to_owned(), if follows { Tone::Dim } else { Tone::Warn }));
+    let word = match (follows, narrow) {
+        (true, _) => " following   ".to_owned(),
+        (false, true) => format!(" paused{newer}   "),
+        (false, false) => format!(" paused{newer}, G follows   "),
+    };
+    pieces.push((word, if follows { Tone::Dim } else { Tone::Warn }));
     if !view.text().is_empty() {
         pieces.push((format!("/{}   ", view.text()), Tone::Warn));
     }
@@ -109,6 +113,7 @@ pub fn title(view: &LogView) -> String {
         Scope::Everything => "log".to_owned(),
         Scope::Lab(lab) => format!("log of {lab}"),
         Scope::Seat(lab, seat) => format!("log of {lab}/{seat}"),
+        Scope::Run(lab, run) => format!("log of run {run} of {lab}"),
     }
 }
 
@@ -159,7 +164,7 @@ fn shown(page: &mut Page<'_>, area: Rect, state: &State, view: &LogView, focused
     let said = |line: &LogLine| match (columns.narrow, &line.lab, &line.seat, view.scope()) {
         (true, Some(lab), Some(seat), Scope::Everything) => format!("{lab}/{seat} {}", line.message),
         (true, Some(lab), None, Scope::Everything) => format!("{lab} {}", line.message),
-        (true, _, Some(seat), Scope::Lab(_)) => format!("{seat} {}", line.message),
+        (true, _, Some(seat), Scope::Lab(_) | Scope::Run(..)) => format!("{seat} {}", line.message),
         _ => line.message.to_string(),
     };
     let told = |line: &LogLine| match state.log_style.wrapped {

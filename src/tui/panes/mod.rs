@@ -30,6 +30,8 @@ pub fn sign(glyphs: &Glyphs, seat: &SeatRow<'_>) -> (&'static str, Tone) {
         (glyphs.stale, Tone::Warn)
     } else if seat.queued {
         (glyphs.planned, Tone::Busy)
+    } else if seat.went_off() {
+        (glyphs.off, Tone::Bad)
     } else {
         (glyphs.state(seat.state), tone(seat.state))
     }
@@ -52,11 +54,16 @@ pub fn marker_tone(focused: bool, marked: bool) -> Tone {
 
 /// The title of a column, with a sign where rows are ordered by it.
 pub fn heading(glyphs: &Glyphs, state: &State, context: Context, name: &str) -> String {
+    heading_as(glyphs, state, context, name, name)
+}
+
+/// The same for a column whose title stands there `shown` otherwise.
+pub fn heading_as(glyphs: &Glyphs, state: &State, context: Context, name: &str, shown: &str) -> String {
     match state.ordered(context) {
         Some((column, falls)) if column == name => {
-            format!("{name}{}", if falls { glyphs.falling } else { glyphs.rising })
+            format!("{shown}{}", if falls { glyphs.falling } else { glyphs.rising })
         }
-        _ => name.to_owned(),
+        _ => shown.to_owned(),
     }
 }
 

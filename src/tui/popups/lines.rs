@@ -26,6 +26,11 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, lines: &Lines) {
     if let Some(wrong) = wrong {
         page.line(inner, last - 1).skip(1).put(wrong.as_str(), Tone::Bad);
     }
-    let named = [(format!(" {} named", lines.count()), Tone::Dim)];
+    let counted = state.lab_form.as_ref().and_then(|form| form.counted()).filter(|_| lines.count() == 0);
+    let told = match counted {
+        Some(count) => format!(" {count} by number so far"),
+        None => format!(" {} named", lines.count()),
+    };
+    let named = [(told, Tone::Dim)];
     keys_beside(page, inner, last, state, &named, &[(Command::NextLine, "another")]);
 }

@@ -19,6 +19,8 @@ use crate::{
 /// Rows shown at most, and as many labs.
 const ROWS: usize = 10;
 const LABS: usize = 16;
+/// Beyond this what a command does is told in full.
+const WIDE: u16 = 104;
 /// Below this names stand alone.
 const NARROW: u16 = 44;
 
@@ -27,7 +29,11 @@ pub fn draw(page: &mut Page<'_>, area: Rect, state: &State, palette: &Palette) {
     // As high whatever is typed: only its rows change.
     let most = if palette.labs { LABS } else { ROWS };
     let shown = most.min(usize::from(area.height).saturating_sub(6));
-    let (width, title, sign) = if palette.labs { (48, "go to a lab", "lab:") } else { (76, "command", ":") };
+    let (width, title, sign) = if palette.labs {
+        (48, "go to a lab", "lab:")
+    } else {
+        (if area.width > WIDE { 96 } else { 76 }, "command", ":")
+    };
     let inner = frame(page, area, width, shown + 4, title, Tone::Accent);
     field(page, inner, 0, sign, &palette.typed, true);
     let body = Rect { y: inner.y + 2, height: u16::try_from(shown).unwrap_or(0), ..inner };

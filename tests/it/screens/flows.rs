@@ -482,7 +482,15 @@ fn a_list_is_ordered_by_each_of_its_columns_and_turned_round() {
     press(&mut state, "oo");
     assert!(super::screen(&state).contains("vmid▲"), "{}", super::screen(&state));
     assert_eq!((first(&state).as_str(), state.board_keys()[10].as_str()), ("teacher", "student-09"));
-    press(&mut state, "oo");
+    press(&mut state, "o");
+    assert!(super::screen(&state).contains("clone▼"), "{}", super::screen(&state));
+    let (slowest, never) = (first(&state), state.board_keys()[10].clone());
+    press(&mut state, "O");
+    assert_ne!(first(&state), slowest);
+    assert_eq!(state.board_keys()[10], never, "what never came to it is last, whichever way round");
+    press(&mut state, "ooooooo");
+    assert!(super::screen(&state).contains("ssh▼"), "{}", super::screen(&state));
+    press(&mut state, "o");
     assert!(super::screen(&state).contains("state▼"), "{}", super::screen(&state));
     assert_eq!(first(&state), "student-10", "what failed comes first");
     press(&mut state, "o");

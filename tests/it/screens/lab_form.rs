@@ -179,6 +179,27 @@ fn what_is_not_saved_is_not_left_by_a_slip() {
 }
 
 #[test]
+fn what_was_not_seen_is_saved_when_asked_for_twice() {
+    let mut state = furnished(120, 40);
+    press(&mut state, "ncs200<tab><tab><c-u>debian-12x<tab>");
+    assert!(press(&mut state, "<c-s>").is_empty());
+    let told = "not saved yet, ^s again saves it: template: not seen on campus; did you mean debian-12?";
+    assert!(screen(&state).contains(told), "{}", screen(&state));
+    assert!(matches!(press(&mut state, "<c-s>").as_slice(), [Effect::Define { .. }]));
+}
+
+#[test]
+fn a_number_of_students_stands_until_one_is_named() {
+    let mut state = furnished(120, 40);
+    press(&mut state, "n<tab><tab><tab><c-u>3<enter>");
+    assert!(screen(&state).contains("3 by number so far"), "{}", screen(&state));
+    press(&mut state, "<enter>");
+    assert!(text_of(&state).contains("count = 3"), "{}", text_of(&state));
+    press(&mut state, "ada");
+    assert!(text_of(&state).contains("students = [\"ada\"]"), "{}", text_of(&state));
+}
+
+#[test]
 fn what_is_named_and_was_not_seen_is_doubted_and_not_refused() {
     let mut state = furnished(120, 40);
     press(&mut state, "ncs101");
