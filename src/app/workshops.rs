@@ -13,6 +13,7 @@ use crate::domain::{
     cloud::Past,
     engine::ContainerState,
     hosting::Hosting,
+    planning::{stands_in, stands_on, unborn},
     progress::SeatProgress,
     readiness::{Phase, Stand, lab_state},
     seating::Judge,
@@ -30,8 +31,25 @@ impl State {
         self.people.get(lab)?.get(seat)
     }
 
+    /// Whether nothing of a workshop ever stood, as far as the latest look shows: its time has not begun.
+    pub fn is_unborn(&self, row: &ClassRow<'_>) -> bool {
+        let (Some(progress), Some(workshop)) = (row.progress, row.workshop) else { return false };
+        let Some(engine) = self.engines.get(&workshop.site).filter(|engine| engine.lost.is_none()) else {
+            return false;
+        };
+        let stands = match (&engine.view, &engine.cloud) {
+            (Some(view), _) => stands_on(&engine.store, row.lab, view),
+            (None, Some(view)) => stands_in(&engine.store, row.lab, view),
+            (None, None) => true,
+        };
+        !row.is_worked_on() && unborn(progress, stands)
+    }
+
     /// What a workshop has cost so far, where its site has a price: `1.20 EUR`.
     pub fn cost(&self, row: &ClassRow<'_>) -> Option<String> {
+        if self.is_unborn(row) {
+            return None;
+        }
         let (life, engine) = (row.life()?, self.engines.get(&row.workshop?.site)?);
         let (cost, currency) = match (&engine.prices, row.progress) {
             (Some((prices, spot)), Some(progress)) => {

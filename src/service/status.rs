@@ -15,6 +15,7 @@ use crate::domain::{
     life::Life,
     machine::machine_name,
     person::Person,
+    planning,
     progress::{SeatProgress, StepProgress},
     readiness::{Cut, Hand, LabState, Look, Phase, Stand, current_state, lab_state as judge, seen_on, word},
     seating::Judge,
@@ -53,6 +54,8 @@ pub struct LifeStatus {
     pub left: Duration,
     /// Past its end: it will be destroyed by whoever looks next.
     pub over: bool,
+    /// Nothing of it ever stood: its time begins with the deploy that brings something of it about.
+    pub unborn: bool,
     pub cost: f64,
     /// What the cost is in; empty where the site says nothing.
     pub currency: String,
@@ -316,7 +319,10 @@ async fn compose(
             let host = progress.seat(&SeatName::host());
             let cost =
                 hosting.as_ref().zip(prices).and_then(|(hosting, prices)| hosting.cost(prices, life, host, &past));
-            LifeStatus { cost: cost.unwrap_or(told.cost), ..told }
+            match is_unborn(home, &progress, view.ok()) && held_by.is_none() {
+                true => LifeStatus { unborn: true, over: false, cost: 0.0, ..told },
+                false => LifeStatus { cost: cost.unwrap_or(told.cost), ..told },
+            }
         }),
         lab: lab.clone(),
         kind: definition.kind(),
@@ -380,10 +386,22 @@ fn living(home: &Homeroom, definition: &Definition, life: &Life) -> LifeStatus {
         ends_at: life.ends_at,
         left: life.left(now),
         over: life.is_over(now),
+        unborn: false,
         cost: life.cost(price.per_hour, now),
         currency: price.currency,
         hindered: life.hindered.clone(),
     }
+}
+
+/// Whether nothing of a workshop ever stood, as far as one look shows. Where nobody could look, it may have.
+fn is_unborn(home: &Homeroom, progress: &Progress, view: Option<&Sight>) -> bool {
+    let (store, lab) = (home.store.id(), &progress.lab);
+    let stands = match view {
+        Some(Sight::Engine(view)) => planning::stands_on(store, lab, view),
+        Some(Sight::Cloud(view)) => planning::stands_in(store, lab, view),
+        Some(Sight::Cluster(_)) | None => true,
+    };
+    planning::unborn(progress, stands)
 }
 
 /// The seats a definition asks for.

@@ -134,15 +134,15 @@ fn running(page: &Page<'_>, state: &State, labs: &Labs<'_>) -> Matter {
 /// Workshops that end, the soonest first.
 fn ending(page: &Page<'_>, state: &State, shops: &[ClassRow<'_>]) -> Matter {
     const SOON: SignedDuration = SignedDuration::from_mins(60);
-    let mut lives: Vec<_> =
-        shops.iter().filter(|row| row.phase != Phase::ABSENT).filter_map(|row| Some((row.lab, row.life()?))).collect();
+    let begun = shops.iter().filter(|row| row.phase != Phase::ABSENT && !state.is_unborn(row));
+    let mut lives: Vec<_> = begun.filter_map(|row| Some((row, row.life()?))).collect();
     lives.sort_by_key(|(_, life)| life.ends_at);
     let soon = lives.iter().any(|(_, life)| life.ends_at.duration_since(state.now) < SOON);
     let told: Vec<_> = lives
         .into_iter()
-        .map(|(lab, life)| {
-            let (text, tone) = left(state, life);
-            (format!("{lab} {text}"), tone)
+        .map(|(row, life)| {
+            let (text, tone) = left(state, row, life);
+            (format!("{} {text}", row.lab), tone)
         })
         .collect();
     if told.is_empty() {

@@ -100,6 +100,7 @@ fn with_person(row: [String; 7], machine: &MachineStatus, base: Option<&str>) ->
 
 fn life_line(life: &LifeStatus) -> String {
     let end = match life.over {
+        _ if life.unborn => "its time begins with the first thing of it that stands".to_owned(),
         true => format!("past its end since {}", local_time(life.ends_at)),
         false => format!("ends at {} (in {})", local_time(life.ends_at), plain(life.left)),
     };
@@ -298,6 +299,7 @@ pub(super) fn put_life(value: &mut Value, life: Option<&LifeStatus>) {
 /// Its end, and what it has cost, as they stand in a table.
 pub(super) fn end_and_cost(life: &LifeStatus) -> [String; 2] {
     let end = match life.over {
+        _ if life.unborn => "not begun".to_owned(),
         true => format!("since {}", local_time(life.ends_at)),
         false => format!("in {}", plain(life.left)),
     };

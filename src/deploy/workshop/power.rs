@@ -136,6 +136,6 @@ impl Action for Hold {
             context.go_on()?;
             self.engine.containers.limit(&found.id, &limits).await?;
         }
-        Ok("its limits are as it was made with again".to_owned())
+        Ok("held to the limits it was made with".to_owned())
     }
 }

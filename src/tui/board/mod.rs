@@ -130,7 +130,7 @@ fn headline(page: &mut Page<'_>, area: Rect, state: &State, row: &ClassRow<'_>) 
 /// A workshop's code and time left while it stands, else what it is made of.
 fn outlined(state: &State, row: &ClassRow<'_>, workshop: &WorkshopDefinition, room: usize) -> (String, Tone) {
     let Some(life) = row.life() else { return (format!("{} on {}", workshop.image, workshop.site), Tone::Dim) };
-    let (left, tone) = classes::left(state, life);
+    let (left, tone) = classes::left(state, row, life);
     let cost = state.cost(row).map(|cost| format!(", {cost} so far")).unwrap_or_default();
     let whole = format!("code {}, {left}{cost}", life.code);
     let brief = format!("code {}, {left}", life.code);

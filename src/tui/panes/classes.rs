@@ -210,7 +210,7 @@ fn note(pen: &mut Pen<'_>, row: &ClassRow<'_>, state: &State) {
         }
         (None, _) if row.life().is_some() => {
             let Some(life) = row.life() else { return };
-            let (left, tone) = left(state, life);
+            let (left, tone) = left(state, row, life);
             let cost = state.cost(row).map(|cost| (format!(", {cost} so far"), format!(", {cost}")));
             let (cost, brief) = cost.unwrap_or_default();
             let taken = match state.people.get(row.lab).map_or(0, |people| people.len()) {
@@ -249,7 +249,10 @@ fn code(pen: &mut Pen<'_>, row: &ClassRow<'_>) {
 }
 
 /// How long a workshop still stands; it stands out near its end.
-pub fn left(state: &State, life: &Life) -> (String, Tone) {
+pub fn left(state: &State, row: &ClassRow<'_>, life: &Life) -> (String, Tone) {
+    if state.is_unborn(row) {
+        return ("its time has not begun".to_owned(), Tone::Dim);
+    }
     let left = life.ends_at.duration_since(state.now);
     let soon = WARNINGS.first().and_then(|warning| SignedDuration::try_from(*warning).ok()).unwrap_or_default();
     match left {

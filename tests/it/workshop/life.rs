@@ -15,6 +15,8 @@ fn the_time_of_a_workshop_begins_with_the_deploy_that_first_makes_something() {
         house.stage.live(None, async { ends::overdue(&home).await.unwrap().len() }).unwrap()
     };
     assert_eq!((past(&house), look(&house)), (0, Vec::new()));
+    let told = status(&house).life.unwrap();
+    assert!(told.unborn && !told.over, "{told:?}");
     house.hall.state().away = true;
     assert_eq!(past(&house), 1, "nobody can see that there is nothing");
     house.hall.state().away = false;
@@ -27,6 +29,7 @@ fn the_time_of_a_workshop_begins_with_the_deploy_that_first_makes_something() {
     assert!(notes(&house).contains("it ends 4 h after it is deployed"), "{}", notes(&house));
     assert_eq!(deploy_once(&house), Some(RunState::Done));
     let life = status(&house).life.unwrap();
+    assert!(!life.unborn, "{life:?}");
     assert_eq!(life.code, tried.code);
     assert_eq!(life.ends_at.duration_since(life.born_at).as_hours(), 4);
     assert!(life.born_at.duration_since(tried.born_at).as_hours() >= 5, "{life:?}");
