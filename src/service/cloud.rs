@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -37,6 +38,9 @@ use crate::{
 /// What every instance runs at each start.
 const SCRIPT: &str = include_str!("../../assets/gce/startup.sh");
 
+/// For a look at a whole project that somebody waits for: wall time.
+const LOOK_WITHIN: Duration = Duration::from_secs(20);
+
 /// A cloud project that carries workshops.
 pub struct CloudSite {
     pub name: SiteName,
@@ -57,6 +61,16 @@ pub struct CloudSite {
 }
 
 impl CloudSite {
+    /// One look at the project, for somebody who waits: one that hangs holds nobody up.
+    pub async fn look(&self) -> Result<CloudView, CloudError> {
+        let looked = tokio::time::timeout(LOOK_WITHIN, self.cloud.view()).await;
+        looked.unwrap_or_else(|_| {
+            let what = format!("listing what homeroom made in {}", self.cloud.project());
+            let why = format!("nothing within {} s", LOOK_WITHIN.as_secs());
+            Err(CloudError::Unreachable { what, why: why.into() })
+        })
+    }
+
     /// What a workshop costs an hour while it runs, as far as the price table says.
     pub fn price(&self, workshop: &WorkshopDefinition) -> Price {
         let shape = InstanceShape::of(workshop, self.spot);
@@ -209,6 +223,7 @@ impl Ground {
             zones: &self.site.zones,
             spot: self.site.spot,
             max_seats: self.site.max_seats,
+            registry: self.site.registry.as_deref(),
             prices: self.site.prices.as_ref(),
             sitting: &self.sitting,
             names: &self.names,
@@ -287,7 +302,7 @@ pub fn name(workshop: &WorkshopDefinition, progress: &Progress) -> Option<String
 /// When the server itself ends a workshop's instance; nothing where there is none, or where it cannot be seen.
 pub async fn server_ends(home: &Homeroom, lab: &LabName) -> Option<Timestamp> {
     let (_, site) = home.in_cloud(lab).await.ok()??;
-    let view = site.cloud.view().await.ok()?;
+    let view = site.look().await.ok()?;
     view.own(home.store.id(), lab).filter_map(|it| it.ends).min()
 }
 
@@ -295,7 +310,7 @@ pub async fn server_ends(home: &Homeroom, lab: &LabName) -> Option<Timestamp> {
 pub async fn label_end(home: &Homeroom, lab: &LabName, ends_at: Timestamp) {
     let labelled = async {
         let Some((_, site)) = home.in_cloud(lab).await? else { return Ok(()) };
-        let view = site.cloud.view().await?;
+        let view = site.look().await?;
         let labels = BTreeMap::from([(ENDS.to_owned(), ends_at.as_second().to_string())]);
         for instance in view.own(home.store.id(), lab) {
             site.cloud.relabel(&instance.zone, &instance.name, &labels).await?;
@@ -358,7 +373,7 @@ impl Costing {
 /// What carries our labels or our mark and is no standing workshop's of this store.
 pub async fn costing(home: &Homeroom, site: &CloudSite) -> Result<Left, ServiceError> {
     // The project first: what is made in between is known to the store before it exists.
-    let view = site.cloud.view().await?;
+    let view = site.look().await?;
     let (labs, _) = home.store.all_progress().await?;
     let labs: Vec<_> = labs.iter().collect();
     let (store, now) = (home.store.id(), home.clock.now());

@@ -198,7 +198,7 @@ async fn look(home: &Homeroom, definition: &Definition) -> Result<Sight, String>
         }
         Definition::Workshop(workshop) if home.clouds.contains_key(&workshop.site) => {
             let site = home.cloud(&workshop.site).map_err(|e| e.to_string())?;
-            site.cloud.view().await.map(Sight::Cloud).map_err(|e| e.to_string())
+            site.look().await.map(Sight::Cloud).map_err(|e| e.to_string())
         }
         Definition::Workshop(workshop) => {
             let engine = home.engine(&workshop.site).map_err(|e| e.to_string())?;

@@ -60,8 +60,9 @@ impl Gce {
         best.and_then(|zone| zone["name"].as_str()).map(str::to_owned).ok_or_else(|| CloudError::Refused {
             what: what.to_owned(),
             words: Clean::new(format!(
-                "no managed zone of {} holds {name}; make one, or change gce.dns in the definition",
-                self.project
+                "no managed zone of {} holds {}; make one, or change gce.dns in the definition",
+                self.project,
+                name.trim_end_matches('.')
             )),
         })
     }

@@ -26,6 +26,9 @@ const WAIT_WITHIN: Duration = Duration::from_secs(150);
 const AGAIN: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// An answer that takes longer than this to be lost is asked for once more, and not again and again: wall time.
+const PATIENT: Duration = Duration::from_secs(30);
+
 /// How the address of a question for permissions ends.
 pub const TEST_PERMISSIONS: &str = ":testIamPermissions";
 
@@ -147,9 +150,14 @@ impl Http {
             return self.once(call).await;
         }
         for (attempt, wait) in AGAIN.into_iter().enumerate() {
+            let began = std::time::Instant::now();
             match self.once(call.clone()).await {
                 Err(CloudError::Busy { .. } | CloudError::Throttled { .. } | CloudError::Lost { .. }) => {}
                 other => return other,
+            }
+            // What takes so long to say nothing is not mended by a moment.
+            if began.elapsed() > PATIENT {
+                break;
             }
             self.pause(wait + jitter(&call.url, attempt, wait / 2)).await;
         }

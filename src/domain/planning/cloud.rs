@@ -43,6 +43,8 @@ pub struct CloudInput<'a> {
     /// The site's choice, where the workshop makes none.
     pub spot: bool,
     pub max_seats: u32,
+    /// Goes before the names of images that name no registry.
+    pub registry: Option<&'a str>,
     pub prices: Option<&'a Prices>,
     /// Seats that somebody has joined on, and who.
     pub sitting: &'a BTreeMap<SeatName, Person>,

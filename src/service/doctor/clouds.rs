@@ -12,7 +12,7 @@ use crate::{
 
 pub async fn findings(home: &Homeroom, site: &CloudSite, out: &mut Findings) {
     let project = site.cloud.project();
-    match site.cloud.view().await {
+    match site.look().await {
         Ok(view) => {
             let count = match view.instances.len() {
                 1 => "one instance".to_owned(),

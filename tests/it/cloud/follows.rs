@@ -61,6 +61,23 @@ fn a_check_finds_what_was_started_anew_at_its_other_address_and_takes_its_name_a
 }
 
 #[test]
+fn a_mark_that_somebody_took_from_its_name_is_put_back_by_a_check_and_told_of_by_a_destroy() {
+    let stage = Stage::new();
+    stage.deploy();
+    let unmark = || stage.project.world(|world| world.dns.get_mut("lab").unwrap().records.retain(|(_, kind), _| kind == "A"));
+    let kinds = || stage.project.world(|world| world.dns["lab"].records.len());
+    unmark();
+    assert_eq!(stage.live(async |home| ended(check(&home, &intro(), &[]).await.unwrap()).await), Some(RunState::Done));
+    assert_eq!(kinds(), 2, "an address and its mark");
+    unmark();
+    let (said, code) = stage.says(&["destroy", "intro", "--yes"]);
+    assert!(said.contains("and the mark beside it is gone, so it is left alone: remove it by hand"), "{said}");
+    assert!(said.contains("which ran for "), "{said}");
+    assert_eq!((code, kinds()), (Some(0), 1));
+    stage.end();
+}
+
+#[test]
 fn what_it_has_cost_counts_every_stretch_it_stood_still() {
     let stage = Stage::new();
     stage.deploy();

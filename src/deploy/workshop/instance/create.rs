@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::host::{Host, LOOK_EVERY, Wait};
+use super::{
+    host::{Host, LOOK_EVERY},
+    known::Wait,
+};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{

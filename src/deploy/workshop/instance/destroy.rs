@@ -1,11 +1,14 @@
 //! `destroy`: instance, disk, name and firewall rule go. Labels and marks are read again right before; what does
 //! not carry ours is not touched.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::host::{Host, Known, Wait};
+use super::{
+    host::Host,
+    known::{Known, Wait},
+};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
@@ -68,6 +71,21 @@ impl Destroy {
         match self.host.may_be_named(context) {
             true => Ok(self.host.dns.marked(&self.host.mark()).await?),
             false => Ok(Vec::new()),
+        }
+    }
+
+    /// Says so where its name leads to its address and somebody has taken the mark away: it is left where it is.
+    async fn unmarked(&self, context: &StepContext, address: Option<IpAddr>) {
+        let (Some(name), Some(IpAddr::V4(address))) = (self.host.name(context), address) else { return };
+        // What DNS does not say now is asked again for what has our mark, which matters more.
+        let Ok(Some(found)) = self.host.dns.find(&name).await else { return };
+        if found.mark.is_none() && found.addresses.contains(&address) {
+            let words = format!(
+                "{name} still leads to {address}, and the mark beside it is gone, so it is left alone: remove it by hand, \
+                 as that address is somebody else's from now on"
+            );
+            // Whether it can be written down changes nothing about what is to be done.
+            let _ = context.note(Level::Warning, words).await;
         }
     }
 
@@ -138,7 +156,7 @@ impl Action for Destroy {
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
         let host = &self.host;
-        let mut gone = Vec::new();
+        let (mut gone, known_address) = (Vec::new(), host.known(context).address);
         // What costs money goes first: a DNS that is out of order keeps no instance running.
         // What came of an earlier request may not be known yet: what is seen goes all the same.
         let late = self.late(context).await;
@@ -152,10 +170,10 @@ impl Action for Destroy {
             let request = host.request(context, &[&instance.id]);
             let asked = host.cloud.remove(&instance.zone, &instance.name, &request).await;
             self.gone(context, asked).await?;
-            gone.push(format!("{} in {}", instance.name, instance.zone));
             let now = host.clock.now();
             let born = context.recorder.progress().life.map_or(now, |life| life.born_at);
             let used = instance.used(born, now);
+            gone.push(format!("{} in {}, which ran for {}", instance.name, instance.zone, plain(used.ran)));
             let words = format!("{} ran for {}", instance.name, plain(used.ran));
             context.record(Level::Debug, words, Change::Used { used }).await?;
         }
@@ -175,6 +193,7 @@ impl Action for Destroy {
             gone.push("its firewall rule".to_owned());
         }
         late?;
+        self.unmarked(context, known_address).await;
         for name in self.published(context).await? {
             context.go_on()?;
             host.dns.withdraw(&name).await?;

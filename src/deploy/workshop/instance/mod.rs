@@ -8,6 +8,7 @@
 mod create;
 mod destroy;
 mod host;
+mod known;
 mod login;
 mod open;
 mod seat;

@@ -9,7 +9,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::host::{Host, LOOK_EVERY, Wait};
+use super::{
+    host::{Host, LOOK_EVERY},
+    known::Wait,
+};
 use crate::{
     deploy::step::{Action, Check, StepContext, StepError},
     domain::{
@@ -243,24 +246,41 @@ impl Follows {
         Ok((astray, address))
     }
 
-    async fn names(&self) -> Result<Vec<String>, StepError> {
-        Ok(self.host.dns.marked(&self.host.mark()).await?)
+    /// Those with our mark; and the one it should have, where that leads to it and only its mark is gone.
+    async fn names(&self, context: &StepContext) -> Result<(Vec<String>, bool), StepError> {
+        let (host, mut names) = (&self.host, self.host.dns.marked(&self.host.mark()).await?);
+        let Some(name) = host.name(context).filter(|name| !names.iter().any(|it| it.eq_ignore_ascii_case(name))) else {
+            return Ok((names, false));
+        };
+        let Some(IpAddr::V4(address)) = host.known(context).address else { return Ok((names, false)) };
+        let found = host.dns.find(&name).await?;
+        let bare = found.is_some_and(|found| found.mark.is_none() && found.addresses == [address]);
+        names.extend(bare.then_some(name));
+        Ok((names, bare))
     }
 }
 
 #[async_trait]
 impl Action for Follows {
     async fn check(&self, context: &StepContext) -> Result<Check, StepError> {
-        let names = self.names().await?;
+        let (names, bare) = self.names(context).await?;
         if names.is_empty() {
             return Ok(Check::Skip("no name of its own is published".to_owned()));
         }
         let (astray, _) = self.astray(context, &names).await?;
-        Ok(if astray.is_empty() { Check::Done(format!("{} leads here", names.join(" and "))) } else { Check::Needed })
+        Ok(if astray.is_empty() && !bare {
+            Check::Done(format!("{} leads here", names.join(" and ")))
+        } else {
+            Check::Needed
+        })
     }
 
     async fn act(&self, context: &StepContext) -> Result<String, StepError> {
-        let (astray, address) = self.astray(context, &self.names().await?).await?;
+        let (names, bare) = self.names(context).await?;
+        let (mut astray, address) = self.astray(context, &names).await?;
+        if bare {
+            astray.extend(names.last().cloned());
+        }
         for name in &astray {
             context.go_on()?;
             self.host.dns.publish(name, address, &self.host.mark()).await?;

@@ -56,6 +56,9 @@ pub(super) fn notes(input: &CloudInput<'_>, verb: Verb) -> Vec<String> {
         notes.extend(prices.incomplete());
         notes.extend(prices.stale(input.view.at));
     }
+    if input.registry.is_none() && !workshop.image.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':'])) {
+        notes.push(format!("{} comes from Docker Hub: neither it nor the site names a registry", workshop.image));
+    }
     notes.extend(permissions(input));
     if verb != Verb::Update {
         let passed = input.unfit.values().map(|why| format!("{why}: it is passed over"));

@@ -91,6 +91,7 @@ impl Scene {
             zones: &self.zones,
             spot: false,
             max_seats: 50,
+            registry: Some("europe-west3-docker.pkg.dev/lab-1/lab"),
             prices: self.prices.as_ref(),
             sitting: &self.sitting,
             names: &self.names,
