@@ -15,7 +15,8 @@ user = "student"
 password = "generate"
 "#;
 
-const STATUS: [&str; 10] = ["schema", "lab", "kind", "site", "state", "word", "held_by", "blind", "renewal", "machines"];
+const STATUS: [&str; 10] =
+    ["schema", "lab", "kind", "site", "state", "word", "held_by", "blind", "renewal", "machines"];
 const MACHINE: [&str; 12] =
     ["seat", "role", "name", "site", "node", "vmid", "state", "word", "ip", "reason", "proven_at", "steps"];
 const STEP: [&str; 5] = ["step", "state", "attempts", "seconds", "at"];
