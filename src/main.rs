@@ -226,7 +226,7 @@ async fn simulate(args: SimArgs, throw_away: &Path) -> Result<Exit, CliError> {
     // Heard before anybody knows that there is something to stop.
     let mut stopper = cli::Stopper::new()?;
     println!("{}", demo::announcement(&cluster, &folder, config.as_deref(), project.as_ref()));
-    stopper.pressed().await;
+    stopper.stopped().await;
     if let Some(project) = project {
         project.shutdown().await;
     }

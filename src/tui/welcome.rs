@@ -134,6 +134,45 @@ fn menu(page: &mut Page<'_>, area: Rect, welcome: &Welcome, choices: &[Choice]) 
     }
 }
 
+/// What is told of one check, or of the same check on several nodes.
+struct Told<'a> {
+    level: Level,
+    check: &'a str,
+    what: String,
+    mend: &'a str,
+}
+
+/// What was found, where only the names of nodes differ told as one: `pve1, pve2: no key`. The first one's mend stands
+/// for all.
+fn together<'a>(findings: &[&'a Found]) -> Vec<Told<'a>> {
+    let mut out: Vec<(Vec<&str>, &str, Told<'a>)> = Vec::new();
+    for found in findings {
+        let what = found.what.as_str();
+        let (name, rest) = what.split_once(": ").filter(|(name, _)| !name.contains(' ')).unwrap_or(("", what));
+        let same = out.iter_mut().find(|(names, said, told)| {
+            !name.is_empty() && !names.is_empty() && *said == rest && told.check == found.check.as_str()
+        });
+        match same {
+            Some((names, ..)) => names.push(name),
+            None => {
+                let names = Some(name).filter(|name| !name.is_empty()).into_iter().collect();
+                let told = Told {
+                    level: found.level,
+                    check: found.check.as_str(),
+                    what: String::new(),
+                    mend: found.mend.as_str(),
+                };
+                out.push((names, rest, told));
+            }
+        }
+    }
+    let worded = |(names, rest, told): (Vec<&str>, &str, Told<'a>)| match names.as_slice() {
+        [] => Told { what: rest.to_owned(), ..told },
+        names => Told { what: format!("{}: {rest}", names.join(", ")), ..told },
+    };
+    out.into_iter().map(worded).collect()
+}
+
 /// What was found: errors first, then what is well, then what may hurt later, each with what mends it; lines used.
 fn found(page: &mut Page<'_>, area: Rect, findings: &[Found], room: usize) -> u16 {
     let rank = |found: &&Found| match found.level {
@@ -143,6 +182,7 @@ fn found(page: &mut Page<'_>, area: Rect, findings: &[Found], room: usize) -> u1
     };
     let mut sorted: Vec<_> = findings.iter().collect();
     sorted.sort_by_key(rank);
+    let sorted = together(&sorted);
     let mut row = 0;
     let text = usize::from(area.width).saturating_sub(CHECK + 4);
     for (n, found) in sorted.iter().enumerate() {
@@ -151,8 +191,8 @@ fn found(page: &mut Page<'_>, area: Rect, findings: &[Found], room: usize) -> u1
             Level::Warning => ("!", Tone::Warn),
             _ => (page.look.glyphs.done, Tone::Ok),
         };
-        let what = wrap(found.what.as_str(), text);
-        let mend = wrap(found.mend.as_str(), text);
+        let what = wrap(&found.what, text);
+        let mend = wrap(found.mend, text);
         let needed = what.len().max(1) + mend.len();
         let left = sorted.len() - n;
         if row + needed > room.saturating_sub(usize::from(left > 1)) {
@@ -163,7 +203,7 @@ fn found(page: &mut Page<'_>, area: Rect, findings: &[Found], room: usize) -> u1
         for (n, line) in what.iter().enumerate() {
             let mut pen = page.line(area, row);
             match n {
-                0 => pen.put(sign, tone).skip(1).cell(found.check.as_str(), CHECK, 1, Tone::Title),
+                0 => pen.put(sign, tone).skip(1).cell(found.check, CHECK, 1, Tone::Title),
                 _ => pen.skip(CHECK + 2),
             };
             pen.put(line, Tone::Text);

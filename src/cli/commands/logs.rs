@@ -101,7 +101,7 @@ async fn follow_lines(
     loop {
         let event = tokio::select! {
             biased;
-            () = stopper.pressed() => return Ok(Exit::Interrupted),
+            () = stopper.stopped() => return Ok(Exit::Interrupted),
             event = events.recv() => match event {
                 Some(event) => event?.event,
                 None => return Ok(Exit::Done),
@@ -184,7 +184,7 @@ async fn on_instance(context: &Context, lab: &LabName, seat: &SeatName, wanted: 
             Some(why) => Err(ServiceError::NotNow(format!("{lab}/{seat}: {why}")).into()),
             None => Ok(Exit::Done),
         },
-        () = stopper.pressed() => Ok(Exit::Interrupted),
+        () = stopper.stopped() => Ok(Exit::Interrupted),
     }
 }
 
@@ -237,7 +237,7 @@ async fn printed(context: &Context, inside: &Inside, seat: &SeatName, wanted: &W
     let both = async { tokio::join!(reading, writing).0 };
     tokio::select! {
         read = both => read.map(|()| Exit::Done).map_err(|error| ServiceError::from(error).into()),
-        () = stopper.pressed() => Ok(Exit::Interrupted),
+        () = stopper.stopped() => Ok(Exit::Interrupted),
     }
 }
 

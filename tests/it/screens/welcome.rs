@@ -118,3 +118,20 @@ fn an_answer_to_what_was_given_up_is_not_shown() {
     assert!(screen(&state).contains("A Proxmox VE cluster"));
     assert_eq!(press(&mut state, "<esc>q"), [Effect::Quit]);
 }
+
+#[test]
+fn what_is_the_same_on_several_nodes_is_told_once() {
+    let mut state = first(120, 40);
+    let asked = site(&press(&mut state, &format!("{TYPED}<enter>")));
+    let of = |node: &str| Found {
+        level: Level::Warning,
+        check: "ssh".into(),
+        what: format!("{node}: there is no key").as_str().into(),
+        mend: format!("ssh-copy-id root@{node}").as_str().into(),
+    };
+    let findings = ["pve1", "pve2", "pve3"].map(of).to_vec();
+    update(&mut state, Action::SiteTried { site: asked, tried: Tried { findings, stranger: None } });
+    let shown = screen(&state);
+    assert!(shown.contains("pve1, pve2, pve3: there is no key"), "{shown}");
+    assert_eq!(shown.matches("ssh-copy-id").count(), 1, "{shown}");
+}
