@@ -132,7 +132,7 @@ fn a_dashboard_sees_a_seat_die_at_once_and_lives_through_the_engine_being_restar
     terminal.press("hostname | tr a-z A-Z\r");
     terminal.until("SEAT-01");
     terminal.press("exit\r");
-    terminal.until("shell ended");
+    terminal.until("enter opens it anew");
     terminal.press("\x03");
     terminal.assert_given_back();
     lab.runs(&["destroy", "intro", "--yes"], 0);
