@@ -88,16 +88,16 @@ async fn found(home: &Homeroom, lab: &LabName, named: &[SeatName], order: Order)
     if let Some(ways) = instance::Way::all(home, lab, named).await? {
         return on_instance(lab, ways, order);
     }
-    let ways = Ways::of(home, lab).await?;
+    let by_agent = match order.way {
+        Way::Agent => true,
+        Way::Ssh => false,
+        Way::Auto => !home.class(lab).await?.0.rollcall.ssh,
+    };
+    let ways = if by_agent { Ways::by_agent(home, lab).await? } else { Ways::of(home, lab).await? };
     let seats = ways.seats(named)?;
     if !ways.has_machines() {
         return Err(ServiceError::NotNow(format!("{lab} has no machines; `homeroom deploy {lab}` makes them")));
     }
-    let by_agent = match order.way {
-        Way::Agent => true,
-        Way::Ssh => false,
-        Way::Auto => !ways.class.rollcall.ssh,
-    };
     if by_agent && !order.input.is_empty() {
         return Err(ServiceError::NotNow(format!(
             "standard input cannot be given by way of the guest agent, and {lab} is reached by nothing else; \

@@ -27,7 +27,10 @@ use crate::{
         progress::SeatProgress,
         readiness::OFF,
     },
-    port::shell::{ShellError, ShellSession, ShellTarget, Tty},
+    port::{
+        keys::LabKey,
+        shell::{ShellError, ShellSession, ShellTarget, Tty},
+    },
 };
 
 /// How long the site may take to tell what is only nice to know before a way is gone: wall time.
@@ -121,11 +124,27 @@ impl NoWay {
 
 impl Ways {
     pub async fn of(home: &Homeroom, lab: &LabName) -> Result<Self, ServiceError> {
-        let (class, site) = home.class(lab).await?;
+        let (_, site) = home.class(lab).await?;
         let (progress, _) = home.store.progress(lab).await?;
         let key = own_key::known(home, lab, &progress).await?;
         is_not_mistaken(lab, &key, &*site.shell)?;
-        let logins = LabLogins::new(home, &site, lab, Some(key), Vec::new()).await?;
+        Self::with(home, lab, progress, Some(key)).await
+    }
+
+    /// The same for what asks guest agents and logs in to nobody: a key that is lost stands in nobody's way.
+    pub async fn by_agent(home: &Homeroom, lab: &LabName) -> Result<Self, ServiceError> {
+        let (progress, _) = home.store.progress(lab).await?;
+        Self::with(home, lab, progress, None).await
+    }
+
+    async fn with(
+        home: &Homeroom,
+        lab: &LabName,
+        progress: Progress,
+        key: Option<LabKey>,
+    ) -> Result<Self, ServiceError> {
+        let (class, site) = home.class(lab).await?;
+        let logins = LabLogins::new(home, &site, lab, key, Vec::new()).await?;
         let (specs, store) = (class.resolve(), home.store.id().clone());
         Ok(Self { site, specs, class, progress, logins, store, teacher: OnceCell::new(), view: OnceCell::new() })
     }

@@ -50,6 +50,14 @@ impl Input {
         self.keyboard.bytes.recv().await.map(Came::Raw)
     }
 
+    /// Takes these bytes for keys of ours, before any that are still to be read.
+    pub fn hear(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.last = Instant::now();
+            self.heard.extend(self.keys.hear(bytes));
+        }
+    }
+
     /// Reads no more. What was typed and not looked at, as it was typed, for whoever reads next.
     pub fn stop(mut self) -> Vec<u8> {
         let mut rest = self.unheard();

@@ -99,7 +99,11 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
             biased;
             () = wires.stop.cancelled() => return Ok(Ended::Stopped),
             came = input.come(raw) => match came {
-                Some(Came::Raw(bytes)) => effects = pass_on(&mut state, &tabs, &mut typed, &bytes),
+                Some(Came::Raw(bytes)) => {
+                    let rest;
+                    (effects, rest) = pass_on(&mut state, &tabs, &mut typed, &bytes);
+                    input.hear(&rest);
+                }
                 Some(Came::Heard(heard)) => {
                     effects = tick(&mut state);
                     if let Some(action) = input::action(&state, &mut spots, heard) {
@@ -170,6 +174,10 @@ async fn on(mut screen: Screen, mut state: State, look: Look, mut wires: Wires) 
                 Input::forget();
                 input = listen()?;
             }
+            Some(Own::Repaint) => {
+                screen.repaint()?;
+                drawn = None;
+            }
             Some(Own::Suspend) => {
                 drop(input);
                 suspend(&mut screen, &mut continued).await?;
@@ -211,14 +219,17 @@ fn type_ahead(attach: &Attach, bytes: Vec<u8>) {
     }
 }
 
-/// Typed while a shell has the keys.
-fn pass_on(state: &mut State, tabs: &Tabs, typed: &mut Typed, bytes: &[u8]) -> Vec<Effect> {
-    let (on, let_go) = typed.take(bytes, std::time::Instant::now());
+/// Typed while a shell has the keys. With it what came behind the key that takes them back.
+fn pass_on(state: &mut State, tabs: &Tabs, typed: &mut Typed, bytes: &[u8]) -> (Vec<Effect>, Vec<u8>) {
+    let (on, rest) = typed.take(bytes, std::time::Instant::now());
     if !tabs.type_in(state, &on) {
         let text = "the shell takes no more keys for now; some were lost".into();
         update(state, Action::Notice { level: Level::Warning, text });
     }
-    if let_go { update(state, Action::Do(Command::LetGo)) } else { Vec::new() }
+    match rest {
+        Some(rest) => (update(state, Action::Do(Command::LetGo)), rest),
+        None => (Vec::new(), Vec::new()),
+    }
 }
 
 /// Hands a text to the terminal, which puts it into its clipboard (OSC 52).
@@ -259,12 +270,18 @@ async fn suspend(screen: &mut Screen, continued: &mut Signal) -> Result<(), TuiE
 /// An effect that the loop carries out itself.
 enum Own {
     Leave,
-    Edit { lab: Option<LabName>, text: String },
+    Edit {
+        lab: Option<LabName>,
+        text: String,
+    },
     Suspend,
+    /// Others may have written over what is shown.
+    Repaint,
 }
 
 /// Passes effects on, up to one of its own.
 fn send(state: &mut State, to: &mpsc::Sender<Effect>, tabs: &Tabs, effects: Vec<Effect>) -> Option<Own> {
+    let mut anew = None;
     for effect in effects {
         match effect {
             Effect::Quit | Effect::TryDemo | Effect::OpenDashboard => {
@@ -277,6 +294,7 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, tabs: &Tabs, effects: Vec<
             Effect::Ring => ring(),
             Effect::Answer { id, bytes } => tabs.answer(id, bytes),
             effect => {
+                anew = anew.or((effect == Effect::Refresh).then_some(Own::Repaint));
                 if to.try_send(effect).is_err() {
                     let text = "too much is asked for at once; try again in a moment".into();
                     update(state, Action::Notice { level: Level::Warning, text });
@@ -284,7 +302,7 @@ fn send(state: &mut State, to: &mpsc::Sender<Effect>, tabs: &Tabs, effects: Vec<
             }
         }
     }
-    None
+    anew
 }
 
 fn resize(state: &mut State) {

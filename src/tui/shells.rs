@@ -122,6 +122,7 @@ fn title(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     let told = match &shells.copying {
         Some(copying) if copying.count() == 1 => "1 line picked ".to_owned(),
         Some(copying) => format!("{} lines picked ", copying.count()),
+        None if back == 1 => "1 line up ".to_owned(),
         None if back > 0 => format!("{back} lines up "),
         None => String::new(),
     };
@@ -188,7 +189,7 @@ fn tile(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
     let loud = shells.typing && tab.end.is_none();
     let is_front = at == shells.front && !shells.typing;
     let whose = if shells.all_of().is_none() { format!("{}/", tab.door.whose()) } else { String::new() };
-    let name = format!("{whose}{}", tab.door.name());
+    let name = ending(&format!("{whose}{}", tab.door.name()), usize::from(area.width).saturating_sub(1), page);
     let end = tab.end.as_ref().map(|end| format!("  {}", ended(tab, end)));
     // Half of how it ended tells nothing: where there is no room for all of it there is a sign, and its last lines say.
     let (end, is_short) = match end {
@@ -212,6 +213,14 @@ fn tile(page: &mut Page<'_>, area: Rect, state: &State, at: usize, tab: &Tab) {
         let style = page.style(Tone::Bad).add_modifier(Modifier::REVERSED);
         page.under(area, 0, style);
     }
+}
+
+/// As much of a name's end as there is room for: there the seats of a class differ.
+fn ending(name: &str, room: usize, page: &Page<'_>) -> String {
+    let more = page.look.glyphs.more;
+    let cut = |from: usize| format!("{more}{}", name.chars().skip(from).collect::<String>());
+    let cuts = (1..=name.chars().count()).map(cut).find(|cut| cut.width() <= room);
+    if name.width() <= room { name.to_owned() } else { cuts.unwrap_or_default() }
 }
 
 fn ended(tab: &Tab, end: &Result<i32, Clean>) -> String {

@@ -160,6 +160,13 @@ impl Screen {
         Ok(())
     }
 
+    /// Draws everything anew, whatever stands there by now.
+    pub fn repaint(&mut self) -> Result<(), TuiError> {
+        execute!(io::stdout(), Clear(ClearType::All)).map_err(TuiError::io("clear it"))?;
+        self.terminal = blank()?;
+        Ok(())
+    }
+
     /// Takes it back after whatever was left switched on in it, to be drawn anew.
     pub fn retake(&mut self) -> Result<(), TuiError> {
         let mut out = io::stdout();

@@ -26,8 +26,8 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// What goes on to the shell, and whether the keys are ours again: then nothing behind that key goes anywhere.
-    pub fn take(&mut self, bytes: &[u8], now: Instant) -> (Vec<u8>, bool) {
+    /// What goes on to the shell; and once the keys are ours again, what came behind the key that takes them back.
+    pub fn take(&mut self, bytes: &[u8], now: Instant) -> (Vec<u8>, Option<Vec<u8>>) {
         let mut typed = std::mem::take(&mut self.half);
         let seen = typed.len();
         typed.extend_from_slice(bytes);
@@ -36,9 +36,10 @@ impl Typed {
         let mut own = 0;
         for at in seen..typed.len() {
             if typed[at] == LET_GO && !pasting {
+                let rest = typed.split_off(at + 1);
                 typed.truncate(at);
                 self.mark.clear();
-                return (typed, true);
+                return (typed, Some(rest));
             }
             self.mark.push(typed[at]);
             if self.mark == PASTE || self.mark == PASTED {
@@ -56,7 +57,7 @@ impl Typed {
         let held = begun.or_else(|| if pasting { None } else { report() });
         self.half = held.map(|from| typed.split_off(from)).unwrap_or_default();
         self.pasting = pasting.then_some(now);
-        (typed, false)
+        (typed, None)
     }
 }
 
@@ -68,9 +69,9 @@ mod tests {
         let (mut typed, now) = (Typed::default(), Instant::now());
         let mut all = Vec::new();
         for piece in pieces {
-            let (on, let_go) = typed.take(piece, now);
+            let (on, rest) = typed.take(piece, now);
             all.extend(on);
-            if let_go {
+            if rest.is_some() {
                 return (all.escape_ascii().to_string(), true);
             }
         }
@@ -78,8 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn the_key_takes_the_keys_back_and_nothing_behind_it_goes_anywhere() {
-        assert_eq!(taken(&[b"ls\x1dq"]), ("ls".into(), true));
+    fn the_key_takes_the_keys_back_and_what_is_behind_it_is_ours() {
+        let taken_at = Typed::default().take(b"ls\x1dkk\x1b[A", Instant::now());
+        assert_eq!(taken_at, (b"ls".to_vec(), Some(b"kk\x1b[A".to_vec())));
         assert_eq!(taken(&[b"\x1b", b"\x1d"]), ("\\x1b".into(), true), "an escape waits for nothing");
     }
 
@@ -96,8 +98,8 @@ mod tests {
     #[test]
     fn a_paste_that_never_ends_does_not_keep_the_keys() {
         let (mut typed, began) = (Typed::default(), Instant::now());
-        assert!(!typed.take(b"\x1b[200~half\x1d", began).1);
-        assert!(!typed.take(b"\x1d", began + Duration::from_secs(1)).1);
-        assert!(typed.take(b"\x1d", began + Duration::from_secs(4)).1);
+        assert!(typed.take(b"\x1b[200~half\x1d", began).1.is_none());
+        assert!(typed.take(b"\x1d", began + Duration::from_secs(1)).1.is_none());
+        assert!(typed.take(b"\x1d", began + Duration::from_secs(4)).1.is_some());
     }
 }

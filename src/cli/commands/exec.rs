@@ -5,7 +5,7 @@ use std::{
     io::{IsTerminal as _, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -64,11 +64,12 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
     let mut answers: BTreeMap<SeatName, Answer> = BTreeMap::new();
     let mut asker = Asker::default();
     let mut stopper = Stopper::new()?;
-    loop {
+    let began = Instant::now();
+    let is_stopped = 'rounds: loop {
         loop {
             let heard = tokio::select! {
                 heard = running.heard.recv() => heard,
-                () = stopper.stopped() => return Ok(interrupted(context, running, &answers).await),
+                () = stopper.stopped() => break 'rounds true,
             };
             let Some(heard) = heard else { break };
             match heard {
@@ -81,50 +82,58 @@ pub async fn run(context: &Context, asked: Asked) -> Result<Exit, CliError> {
         }
         // Nothing ran on those that were barred: once that is done away with, they have their turn.
         if context.out.json {
-            break;
+            break false;
         }
         let bars = answers.values().filter_map(|answer| answer.end.bar()).cloned().collect();
         let lifted = asker.lift_all(running.site.as_deref(), bars)?;
         let free = |seat: &&SeatName| answers.get(*seat).and_then(|a| a.end.bar()).is_some_and(|b| lifted.contains(b));
         let free: Vec<_> = all.iter().filter(free).cloned().collect();
         if free.is_empty() {
-            break;
+            break false;
         }
         running = whom.begin(context, Some(&free), order.clone()).await?;
-    }
-    if let Some(shell) = running.shell.filter(|_| answers.values().any(|a| matches!(a.end, End::TimedOut(_)))) {
+        free.iter().for_each(|seat| drop(answers.remove(seat)));
+    };
+    // Nobody hears what goes on now, which ends it.
+    let Running { shell, site, seats, heard, .. } = running;
+    drop(heard);
+    let given_up: Vec<SeatName> = seats.into_iter().filter(|seat| is_stopped && !answers.contains_key(seat)).collect();
+    let late = !given_up.is_empty() || answers.values().any(|a| matches!(a.end, End::TimedOut(_)));
+    if let Some(shell) = shell.filter(|_| late) {
         shell.settle(SETTLE).await;
     }
+    let answered = answers.len();
+    let by_agent = asked.way == Way::Agent;
+    let none = |seat: &SeatName| (seat.clone(), unanswered(seat.clone(), by_agent, began.elapsed()));
+    answers.extend(given_up.iter().map(none));
     // In the order of the definition.
     let answers: Vec<Answer> = all.iter().filter_map(|seat| answers.remove(seat)).collect();
     if context.out.json {
-        context.out.object(json(&place, &asked.command, &answers, running.site.is_none()));
+        context.out.object(json(&place, &asked.command, &answers, site.is_none()));
     } else {
         live.gap();
         print(context.out, &answers);
     }
-    Ok(exit(&answers))
-}
-
-/// Gives the command up on those that have not answered, which ends it there.
-async fn interrupted(context: &Context, running: Running, answers: &BTreeMap<SeatName, Answer>) -> Exit {
-    let Running { shell, seats, heard, .. } = running;
-    drop(heard);
-    if let Some(shell) = shell {
-        shell.settle(SETTLE).await;
+    if !is_stopped {
+        return Ok(exit(&answers));
     }
     if !context.out.json {
-        let open: Vec<_> = seats.iter().filter(|seat| !answers.contains_key(*seat)).map(SeatName::as_str).collect();
+        let open: Vec<&str> = given_up.iter().map(SeatName::as_str).collect();
         // The terminal may be gone.
         let _ = writeln!(
             std::io::stderr(),
-            "\nhomeroom: given up on {}; {} of {} had answered",
+            "\nhomeroom: given up on {}; {answered} of {} had answered",
             open.join(", "),
-            answers.len(),
-            answers.len() + open.len()
+            answered + open.len()
         );
     }
-    Exit::Interrupted
+    Ok(Exit::Interrupted)
+}
+
+/// Of a seat that was not waited for any longer.
+fn unanswered(seat: SeatName, by_agent: bool, took: Duration) -> Answer {
+    let end = End::Failed("given up before it had answered".into());
+    Answer { seat, by_agent, end, stdout: String::new(), stderr: String::new(), cut: false, took }
 }
 
 /// Whom the command is for.
@@ -294,7 +303,8 @@ impl Live {
 
     fn gap(&self) {
         if self.shown {
-            eprintln!();
+            // The terminal may be gone.
+            let _ = writeln!(std::io::stderr());
         }
     }
 }

@@ -1,7 +1,11 @@
 //! `exec`: one command on every seat, equal answers folded.
 
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -37,6 +41,50 @@ async fn equal_answers_are_one_block_and_the_odd_one_is_held_against_them() {
     );
     let each = desk.done(&["exec", "cs100/ada", "cs100/linus", "cs100/ada", "--", "hostname"]).await;
     assert_eq!(each, "1 of 2: exit 0: ada\n  cs100-ada\n1 of 2: exit 0: linus\n  cs100-linus\n");
+}
+
+#[tokio::test]
+async fn who_gives_one_up_is_told_what_all_others_answered() {
+    let desk = proven().await;
+    let marks = |name: &str| {
+        desk.staged.cluster.world(|world| {
+            let insides = world.guests.values().filter_map(|vm| vm.inside.as_ref());
+            insides.filter(|inside| inside.files.contains_key(name)).count()
+        })
+    };
+    for (mark, json) in [("/tmp/one", false), ("/tmp/two", true)] {
+        let line = format!("test $(hostname) = cs100-grace && sleep 6000; touch {mark}; echo done");
+        let mut words = vec!["exec", "cs100", "--", &line];
+        if json {
+            words.insert(1, "--json");
+        }
+        let mut exec = desk.command(&words);
+        let child = exec.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        while marks(mark) < 3 {
+            assert!(Instant::now() < until, "three never answered");
+            tokio::task::yield_now().await;
+        }
+        // Their answers are a few milliseconds on the way; this takes longer than that.
+        desk.done(&["exec", "cs100", "--at-once", "1", "--", "hostname"]).await;
+        kill_process(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap(), Signal::INT).unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(130), "{out}{err}");
+        if json {
+            let said = one_object(&out);
+            assert_eq!(
+                (&said["ok"], &said["failed"], &said["seats"][0]["stdout"]),
+                (&json!(3), &json!(1), &json!("done\n"))
+            );
+            assert_eq!(said["seats"][1]["error"], json!("given up before it had answered"));
+            assert_eq!(err, "");
+        } else {
+            assert!(out.starts_with("3 of 4: exit 0: ada, linus, margaret\n  done\n"), "{out}");
+            assert!(out.contains("1 of 4: failed: grace\n  given up before it had answered\n"), "{out}");
+            assert_eq!(err, "\nhomeroom: given up on grace; 3 of 4 had answered\n");
+        }
+    }
 }
 
 #[tokio::test]

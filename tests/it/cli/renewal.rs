@@ -237,6 +237,8 @@ async fn a_key_file_that_is_damaged_or_lost_is_told_with_its_cure_and_a_login_ma
             cures(complaint);
         }
         assert_eq!(let_in(&desk), before);
+        // Who asks the agents logs in to nobody.
+        desk.done(&["exec", "cs100", "--via", "agent", "--", "true"]).await;
         let doctor = desk.run(&["doctor"]).await;
         assert!(doctor.code == 1 && doctor.out.contains("cs100: its own SSH key is lost"), "{doctor:?}");
         assert!(doctor.out.contains("`homeroom key cs100 --renew`"), "{doctor:?}");

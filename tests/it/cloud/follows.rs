@@ -64,7 +64,8 @@ fn a_check_finds_what_was_started_anew_at_its_other_address_and_takes_its_name_a
 fn a_mark_that_somebody_took_from_its_name_is_put_back_by_a_check_and_told_of_by_a_destroy() {
     let stage = Stage::new();
     stage.deploy();
-    let unmark = || stage.project.world(|world| world.dns.get_mut("lab").unwrap().records.retain(|(_, kind), _| kind == "A"));
+    let unmark =
+        || stage.project.world(|world| world.dns.get_mut("lab").unwrap().records.retain(|(_, kind), _| kind == "A"));
     let kinds = || stage.project.world(|world| world.dns["lab"].records.len());
     unmark();
     assert_eq!(stage.live(async |home| ended(check(&home, &intro(), &[]).await.unwrap()).await), Some(RunState::Done));

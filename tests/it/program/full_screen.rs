@@ -135,7 +135,7 @@ fn the_same_program_in_a_pane_stays_in_its_pane_and_leaves_nothing_behind() {
     terminal.until_mouse(MouseProtocolMode::None);
     terminal.until_gone("CPU[");
     terminal.press("exit\r");
-    terminal.until("ended 0");
+    terminal.until("enter opens it anew");
     terminal.press("x");
     back_as_it_was(terminal, &before);
     terminal.press("q");
