@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Effect, State, popup::Popup};
-use crate::domain::{Clean, LabName};
+use crate::domain::{Clean, Definition, LabName, class::TemplateRef};
 
 /// What a definition's text is opened in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,12 @@ impl State {
             .filter(|it| it.template)
             .filter_map(|it| it.name.as_ref())
             .collect();
-        templates.sort();
+        // The one most classes here are made from, else the first by name.
+        let used = |name: &Clean| {
+            let made_from = |definition: &&Definition| matches!(definition, Definition::Class(class) if class.template == TemplateRef::Name(name.to_string()));
+            self.definitions.iter().filter(made_from).count()
+        };
+        templates.sort_by(|a, b| used(b).cmp(&used(a)).then(a.cmp(b)));
         let mut text = "kind = \"class\"\n".to_owned();
         let mut say = |key: &str, value: String| text.push_str(&format!("{key} = {}\n", toml_edit::Value::from(value)));
         site.into_iter().for_each(|(name, _)| say("site", name.to_string()));

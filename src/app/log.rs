@@ -98,6 +98,19 @@ impl Log {
         self.lines.back()
     }
 
+    /// Whether what happened at that time belongs above the newest line.
+    pub(super) fn is_past(&self, at: Timestamp) -> bool {
+        self.lines.back().is_some_and(|newest| at < newest.at)
+    }
+
+    /// Puts the lines in the order of their times, where something older was read later; the new number of each.
+    pub(super) fn put_in_order(&mut self) -> BTreeMap<u64, u64> {
+        let oldest = self.oldest();
+        self.lines.make_contiguous().sort_by_key(|line| line.at);
+        let renumbered = self.lines.iter_mut().zip(oldest..);
+        renumbered.map(|(line, id)| (std::mem::replace(&mut line.id, id), id)).collect()
+    }
+
     /// Every line kept, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &LogLine> {
         self.lines.iter()

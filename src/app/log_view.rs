@@ -4,7 +4,7 @@
 //! The numbers of the lines it shows are kept, not searched for: a frame costs the lines on it, whatever
 //! the log holds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tui_input::Input;
 
@@ -156,6 +156,12 @@ impl LogView {
     pub(super) fn read_again(&mut self, log: &Log) {
         let text = self.text.value().to_lowercase();
         self.shown = log.iter().filter(|line| self.takes(line, &text)).map(|line| line.id).collect();
+    }
+
+    /// The lines have other numbers now; the one under the cursor stays it.
+    pub(super) fn renumbered(&mut self, numbers: &BTreeMap<u64, u64>, log: &Log) {
+        self.at = self.at.and_then(|id| numbers.get(&id).copied());
+        self.read_again(log);
     }
 
     /// Another filter; the newest line is followed again.

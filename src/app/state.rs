@@ -375,16 +375,13 @@ impl State {
     pub(super) fn log_grew(&mut self, id: Option<u64>) {
         let Some(line) = id.and_then(|id| self.log.line(id)) else { return };
         let oldest = self.log.oldest();
-        self.log_view.arrived(line, oldest);
-        for screen in &mut self.screens {
-            if let Screen::Log(Some(view))
-            | Screen::Board(Board { log: view, .. })
-            | Screen::Run(RunBoard { log: view, .. })
-            | Screen::Machine(MachineBoard { log: view, .. }) = screen
-            {
-                view.arrived(line, oldest);
-            }
-        }
+        views(&mut self.log_view, &mut self.screens).for_each(|view| view.arrived(line, oldest));
+    }
+
+    /// Puts the log in the order of its times, and tells every view.
+    pub(super) fn put_log_in_order(&mut self) {
+        let numbers = self.log.put_in_order();
+        views(&mut self.log_view, &mut self.screens).for_each(|view| view.renumbered(&numbers, &self.log));
     }
 
     /// Rows of the nodes pane that the filter lets through.
@@ -419,4 +416,16 @@ impl State {
         let wall = to.duration_since(from).max(SignedDuration::ZERO);
         SignedDuration::try_from_secs_f64(wall.as_secs_f64() * self.settings.speed).unwrap_or(wall)
     }
+}
+
+/// The overview's view of the log, and those of the screens that have one.
+fn views<'a>(own: &'a mut LogView, screens: &'a mut [Screen]) -> impl Iterator<Item = &'a mut LogView> {
+    let of_screens = screens.iter_mut().filter_map(|screen| match screen {
+        Screen::Log(Some(view))
+        | Screen::Board(Board { log: view, .. })
+        | Screen::Run(RunBoard { log: view, .. })
+        | Screen::Machine(MachineBoard { log: view, .. }) => Some(view),
+        _ => None,
+    });
+    std::iter::once(own).chain(of_screens)
 }

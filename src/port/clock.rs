@@ -19,4 +19,9 @@ pub trait Clock: Send + Sync {
 
     /// Waits `modelled` of modelled time.
     async fn sleep(&self, modelled: Duration);
+
+    /// Modelled seconds in one of the wall's: one, but where a simulated cluster is sped up.
+    fn speed(&self) -> f64 {
+        1.0
+    }
 }

@@ -89,6 +89,10 @@ impl Clock for WallClock {
     async fn sleep(&self, modelled: Duration) {
         tokio::time::sleep(modelled.div_f64(self.speed)).await;
     }
+
+    fn speed(&self) -> f64 {
+        self.speed
+    }
 }
 
 #[cfg(test)]

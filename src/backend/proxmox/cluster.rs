@@ -104,8 +104,16 @@ impl Cluster for Proxmox {
             Err(error) => return Err(error),
         };
         let resources = resources?;
-        view::cluster_view(self.clock.now(), version, &resources, status.as_ref())
-            .map_err(|why| SiteError::Malformed { what, why: Clean::new(why) })
+        let mut view = view::cluster_view(self.clock.now(), version, &resources, status.as_ref())
+            .map_err(|why| SiteError::Malformed { what, why: Clean::new(why) })?;
+        // It is held against times of the wall.
+        let speed = self.clock.speed();
+        if speed != 1.0 {
+            let ups = view.nodes.iter_mut().map(|node| &mut node.uptime);
+            let ups = ups.chain(view.guests.iter_mut().map(|guest| &mut guest.uptime));
+            ups.for_each(|up| *up = (*up as f64 / speed) as u64);
+        }
+        Ok(view)
     }
 
     async fn template(&self, node: &NodeName, vmid: Vmid) -> Result<TemplateView, SiteError> {

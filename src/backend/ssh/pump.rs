@@ -22,6 +22,11 @@ use super::{
 };
 use crate::{domain::Clean, port::shell::Tty};
 
+/// What may be on its way to a terminal before it was taken, in bytes: libssh2 would let in 2 MiB, which is minutes of
+/// a slow line between Ctrl-C and what it brings about.
+const TERMINAL_WINDOW: u32 = 256 << 10;
+/// What libssh2 itself asks for.
+const PACKET: u32 = 32 << 10;
 /// How long a new connection waits for its first use.
 const FIRST_USE: Duration = Duration::from_secs(10);
 
@@ -291,6 +296,10 @@ impl Opening {
                     }
                     Request::Forward { to: Whither::Socket(path), .. } => {
                         session.channel_direct_streamlocal(path, None).map(Some)
+                    }
+                    // Little is on its way to a terminal that does not keep up, so that Ctrl-C is seen to work.
+                    request if request.tty().is_some() => {
+                        session.channel_open("session", TERMINAL_WINDOW, PACKET, None).map(Some)
                     }
                     _ => session.channel_session().map(Some),
                 },

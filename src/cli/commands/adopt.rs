@@ -42,7 +42,7 @@ pub async fn adopt(
             "rekeyed": keys,
         }));
     } else {
-        tell(context, site, &report, (wished > 0, !rekeyed.is_empty()));
+        tell(context, site, &report, !rekeyed.is_empty());
         for (lab, seats) in &rekeyed {
             key::tell(context, lab, seats);
         }
@@ -58,7 +58,7 @@ pub async fn adopt(
     })
 }
 
-fn tell(context: &Context, site: &SiteName, report: &Report, (wished, rekeyed): (bool, bool)) {
+fn tell(context: &Context, site: &SiteName, report: &Report, rekeyed: bool) {
     for adopted in &report.adopted {
         let seats: Vec<String> = adopted.seats.iter().map(SeatName::to_string).collect();
         let defined = if adopted.defined { "; its definition was made out from them" } else { "" };
@@ -75,18 +75,18 @@ fn tell(context: &Context, site: &SiteName, report: &Report, (wished, rekeyed): 
     } else if report.adopted.is_empty() && report.left.is_empty() && !rekeyed {
         context.out.nothing(&format!("{site} has no marked machine that the store does not know"));
     } else if !report.adopted.is_empty() {
-        let labs: Vec<String> =
-            report.adopted.iter().map(|adopted| format!("`homeroom check {}`", adopted.lab)).collect();
-        context.out.line(format!("none of them is proven yet: {}", labs.join(", ")));
-        if wished {
-            for adopted in report.adopted.iter().filter(|adopted| !adopted.keyless.is_empty()) {
-                let (lab, seats) = (&adopted.lab, adopted.keyless.iter().map(SeatName::as_str).collect::<Vec<_>>());
-                context.out.line(format!(
-                    "the lab's key is not in {}: `homeroom adopt {site} --rekey {lab}` lets it in; `homeroom plan {lab}` \
-                     shows what else a deploy would write",
-                    seats.join(", ")
-                ));
-            }
+        let (open, shut): (Vec<_>, Vec<_>) = report.adopted.iter().partition(|adopted| adopted.keyless.is_empty());
+        let checks: Vec<String> = open.iter().map(|adopted| format!("`homeroom check {}`", adopted.lab)).collect();
+        if !checks.is_empty() {
+            context.out.line(format!("none of them is proven yet: {}", checks.join(", ")));
+        }
+        for adopted in shut {
+            let (lab, seats) = (&adopted.lab, adopted.keyless.iter().map(SeatName::as_str).collect::<Vec<_>>());
+            context.out.line(format!(
+                "the lab's key is not in {}: `homeroom adopt {site} --rekey {lab}` lets it in, and `homeroom check {lab}` \
+                 proves them then; `homeroom plan {lab}` shows what else a deploy would write",
+                seats.join(", ")
+            ));
         }
     }
 }
