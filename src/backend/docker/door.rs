@@ -105,7 +105,10 @@ const fn is_judgement(alert: AlertDescription) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use rustls::server::WebPkiClientVerifier;
+    use rustls::{
+        ConfigBuilder, ServerConfig, WantsVerifier,
+        server::{WantsServerCert, WebPkiClientVerifier},
+    };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -113,6 +116,17 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+
+    /// What an engine with this certificate shows, and asks of whoever connects.
+    fn served(
+        own: &rcgen::CertifiedKey<rcgen::KeyPair>,
+        asks: impl FnOnce(ConfigBuilder<ServerConfig, WantsVerifier>) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> ServerConfig {
+        let key = PrivateKeyDer::from_pem_slice(own.signing_key.serialize_pem().as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let config = asks(config.with_safe_default_protocol_versions().unwrap());
+        config.with_single_cert(vec![own.cert.der().clone()], key).unwrap()
+    }
 
     #[tokio::test]
     async fn a_terminal_by_tls_shows_what_it_begins_with_and_trusts_no_other_authority() {
@@ -124,13 +138,7 @@ mod tests {
         };
         let made = || rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         let (own, other) = (made(), made());
-        let key = PrivateKeyDer::from_pem_slice(own.signing_key.serialize_pem().as_bytes()).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
+        let config = served(&own, |config| config.with_no_client_auth());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -170,16 +178,8 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(client.cert.der().clone()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let judge = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(judge)
-            .with_single_cert(
-                vec![engine.cert.der().clone()],
-                PrivateKeyDer::from_pem_slice(engine.signing_key.serialize_pem().as_bytes()).unwrap(),
-            )
-            .unwrap();
+        let judge = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        let config = served(&engine, |config| config.with_client_cert_verifier(judge));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
