@@ -124,7 +124,7 @@ impl Welcome {
             .with(Ask::Api, "address", Kind::Text, "", "of any node, as in the browser: https://pve1.example:8006")
             .with(
                 Ask::Environment,
-                "environment",
+                "stakes",
                 Kind::Choice { of: environments, free: false, many: false },
                 "prod",
                 "left and right choose; on prod, destroying asks for the lab's name",

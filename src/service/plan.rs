@@ -255,13 +255,13 @@ impl Ground {
         // The user a login is tried as must be one that cloud-init makes.
         class.cloud_init.user.get_or_insert_with(|| site.rules.user.clone());
         let (progress, _) = home.store.progress(lab).await?;
-        let view = site.cluster.view().await?;
+        let mut view = site.cluster.view().await?;
         super::offline::remember(home, &site, &view).await;
         let templates = match what_for.makes() {
             true => read_templates(&site, &view, &class).await?,
             false => Vec::new(),
         };
-        let observed = observe(home, &site, &view, &progress).await?;
+        let observed = observe(home, &site, &mut view, &progress).await?;
         let unseen = unseen(&site, &view, &progress).await?;
         let silent = super::silent::silent(home, &site, &view).await?;
         let applied = applied(home, lab, &progress, &observed).await?;

@@ -40,11 +40,12 @@ pub(super) async fn read_templates(
     Ok(templates)
 }
 
-/// Reads the configuration of every machine the store knows of and the site shows on nodes that answer.
+/// Reads the configuration of every machine the store knows of and the site shows on nodes that answer. One that has
+/// none any more is taken out of the look: a removal that goes on has just come to its end.
 pub(super) async fn observe(
     home: &Homeroom,
     site: &Site,
-    view: &ClusterView,
+    view: &mut ClusterView,
     progress: &Progress,
 ) -> Result<BTreeMap<Vmid, GuestFacts>, ServiceError> {
     let read = |(node, vmid): (NodeName, Vmid)| async move {
@@ -53,7 +54,7 @@ pub(super) async fn observe(
     };
     let wanted = planning::machines_to_read(progress, view);
     let mut answers = stream::iter(wanted).map(read).buffered(READ_AT_ONCE);
-    let mut observed = BTreeMap::new();
+    let (mut observed, mut gone) = (BTreeMap::new(), BTreeSet::new());
     while let Some((node, vmid, config)) = answers.next().await {
         match config {
             Ok(config) => {
@@ -66,13 +67,21 @@ pub(super) async fn observe(
                     Rest::Whole => planning::Removal::None,
                     Rest::Ours(_) => planning::Removal::Ours,
                     Rest::Unproven(why) => planning::Removal::Unproven(why.to_string()),
-                    Rest::Gone => continue,
+                    Rest::Gone => {
+                        gone.insert(vmid);
+                        continue;
+                    }
                 };
                 observed.insert(vmid, GuestFacts { node, config: config.plain(), ownership, removal });
             }
-            Err(SiteError::Lost { .. } | SiteError::Unreachable { .. } | SiteError::Missing { .. }) => {}
+            Err(SiteError::Missing { .. }) => _ = gone.insert(vmid),
+            Err(SiteError::Lost { .. } | SiteError::Unreachable { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    // Whether its number is free is asked as of every other that nobody lists.
+    if !gone.is_empty() {
+        view.guests = view.guests.iter().filter(|guest| !gone.contains(&guest.vmid)).cloned().collect();
     }
     Ok(observed)
 }

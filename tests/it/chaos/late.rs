@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use homeroom::{
-    domain::event::RunState,
+    domain::{event::RunState, plan::Verb},
     service::{
         deploy::{Outcome, Request as Ask, deploy},
         destroy::{Confirmation, destroy},
+        plan::plan_destroy,
     },
     sim::{
         Fault, FaultKind, Scenario,
@@ -91,4 +92,26 @@ fn a_clone_that_appears_beside_the_next_deploy_s_makes_no_second_machine() {
         house.stage.rest(Duration::from_secs(120));
         assert_eq!(made(&house).len(), 1, "{late} ms late: {:?}", made(&house));
     }
+}
+
+#[test]
+fn a_machine_that_goes_while_a_plan_looks_at_it_is_gone_and_not_left_alone() {
+    let house = House::new(&Scenario::default_world().unwrap(), 7, Habit::Good, Disk::new(false));
+    house.define(CLASS);
+    let home = house.homeroom();
+    let deployed = house.stage.live(None, async {
+        match deploy(&home, &house_lab(), &Ask::default()).await.unwrap() {
+            Outcome::Begun(handle) => handle.ended.await.unwrap().unwrap(),
+            Outcome::NothingToDo(_) => panic!("nothing to do"),
+        }
+    });
+    assert_eq!(deployed, Ok(RunState::Done));
+    let [vmid] = made(&house)[..] else { panic!("one machine") };
+    // Listed, and gone when its settings are read.
+    let slow = FaultKind::Slow { seconds: 2.0 };
+    house.stage.world(|world| world.inject(Fault::first("GET /nodes/*/qemu/*/config", slow)));
+    house.stage.at(Duration::from_secs(1), move |world| world.vanish(vmid));
+    let planned = house.stage.live(None, async { plan_destroy(&home, &house_lab(), &[]).await.unwrap() }).unwrap();
+    let said: Vec<_> = planned.plan.seats.iter().map(|seat| (seat.verb, seat.why.as_str())).collect();
+    assert!(matches!(said[..], [(Verb::Remove, why)] if why.contains("no longer on the site")), "{said:?}");
 }
