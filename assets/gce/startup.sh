@@ -29,10 +29,11 @@ ask() {
     curl --silent --max-time 10 --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "${@:2}" \
         "$metadata/instance/$1"
 }
-# One of the values it is told; nothing where there is none. An answer of any other kind says neither.
+# One of the values it is told; nothing where there is none. An answer of any other kind says neither. With --fail no
+# page of an answer that was tried again stands before the one that counts.
 value() {
     local said
-    said=$(ask "attributes/homeroom-$1" --write-out '\n%{http_code}') || return 1
+    said=$(ask "attributes/homeroom-$1" --fail --write-out '\n%{http_code}') || [[ ${said##*$'\n'} == 404 ]] || return 1
     case ${said##*$'\n'} in
         200) printf '%s' "${said%$'\n'*}" ;;
         404) ;;

@@ -126,3 +126,41 @@ fn the_startup_script_tells_the_notice_it_reads_from_the_metadata_server() {
     until(&|text: &str| text.parse::<u64>().is_ok_and(|at| at > 1));
     world.block_on(project.shutdown());
 }
+
+#[test]
+#[ignore = "needs curl"]
+fn what_the_metadata_server_says_when_it_is_away_for_a_moment_is_no_part_of_a_value() {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut away = true;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let asked = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).next().unwrap_or_default();
+            let (status, body) = match asked.as_str() {
+                line if line.contains("homeroom-none") => ("404 Not Found", "<html>no such value</html>"),
+                _ if std::mem::take(&mut away) => ("503 Service Unavailable", "<html>Service Unavailable</html>"),
+                line if line.contains("homeroom-seats-on") => ("200 OK", "join"),
+                _ => ("403 Forbidden", "<html>no</html>"),
+            };
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        }
+    });
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/gce/startup.sh")).unwrap();
+    let function = |name: &str| {
+        let (_, rest) = script.split_once(&format!("\n{name}() {{\n")).unwrap();
+        format!("{name}() {{\n{}\n}}\n", rest.split_once("\n}\n").unwrap().0)
+    };
+    let asks = format!(
+        "set -euo pipefail\nmetadata=http://{at}\n{}{}for it in seats-on none other; do if said=$(value $it); then echo \"$it=$said\"; \
+         else echo \"$it is not known\"; fi; done",
+        function("ask"),
+        function("value")
+    );
+    let out = std::process::Command::new("bash").args(["-c", &asks]).output().unwrap();
+    let said = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(said, "seats-on=join\nnone=\nother is not known\n");
+}
