@@ -22,8 +22,11 @@ use crate::{
     },
 };
 
-/// Pieces that may wait in one direction of a terminal.
+/// Pieces that may wait on the way into a shell.
 const SHELL_QUEUE: usize = 64;
+/// Pieces that may wait to be shown: few, as they are still shown after Ctrl-C.
+const SHOWN: usize = 4;
+
 /// Opens what the screens asked for and hands it to them.
 pub(super) async fn open(shared: &Arc<Shared>, id: TabId, door: Door, way: Way, size: (u16, u16)) {
     let tty = match way {
@@ -102,7 +105,7 @@ async fn through(home: &Homeroom, door: Door, size: (u16, u16)) -> Result<Attach
 
 fn carried(id: TabId, door: Door, session: ShellSession) -> Attach {
     let (to, inbox) = mpsc::channel(SHELL_QUEUE);
-    let (outbox, from) = mpsc::channel(SHELL_QUEUE);
+    let (outbox, from) = mpsc::channel(SHOWN);
     tokio::spawn(pump(session, inbox, outbox));
     Attach { id, door, to, from }
 }

@@ -8,8 +8,10 @@ use crate::{
     port::shell::{ShellError, ShellInput, ShellOutput, ShellSession, Tty},
 };
 
-/// Chunks of at most 16 KiB waiting on the way.
+/// Chunks of at most 16 KiB waiting on the way there.
 const CHUNKS: usize = 32;
+/// The same on each leg of the way back: few, as what waits there still comes after Ctrl-C.
+const SHOWN: usize = 4;
 
 pub(super) async fn open(
     link: Link,
@@ -18,11 +20,11 @@ pub(super) async fn open(
     command: Option<&str>,
 ) -> Result<ShellSession, ShellError> {
     let (to_thread, from_caller) = mpsc::channel(CHUNKS);
-    let (to_caller, from_thread) = mpsc::channel(CHUNKS);
+    let (to_caller, from_thread) = mpsc::channel(SHOWN);
     link.shell(tty, command, from_caller, to_caller).await.map_err(|mishap| failed(host, mishap))?;
 
     let (input, typed) = mpsc::channel(CHUNKS);
-    let (shown, output) = mpsc::channel(CHUNKS);
+    let (shown, output) = mpsc::channel(SHOWN);
     let input_carried = tokio::spawn(carry_input(link.clone(), typed, to_thread));
     tokio::spawn(async move {
         carry_output(&link, from_thread, shown).await;
