@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{fuzzy, sites::Site, state::Settings};
 use crate::domain::{
-    Clean, MachineState, NodeName, Role, SeatName, StepState,
+    Clean, MachineState, NodeName, Role, SeatName, StepName, StepState,
     progress::SeatProgress,
     readiness::{Cut, Hand, Stand, ago, current_state, seen_on},
 };
@@ -39,6 +39,11 @@ pub fn cause(row: &SeatProgress, reason: &str) -> String {
         (tried.split(' ').next() == Some(step.step.as_str())).then(|| format!("{}: {cause}", step.step))
     });
     shorter.unwrap_or_else(|| reason.to_owned())
+}
+
+/// Whether it was ready once, or was shut down by us.
+fn has_worked(row: &SeatProgress) -> bool {
+    row.proven_at.is_some() || row.step(StepName::Stop).is_some_and(|step| step.state == StepState::Ok)
 }
 
 impl<'a> SeatRow<'a> {
@@ -110,9 +115,11 @@ impl<'a> SeatRow<'a> {
         self.stand().word()
     }
 
-    /// Off, and neither shut down as asked nor told of since: a look alone shows it.
+    /// Off, and neither shut down as asked nor told of since: a look alone shows it. Or it was never ready: that a roll
+    /// call found it off is no more than it failed before.
     pub fn went_off(&self) -> bool {
-        self.state == MachineState::Stopped && self.progress.is_some_and(|known| known.state != self.state)
+        let by_itself = |known: &SeatProgress| known.state != self.state || !has_worked(known);
+        self.state == MachineState::Stopped && self.progress.is_some_and(by_itself)
     }
 
     /// Its reason where there is little room: of what was tried only the step, then what came back.

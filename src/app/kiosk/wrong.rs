@@ -70,7 +70,7 @@ fn is_off_on_purpose(seat: &SeatRow<'_>) -> bool {
 
 /// Whether homeroom brought the state about, or somebody has been told of it.
 fn is_recorded(seat: &SeatRow<'_>) -> bool {
-    seat.progress.is_some_and(|known| known.state == seat.state)
+    seat.progress.is_some_and(|known| known.state == seat.state) && !seat.went_off()
 }
 
 fn of_site(

@@ -10,7 +10,9 @@ use homeroom::{
         palette::Palette,
         update,
     },
-    domain::{Change, LabName, Level, Role, StepName, alert::Hysteresis, cluster::Power, event::RunState},
+    domain::{
+        Change, LabName, Level, NodeName, Role, StepName, Vmid, alert::Hysteresis, cluster::Power, event::RunState,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use ratatui::style::{Color, Modifier};
@@ -241,6 +243,32 @@ fn what_was_switched_off_on_purpose_is_not_red() {
     assert_eq!(asked.count(), 0);
     let shown = screen(&state);
     assert!(shown.contains("all well, 0 seats ready") && shown.contains("board 1 of 1"), "{shown}");
+}
+
+#[test]
+fn a_seat_that_was_never_ready_stays_wrong_though_a_roll_call_found_it_off() {
+    let mut state = calm();
+    let mut deploy = Script::new(20, "cs101", 60);
+    deploy.plan("ada", Role::Student);
+    deploy.reserve("ada", "pve1", 9300);
+    deploy.start("ada", StepName::Start);
+    deploy.say(Some("ada"), Some(StepName::Start), Level::Error, "start failed", Change::SeatFailed);
+    deploy.say(None, None, Level::Error, "1 failed", Change::RunEnded { state: RunState::Failed });
+    let mut check = Script::new(21, "cs101", 0);
+    check.plan("ada", Role::Student);
+    check.say(Some("ada"), None, Level::Warning, "was off when its roll call was due", Change::SeatStopped);
+    check.say(None, None, Level::Success, "off", Change::RunEnded { state: RunState::Done });
+    for script in [deploy, check] {
+        update(&mut state, Action::EventsArrived(script.events()));
+    }
+    seen_with(&mut state, 20, |view| {
+        let mut ada = view.guests[1].clone();
+        (ada.vmid, ada.node, ada.name) = (Vmid::new(9300).unwrap(), NodeName::new("pve1"), Some("cs101-ada".into()));
+        (ada.power, ada.uptime) = (Power::Stopped, 0);
+        view.guests.push(ada);
+    });
+    let shown = screen(&state);
+    assert!(shown.contains("1 seat went off: cs101 ada: was off when its roll call was due"), "{shown}");
 }
 
 #[test]
