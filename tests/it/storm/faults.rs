@@ -70,7 +70,7 @@ async fn weather_over(ground: Ground, seed: u64, runs: usize) {
         let said = run(&ground, verb, &mut dice).await;
         needed_no_hands(&said);
         told.extend(said);
-        if verb == "deploy" { ground.stands().await } else { ground.is_empty_but_for(&told) }
+        if verb == "deploy" { ground.stands_but_for(&told).await } else { ground.is_empty_but_for(&told) }
     }
 }
 

@@ -104,7 +104,12 @@ impl Ground {
 
     /// One proven machine per seat, and nothing else.
     pub async fn stands(&self) {
-        self.lab.holds(CLASS, self.kind.seats);
+        self.stands_but_for(&[]).await;
+    }
+
+    /// The same, but for disks of which it was told that they could not be removed.
+    pub async fn stands_but_for(&self, told: &[String]) {
+        self.lab.holds_but_for(CLASS, self.kind.seats, told);
         let lab = LabName::new(CLASS).unwrap();
         let (progress, _) = self.lab.home.store.progress(&lab).await.unwrap();
         for seat in self.kind.seats {

@@ -249,6 +249,13 @@ impl Lab {
     /// own, named and tagged, unlocked; and beside them nothing that was not there before.
     #[track_caller]
     pub fn holds(&self, lab: &str, seats: &[&str]) {
+        self.holds_but_for(lab, seats, &[]);
+    }
+
+    /// The same, but for disks that Proxmox failed to remove and homeroom told of by name: their numbers are not used
+    /// again.
+    #[track_caller]
+    pub fn holds_but_for(&self, lab: &str, seats: &[&str], told: &[String]) {
         for seat in seats {
             let machine = self.machine(lab, seat);
             assert_eq!(machine.name, format!("{lab}-{seat}"));
@@ -258,7 +265,7 @@ impl Lab {
         }
         let made = self.made();
         assert_eq!(made.len(), seats.len(), "{:#?}", made.iter().map(|m| (m.vmid, &m.name)).collect::<Vec<_>>());
-        self.is_tidy();
+        self.is_tidy_but_for(told);
     }
 
     /// Nothing is locked, no disk is left without its machine, and what stood before stands untouched.
