@@ -100,8 +100,8 @@ pub(super) fn take(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::EventsArrived(events) => {
             // What was read late of the time before this program: notices may stand there already.
-            let is_history = |event: &&Event| event.at < state.settings.now && state.log.is_past(event.at);
-            let is_late = events.first().as_ref().is_some_and(is_history);
+            let is_late =
+                events.first().is_some_and(|event| event.at < state.settings.now && state.log.is_past(event.at));
             events.iter().for_each(|event| happened(state, event));
             if is_late {
                 state.put_log_in_order();

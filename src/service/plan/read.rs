@@ -81,7 +81,7 @@ pub(super) async fn observe(
     }
     // Whether its number is free is asked as of every other that nobody lists.
     if !gone.is_empty() {
-        view.guests = view.guests.iter().filter(|guest| !gone.contains(&guest.vmid)).cloned().collect();
+        view.guests.retain(|guest| !gone.contains(&guest.vmid));
     }
     Ok(observed)
 }

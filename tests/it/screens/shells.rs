@@ -5,7 +5,7 @@ use std::time::Duration;
 use homeroom::app::{
     Action, Command, Context, Effect, Screen, State,
     doors::Door,
-    shells::{Place, Way},
+    shells::{Place, TabId, Way},
     update,
 };
 use ratatui::{layout::Position, style::Modifier};
@@ -203,17 +203,20 @@ fn typing_into_all_is_on_every_screen_and_cannot_be_overlooked() {
     assert_eq!(state.shells.typed_into().count(), 1);
 }
 
+/// The shells that are asked for, and nothing else.
+fn asked_for(effects: Vec<Effect>) -> Vec<(TabId, Door)> {
+    let of = |effect| match effect {
+        Effect::OpenShell { id, door, .. } => (id, door),
+        other => panic!("{other:?}"),
+    };
+    effects.into_iter().map(of).collect()
+}
+
 #[test]
 fn a_shell_that_did_not_open_stays_among_those_typed_into_with_the_reason_and_is_counted() {
     let mut state = world(120, 40);
     let effects = press(&mut state, "j<enter>B<enter>");
-    let asked: Vec<_> = effects
-        .into_iter()
-        .map(|effect| match effect {
-            Effect::OpenShell { id, door, .. } => (id, door),
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let asked = asked_for(effects);
     let count = asked.len();
     let (bad, good) = asked.split_first().unwrap();
     let why = "student is not let in: the lab's own key was refused".into();
@@ -244,13 +247,7 @@ fn how_a_shell_ended_is_told_in_full_or_by_a_sign_in_the_smallest_tile() {
     let effects = press(&mut state, "j<enter>");
     assert!(effects.is_empty() || state.shells.tabs.is_empty());
     let effects = press(&mut state, "B<enter>");
-    let asked: Vec<_> = effects
-        .into_iter()
-        .map(|effect| match effect {
-            Effect::OpenShell { id, door, .. } => (id, door),
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let asked = asked_for(effects);
     let (bad, good) = asked.split_last().unwrap();
     update(&mut state, Action::NotOpened { id: bad.0, door: bad.1.clone(), why: "no route to host".into() });
     for (id, _) in good {
